@@ -1,0 +1,185 @@
+"""What flows through the program: frozen dataclasses, units in the names, shapes checked on creation.
+
+Times are seconds of the container's own presentation clock, counted from the start of the earlier stream. Boxes are
+``(x, y, width, height)`` in pixels of the upright picture, origin at its top left. Probabilities follow the label
+order that stands beside them and sum to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Probabilities = dict[str, float]
+
+QUALITIES = ("clear", "tiny", "blurred", "partial")
+"""How well a face is seen. Only a clear one is scored; the others keep their box and are marked."""
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """Facts of one media file, as its container states them.
+
+    Attributes:
+        path: The file.
+        sha256: Hash of the whole file, 64 hexadecimal digits.
+        duration_seconds: From the start of the earlier stream to the end of the later one.
+        width: Of the upright picture in pixels (after rotation metadata); None without video.
+        height: Likewise.
+        frame_rate: Mean frames per second; None without video.
+        has_video: Whether there is a picture stream (a cover image does not count).
+        has_audio: Whether there is a sound stream.
+        video_start_seconds: When the picture starts on the common clock; None without video.
+        audio_start_seconds: When the sound starts on the common clock; None without audio.
+    """
+
+    path: Path
+    sha256: str
+    duration_seconds: float
+    width: int | None
+    height: int | None
+    frame_rate: float | None
+    has_video: bool
+    has_audio: bool
+    video_start_seconds: float | None = None
+    audio_start_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One sampled picture.
+
+    Attributes:
+        time_seconds: True presentation time.
+        image: ``(height, width, 3)`` uint8 RGB, upright, perhaps scaled down.
+        scale: Pixels of the original picture per pixel of ``image``, at least 1.
+    """
+
+    time_seconds: float
+    image: NDArray[np.uint8]
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(f"image must be (height, width, 3) uint8, got {self.image.shape} {self.image.dtype}")
+
+
+@dataclass(frozen=True)
+class AudioBlock:
+    """A stretch of mono sound.
+
+    Attributes:
+        start_seconds: Presentation time of the first sample.
+        samples: ``(samples,)`` float32 in -1 … 1.
+        sample_rate: Samples per second.
+    """
+
+    start_seconds: float
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class FaceObservation:
+    """One face in one sampled frame.
+
+    Attributes:
+        time_seconds: Presentation time of the frame.
+        face_id: Stays with a person while followed; counts from 0 in order of appearance.
+        box: ``(x, y, width, height)`` in pixels of the original upright picture.
+        detection_score: The detector's confidence, 0 … 1.
+        quality: One of ``QUALITIES``.
+        probabilities: Per face label; None unless the quality is ``clear``.
+        embedding: ``(features,)`` float32 of the face encoder; None where it was not scored.
+    """
+
+    time_seconds: float
+    face_id: int
+    box: tuple[float, float, float, float]
+    detection_score: float
+    quality: str = "clear"
+    probabilities: Probabilities | None = None
+    embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.quality not in QUALITIES:
+            raise ValueError(f"quality must be one of {QUALITIES}, got {self.quality!r}")
+        check_probabilities(self.probabilities)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A stretch of the recording that is judged as one: somebody's words, speech, or a window.
+
+    Attributes:
+        start_seconds: First moment.
+        end_seconds: End, not before the start.
+        speaker: Name where known.
+        text: The words where known.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    speaker: str | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_seconds <= self.end_seconds:
+            raise ValueError(f"utterance must run forwards from 0 on: {self.start_seconds} to {self.end_seconds}")
+
+
+@dataclass(frozen=True)
+class ModalityEstimate:
+    """What one signal, or all together, says about one utterance.
+
+    Attributes:
+        probabilities: Per label, summing to 1.
+        confidence: The largest of them, calibrated, 0 … 1.
+    """
+
+    probabilities: Probabilities
+    confidence: float
+
+    def __post_init__(self) -> None:
+        check_probabilities(self.probabilities)
+
+
+@dataclass(frozen=True)
+class UtteranceEstimate:
+    """One utterance with every estimate there is for it; an absent signal is None.
+
+    Attributes:
+        utterance: When, who, what.
+        face: Estimate from the face alone.
+        audio: Estimate from the voice alone.
+        text: Estimate from the words alone.
+        fused: Estimate from all that were there.
+        valence: -1 (unpleasant) … 1 (pleasant).
+        arousal: -1 (calm) … 1 (excited).
+    """
+
+    utterance: Utterance
+    face: ModalityEstimate | None = None
+    audio: ModalityEstimate | None = None
+    text: ModalityEstimate | None = None
+    fused: ModalityEstimate | None = None
+    valence: float | None = None
+    arousal: float | None = None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the signals that were there."""
+        return tuple(name for name in ("face", "audio", "text") if getattr(self, name) is not None)
+
+
+def check_probabilities(probabilities: Probabilities | None) -> None:
+    """Raises ValueError unless the values are finite, not negative and sum to 1 (within 1e-3)."""
+    if probabilities is None:
+        return
+    values = list(probabilities.values())
+    if not all(math.isfinite(value) and value >= 0 for value in values) or abs(sum(values) - 1) > 1e-3:
+        raise ValueError(f"probabilities must be at least 0 and sum to 1, got {probabilities}")
