@@ -1,0 +1,223 @@
+"""The face encoder: a convolutional network from a grey crop of a face to eight expressions and an embedding.
+
+Two networks: ``SEResNet``, ours, a small ensemble of squeeze-and-excite residual networks in one module, and ``VGG13``,
+the network of Barsoum et al. 2016 (arXiv 1608.01041), kept for comparison. Both standardise each picture themselves,
+so that training and inference cannot differ, and both take any batch size.
+
+Source: He et al. 2015 (arXiv 1512.03385), Hu et al. 2017 (arXiv 1709.01507).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SMALLEST_DEVIATION = 4.0
+"""Grey levels of 255: below it a crop is flat, and dividing by its deviation would only magnify noise."""
+
+
+class FaceOutput(NamedTuple):
+    """What a face network gives.
+
+    Attributes:
+        logits: ``(batch, labels)`` float32; softmax gives probabilities before calibration.
+        embedding: ``(batch, features)`` float32, not negative.
+        member_logits: ``(members, batch, labels)`` float32: one network's answer each, for training.
+    """
+
+    logits: Tensor
+    embedding: Tensor
+    member_logits: Tensor
+
+
+def standardise(images: Tensor) -> Tensor:
+    """Removes each picture's own brightness and contrast.
+
+    Args:
+        images: ``(batch, height, width)`` grey levels 0 … 255, uint8 or floating point.
+
+    Returns:
+        ``(batch, 1, height, width)`` float32 with mean 0 and deviation 1 (less for a flat picture).
+
+    Example:
+        >>> flat = standardise(torch.full((1, 48, 48), 90, dtype=torch.uint8))
+        >>> float(flat.abs().max())
+        0.0
+    """
+    pixels = images.float().unsqueeze(1)
+    deviation, mean = torch.std_mean(pixels, dim=(2, 3), keepdim=True, correction=0)
+    return (pixels - mean) / deviation.clamp(min=SMALLEST_DEVIATION)
+
+
+class SqueezeExcite(nn.Module):
+    """Weighs channels by what the whole picture holds (Hu et al. 2017), reduction 8."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // 8)
+        self.excite = nn.Linear(channels // 8, channels)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Scales ``(batch, channels, height, width)`` by a factor 0 … 1 per channel."""
+        weights = self.excite(functional.relu(self.squeeze(states.mean((2, 3)))))
+        return states * torch.sigmoid(weights)[:, :, None, None]
+
+
+def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution without bias, followed by batch normalisation (whose shift replaces the bias)."""
+    convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, squeeze and excite, and a way around them."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, stride=stride)
+        self.second = _convolution(outputs, outputs)
+        self.channels = SqueezeExcite(outputs)
+        self.around: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            # Averaging before the 1x1 convolution uses all pixels; a strided 1x1 would drop three of four.
+            pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+            self.around = nn.Sequential(pool, _convolution(inputs, outputs, size=1))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Maps ``(batch, inputs, h, w)`` to ``(batch, outputs, ceil(h / stride), ceil(w / stride))``."""
+        inner: Tensor = self.channels(self.second(functional.relu(self.first(states))))
+        return functional.relu(inner + self.around(states))
+
+
+class _Member(nn.Sequential):
+    """One residual network up to its pooled features."""
+
+    def __init__(self, widths: Sequence[int], depths: Sequence[int]) -> None:
+        layers: list[nn.Module] = [_convolution(1, widths[0], size=5, stride=2), nn.ReLU()]
+        inputs = widths[0]
+        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            for index in range(depth):
+                layers.append(ResidualBlock(inputs, width, stride=2 if stage > 0 and index == 0 else 1))
+                inputs = width
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class SEResNet(nn.Module):
+    """A few small residual networks whose probabilities are averaged; 3.9 M parameters by default.
+
+    Two networks of half the size cost what one costs and err differently, which is worth more here than width.
+
+    Args:
+        labels: Number of expressions.
+        members: How many networks.
+        widths: Channels per stage; each stage after the first halves the picture.
+        depths: Residual blocks per stage.
+        dropout: Share of pooled features dropped in training.
+
+    Example:
+        >>> output = SEResNet(labels=8).eval()(torch.zeros(2, 48, 48, dtype=torch.uint8))
+        >>> output.logits.shape, output.embedding.shape
+        (torch.Size([2, 8]), torch.Size([2, 512]))
+    """
+
+    input_size = 48
+
+    def __init__(
+        self,
+        labels: int,
+        members: int = 2,
+        widths: Sequence[int] = (48, 96, 192, 256),
+        depths: Sequence[int] = (1, 2, 1, 1),
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(_Member(widths, depths) for _ in range(members))
+        self.heads = nn.ModuleList(nn.Linear(widths[-1], labels) for _ in range(members))
+        self.dropout = nn.Dropout(dropout)
+        self.embedding_size = members * widths[-1]
+
+    def forward(self, images: Tensor) -> FaceOutput:
+        """Reads ``(batch, height, width)`` grey levels 0 … 255."""
+        pixels = standardise(images).contiguous(memory_format=torch.channels_last)
+        features = [member(pixels) for member in self.members]
+        logits = torch.stack([head(self.dropout(f)).float() for head, f in zip(self.heads, features, strict=True)])
+        # The log of the averaged probabilities, so that softmax of it is their average.
+        together = torch.log_softmax(logits, dim=-1).logsumexp(dim=0)
+        return FaceOutput(together, torch.cat(features, dim=1).float(), logits)
+
+
+class VGG13(nn.Module):
+    """The network of Barsoum et al. 2016: ten convolutions, two wide layers, dropout 0.25 and 0.5, 64x64 input.
+
+    Args:
+        labels: Number of expressions.
+
+    Example:
+        >>> VGG13(labels=8).eval()(torch.zeros(1, 48, 48, dtype=torch.uint8)).embedding.shape
+        torch.Size([1, 1024])
+    """
+
+    input_size = 64
+    embedding_size = 1024
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 1
+        for width, depth in ((64, 2), (128, 2), (256, 3), (256, 3)):
+            for _ in range(depth):
+                layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+                inputs = width
+            layers += [nn.MaxPool2d(2), nn.Dropout(0.25)]
+        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        wide = [nn.Linear(256 * 4 * 4, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 1024), nn.ReLU()]
+        self.dense = nn.Sequential(*wide)
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(1024, labels))
+        for module in self.modules():
+            # Without normalisation ten layers need gains that keep the signal's variance (He et al. 2015).
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+
+    def forward(self, images: Tensor) -> FaceOutput:
+        """Reads ``(batch, height, width)`` grey levels 0 … 255 of any size, scaled to 64x64."""
+        size = (self.input_size, self.input_size)
+        pixels = functional.interpolate(standardise(images), size, mode="bilinear", align_corners=False)
+        embedding = self.dense(self.convolutions(pixels.contiguous(memory_format=torch.channels_last))).float()
+        logits = self.head(embedding).float()
+        return FaceOutput(logits, embedding, logits.unsqueeze(0))
+
+
+FACE_NETWORKS: dict[str, Callable[[int], nn.Module]] = {"se_resnet_pair": SEResNet, "vgg13": VGG13}
+"""Architecture name, as weights and configurations give it, to a network for a number of labels."""
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, images: Tensor, temperature: float = 1.0, flip: bool = True) -> tuple[Tensor, Tensor]:
+    """Probabilities and embeddings of face crops, in the network's evaluation mode.
+
+    Args:
+        network: One of ``FACE_NETWORKS``, in evaluation mode.
+        images: ``(batch, height, width)`` uint8 grey crops on the network's device.
+        temperature: Divides the logits; found on held-out faces.
+        flip: Whether to average with the mirrored crop, which expressions do not mind.
+
+    Returns:
+        ``(batch, labels)`` probabilities and ``(batch, features)`` embeddings, float32.
+
+    Example:
+        >>> probabilities, _ = predict(SEResNet(8).eval(), torch.zeros(3, 48, 48, dtype=torch.uint8))
+        >>> bool(torch.allclose(probabilities.sum(1), torch.ones(3)))
+        True
+    """
+    output = network(images)
+    probabilities, embedding = torch.softmax(output.logits, dim=1), output.embedding
+    if flip:
+        mirrored = network(images.flip(-1))
+        probabilities = (probabilities + torch.softmax(mirrored.logits, dim=1)) / 2
+        embedding = (embedding + mirrored.embedding) / 2
+    return torch.softmax(probabilities.clamp(min=1e-12).log() / temperature, dim=1), embedding

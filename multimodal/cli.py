@@ -1,0 +1,101 @@
+"""The console script ``multimodal``: one command per job, each loaded only when it is asked for.
+
+Every job is a module of its own that also runs as ``python -m multimodal.<job>``; this one merely hands over. It also
+holds what their command lines share: a parser that complains in one line, and the exit codes.
+
+    0  everything was done
+    1  something failed, and one line on standard error says what
+    2  wrong usage
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from multimodal import __version__
+from multimodal.errors import ConfigError, MultimodalError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "infer": ("multimodal.infer", "say which emotions a recording shows, when, and how sure it is"),
+    "train": ("multimodal.train", "train an encoder or the fusion on a corpus"),
+    "evaluate": ("multimodal.evaluate", "measure a model on a corpus"),
+    "sample": ("multimodal.sample", "make a short interview clip to try the program on"),
+    "fetch": ("multimodal.fetch", "download an optional part once"),
+}
+"""Name, the module whose ``main`` does it, and one line of help."""
+
+INTERRUPTED = 128 + 2  # what a shell reports for a program that SIGINT (2) ended
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is a single line instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with exit code 2 and one line on standard error."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def run(job: Callable[[], int | None], debug: bool = False) -> int:
+    """Does a job and turns its errors into one line and an exit code.
+
+    Args:
+        job: What to do; returns an exit code, or None for success.
+        debug: Whether to let errors through, with their traceback.
+
+    Returns:
+        The job's own exit code; 2 for a value that cannot be, 1 for any other error of ours, 130 when interrupted.
+
+    Example:
+        >>> run(lambda: None)
+        0
+    """
+    try:
+        return job() or 0
+    except MultimodalError as error:
+        if debug:
+            raise
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Hands the command line to the job that it names.
+
+    Args:
+        arguments: Without the program's name; those of this process where None.
+
+    Returns:
+        Exit code: 0 done, 1 failed, 2 wrong usage.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words:
+        print(_help(), file=sys.stderr)
+        return 2
+    if words[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if words[0] == "--version":
+        print(f"multimodal-emotion {__version__}")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"multimodal: no command {words[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(COMMANDS[words[0]][0])
+    return int(module.main(words[1:]))
+
+
+def _help() -> str:
+    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    head = ["usage: multimodal COMMAND …", "", "Perceived emotion in interviews, on your own machine.", ""]
+    return "\n".join([*head, *lines, "", "multimodal COMMAND --help tells more; --version names the version."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What the commands share: one-line errors, exit codes, the options that every command spells alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from multimodal.errors import ConfigError, MultimodalError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+DeviceOption = Annotated[str, typer.Option(help=f"Where to compute: {', '.join(DEVICES)}.")]
+
+
+def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str) -> int:
+    """Runs a command, turning the errors a user can cause into one line and an exit code.
+
+    Args:
+        function: The command, annotated for typer; may raise ``typer.Exit`` with a code.
+        arguments: What stands behind the command's name; None for the process's own.
+        name: The command's name for its help.
+
+    Returns:
+        0 when all went well, 1 when it failed, 2 for wrong usage, 130 when interrupted.
+    """
+    application = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    application.command(name)(function)
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        application(given, prog_name=f"multimodal {name}", standalone_mode=True)
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 1
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except MultimodalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def choose_device(name: str) -> str:
+    """Resolves ``auto`` and refuses what this machine lacks.
+
+    Args:
+        name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Returns:
+        ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        ConfigError: An unknown name, or a device that is not here.
+
+    Example:
+        >>> choose_device("cpu")
+        'cpu'
+    """
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if there[device])
+    if name not in there:
+        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
+    if not there[name]:
+        raise ConfigError("--device", f"is {name!r}, which this machine lacks", "choose --device auto")
+    return name

@@ -1,0 +1,325 @@
+"""Makes a short interview clip with its transcript, so that nobody needs a video to try the program.
+
+A public-domain portrait (see ``assets/README.md``) sways in front of a drawn room, leaves the picture for a while and
+comes back. Two people talk: with espeak-ng's voices where that program is installed, else as a murmur in the rhythm of
+speech. ``interview.srt`` beside the clip says who says what and when. Both files depend on the seed alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+import wave
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from multimodal.cli import Parser, run
+from multimodal.errors import ConfigError, OutputError
+from multimodal.files import whole_file
+from multimodal.types import Utterance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+WIDTH, HEIGHT, FRAME_RATE = 640, 360, 25
+SAMPLE_RATE = 22050  # espeak-ng's own, so that its voices are not resampled; 882 samples for each of 25 frames
+SECONDS = 20.0  # what the times in DIALOGUE are made for; other lengths stretch them
+SECONDS_LIMITS = (2.0, 600.0)  # long enough to hold one utterance; the sound is kept whole in memory, 53 MB at 600 s
+GONE = (0.40, 0.55)  # share of the clip with nobody in the picture: 8 s to 11 s of 20 s
+STEP_ASIDE = 0.03  # share of the clip that leaving takes, and coming back: 0.6 s of 20 s
+
+VOICES = {"Interviewer": ("en-gb+m3", 40), "Participant": ("en-us+f3", 55)}
+"""Per speaker, espeak-ng's voice and pitch (0 … 99)."""
+
+
+class Line(NamedTuple):
+    """What is said, by whom, and the second of a 20 s clip at which it begins."""
+
+    start_seconds: float
+    speaker: str
+    text: str
+
+
+DIALOGUE = (
+    Line(0.5, "Interviewer", "How was it to book the appointment?"),
+    Line(3.0, "Participant", "Lovely! I found the calendar at once. Oh, the doorbell, one second."),
+    Line(8.6, "Interviewer", "Take your time, there is no hurry."),
+    Line(11.8, "Participant", "I am back. But the payment page made me angry, it lost everything I had typed."),
+    Line(17.4, "Interviewer", "Thank you, that helps us."),
+)
+"""An invented usability interview; the participant is away while the interviewer waits."""
+
+
+def make_sample(path: str | Path, seconds: float = SECONDS, seed: int = 0, overwrite: bool = False) -> Path:
+    """Writes an interview clip (H.264, AAC, 640x360 at 25 frames per second) and its transcript beside it.
+
+    Args:
+        path: The clip to write, ending in .mp4; the transcript gets the same name ending in .srt.
+        seconds: Length, 2 … 600. The face is gone from 0.40 to 0.55 of it.
+        seed: Varies the sway, the room and its noise; the same seed gives the same bytes on the same machine.
+        overwrite: Whether files of these names may be replaced.
+
+    Returns:
+        The clip's path.
+
+    Raises:
+        ConfigError: The name does not end in .mp4, or the length is out of range.
+        OutputError: A file exists already, or cannot be written.
+
+    Example:
+        >>> make_sample("interview.mp4", seconds=20)  # doctest: +SKIP
+        PosixPath('interview.mp4')
+    """
+    clip = Path(path)
+    transcript = clip.with_suffix(".srt")
+    _check(clip, seconds)
+    for target in (clip, transcript):
+        if target.exists() and not overwrite:
+            raise OutputError(target, "exists already", "choose another name, or replace it with --force")
+    samples, utterances = _sound(seconds, seed)
+    with whole_file(clip) as temporary:
+        _encode(temporary, _pictures(seconds, seed), samples)
+    with whole_file(transcript) as temporary:
+        temporary.write_text(_subtitles(utterances), encoding="utf-8")
+    return clip
+
+
+def _check(clip: Path, seconds: float) -> None:
+    if clip.suffix.lower() != ".mp4":
+        raise ConfigError(clip, "does not end in .mp4", "name it like interview.mp4")
+    if not SECONDS_LIMITS[0] <= seconds <= SECONDS_LIMITS[1]:
+        low, high = SECONDS_LIMITS
+        raise ConfigError("--seconds", f"{seconds:g} is out of range", f"choose from {low:g} to {high:g}")
+
+
+# --- sound -----------------------------------------------------------------------------------------------------------
+
+
+def _sound(seconds: float, seed: int) -> tuple[NDArray[np.float32], list[Utterance]]:
+    """Returns ``(samples,)`` in -1 … 1, and who speaks when in it."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    samples = np.resize(0.002 * _pink_noise(rng, 10 * SAMPLE_RATE), round(seconds * SAMPLE_RATE))
+    voices = _speech(rng)
+    utterances: list[Utterance] = []
+    for line, voice in zip(DIALOGUE, voices, strict=True):
+        earliest = utterances[-1].end_seconds + 0.2 if utterances else 0.0
+        start = round(max(line.start_seconds * seconds / SECONDS, earliest), 3)
+        end = start + len(voice) / SAMPLE_RATE
+        if end > seconds:  # a short clip ends in the middle of the talk, not of a word
+            break
+        first = round(start * SAMPLE_RATE)
+        samples[first : first + len(voice)] += voice
+        utterances.append(Utterance(start, min(round(end, 3), seconds), line.speaker, line.text))
+    return samples.clip(-1, 1).astype(np.float32), utterances
+
+
+def _speech(rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Returns each line of the dialogue as sound, from espeak-ng where that works."""
+    program = shutil.which("espeak-ng")
+    if program is not None:
+        try:
+            return [_spoken(program, line) for line in DIALOGUE]
+        except (OSError, subprocess.SubprocessError, wave.Error, ValueError):
+            pass  # installed, but without its voices or otherwise broken: murmur instead
+    log = logging.getLogger(__name__)
+    log.warning("espeak-ng is not installed or does not work: the clip has a murmur instead of speech")
+    return [_murmured(rng, line) for line in DIALOGUE]
+
+
+def _spoken(program: str, line: Line) -> NDArray[np.float32]:
+    import numpy as np
+
+    voice, pitch = VOICES[line.speaker]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "line.wav"
+        command = [program, "-v", voice, "-p", str(pitch), "-s", "175", "-w", str(path), line.text]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+        with wave.open(str(path)) as file:
+            if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (SAMPLE_RATE, 1, 2):
+                raise ValueError("not the mono sound of 22050 samples per second that espeak-ng is known for")
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+    loud = np.flatnonzero(np.abs(samples) > 0.01)  # the pauses at both ends are not part of the utterance
+    spoken: NDArray[np.float32] = 0.6 * samples[loud[0] : loud[-1] + 1] if loud.size else samples
+    return spoken
+
+
+def _murmured(rng: np.random.Generator, line: Line) -> NDArray[np.float32]:
+    """Returns noise that swells four times a second, about the rate of syllables in speech."""
+    import numpy as np
+
+    count = round(len(line.text) / 17 * SAMPLE_RATE)  # espeak-ng says 17 letters a second at the speed used above
+    swell = np.sin(4 * math.pi * np.arange(count) / SAMPLE_RATE) ** 2
+    return (0.08 * swell * _pink_noise(rng, count)).astype(np.float32)
+
+
+def _pink_noise(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
+    """Returns noise of unit deviation whose power falls with the frequency, like the hum of a room."""
+    import numpy as np
+
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(spectrum.size), 20)), count)
+    scaled: NDArray[np.float32] = (noise / noise.std()).astype(np.float32)
+    return scaled
+
+
+# --- picture ---------------------------------------------------------------------------------------------------------
+
+
+def _pictures(seconds: float, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Yields ``(360, 640, 3)`` RGB pictures, one per frame."""
+    import cv2
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    room, desk = _room(rng), _desk()
+    person, mask = _portrait()
+    phases = rng.uniform(0, 2 * math.pi, 3)
+    for index in range(round(seconds * FRAME_RATE)):
+        placing = _placing(index / FRAME_RATE, seconds, phases)
+        moved = cv2.warpAffine(person, placing, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
+        share = cv2.warpAffine(mask, placing, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)[..., None].astype(np.uint16)
+        picture = ((moved * share + room * (255 - share)) // 255).astype(np.uint8)
+        picture[-len(desk) :] = desk
+        yield picture
+
+
+def _portrait() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Returns the portrait as ``(344, 360, 3)`` RGB and the share of the person in each pixel, 0 … 255."""
+    import av
+
+    folder = files("multimodal") / "assets"
+    with (folder / "portrait.jpg").open("rb") as file, av.open(file) as picture:
+        person = next(picture.decode(video=0)).to_ndarray(format="rgb24")
+    with (folder / "portrait-mask.png").open("rb") as file, av.open(file) as picture:
+        mask = next(picture.decode(video=0)).to_ndarray(format="gray")
+    return person, mask
+
+
+def _placing(time: float, seconds: float, phases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the 2x3 matrix that puts the portrait where the person sits at this time."""
+    import numpy as np
+
+    turn = 2 * math.pi * time
+    scale = 1.08 + 0.10 * math.sin(turn / 9 + phases[0])  # leans towards the camera and back
+    tilt = 0.035 * math.sin(turn / 4 + phases[1])  # radians: 2 degrees to either side
+    centre = WIDTH / 2 + 40 * math.sin(turn / 7 + phases[2]) + 560 * _away(time / seconds)  # 560: past the right edge
+    bottom = HEIGHT + 16  # below the desk's edge at every scale and tilt
+    cosine, sine = scale * math.cos(tilt), scale * math.sin(tilt)
+    return np.array(
+        [[cosine, -sine, centre - 180 * cosine + 344 * sine], [sine, cosine, bottom - 180 * sine - 344 * cosine]]
+    )
+
+
+def _away(share: float) -> float:
+    """Returns how far the person has left at this share of the clip: 0 in the seat, 1 out of the picture."""
+    leaving = (share - (GONE[0] - STEP_ASIDE)) / STEP_ASIDE
+    coming = ((GONE[1] + STEP_ASIDE) - share) / STEP_ASIDE
+    part = min(max(min(leaving, coming), 0.0), 1.0)
+    return part * part * (3 - 2 * part)  # starts and ends softly
+
+
+def _room(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draws a wall lit from the left, with a window, a picture and a lamp, out of focus."""
+    import cv2
+    import numpy as np
+
+    down, across = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    wall = np.array([196, 190, 176], np.float32) + rng.uniform(-14, 14, 3).astype(np.float32)
+    light = 1.12 - 0.30 * across / WIDTH - 0.16 * down / HEIGHT
+    room = (wall * light[..., None]).clip(0, 255).astype(np.uint8)
+    cv2.rectangle(room, (34, 26), (170, 232), (238, 234, 224), -1)
+    cv2.rectangle(room, (42, 34), (98, 224), (186, 208, 226), -1)
+    cv2.rectangle(room, (106, 34), (162, 224), (192, 213, 229), -1)
+    cv2.rectangle(room, (498, 50), (604, 128), (92, 78, 64), -1)
+    cv2.rectangle(room, (505, 57), (597, 121), (222, 214, 196), -1)
+    cv2.ellipse(room, (540, 121), (34, 40), 0, 180, 360, (132, 156, 138), -1)
+    cv2.ellipse(room, (572, 121), (24, 24), 0, 180, 360, (166, 128, 104), -1)
+    blurred: NDArray[np.uint8] = cv2.GaussianBlur(room, (0, 0), 4.0).astype(np.uint8)
+    return blurred
+
+
+def _desk() -> NDArray[np.uint8]:
+    """Draws the edge of a desk, ``(34, 640, 3)``, which hides where the portrait ends."""
+    import numpy as np
+
+    shade = np.linspace(1.0, 0.7, 34, dtype=np.float32)[:, None, None]
+    desk = (np.array([150, 116, 84], np.float32) * shade * np.ones((34, WIDTH, 1), np.float32)).astype(np.uint8)
+    desk[:2] = (188, 152, 116)
+    return desk
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _encode(target: Path, pictures: Iterator[NDArray[np.uint8]], samples: NDArray[np.float32]) -> None:
+    """Writes the pictures and the sound that belongs to each, side by side as a player wants them."""
+    import av
+
+    with (
+        target.open("wb") as file,
+        av.open(file, "w", format="mp4") as container,
+    ):  # the file reports a full disk, av would not
+        video = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "22", "preset": "veryfast"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        step = SAMPLE_RATE // FRAME_RATE
+        for index, picture in enumerate(pictures):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            block = samples[index * step : (index + 1) * step].reshape(1, -1)
+            sound = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+            sound.sample_rate, sound.pts, sound.time_base = SAMPLE_RATE, index * step, Fraction(1, SAMPLE_RATE)
+            container.mux(audio.encode(sound))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+
+
+def _subtitles(utterances: list[Utterance]) -> str:
+    """Returns SubRip text, the speaker's name before a colon.
+
+    Example:
+        >>> print(_subtitles([Utterance(0.5, 2.25, "Interviewer", "How was it?")]))
+        1
+        00:00:00,500 --> 00:00:02,250
+        Interviewer: How was it?
+        <BLANKLINE>
+    """
+    blocks = [
+        f"{number}\n{_clock(item.start_seconds)} --> {_clock(item.end_seconds)}\n{item.speaker}: {item.text}\n"
+        for number, item in enumerate(utterances, start=1)
+    ]
+    return "\n".join(blocks)
+
+
+def _clock(seconds: float) -> str:
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{thousandths:03}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    parser = Parser(prog="multimodal sample", description="Make a short interview clip, with its transcript.")
+    parser.add_argument("path", nargs="?", type=Path, default=Path("interview.mp4"), help="default: interview.mp4")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="length, 2 to 600 (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="another number gives another sway and room (default: 0)")
+    parser.add_argument("--force", action="store_true", help="replace files that exist already")
+    options = parser.parse_args(arguments)
+
+    def job() -> None:
+        clip = make_sample(options.path, options.seconds, options.seed, options.force)
+        print(f"wrote {clip} and {clip.with_suffix('.srt')}")
+
+    return run(job)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

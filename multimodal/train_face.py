@@ -1,0 +1,180 @@
+"""The face stage: FER+ votes in, face weights out, by one of the four label schemes of Barsoum et al. 2016.
+
+The whole corpus and the augmentation live on the device. Source of the schemes: arXiv 1608.01041, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from multimodal.commands import choose_device
+from multimodal.config import read_config
+from multimodal.data.emotions import FACE_LABELS
+from multimodal.data.ferplus import FaceCorpus, distributions, majority_labels, read_ferplus
+from multimodal.encoders.face import FACE_NETWORKS, predict
+from multimodal.encoders.face_augmentation import FaceAugmentation, augment
+from multimodal.errors import ConfigError
+from multimodal.loop import LoopSettings, fit
+
+SCHEMES = ("majority", "multi_label", "probabilistic", "cross_entropy")
+MULTI_LABEL_SHARE = 0.3
+"""An emotion with a larger share of the votes than this is a right answer in the multi-label scheme (paper: 30 %)."""
+
+
+@dataclass(frozen=True)
+class FaceConfig:
+    """Everything that decides a face training, as the TOML file gives it.
+
+    Attributes:
+        loop: How to train.
+        augmentation: How faces are changed.
+        architecture: One of ``FACE_NETWORKS``.
+        scheme: How votes become targets, one of ``SCHEMES``.
+        balance: 0 weighs pictures alike; 1 weighs every emotion alike; between, by frequency to that power.
+        small_size: Height and width of training pictures in the first epochs, in pixels.
+        small_share: Share of the epochs that train on small pictures, which are faster.
+        full_size: Height and width in the remaining epochs.
+        check_counts: Whether the corpus must have the published number of pictures.
+    """
+
+    loop: LoopSettings
+    augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
+    architecture: str = "se_resnet_pair"
+    scheme: str = "cross_entropy"
+    balance: float = 0.0
+    small_size: int = 48
+    small_share: float = 0.0
+    full_size: int = 48
+    check_counts: bool = True
+
+    def __post_init__(self) -> None:
+        for key, choices in {"scheme": SCHEMES, "architecture": tuple(FACE_NETWORKS)}.items():
+            if getattr(self, key) not in choices:
+                raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(choices)}")
+
+
+class FaceTask:
+    """What the loop needs of the face stage."""
+
+    metric = "accuracy"
+
+    def __init__(self, config: FaceConfig, training: FaceCorpus, validation: FaceCorpus, accelerator: Accelerator):
+        device = accelerator.device
+        self.config = config
+        self.accelerator = accelerator
+        self.network = FACE_NETWORKS[config.architecture](len(FACE_LABELS)).to(memory_format=torch.channels_last)
+        taught = training.subset(_usable(training, config.scheme))
+        self.images = torch.from_numpy(taught.images).to(device)
+        self.targets = torch.from_numpy(_targets(taught, config.scheme)).to(device)
+        self.weights = _class_weights(self.targets, config.balance)
+        judged = validation.subset(majority_labels(validation.votes) >= 0)
+        self.validation_images = torch.from_numpy(judged.images).to(device)
+        self.validation_labels = torch.from_numpy(majority_labels(judged.votes)).to(device)
+
+    def steps(self) -> int:
+        """Whole batches in the corpus; what is left over comes in another epoch's order."""
+        return max(len(self.images) // self.config.loop.batch_size, 1)
+
+    def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented pictures ``(batch, size, size)`` and targets ``(batch, 8)``; several devices share each batch."""
+        small = epoch < self.config.small_share * self.config.loop.epochs
+        size = self.config.small_size if small else self.config.full_size
+        order = torch.randperm(len(self.images), generator=generator, device=self.images.device)
+        for step in range(self.steps()):
+            batch = order[step * self.config.loop.batch_size :][: self.config.loop.batch_size]
+            batch = batch[self.accelerator.process_index :: self.accelerator.num_processes]
+            targets = self.targets[batch]
+            if self.config.scheme == "probabilistic":
+                drawn = torch.multinomial(targets, 1, generator=generator)
+                targets = torch.zeros_like(targets).scatter_(1, drawn, 1.0)
+            yield augment(self.images[batch], size, self.config.augmentation, generator), targets
+
+    def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Mean over pictures of the scheme's loss, summed over members, so that each learns as if alone."""
+        images, targets = batch
+        logs = torch.log_softmax(network(images).member_logits.float(), dim=-1)
+        if self.config.scheme == "multi_label":
+            # The likeliest of the right answers counts: any of them will do (paper, equation 3).
+            losses = -logs.masked_fill(targets == 0, -torch.inf).amax(dim=-1)
+        else:
+            losses = -(targets * logs).sum(dim=-1)
+        return (losses * (targets @ self.weights)).mean(dim=-1).sum()
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Accuracy against the majority, mean recall over the emotions, and negative log-likelihood."""
+        with self.accelerator.autocast():
+            parts = [predict(network, images)[0] for images in self.validation_images.split(512)]
+        probabilities, labels = torch.cat(parts), self.validation_labels
+        right = (probabilities.argmax(1) == labels).float()
+        recalls = [right[labels == label].mean() for label in labels.unique()]
+        likelihood = probabilities.gather(1, labels[:, None]).clamp(min=1e-9).log().mean()
+        return {
+            "accuracy": float(right.mean()),
+            "balanced_accuracy": float(torch.stack(recalls).mean()),
+            "nll": -float(likelihood),
+        }
+
+
+def _usable(corpus: FaceCorpus, scheme: str) -> NDArray[np.bool_]:
+    if scheme == "majority":
+        clear: NDArray[np.bool_] = majority_labels(corpus.votes) >= 0
+        return clear
+    named: NDArray[np.bool_] = distributions(corpus.votes).sum(axis=1) > 0
+    return named
+
+
+def _targets(corpus: FaceCorpus, scheme: str) -> NDArray[np.float32]:
+    """``(n, 8)``: shares of the votes, or ones for the right answers."""
+    shares = distributions(corpus.votes)
+    if scheme == "majority":
+        return np.eye(len(FACE_LABELS), dtype=np.float32)[majority_labels(corpus.votes)]
+    if scheme == "multi_label":
+        right = (shares >= shares.max(axis=1, keepdims=True)) | (shares > MULTI_LABEL_SHARE)
+        return right.astype(np.float32)
+    return shares
+
+
+def _class_weights(targets: Tensor, balance: float) -> Tensor:
+    """A factor per emotion, ``(8,)``, whose mean over the corpus is 1."""
+    share = targets.sum(0) / targets.sum()
+    weights = share.clamp(min=1e-6) ** -balance
+    return weights / (weights * share).sum()
+
+
+def read_corpora(config: FaceConfig, folder: Path) -> tuple[FaceCorpus, FaceCorpus]:
+    """The training and the validation part of FER+ in ``folder``."""
+    training = read_ferplus(folder, "train", check_counts=config.check_counts)
+    return training, read_ferplus(folder, "valid", check_counts=config.check_counts)
+
+
+def train_face(config_path: Path, data: Path, run: Path, *, name: str, device: str, quiet: bool) -> None:
+    """Trains a face network and writes its weights and card.
+
+    Args:
+        config_path: TOML file, see ``FaceConfig``.
+        data: Folder of FER+.
+        run: Folder for checkpoints, the log and the weights.
+        name: Stem of the weights; empty for the architecture and the corpus.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        quiet: Whether to hide the progress bar.
+
+    Raises:
+        ConfigError: A key or a value of the configuration that cannot be.
+        CorpusError: The corpus is not FER+ as published.
+        OutputError: The run folder cannot be written.
+    """
+    config = read_config(config_path, FaceConfig)
+    chosen = choose_device(device)
+    precision = config.loop.precision
+    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=precision if chosen != "mps" else "no")
+    training, validation = read_corpora(config, data)
+    task = FaceTask(config, training, validation, accelerator)
+    fit(task, config.loop, run, accelerator, quiet)
