@@ -1,0 +1,210 @@
+"""Weights and the card that travels with them: what a network needs to be run, where it comes from, what it may be used for.
+
+A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem. The card's
+hash is checked at every load. Nothing here reads pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from multimodal.encoders.face import FACE_NETWORKS
+from multimodal.errors import ConfigError, WeightsError
+from multimodal.files import whole_file
+
+DEFAULTS = {"face": "se_resnet_pair.ferplus-v1"}
+"""The shipped weights that each part uses unless told otherwise."""
+
+NETWORKS = {"face": FACE_NETWORKS}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The contract between training and inference; inference keeps no constants of its own.
+
+    Attributes:
+        part: ``face``, ``audio``, ``text`` or ``fusion``.
+        architecture: Key of the part's networks.
+        labels: What the outputs mean, in order.
+        temperature: Divides the logits; found on held-out data.
+        face_size: Height and width of the face crops in pixels.
+        flip: Whether probabilities are averaged with those of the mirrored crop.
+        frames_per_second: The sampling rate that results were tuned for.
+    """
+
+    part: str
+    architecture: str
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+    face_size: int | None = None
+    flip: bool = False
+    frames_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network ready to run, and what is known about it.
+
+    Attributes:
+        name: ``<architecture>.<corpus>-v<N>``.
+        sha256: Of the safetensors file.
+        spec: How to run it.
+        card: The whole card, as written.
+        network: In evaluation mode, float32.
+    """
+
+    name: str
+    sha256: str
+    spec: ModelSpec
+    card: Mapping[str, Any]
+    network: nn.Module
+
+
+def shipped_folder() -> Path:
+    """The folder of weights inside the installed package."""
+    return Path(str(resources.files("multimodal") / "weights"))
+
+
+def shipped(part: str | None = None) -> list[str]:
+    """Names of the shipped weights, of one part or of all.
+
+    Args:
+        part: ``face``, ``audio``, ``text``, ``fusion``; None for all.
+
+    Returns:
+        Names in alphabetical order.
+    """
+    cards = sorted(shipped_folder().glob("*.json"))
+    names = [(card.stem, json.loads(card.read_text(encoding="utf-8"))["spec"]["part"]) for card in cards]
+    return [name for name, of_part in names if part in (None, of_part)]
+
+
+def find_card(model: str, part: str) -> Path:
+    """Finds the card of a model by name, by file or by folder.
+
+    Args:
+        model: ``default``; a shipped name; a ``.safetensors`` or ``.json`` file; a folder that holds one set of weights.
+        part: Which part is wanted from a folder or by default.
+
+    Returns:
+        Path of the card.
+
+    Raises:
+        WeightsError: There is no such model.
+    """
+    if model == "default":
+        return shipped_folder() / f"{DEFAULTS[part]}.json"
+    if model in shipped(part):
+        return shipped_folder() / f"{model}.json"
+    path = Path(model)
+    if path.is_dir():
+        cards = [card for card in sorted(path.glob("*.json")) if _is_card_of(card, part)]
+        if len(cards) != 1:
+            raise WeightsError(model, f"holds {len(cards)} {part} models", "name the .safetensors file itself")
+        return cards[0]
+    if path.suffix in (".safetensors", ".json") and path.with_suffix(".json").is_file():
+        return path.with_suffix(".json")
+    known = ", ".join(shipped(part)) or "none"
+    raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {known}")
+
+
+def _is_card_of(path: Path, part: str) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["spec"]["part"] == part)
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
+
+
+def load_weights(model: str = "default", part: str = "face", device: str = "cpu") -> Weights:
+    """Loads a network with its weights, after checking their hash.
+
+    Args:
+        model: See ``find_card``.
+        part: Which part of the recogniser it is.
+        device: Where the network shall be.
+
+    Returns:
+        The network in evaluation mode, with its spec and card.
+
+    Raises:
+        WeightsError: Unknown, damaged, of another part, or not fitting the network.
+
+    Example:
+        >>> weights = load_weights("default", "face")
+        >>> weights.spec.labels[:2]
+        ('neutral', 'happiness')
+    """
+    card_path = find_card(model, part)
+    card, spec = _read_card(card_path)
+    path = card_path.with_suffix(".safetensors")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(path, f"cannot be read ({error.strerror})", "install the package or copy it again") from None
+    if hashlib.sha256(content).hexdigest() != card.get("sha256"):
+        raise WeightsError(path, "is damaged: its hash is not the card's", "install the package or copy it again")
+    if spec.part != part or spec.architecture not in NETWORKS.get(part, {}):
+        fact = f"is a {spec.part} model of architecture {spec.architecture!r}"
+        raise WeightsError(path, fact, f"choose a {part} model that this version knows")
+    network = NETWORKS[part][spec.architecture](len(spec.labels))
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in load(content).items()}, strict=False)
+        missing = set(network.state_dict()) - set(load(content))
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(path, f"does not fit the network ({str(error).splitlines()[0]})", "train it again") from None
+    if any(not name.endswith("num_batches_tracked") for name in missing):
+        raise WeightsError(path, f"lacks {len(missing)} tensors of the network", "train it again")
+    ready = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Weights(card_path.stem, card["sha256"], spec, card, ready)
+
+
+def _read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        spec = dict(card["spec"])
+        return card, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None
+
+
+def save_weights(folder: Path, name: str, network: nn.Module, spec: ModelSpec, facts: Mapping[str, Any]) -> Path:
+    """Writes weights in half precision, and their card. A published version is never changed.
+
+    Args:
+        folder: Where to.
+        name: ``<architecture>.<corpus>-v<N>``.
+        network: The trained network.
+        spec: How to run it.
+        facts: The rest of the card: data, licences, training, metrics, limits.
+
+    Returns:
+        Path of the safetensors file.
+
+    Raises:
+        ConfigError: The name is taken by other weights.
+        OutputError: The folder cannot be written.
+    """
+    kept = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    content = save({key: value.detach().cpu().half().contiguous() for key, value in kept.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    path = folder / f"{name}.safetensors"
+    if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise ConfigError(path, "is there already, with other weights", "choose the next version number")
+    parameters = sum(value.numel() for value in network.parameters())
+    card = {"name": name, "sha256": digest, "parameters": parameters, "spec": asdict(spec), **facts}
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+    with whole_file(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
