@@ -1,23 +1,14 @@
 """The console script ``multimodal``: one command per job, each loaded only when it is asked for.
 
-Every job is a module of its own that also runs as ``python -m multimodal.<job>``; this one merely hands over. It also
-holds what their command lines share: a parser that complains in one line, and the exit codes.
-
-    0  everything was done
-    1  something failed, and one line on standard error says what
-    2  wrong usage
+Every job is a module of its own that also runs as ``python -m multimodal.<job>``; this one merely hands over.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from multimodal import __version__
-from multimodal.errors import ConfigError, MultimodalError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("multimodal.infer", "say which emotions a recording shows, when, and how sure it is"),
@@ -28,44 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name, the module whose ``main`` does it, and one line of help."""
 
-INTERRUPTED = 128 + 2  # what a shell reports for a program that SIGINT (2) ended
 
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is a single line instead of a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the program with exit code 2 and one line on standard error."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def run(job: Callable[[], int | None], debug: bool = False) -> int:
-    """Does a job and turns its errors into one line and an exit code.
-
-    Args:
-        job: What to do; returns an exit code, or None for success.
-        debug: Whether to let errors through, with their traceback.
-
-    Returns:
-        The job's own exit code; 2 for a value that cannot be, 1 for any other error of ours, 130 when interrupted.
-
-    Example:
-        >>> run(lambda: None)
-        0
-    """
-    try:
-        return job() or 0
-    except MultimodalError as error:
-        if debug:
-            raise
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Hands the command line to the job that it names.
 
     Args:

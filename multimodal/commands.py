@@ -30,19 +30,20 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
     application.command(name)(function)
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        application(given, prog_name=f"multimodal {name}", standalone_mode=True)
-    except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else 1
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        result = application(given, prog_name=f"multimodal {name}", standalone_mode=False)
     except MultimodalError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("stopped; run the same command again", file=sys.stderr)
         return 130
-    return 0
+    except Exception as error:
+        # typer's own usage errors; it prints them on four lines, and their class is private to it.
+        if not hasattr(error, "format_message"):
+            raise
+        print(f"error: {error.format_message().rstrip('.')}; see multimodal {name} --help", file=sys.stderr)
+        return 2
+    return result if isinstance(result, int) else 0
 
 
 def choose_device(name: str) -> str:

@@ -5,18 +5,20 @@ The only command that uses the network; everything else works without.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from multimodal.cli import Parser, run
+import typer
+
+from multimodal.commands import guarded
+from multimodal.errors import ConfigError
 
 PARTS = ("yunet",)
 """What can be had: YuNet, a face detector that is faster than the built-in one."""
 
 
-def fetch(part: str) -> Path:
-    """Downloads one part unless it is already there.
+def fetch(part: Annotated[str, typer.Argument(help="yunet: a face detector faster than the built-in one.")]) -> Path:
+    """Downloads an optional part unless it is already there, and says where it lies.
 
     Args:
         part: One of ``PARTS``.
@@ -25,27 +27,29 @@ def fetch(part: str) -> Path:
         Where the file lies.
 
     Raises:
+        ConfigError: There is no such part.
         DependencyError: It could not be downloaded, or is not what was published.
+
+    Example:
+        >>> fetch("moon")
+        Traceback (most recent call last):
+            ...
+        multimodal.errors.ConfigError: moon: is no part that can be fetched; choose from yunet
     """
     if part not in PARTS:
-        raise ValueError(f"part must be one of {PARTS}, got {part!r}")
+        raise ConfigError(part, "is no part that can be fetched", f"choose from {', '.join(PARTS)}")
     # Loaded here because the detectors bring OpenCV with them, and --help has no use for it.
     from multimodal.data.detectors import fetch_yunet
 
-    return fetch_yunet()
+    path = fetch_yunet()
+    typer.echo(path)
+    return path
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    parser = Parser(prog="multimodal fetch", description="Download an optional part once.")
-    parser.add_argument("part", choices=PARTS, help="yunet: a face detector faster than the built-in one")
-    options = parser.parse_args(arguments)
-
-    def job() -> None:
-        print(fetch(options.part))
-
-    return run(job)
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return guarded(fetch, arguments, "fetch")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

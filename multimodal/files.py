@@ -60,5 +60,5 @@ def _file_mode_mask() -> int:
 
 def _output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(path, "the disk is full", "free some space or choose another --out")
-    return OutputError(path, f"cannot be written ({error.strerror or error})", "choose another --out")
+        return OutputError(path, "the disk is full", "free some space or choose another folder")
+    return OutputError(path, f"cannot be written ({error.strerror or error})", "choose another folder")

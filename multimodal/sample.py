@@ -11,23 +11,25 @@ import logging
 import math
 import shutil
 import subprocess
-import sys
 import tempfile
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from multimodal.cli import Parser, run
+import typer
+
+from multimodal.commands import guarded
 from multimodal.errors import ConfigError, OutputError
 from multimodal.files import whole_file
-from multimodal.types import Utterance
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from multimodal.types import Utterance
 
 WIDTH, HEIGHT, FRAME_RATE = 640, 360, 25
 SAMPLE_RATE = 22050  # espeak-ng's own, so that its voices are not resampled; 882 samples for each of 25 frames
@@ -107,6 +109,8 @@ def _sound(seconds: float, seed: int) -> tuple[NDArray[np.float32], list[Utteran
     """Returns ``(samples,)`` in -1 … 1, and who speaks when in it."""
     import numpy as np
 
+    from multimodal.types import Utterance
+
     rng = np.random.default_rng(seed)
     samples = np.resize(0.002 * _pink_noise(rng, 10 * SAMPLE_RATE), round(seconds * SAMPLE_RATE))
     voices = _speech(rng)
@@ -147,10 +151,10 @@ def _spoken(program: str, line: Line) -> NDArray[np.float32]:
         with wave.open(str(path)) as file:
             if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (SAMPLE_RATE, 1, 2):
                 raise ValueError("not the mono sound of 22050 samples per second that espeak-ng is known for")
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
-    loud = np.flatnonzero(np.abs(samples) > 0.01)  # the pauses at both ends are not part of the utterance
-    spoken: NDArray[np.float32] = 0.6 * samples[loud[0] : loud[-1] + 1] if loud.size else samples
-    return spoken
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32)
+    samples *= np.float32(0.6 / 32768)
+    loud = np.flatnonzero(np.abs(samples) > 0.006)  # the pauses at both ends are not part of the utterance
+    return samples[loud[0] : loud[-1] + 1] if loud.size else samples
 
 
 def _murmured(rng: np.random.Generator, line: Line) -> NDArray[np.float32]:
@@ -195,14 +199,17 @@ def _pictures(seconds: float, seed: int) -> Iterator[NDArray[np.uint8]]:
 
 def _portrait() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Returns the portrait as ``(344, 360, 3)`` RGB and the share of the person in each pixel, 0 … 255."""
-    import av
+    import numpy as np
 
-    folder = files("multimodal") / "assets"
-    with (folder / "portrait.jpg").open("rb") as file, av.open(file) as picture:
-        person = next(picture.decode(video=0)).to_ndarray(format="rgb24")
-    with (folder / "portrait-mask.png").open("rb") as file, av.open(file) as picture:
-        mask = next(picture.decode(video=0)).to_ndarray(format="gray")
-    return person, mask
+    return np.ascontiguousarray(_asset("portrait.jpg")[..., ::-1]), _asset("portrait-mask.png")
+
+
+def _asset(name: str) -> NDArray[np.uint8]:
+    import cv2
+    import numpy as np
+
+    content = np.frombuffer((files("multimodal") / "assets" / name).read_bytes(), np.uint8)
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_UNCHANGED), np.uint8)
 
 
 def _placing(time: float, seconds: float, phases: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -212,12 +219,11 @@ def _placing(time: float, seconds: float, phases: NDArray[np.float64]) -> NDArra
     turn = 2 * math.pi * time
     scale = 1.08 + 0.10 * math.sin(turn / 9 + phases[0])  # leans towards the camera and back
     tilt = 0.035 * math.sin(turn / 4 + phases[1])  # radians: 2 degrees to either side
-    centre = WIDTH / 2 + 40 * math.sin(turn / 7 + phases[2]) + 560 * _away(time / seconds)  # 560: past the right edge
-    bottom = HEIGHT + 16  # below the desk's edge at every scale and tilt
+    x = WIDTH / 2 + 40 * math.sin(turn / 7 + phases[2]) + 560 * _away(time / seconds)  # 560: past the right edge
+    y = HEIGHT + 16  # below the desk's edge at every scale and tilt
     cosine, sine = scale * math.cos(tilt), scale * math.sin(tilt)
-    return np.array(
-        [[cosine, -sine, centre - 180 * cosine + 344 * sine], [sine, cosine, bottom - 180 * sine - 344 * cosine]]
-    )
+    # The middle of the portrait's lower edge, (180, 344), comes to lie at (x, y).
+    return np.array([[cosine, -sine, x - 180 * cosine + 344 * sine], [sine, cosine, y - 180 * sine - 344 * cosine]])
 
 
 def _away(share: float) -> float:
@@ -265,10 +271,7 @@ def _encode(target: Path, pictures: Iterator[NDArray[np.uint8]], samples: NDArra
     """Writes the pictures and the sound that belongs to each, side by side as a player wants them."""
     import av
 
-    with (
-        target.open("wb") as file,
-        av.open(file, "w", format="mp4") as container,
-    ):  # the file reports a full disk, av would not
+    with av.open(str(target), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "22", "preset": "veryfast"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
@@ -287,6 +290,7 @@ def _subtitles(utterances: list[Utterance]) -> str:
     """Returns SubRip text, the speaker's name before a colon.
 
     Example:
+        >>> from multimodal.types import Utterance
         >>> print(_subtitles([Utterance(0.5, 2.25, "Interviewer", "How was it?")]))
         1
         00:00:00,500 --> 00:00:02,250
@@ -305,21 +309,23 @@ def _clock(seconds: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{thousandths:03}"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    parser = Parser(prog="multimodal sample", description="Make a short interview clip, with its transcript.")
-    parser.add_argument("path", nargs="?", type=Path, default=Path("interview.mp4"), help="default: interview.mp4")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="length, 2 to 600 (default: 20)")
-    parser.add_argument("--seed", type=int, default=0, help="another number gives another sway and room (default: 0)")
-    parser.add_argument("--force", action="store_true", help="replace files that exist already")
-    options = parser.parse_args(arguments)
+def sample(
+    path: Annotated[Path, typer.Argument(help="The clip to write; its transcript ends in .srt.")] = Path(
+        "interview.mp4"
+    ),
+    seconds: Annotated[float, typer.Option(help="Length, 2 to 600.")] = SECONDS,
+    seed: Annotated[int, typer.Option(help="Another number gives another sway and room.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist already.")] = False,
+) -> None:
+    """Makes a short interview clip, with its transcript, to try the program on."""
+    clip = make_sample(path, seconds, seed, force)
+    typer.echo(f"wrote {clip} and {clip.with_suffix('.srt')}")
 
-    def job() -> None:
-        clip = make_sample(options.path, options.seconds, options.seed, options.force)
-        print(f"wrote {clip} and {clip.with_suffix('.srt')}")
 
-    return run(job)
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return guarded(sample, arguments, "sample")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

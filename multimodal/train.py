@@ -21,7 +21,7 @@ def train(
     run: Annotated[Path, typer.Option(help="Folder for checkpoints and the log; a stopped run goes on from there.")],
     name: Annotated[str, typer.Option(help="Write the weights as RUN/NAME.safetensors.")] = "",
     device: DeviceOption = "auto",
-    quiet: Annotated[bool, typer.Option(help="No progress bar.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Trains one part of the recogniser on a corpus of your own."""
     if stage not in STAGES:

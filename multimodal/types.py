@@ -160,6 +160,7 @@ class UtteranceEstimate:
         fused: Estimate from all that were there.
         valence: -1 (unpleasant) … 1 (pleasant).
         arousal: -1 (calm) … 1 (excited).
+        face_id: Whose face was read, by the rule of ``fusion.align.main_face``.
     """
 
     utterance: Utterance
@@ -169,6 +170,7 @@ class UtteranceEstimate:
     fused: ModalityEstimate | None = None
     valence: float | None = None
     arousal: float | None = None
+    face_id: int | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:

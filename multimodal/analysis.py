@@ -1,0 +1,228 @@
+"""The result of one input: what was seen and said, as tables and as files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
+from multimodal.files import whole_file
+from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, UtteranceEstimate
+
+SCHEMA = "multimodal-emotion/analysis"
+SCHEMA_VERSION = 1
+
+FRAME_COLUMNS = ("time_seconds", "face_id", "x", "y", "width", "height", "detection_score", *FACE_LABELS, "quality")
+SIGNALS: Mapping[str, tuple[str, ...]] = {
+    "face": FACE_LABELS,
+    "audio": FUSED_LABELS,
+    "text": FUSED_LABELS,
+    "fused": FUSED_LABELS,
+}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything the program says about one recording.
+
+    Attributes:
+        media: Facts of the file.
+        models: Per part ``name`` and ``sha256``; None for a part that was not used.
+        emotions: Label order of the summary.
+        frame_times: Presentation time in seconds of every sampled frame, in order.
+        faces: Every face in every sampled frame, in order of time.
+        estimates: Every utterance with its estimates, in order of time.
+        warnings: Plain lines on what limits the result.
+    """
+
+    media: MediaInfo
+    models: Mapping[str, Mapping[str, str] | None]
+    emotions: tuple[str, ...]
+    frame_times: tuple[float, ...]
+    faces: tuple[FaceObservation, ...]
+    estimates: tuple[UtteranceEstimate, ...]
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def frames(self) -> pd.DataFrame:
+        """A row per sampled frame and face; a frame without a face keeps a row with empty values."""
+        rows = [_frame_row(seen) for seen in self.faces]
+        with_face = {seen.time_seconds for seen in self.faces}
+        rows += [{"time_seconds": time} for time in self.frame_times if time not in with_face]
+        rows.sort(key=lambda row: (row["time_seconds"], row.get("face_id", -1)))
+        return pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype({"face_id": "Int64"})
+
+    @cached_property
+    def utterances(self) -> pd.DataFrame:
+        """A row per utterance: when, who, what, every signal's probabilities as ``<signal>_<label>``."""
+        columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
+        columns += [f"{signal}_{label}" for signal, labels in SIGNALS.items() for label in labels]
+        rows = [_utterance_row(estimate) for estimate in self.estimates]
+        return pd.DataFrame(rows, columns=[*columns, "valence", "arousal", "confidence"]).astype({"face_id": "Int64"})
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Share of the judged time in which each emotion was the most probable one, and which leads.
+
+        Returns:
+            ``shares`` {label: 0 … 1, summing to 1}, ``judged_seconds``, ``dominant``, ``mean_valence``, ``mean_arousal``;
+            None where there was nothing to judge.
+        """
+        seconds = dict.fromkeys(self.emotions, 0.0)
+        for slice_seconds, seen in self._judged():
+            seconds[max(seen, key=seen.__getitem__)] += slice_seconds
+        total = sum(seconds.values())
+        return {
+            "shares": {label: round(value / total, 4) for label, value in seconds.items()} if total else None,
+            "judged_seconds": round(total, 3),
+            "dominant": max(seconds, key=seconds.__getitem__) if total else None,
+            "mean_valence": self._mean(lambda estimate: estimate.valence),
+            "mean_arousal": self._mean(lambda estimate: estimate.arousal),
+        }
+
+    @cached_property
+    def coverage(self) -> dict[str, float]:
+        """Fraction of the duration in which each signal could be judged, 0 … 1."""
+        duration = self.media.duration_seconds
+        face = sum(seconds for time, seconds in self._slices() if time in self._scored_times)
+        heard = {
+            signal: sum(
+                estimate.utterance.end_seconds - estimate.utterance.start_seconds
+                for estimate in self.estimates
+                if getattr(estimate, signal) is not None
+            )
+            for signal in ("audio", "text")
+        }
+        seconds = {"face": face, **heard}
+        return {signal: round(min(value / duration, 1.0), 4) if duration else 0.0 for signal, value in seconds.items()}
+
+    @cached_property
+    def _scored_times(self) -> set[float]:
+        return {seen.time_seconds for seen in self.faces if seen.probabilities is not None}
+
+    def _slices(self) -> list[tuple[float, float]]:
+        """Each sampled frame with the seconds it stands for: until the next one, or the end, or two usual steps."""
+        times = self.frame_times
+        if not times:
+            return []
+        steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        usual = sorted(steps)[len(steps) // 2] if steps else self.media.duration_seconds
+        last = max(min(self.media.duration_seconds - times[-1], usual), 0.0)
+        return list(zip(times, [min(step, 2 * usual) for step in steps] + [last], strict=True))
+
+    def _judged(self) -> list[tuple[float, Mapping[str, float]]]:
+        """Seconds and probabilities of every sampled frame in which the utterance's own face was scored."""
+        chosen = [(e.utterance.start_seconds, e.utterance.end_seconds, e.face_id) for e in self.estimates]
+        scored = {(seen.time_seconds, seen.face_id): seen.probabilities for seen in self.faces if seen.probabilities}
+        judged = []
+        for time, seconds in self._slices():
+            face_id = next((face for start, end, face in chosen if start <= time < end), None)
+            if face_id is not None and (time, face_id) in scored:
+                judged.append((seconds, scored[time, face_id]))
+        return judged
+
+    def _mean(self, value_of: Callable[[UtteranceEstimate], float | None]) -> float | None:
+        """Mean over utterances, weighted by their length; None where no utterance has the value."""
+        found = [
+            (value, max(estimate.utterance.end_seconds - estimate.utterance.start_seconds, 1e-9))
+            for estimate in self.estimates
+            if (value := value_of(estimate)) is not None
+        ]
+        total = sum(weight for _, weight in found)
+        return round(sum(value * weight for value, weight in found) / total, 4) if found else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``analysis.json``: plain values, None where something is unknown, never NaN."""
+        media = self.media
+        return {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "media": {
+                "path": os.fsencode(media.path).decode("utf-8", "replace"),  # file names may be any bytes
+                "sha256": media.sha256,
+                "duration_seconds": round(media.duration_seconds, 3),
+                "width": media.width,
+                "height": media.height,
+                "frame_rate": None if media.frame_rate is None else round(media.frame_rate, 3),
+                "has_video": media.has_video,
+                "has_audio": media.has_audio,
+            },
+            "models": {part: None if facts is None else dict(facts) for part, facts in self.models.items()},
+            "emotions": list(self.emotions),
+            "utterances": [_utterance_entry(estimate) for estimate in self.estimates],
+            "summary": self.summary,
+            "coverage": self.coverage,
+            "warnings": list(self.warnings),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes ``frames.csv``, ``utterances.csv`` and, last, ``analysis.json``, each whole or not at all.
+
+        Args:
+            folder: Made if it is not there. An ``analysis.json`` in it means that the two tables are there too.
+
+        Raises:
+            OutputError: The folder cannot be written, or the disk is full.
+        """
+        for name, table in (("frames.csv", self.frames), ("utterances.csv", self.utterances)):
+            with whole_file(folder / name) as temporary:
+                table.to_csv(temporary, index=False, float_format="%.4f", encoding="utf-8", lineterminator="\n")
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        with whole_file(folder / "analysis.json") as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _frame_row(seen: FaceObservation) -> dict[str, Any]:
+    x, y, width, height = seen.box
+    place = {"x": x, "y": y, "width": width, "height": height, "detection_score": seen.detection_score}
+    probabilities = seen.probabilities or {}
+    return {
+        "time_seconds": seen.time_seconds,
+        "face_id": seen.face_id,
+        **place,
+        **probabilities,
+        "quality": seen.quality,
+    }
+
+
+def _rounded(estimate: ModalityEstimate | None) -> dict[str, float] | None:
+    return None if estimate is None else {label: round(value, 4) for label, value in estimate.probabilities.items()}
+
+
+def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
+    utterance = estimate.utterance
+    confidence = _confidence(estimate)
+    return {
+        "start_seconds": round(utterance.start_seconds, 3),
+        "end_seconds": round(utterance.end_seconds, 3),
+        "speaker": utterance.speaker,
+        "text": utterance.text,
+        "modalities": list(estimate.modalities),
+        "face_id": estimate.face_id,
+        **{signal: _rounded(getattr(estimate, signal)) for signal in SIGNALS},
+        "valence": estimate.valence,
+        "arousal": estimate.arousal,
+        "confidence": None if confidence is None else round(confidence, 4),
+    }
+
+
+def _confidence(estimate: UtteranceEstimate) -> float | None:
+    """Of the fused estimate; of the only signal where there is no fused one."""
+    found = [estimate.fused] if estimate.fused else [getattr(estimate, name) for name in estimate.modalities]
+    return found[0].confidence if len(found) == 1 and found[0] is not None else None
+
+
+def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
+    entry = _utterance_entry(estimate)
+    row = {key: value for key, value in entry.items() if key not in SIGNALS}
+    row["modalities"] = "+".join(entry["modalities"])
+    for signal in SIGNALS:
+        row |= {f"{signal}_{label}": value for label, value in (entry[signal] or {}).items()}
+    return row
