@@ -181,7 +181,8 @@ class VGG13(nn.Module):
             # Without normalisation ten layers need gains that keep the signal's variance (He et al. 2015).
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> FaceOutput:
         """Reads ``(batch, height, width)`` grey levels 0 … 255 of any size, scaled to 64x64."""

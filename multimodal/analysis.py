@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -72,8 +74,8 @@ class Analysis:
         """Share of the judged time in which each emotion was the most probable one, and which leads.
 
         Returns:
-            ``shares`` {label: 0 … 1, summing to 1}, ``judged_seconds``, ``dominant``, ``mean_valence``, ``mean_arousal``;
-            None where there was nothing to judge.
+            ``shares`` {label: 0 … 1, summing to 1}, ``judged_seconds``, ``dominant``, ``mean_valence`` and
+            ``mean_arousal`` (-1 … 1); None where there was nothing to judge.
         """
         seconds = dict.fromkeys(self.emotions, 0.0)
         for slice_seconds, seen in self._judged():
@@ -112,20 +114,23 @@ class Analysis:
         times = self.frame_times
         if not times:
             return []
-        steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        steps = [after - before for before, after in itertools.pairwise(times)]
         usual = sorted(steps)[len(steps) // 2] if steps else self.media.duration_seconds
         last = max(min(self.media.duration_seconds - times[-1], usual), 0.0)
         return list(zip(times, [min(step, 2 * usual) for step in steps] + [last], strict=True))
 
     def _judged(self) -> list[tuple[float, Mapping[str, float]]]:
         """Seconds and probabilities of every sampled frame in which the utterance's own face was scored."""
-        chosen = [(e.utterance.start_seconds, e.utterance.end_seconds, e.face_id) for e in self.estimates]
+        starts = [estimate.utterance.start_seconds for estimate in self.estimates]
         scored = {(seen.time_seconds, seen.face_id): seen.probabilities for seen in self.faces if seen.probabilities}
-        judged = []
+        judged: list[tuple[float, Mapping[str, float]]] = []
         for time, seconds in self._slices():
-            face_id = next((face for start, end, face in chosen if start <= time < end), None)
-            if face_id is not None and (time, face_id) in scored:
-                judged.append((seconds, scored[time, face_id]))
+            index = bisect.bisect_right(starts, time) - 1
+            if index < 0 or time >= self.estimates[index].utterance.end_seconds:
+                continue
+            probabilities = scored.get((time, self.estimates[index].face_id))  # type: ignore[arg-type]
+            if probabilities is not None:
+                judged.append((seconds, probabilities))
         return judged
 
     def _mean(self, value_of: Callable[[UtteranceEstimate], float | None]) -> float | None:

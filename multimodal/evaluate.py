@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multimodal.commands import DeviceOption, choose_device, guarded
-from multimodal.errors import DependencyError
+from multimodal.errors import DependencyError, WeightsError
 
 if TYPE_CHECKING:
     from multimodal.data.ferplus import FaceCorpus
@@ -29,10 +29,17 @@ def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> 
 
     Returns:
         The figures of ``classification_figures``, ``divergence`` (nats, from the votes' shares) and ``parameters``.
+
+    Raises:
+        WeightsError: The model has other labels than the corpus.
     """
+    from multimodal.data.emotions import FACE_LABELS
     from multimodal.data.ferplus import distributions, majority_labels
     from multimodal.metrics import classification_figures, divergence
 
+    if weights.spec.labels != FACE_LABELS:
+        fact = f"answers {', '.join(weights.spec.labels)}"
+        raise WeightsError(weights.name, fact, f"choose a model with FER+'s labels: {', '.join(FACE_LABELS)}")
     judged = corpus.subset(majority_labels(corpus.votes) >= 0)
     probabilities = face_probabilities(weights, judged, device)
     figures = classification_figures(probabilities, majority_labels(judged.votes), weights.spec.labels)
@@ -65,12 +72,14 @@ def evaluate(
     if part not in PARTS:
         raise typer.BadParameter(f"is {part!r}; choose one of {', '.join(PARTS)}", param_hint="PART")
     try:
-        from multimodal.data.ferplus import read_ferplus
+        from multimodal.data.ferplus import FOLDERS, read_ferplus
         from multimodal.metrics import classification_figures as _needs_libraries  # noqa: F401
         from multimodal.weights import load_weights
     except ModuleNotFoundError as error:
         remedy = "pip install 'multimodal-emotion[train]'"
         raise DependencyError(f"{error.name}", "is not installed, and evaluation needs it", remedy) from None
+    if split not in FOLDERS:
+        raise typer.BadParameter(f"is {split!r}; choose one of {', '.join(FOLDERS)}", param_hint="--split")
     chosen = choose_device(device)
     weights = load_weights(model, part, chosen)
     figures = evaluate_face(weights, read_ferplus(data, split, check_counts=False), chosen)

@@ -1,4 +1,4 @@
-"""``python -m multimodal.infer INPUT...``: which emotions a recording shows, when, and how surely, as tables and JSON."""
+"""``python -m multimodal.infer INPUT...``: which emotions a recording shows, when, and how surely."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The one training loop that every stage shares: read it from top to bottom.
 
 A stage hands over a ``Task``: a network, batches, a loss, a validation. The loop adds what is the same for all: warm-up
-and cosine, an exponential moving average of the weights, early stopping, a checkpoint per epoch from which a stopped run
-continues to the same numbers, a log. Devices, precision and several GPUs are accelerate's business.
+and cosine, an exponential moving average of the weights, early stopping, a checkpoint per epoch from which a stopped
+run continues to the same numbers, a log. Devices, precision and several GPUs are accelerate's business.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
         The path of ``best.safetensors``.
 
     Raises:
-        ConfigError: The folder holds a run with other settings.
+        ConfigError: The folder holds a run with other settings, or the loss is no longer finite.
         OutputError: The folder cannot be written.
     """
     network, optimizer = accelerator.prepare(task.network, _optimizer(task.network, settings))
@@ -122,6 +122,9 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
         started = time.perf_counter()
         loss = _train_epoch(task, network, average, optimizer, settings, progress, accelerator, quiet)
         figures = task.validate(average)
+        if not (math.isfinite(loss) and math.isfinite(figures[task.metric])):
+            fact = f"{settings.learning_rate} is too much: the loss is not finite in epoch {epoch}"
+            raise ConfigError("learning_rate", fact, "lower learning_rate and use a new folder")
         progress.epoch = epoch + 1
         row = {"epoch": epoch, "loss": loss, **figures, "seconds": time.perf_counter() - started}
         progress.rows.append({key: round(value, 5) for key, value in row.items()})
@@ -130,7 +133,9 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
                 progress.best, progress.best_epoch = figures[task.metric], epoch
                 save_tensors(folder / "best.safetensors", average.state_dict(), {"epoch": str(epoch)})
             _write_log(folder / "log.csv", progress.rows)
-            _save(folder / "last.safetensors", settings, accelerator.unwrap_model(network), average, optimizer, progress)
+            _save(
+                folder / "last.safetensors", settings, accelerator.unwrap_model(network), average, optimizer, progress
+            )
         accelerator.wait_for_everyone()
     load_tensors(folder / "best.safetensors", task.network)
     return folder / "best.safetensors"
@@ -234,9 +239,7 @@ def _save(
     save_tensors(path, tensors, facts)
 
 
-def _resume(
-    path: Path, settings: LoopSettings, network: nn.Module, average: nn.Module, optimizer: Any
-) -> Progress:
+def _resume(path: Path, settings: LoopSettings, network: nn.Module, average: nn.Module, optimizer: Any) -> Progress:
     """Fills the three from a checkpoint if there is one; returns how far it was."""
     if not path.exists():
         return Progress()

@@ -33,8 +33,8 @@ def classification_figures(probabilities: Floats, labels: Labels, names: Sequenc
         names: The classes in order.
 
     Returns:
-        ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``kappa`` (-1 … 1), ``roc_auc`` and ``pr_auc`` (means over the
-        classes that occur), ``ece``, ``nll``, ``n``, ``labels``, ``confusion`` (rows: truth, columns: answer), and
+        ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``kappa`` (-1 … 1), ``roc_auc`` and ``pr_auc`` (means over
+        the classes that occur), ``ece``, ``nll``, ``n``, ``labels``, ``confusion`` (rows: truth, columns: answer), and
         ``per_class`` with ``precision``, ``recall``, ``f1`` and ``n`` each. Shares are 0 … 1.
 
     Raises:
@@ -46,7 +46,9 @@ def classification_figures(probabilities: Floats, labels: Labels, names: Sequenc
         (0.5, [[1, 0], [1, 0]])
     """
     if probabilities.shape != (len(labels), len(names)) or not len(labels):
-        raise ValueError(f"need (n, {len(names)}) probabilities and n labels, got {probabilities.shape}, {labels.shape}")
+        raise ValueError(
+            f"need (n, {len(names)}) probabilities and n labels, got {probabilities.shape}, {labels.shape}"
+        )
     answers, classes = probabilities.argmax(axis=1), range(len(names))
     columns = sk.precision_recall_fscore_support(labels, answers, labels=classes, zero_division=0)
     rows = [dict(zip(("precision", "recall", "f1", "n"), map(float, row), strict=True)) for row in np.array(columns).T]
@@ -86,7 +88,8 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
         >>> round(expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1])), 6)
         0.0
     """
-    scores, truth = torch.from_numpy(probabilities.astype(np.float32)), torch.from_numpy(labels)
+    # A value that rounding has put above 1 would make torchmetrics take all of them for logits.
+    scores, truth = torch.from_numpy(probabilities.clip(0, 1).astype(np.float32)), torch.from_numpy(labels)
     return float(multiclass_calibration_error(scores, truth, num_classes=scores.shape[1], n_bins=BINS))
 
 
@@ -106,7 +109,8 @@ def sharpen(probabilities: Floats, temperature: float) -> Floats:
     """
     logs = np.log(np.maximum(probabilities, 1e-12)) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    result: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return result
 
 
 def fit_temperature(probabilities: Floats, labels: Labels) -> float:

@@ -1,7 +1,7 @@
 """The model that joins the parts: load it once, analyse many recordings.
 
-A frame goes from the reader's thread to the face tracker, its crops wait in a small batch for the face encoder, and what
-remains of each is a ``FaceObservation``; no picture is kept.
+A frame goes from the reader's thread to the face tracker, its crops wait in a small batch for the face encoder, and
+what remains of each is a ``FaceObservation``; no picture is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m multimodal.train face --config FILE --data FOLDER``: trains one part and writes weights with their card."""
+"""``python -m multimodal.train face --config FILE …``: trains one part and writes weights with their card."""
 
 from __future__ import annotations
 

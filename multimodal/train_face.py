@@ -76,7 +76,7 @@ class FaceTask:
         device = accelerator.device
         self.config = config
         self.accelerator = accelerator
-        self.network = FACE_NETWORKS[config.architecture](len(FACE_LABELS)).to(memory_format=torch.channels_last)
+        self.network = FACE_NETWORKS[config.architecture](len(FACE_LABELS)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         taught = training.subset(_usable(training, config.scheme))
         self.images = torch.from_numpy(taught.images).to(device)
         self.targets = torch.from_numpy(_targets(taught, config.scheme)).to(device)
@@ -112,7 +112,9 @@ class FaceTask:
             losses = -logs.masked_fill(targets == 0, -torch.inf).amax(dim=-1)
         else:
             losses = -(targets * logs).sum(dim=-1)
-        return (losses * (targets @ self.weights)).mean(dim=-1).sum()
+        # Normalised, so that a picture with two right answers counts no more than one with one.
+        importance = (targets @ self.weights) / targets.sum(dim=-1)
+        return (losses * importance).mean(dim=-1).sum()
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Accuracy against the majority, mean recall over the emotions, and negative log-likelihood."""
@@ -141,16 +143,17 @@ def _targets(corpus: FaceCorpus, scheme: str) -> NDArray[np.float32]:
     """``(n, 8)``: shares of the votes, or ones for the right answers."""
     shares = distributions(corpus.votes)
     if scheme == "majority":
-        return np.eye(len(FACE_LABELS), dtype=np.float32)[majority_labels(corpus.votes)]
+        rows: NDArray[np.float32] = np.eye(len(FACE_LABELS), dtype=np.float32)[majority_labels(corpus.votes)]
+        return rows
     if scheme == "multi_label":
         right = (shares >= shares.max(axis=1, keepdims=True)) | (shares > MULTI_LABEL_SHARE)
-        return right.astype(np.float32)
+        return np.asarray(right, np.float32)
     return shares
 
 
 def _class_weights(targets: Tensor, balance: float) -> Tensor:
     """A factor per emotion, ``(8,)``, whose mean over the corpus is 1."""
-    share = targets.sum(0) / targets.sum()
+    share = (targets / targets.sum(dim=1, keepdim=True)).mean(0)
     weights = share.clamp(min=1e-6) ** -balance
     return weights / (weights * share).sum()
 
@@ -184,8 +187,8 @@ def train_face(config_path: Path, data: Path, run: Path, *, name: str, device: s
     chosen = choose_device(device)
     precision = config.loop.precision if chosen != "mps" else "no"
     accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=precision)
-    training = read_ferplus(data, "train", check_counts=config.check_counts)
-    validation = read_ferplus(data, "valid", check_counts=config.check_counts)
+    training, validation = read_corpora(config, data)
+    torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FaceTask(config, training, validation, accelerator)
     revision = training_revision(run)
     fit(task, config.loop, run, accelerator, quiet)
@@ -197,7 +200,10 @@ def training_revision(run: Path) -> str:
     note = run / "commit.txt"
     if not note.exists():
         command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        except FileNotFoundError:  # no git on this machine
+            found = ""
         with whole_file(note) as temporary:
             temporary.write_text(found or "not in a checkout", encoding="utf-8")
     return note.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Weights and the card that travels with them: what a network needs to be run, where it comes from, what it may be used for.
+"""Weights and the card that travels with them: how to run a network, where it comes from, what it may be used for.
 
 A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem. The card's
 hash is checked at every load. Nothing here reads pickle.
@@ -94,7 +94,7 @@ def find_card(model: str, part: str) -> Path:
     """Finds the card of a model by name, by file or by folder.
 
     Args:
-        model: ``default``; a shipped name; a ``.safetensors`` or ``.json`` file; a folder that holds one set of weights.
+        model: ``default``; a shipped name; a ``.safetensors`` or ``.json`` file; a folder with one set of weights.
         part: Which part is wanted from a folder or by default.
 
     Returns:
