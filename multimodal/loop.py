@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from rich.progress import track
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -121,16 +122,19 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
             break
         started = time.perf_counter()
         loss = _train_epoch(task, network, average, optimizer, settings, progress, accelerator, quiet)
-        figures = task.validate(average)
+        # One process's figures for all, so that all stop at the same epoch.
+        (figures,) = broadcast_object_list([task.validate(average)])
         if not (math.isfinite(loss) and math.isfinite(figures[task.metric])):
             fact = f"{settings.learning_rate} is too much: the loss is not finite in epoch {epoch}"
             raise ConfigError("learning_rate", fact, "lower learning_rate and use a new folder")
         progress.epoch = epoch + 1
         row = {"epoch": epoch, "loss": loss, **figures, "seconds": time.perf_counter() - started}
         progress.rows.append({key: round(value, 5) for key, value in row.items()})
+        improved = figures[task.metric] > progress.best
+        if improved:
+            progress.best, progress.best_epoch = figures[task.metric], epoch
         if accelerator.is_main_process:
-            if figures[task.metric] > progress.best:
-                progress.best, progress.best_epoch = figures[task.metric], epoch
+            if improved:
                 save_tensors(folder / "best.safetensors", average.state_dict(), {"epoch": str(epoch)})
             _write_log(folder / "log.csv", progress.rows)
             _save(
