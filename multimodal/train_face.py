@@ -76,7 +76,7 @@ class FaceTask:
         device = accelerator.device
         self.config = config
         self.accelerator = accelerator
-        self.network = FACE_NETWORKS[config.architecture](len(FACE_LABELS)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = FACE_NETWORKS[config.architecture](len(FACE_LABELS)).to(memory_format=torch.channels_last)
         taught = training.subset(_usable(training, config.scheme))
         self.images = torch.from_numpy(taught.images).to(device)
         self.targets = torch.from_numpy(_targets(taught, config.scheme)).to(device)
