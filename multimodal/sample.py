@@ -36,7 +36,7 @@ SAMPLE_RATE = 22050  # espeak-ng's own, so that its voices are not resampled; 88
 SECONDS = 20.0  # what the times in DIALOGUE are made for; other lengths stretch them
 SECONDS_LIMITS = (2.0, 600.0)  # long enough to hold one utterance; the sound is kept whole in memory, 53 MB at 600 s
 GONE = (0.40, 0.55)  # share of the clip with nobody in the picture: 8 s to 11 s of 20 s
-STEP_ASIDE = 0.03  # share of the clip that leaving takes, and coming back: 0.6 s of 20 s
+STEP_ASIDE = 0.08  # share of the clip that leaving takes, and coming back: 1.6 s of 20 s
 
 VOICES = {"Interviewer": ("en-gb+m3", 40), "Participant": ("en-us+f3", 55)}
 """Per speaker, espeak-ng's voice and pitch (0 … 99)."""
