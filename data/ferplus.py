@@ -71,14 +71,21 @@ def read_ferplus(folder: Path, split: str, *, check_counts: bool = True) -> Face
     """
     if split not in FOLDERS:
         raise CorpusError(folder, f"FER+ has no split {split!r}", f"choose one of {', '.join(FOLDERS)}")
-    pictures = folder if (folder / "label.csv").is_file() else folder / FOLDERS[split]
-    if (pictures / "label.csv").is_file():
-        corpus = _read_pictures(pictures)
-    elif (folder / "fer2013.csv").is_file() and (folder / "fer2013new.csv").is_file():
-        corpus = _read_csv(folder, split)
-    else:
-        remedy = "name the folder that holds them, or the one with fer2013.csv and fer2013new.csv"
-        raise CorpusError(folder, f"holds no {FOLDERS[split]}/label.csv", remedy)
+    others = {name for key, name in FOLDERS.items() if key != split}
+    itself = (folder / "label.csv").is_file() and folder.resolve().name not in others
+    pictures = folder if itself else folder / FOLDERS[split]
+    try:
+        if (pictures / "label.csv").is_file():
+            corpus = _read_pictures(pictures)
+        elif (folder / "fer2013.csv").is_file() and (folder / "fer2013new.csv").is_file():
+            corpus = _read_csv(folder, split)
+        else:
+            remedy = "name the folder that holds them, or the one with fer2013.csv and fer2013new.csv"
+            raise CorpusError(folder, f"holds no {FOLDERS[split]}/label.csv", remedy)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise CorpusError(folder, f"holds a label file that is no CSV ({error})", "unpack the corpus again") from None
+    if not (majority_labels(corpus.votes) >= 0).any():
+        raise CorpusError(folder, f"the {split} split has no picture with a majority", "unpack the corpus again")
     if check_counts:
         _check_counts(folder, split, corpus)
     return corpus
@@ -98,8 +105,8 @@ def _read_pictures(folder: Path) -> FaceCorpus:
     names, votes = [], []
     with (folder / "label.csv").open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.reader(file), start=1):
-            names.append(row[0])
             votes.append(_votes(folder / "label.csv", number, row[2:]))
+            names.append(row[0])
     images = np.empty((len(names), SIZE, SIZE), np.uint8)
     for index, name in enumerate(names):
         image = cv2.imread(str(folder / Path(name).name), cv2.IMREAD_GRAYSCALE)
@@ -115,16 +122,27 @@ def _read_csv(folder: Path, split: str) -> FaceCorpus:
         (folder / "fer2013.csv").open(newline="", encoding="utf-8") as pixels_file,
         (folder / "fer2013new.csv").open(newline="", encoding="utf-8") as votes_file,
     ):
-        rows = zip(csv.DictReader(pixels_file), csv.reader(itertools.islice(votes_file, 1, None)), strict=True)
+        rows = itertools.zip_longest(csv.DictReader(pixels_file), itertools.islice(csv.reader(votes_file), 1, None))
         for number, (pixels, row) in enumerate(rows, start=2):
+            if pixels is None or row is None:
+                shorter = "fer2013.csv" if pixels is None else "fer2013new.csv"
+                raise CorpusError(folder / shorter, f"ends before line {number}, the other not", "unpack both again")
             # A picture without a name was dropped by the publishers: it is in neither PNG folder.
-            if row[0] != USAGES[split] or not row[1]:
+            if row[:1] != [USAGES[split]] or not row[1:2] or not row[1]:
                 continue
             names.append(row[1])
             votes.append(_votes(folder / "fer2013new.csv", number, row[2:]))
-            images.append(np.array(pixels["pixels"].split(), np.uint8).reshape(SIZE, SIZE))
+            images.append(_pixels(folder / "fer2013.csv", number, pixels.get("pixels") or ""))
     stacked = np.stack(images) if images else np.empty((0, SIZE, SIZE), np.uint8)
     return FaceCorpus(stacked, np.array(votes, np.int64).reshape(-1, VOTE_COLUMNS), tuple(names))
+
+
+def _pixels(path: Path, line: int, text: str) -> NDArray[np.uint8]:
+    try:
+        return np.array(text.split(), np.uint8).reshape(SIZE, SIZE)
+    except (ValueError, OverflowError):
+        fact = f"line {line} does not hold {SIZE * SIZE} grey levels of 0 to 255"
+        raise CorpusError(path, fact, "unpack the corpus again") from None
 
 
 def _votes(path: Path, line: int, columns: list[str]) -> list[int]:

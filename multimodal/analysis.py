@@ -5,8 +5,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
-import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.files import whole_file
+from multimodal.errors import OutputError
+from multimodal.files import path_text, whole_file
 from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, UtteranceEstimate
 
 SCHEMA = "multimodal-emotion/analysis"
@@ -150,7 +151,7 @@ class Analysis:
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "media": {
-                "path": os.fsencode(media.path).decode("utf-8", "replace"),  # file names may be any bytes
+                "path": path_text(media.path),
                 "sha256": media.sha256,
                 "duration_seconds": round(media.duration_seconds, 3),
                 "width": media.width,
@@ -168,20 +169,28 @@ class Analysis:
         }
 
     def save(self, folder: Path) -> None:
-        """Writes ``frames.csv``, ``utterances.csv`` and, last, ``analysis.json``, each whole or not at all.
+        """Writes ``frames.csv``, ``utterances.csv`` and, last, ``analysis.json``: all three or none.
 
         Args:
             folder: Made if it is not there. An ``analysis.json`` in it means that the two tables are there too.
 
         Raises:
-            OutputError: The folder cannot be written, or the disk is full.
+            OutputError: The folder cannot be written, or the disk is full. What stood there before is kept.
         """
-        for name, table in (("frames.csv", self.frames), ("utterances.csv", self.utterances)):
-            with whole_file(folder / name) as temporary:
-                table.to_csv(temporary, index=False, float_format="%.4f", encoding="utf-8", lineterminator="\n")
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        with whole_file(folder / "analysis.json") as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        made = not folder.exists()
+        try:
+            with ExitStack() as files:  # renames in reverse order, once everything is written
+                names = ("analysis.json", "utterances.csv", "frames.csv")
+                temporaries = [files.enter_context(whole_file(folder / name)) for name in names]
+                temporaries[0].write_text(text + "\n", encoding="utf-8")
+                for temporary, table in zip(temporaries[1:], (self.utterances, self.frames), strict=True):
+                    table.to_csv(temporary, index=False, float_format="%.4f", encoding="utf-8", lineterminator="\n")
+        except OutputError:
+            if made:
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
 
 
 def _frame_row(seen: FaceObservation) -> dict[str, Any]:
@@ -227,7 +236,7 @@ def _confidence(estimate: UtteranceEstimate) -> float | None:
 def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     entry = _utterance_entry(estimate)
     row = {key: value for key, value in entry.items() if key not in SIGNALS}
-    row["modalities"] = "+".join(entry["modalities"])
+    row |= {"text": estimate.utterance.text, "modalities": "+".join(entry["modalities"])}  # text is a signal's name too
     for signal in SIGNALS:
         row |= {f"{signal}_{label}": value for label, value in (entry[signal] or {}).items()}
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -32,7 +33,9 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
     try:
         result = application(given, prog_name=f"multimodal {name}", standalone_mode=False)
     except MultimodalError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(str(error))
+        if "--debug" in given:
+            traceback.print_exc()
         return 2 if isinstance(error, ConfigError) else 1
     except (KeyboardInterrupt, typer.Abort):
         print("stopped; run the same command again", file=sys.stderr)
@@ -41,9 +44,28 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
         # typer's own usage errors; it prints them on four lines, and their class is private to it.
         if not hasattr(error, "format_message"):
             raise
-        print(f"error: {error.format_message().rstrip('.')}; see multimodal {name} --help", file=sys.stderr)
+        complain(f"{error.format_message().rstrip('.')}; see multimodal {name} --help")
         return 2
     return result if isinstance(result, int) else 0
+
+
+def complain(message: str) -> None:
+    r"""Prints an error as one line, whatever the file names in it hold.
+
+    Example:
+        >>> import contextlib, sys
+        >>> with contextlib.redirect_stderr(sys.stdout):
+        ...     complain("two\nlines.mp4: is empty; copy it again")
+        error: two\nlines.mp4: is empty; copy it again
+    """
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
+    print(f"error: {shown}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Prints to a terminal or a pipe whose encoding may lack the bars, or the letters of a file name."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def choose_device(name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from multimodal.errors import OutputError
+from multimodal.errors import MultimodalError, OutputError
 
 
 @contextmanager
@@ -43,12 +43,17 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        if isinstance(error, OutputError):
+        if isinstance(error, MultimodalError):
             raise
         raise _output_error(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def path_text(path: Path) -> str:
+    """A path as text that every file can hold: file names may be any bytes, text may not."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _file_mode_mask() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.commands import DeviceOption, guarded
+from multimodal.commands import DeviceOption, complain, guarded, say
 from multimodal.errors import ConfigError, MultimodalError, OutputError
+from multimodal.files import path_text
 
 if TYPE_CHECKING:
     from multimodal.analysis import Analysis
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def infer(
-    inputs: Annotated[list[Path], typer.Argument(help="Video files.", metavar="INPUT...")],
-    out: Annotated[Path, typer.Option(help="Folder for the results, one folder per input in it.")] = Path("results"),
+    inputs: Annotated[list[Path], typer.Argument(help="Video files.", metavar="INPUT...", readable=False)],
+    out: Annotated[Path, typer.Option(help="Folder for a folder per input.", readable=False)] = Path("results"),
     modalities: Annotated[str, typer.Option(help="Signals to read, separated by commas; this version: face.")] = "face",
     fps: Annotated[float, typer.Option(min=0.01, max=240, help="Pictures judged per second.")] = 5.0,
     detector: Annotated[str, typer.Option(help="mtcnn, yunet, haar, or a YuNet .onnx file.")] = "mtcnn",
@@ -53,13 +55,13 @@ def infer(
             raise
         except MultimodalError as error:
             failures += 1
-            print(f"error: {error}", file=sys.stderr)
+            complain(str(error))
             if debug:
                 traceback.print_exc()
         except Exception as error:
             # A fault of ours must not cost the user the other inputs.
             failures += 1
-            print(f"error: {path}: unexpected {type(error).__name__}: {error}; please report it", file=sys.stderr)
+            complain(f"{path}: unexpected {type(error).__name__}: {error}; please report it")
             if debug:
                 traceback.print_exc()
     if failures:
@@ -73,18 +75,19 @@ def _analyse(model: Model, path: Path, out: Path, taken: set[Path], options: dic
     taken.add(folder)
     analysis.save(folder)
     if not quiet:
-        print(_table(analysis, folder))
+        say(_table(analysis, folder))
 
 
 def _check_output(out: Path) -> None:
     """Finds out before the work, not after it, that results cannot be written."""
-    if out.exists() and not out.is_dir():
-        raise OutputError(out, "is a file", "choose a folder with --out")
-    from multimodal.files import whole_file
-
-    with whole_file(out / ".writable"):
-        pass
-    (out / ".writable").unlink()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except FileExistsError:
+        raise OutputError(out, "is a file", "choose a folder with --out") from None
+    except OSError as error:
+        raise OutputError(out, f"cannot be written ({error.strerror})", "choose another folder with --out") from error
 
 
 def result_folder(out: Path, path: Path, taken: set[Path]) -> Path:
@@ -102,21 +105,23 @@ def result_folder(out: Path, path: Path, taken: set[Path]) -> Path:
         >>> result_folder(Path("results"), Path("a/talk.mp4"), {Path("results/talk")}).name
         'talk-2'
     """
-    number, folder = 1, out / path.stem
+    name = path.stem if path.stem.strip(".") else path.name  # the stem of "...mp4" is "..", the folder above
+    number, folder = 1, out / name
     while folder in taken or not _is_free(folder, path):
         number += 1
-        folder = out / f"{path.stem}-{number}"
+        folder = out / f"{name}-{number}"
     return folder
 
 
 def _is_free(folder: Path, path: Path) -> bool:
     try:
         media = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))["media"]
-        return bool(Path(media["path"]).absolute() == path.absolute())
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError, KeyError, TypeError):
+        # analysis.json holds file names as text, which those of undecodable bytes are not.
+        return bool(Path(media["path"]).absolute() == Path(path_text(path)).absolute())
+    except (NotADirectoryError, PermissionError, ValueError, KeyError, TypeError):
         return False
+    except OSError:  # nothing is there; or the name is too long, which saving will say
+        return True
 
 
 @contextmanager

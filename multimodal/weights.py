@@ -159,12 +159,14 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
         raise WeightsError(path, fact, f"choose a {part} model that this version knows")
     network = NETWORKS[part][spec.architecture](len(spec.labels))
     try:
-        network.load_state_dict({name: tensor.float() for name, tensor in load(content).items()}, strict=False)
-        missing = set(network.state_dict()) - set(load(content))
+        tensors = {name: tensor.float() for name, tensor in load(content).items()}
+        missing, foreign = network.load_state_dict(tensors, strict=False)
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(path, f"does not fit the network ({str(error).splitlines()[0]})", "train it again") from None
-    if any(not name.endswith("num_batches_tracked") for name in missing):
-        raise WeightsError(path, f"lacks {len(missing)} tensors of the network", "train it again")
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or foreign:
+        fact = f"lacks {len(missing)} tensors of the network and holds {len(foreign)} that it does not know"
+        raise WeightsError(path, fact, "train it again")
     ready = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Weights(card_path.stem, card["sha256"], spec, card, ready)
 

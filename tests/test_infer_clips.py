@@ -1,0 +1,91 @@
+"""The main job on real recordings, where they are at hand: who is seen when, and what they show."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from multimodal.analysis import Analysis
+from multimodal.data.emotions import FACE_LABELS
+from multimodal.model import load_model
+
+pytestmark = pytest.mark.shared
+
+
+@cache
+def analysed(path: Path) -> Analysis:
+    return load_model("default", "cpu").analyze(path, frames_per_second=5.0)
+
+
+def leading(frames: pd.DataFrame) -> pd.Series:
+    """The most probable label of each scored face, by time."""
+    return frames[frames["quality"] == "clear"].set_index("time_seconds")[list(FACE_LABELS)].idxmax(axis=1)
+
+
+def identities(frames: pd.DataFrame, start: float, end: float) -> set[int]:
+    return set(frames.loc[frames["time_seconds"].between(start, end, inclusive="left"), "face_id"].dropna())
+
+
+def test_a_man_appears_neutral_and_then_smiles(shared_folder: Path) -> None:
+    analysis = analysed(shared_folder / "clips" / "noface_face.mov")
+    frames = analysis.frames
+    assert len(frames) == 32 and identities(frames, 0, 3.9) == set() and identities(frames, 3.9, 7) == {0}
+    labels = leading(frames)
+    assert labels.index[0] == pytest.approx(4.0, abs=0.1)
+    assert set(labels[:4.3]) == {"neutral"}
+    smiling = labels[5.0:]
+    assert set(smiling) == {"happiness"} and len(smiling) >= 6
+    happiness = frames.set_index("time_seconds")["happiness"]
+    assert happiness[:4.3].max() < 0.5 < 0.8 < happiness[5.0:].min()
+    assert analysis.coverage["face"] == pytest.approx((analysis.media.duration_seconds - 4.012) / 6.4, abs=0.02)
+    assert analysis.summary["dominant"] == "happiness" and analysis.warnings == ()
+
+
+def test_a_cartoon_gives_no_invented_emotion(shared_folder: Path) -> None:
+    analysis = analysed(shared_folder / "clips" / "no_face.mp4")
+    content = analysis.to_dict()
+    assert content["coverage"]["face"] == 0
+    assert content["summary"]["shares"] is None and content["summary"]["dominant"] is None
+    assert len(content["utterances"]) == 1
+    for entry in content["utterances"]:
+        assert entry["modalities"] == []
+        assert all(entry[key] is None for key in ("face", "fused", "face_id", "valence", "arousal", "confidence"))
+    assert content["warnings"] == ["no face was found"]
+    assert len(analysis.frames) >= 19 and analysis.frames.drop(columns="time_seconds").isna().all(axis=None)
+    assert analysis.frames["time_seconds"].is_unique
+
+
+def test_times_fit_the_sound_that_starts_before_the_picture(shared_folder: Path) -> None:
+    analysis = analysed(shared_folder / "clips" / "hamilton.mp4")
+    assert analysis.frame_times[0] == analysis.frames["time_seconds"][0] == pytest.approx(0.844, abs=5e-4)
+    assert analysis.utterances["start_seconds"][0] == 0  # the sound's start, not the picture's
+    assert analysis.utterances["end_seconds"].iloc[-1] == pytest.approx(analysis.media.duration_seconds, abs=1e-3)
+    assert analysis.media.has_audio and analysis.coverage["face"] < 1 - 0.844 / analysis.media.duration_seconds
+
+
+def test_nobody_goes_through_a_cut(shared_folder: Path) -> None:
+    frames = analysed(shared_folder / "clips" / "hamilton.mp4").frames
+    shots = [(0.0, 1.6), (1.6, 3.6), (3.6, 8.0), (8.0, 11.0)]
+    seen = [identities(frames, *shot) for shot in shots]
+    assert [len(shot) for shot in seen] == [2, 1, 1, 4]
+    assert len(set.union(*seen)) == sum(map(len, seen))
+
+
+def test_people_beside_each_other_keep_their_identities(shared_folder: Path) -> None:
+    frames = analysed(shared_folder / "clips" / "hamilton.mp4").frames
+    audience = frames[frames["time_seconds"].between(8.2, 9.8)]
+    assert (audience.groupby("time_seconds")["face_id"].nunique() == 4).all()
+    assert audience["face_id"].nunique() == 4 and audience["time_seconds"].nunique() == 8
+    for _, person in audience.groupby("face_id"):
+        # Who sits still stays within half a face of where they were 0.2 s before.
+        middle = person["x"] + person["width"] / 2
+        assert middle.diff().abs().max() < person["width"].mean() / 2
+
+
+def test_one_man_is_one_person(shared_folder: Path) -> None:
+    analysis = analysed(shared_folder / "clips" / "single_face.mp4")
+    assert set(analysis.frames["face_id"]) == {0} and len(analysis.frames) == 12
+    assert analysis.coverage["face"] > 0.95 and set(analysis.utterances["face_id"]) == {0}
