@@ -185,8 +185,8 @@ def distributions(votes: NDArray[np.int64]) -> NDArray[np.float32]:
         (such a picture teaches nothing).
 
     Example:
-        >>> distributions(np.array([[6, 3, 1, 0, 0, 0, 0, 0, 0, 0]]))[0, :3].round(2).tolist()
-        [0.67, 0.33, 0.0]
+        >>> distributions(np.array([[6, 3, 1, 0, 0, 0, 0, 0, 0, 0]]))[0, :3].round(2).astype(str).tolist()
+        ['0.67', '0.33', '0.0']
     """
     kept = _without_single_votes(votes).astype(np.float32)
     emotions = kept[:, :LABELS]

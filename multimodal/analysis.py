@@ -29,6 +29,8 @@ SIGNALS: Mapping[str, tuple[str, ...]] = {
     "text": FUSED_LABELS,
     "fused": FUSED_LABELS,
 }
+JSON_KEYS = {"text": "words"}
+"""In ``analysis.json``, ``text`` is what was said; what the text signal makes of it stands under ``words``."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Analysis:
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "media": {
-                "path": path_text(media.path),
+                "path": path_text(media.path.absolute()),
                 "sha256": media.sha256,
                 "duration_seconds": round(media.duration_seconds, 3),
                 "width": media.width,
@@ -220,7 +222,7 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "text": utterance.text,
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
-        **{signal: _rounded(getattr(estimate, signal)) for signal in SIGNALS},
+        **{JSON_KEYS.get(signal, signal): _rounded(getattr(estimate, signal)) for signal in SIGNALS},
         "valence": estimate.valence,
         "arousal": estimate.arousal,
         "confidence": None if confidence is None else round(confidence, 4),
@@ -235,8 +237,8 @@ def _confidence(estimate: UtteranceEstimate) -> float | None:
 
 def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     entry = _utterance_entry(estimate)
-    row = {key: value for key, value in entry.items() if key not in SIGNALS}
-    row |= {"text": estimate.utterance.text, "modalities": "+".join(entry["modalities"])}  # text is a signal's name too
+    row = {key: value for key, value in entry.items() if not isinstance(value, dict)}
+    row["modalities"] = "+".join(entry["modalities"])
     for signal in SIGNALS:
-        row |= {f"{signal}_{label}": value for label, value in (entry[signal] or {}).items()}
+        row |= {f"{signal}_{label}": value for label, value in (entry[JSON_KEYS.get(signal, signal)] or {}).items()}
     return row

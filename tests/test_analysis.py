@@ -48,7 +48,7 @@ def by_hand() -> Analysis:
     """
     faces = (
         *(face(0.0, 0, "happiness"), face(0.2, 0, "neutral"), face(0.2, 1, "anger")),
-        *(face(1.0, 0, None, "blurred"), face(1.0, 1, "happiness")),
+        *(face(1.0, 1, "happiness"), face(1.0, 0, None, "blurred")),
         *(face(2.5, 1, "sadness"), face(3.0, 0, "happiness")),
     )
     heard = ModalityEstimate(shows("anger", 0.4, FUSED_LABELS), 0.4)
@@ -125,7 +125,13 @@ def test_dictionary_is_plain_json(by_hand: Analysis) -> None:
     content = by_hand.to_dict()
     assert strictly(json.dumps(content)) == content
     assert content["media"] | {"sha256": ""} == {
-        **{"path": "talk.mp4", "sha256": "", "duration_seconds": 4.0, "width": 640, "height": 360},
+        **{
+            "path": str(Path("talk.mp4").absolute()),
+            "sha256": "",
+            "duration_seconds": 4.0,
+            "width": 640,
+            "height": 360,
+        },
         **{"frame_rate": 29.97, "has_video": True, "has_audio": True},
     }
     assert content["models"] == MODELS and content["warnings"] == ["a warning"]
@@ -146,7 +152,7 @@ def test_saved_files_say_the_same(by_hand: Analysis, tmp_path: Path) -> None:
 def test_path_that_is_no_text_is_written_readably(by_hand: Analysis) -> None:
     odd = MediaInfo(Path("caf\udce9.mp4"), "ab" * 32, 1.0, None, None, None, False, True)
     content = Analysis(odd, MODELS, FACE_LABELS, (), (), ()).to_dict()
-    assert content["media"]["path"] == "caf\ufffd.mp4" and content["media"]["frame_rate"] is None
+    assert Path(content["media"]["path"]) == Path("caf\ufffd.mp4").absolute() and content["media"]["frame_rate"] is None
     assert json.dumps(content, ensure_ascii=False).encode("utf-8")
 
 

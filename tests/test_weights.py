@@ -201,7 +201,7 @@ def test_place_that_cannot_be_written(network: nn.Module, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-# --- what ships with the package ---------------------------------------------------------------------------------------
+# --- what ships with the package ----------------------------------------------------------------------------------
 
 
 def test_defaults_are_shipped() -> None:
