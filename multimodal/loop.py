@@ -21,11 +21,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from rich.progress import track
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from multimodal.errors import ConfigError
+from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import whole_file
 
 
@@ -227,9 +227,16 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: dict[str, str
 
 
 def load_tensors(path: Path, network: nn.Module) -> None:
-    """Puts the tensors of a safetensors file into a network that has exactly these."""
-    with safe_open(path, framework="pt") as file:
-        network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    """Puts the tensors of a safetensors file into a network that has exactly these.
+
+    Raises:
+        WeightsError: There is no such file, it is damaged, or it is another network's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise WeightsError(path, f"does not fit ({str(error).splitlines()[0]})", "name another file") from None
 
 
 def _save(

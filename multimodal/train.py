@@ -20,6 +20,7 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder of the corpus (face: FER+).")],
     run: Annotated[Path, typer.Option(help="Folder for checkpoints and the log; a stopped run goes on from there.")],
     name: Annotated[str, typer.Option(help="Write the weights as RUN/NAME.safetensors.")] = "",
+    start: Annotated[Path | None, typer.Option(help="Start from the best.safetensors of another run.")] = None,
     device: DeviceOption = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
@@ -32,7 +33,7 @@ def train(
         raise DependencyError(
             f"{error.name}", "is not installed, and training needs it", "pip install 'multimodal-emotion[train]'"
         ) from None
-    train_face(config, data, run, name=name, device=device, quiet=quiet or not sys.stderr.isatty())
+    train_face(config, data, run, name=name, device=device, quiet=quiet or not sys.stderr.isatty(), start=start)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,10 +5,12 @@ The whole corpus and the augmentation live on the device. Source of the schemes:
 
 from __future__ import annotations
 
+import copy
 import csv
 import datetime
+import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.encoders.face_augmentation import FaceAugmentation, augment
 from multimodal.errors import ConfigError
 from multimodal.files import whole_file
-from multimodal.loop import LoopSettings, fit
+from multimodal.loop import LoopSettings, fit, load_tensors
 from multimodal.metrics import classification_figures, crossfitted, divergence, fit_temperature
 from multimodal.weights import ModelSpec, save_weights
 
@@ -48,6 +50,8 @@ class FaceConfig:
         small_size: Height and width of training pictures in the first epochs, in pixels.
         small_share: Share of the epochs that train on small pictures, which are faster.
         full_size: Height and width in the remaining epochs.
+        self_teaching: When a run starts from a trained network, the share of each target that is this network's own
+            answer to the tidy picture; the rest are people's votes. It evens out the chance of who voted.
         check_counts: Whether the corpus must have the published number of pictures.
     """
 
@@ -59,6 +63,7 @@ class FaceConfig:
     small_size: int = 48
     small_share: float = 0.0
     full_size: int = 48
+    self_teaching: float = 0.0
     check_counts: bool = True
 
     def __post_init__(self) -> None:
@@ -84,6 +89,19 @@ class FaceTask:
         judged = validation.subset(majority_labels(validation.votes) >= 0)
         self.validation_images = torch.from_numpy(judged.images).to(device)
         self.validation_labels = torch.from_numpy(majority_labels(judged.votes)).to(device)
+
+    def start_from(self, path: Path) -> None:
+        """Takes over a trained network's tensors, and part of its answers as targets.
+
+        Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
+        """
+        load_tensors(path, self.network)
+        share = self.config.self_teaching
+        if share:
+            teacher = copy.deepcopy(self.network).to(self.images.device).eval()
+            with self.accelerator.autocast():
+                answers = torch.cat([predict(teacher, images)[0] for images in self.images.split(512)])
+            self.targets = (1 - share) * self.targets + share * answers.clone()
 
     def steps(self) -> int:
         """Whole batches in the corpus; what is left over comes in another epoch's order."""
@@ -164,7 +182,9 @@ def read_corpora(config: FaceConfig, folder: Path) -> tuple[FaceCorpus, FaceCorp
     return training, read_ferplus(folder, "valid", check_counts=config.check_counts)
 
 
-def train_face(config_path: Path, data: Path, run: Path, *, name: str, device: str, quiet: bool) -> Path:
+def train_face(
+    config_path: Path, data: Path, run: Path, *, name: str, device: str, quiet: bool, start: Path | None = None
+) -> Path:
     """Trains a face network and writes its weights and card.
 
     Args:
@@ -174,6 +194,7 @@ def train_face(config_path: Path, data: Path, run: Path, *, name: str, device: s
         name: Stem of the weights; empty for ``<architecture>.ferplus-v1``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         quiet: Whether to hide the progress bar.
+        start: The ``best.safetensors`` of another run of the same architecture to start from.
 
     Returns:
         Path of the weights.
@@ -190,9 +211,12 @@ def train_face(config_path: Path, data: Path, run: Path, *, name: str, device: s
     training, validation = read_corpora(config, data)
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FaceTask(config, training, validation, accelerator)
+    if start is not None:
+        task.start_from(start)
     revision = training_revision(run)
     fit(task, config.loop, run, accelerator, quiet)
-    return write_weights(config, task.network.cpu().eval(), validation, run, name, revision)
+    started = {"start": {"file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}} if start else {}
+    return write_weights(config, task.network.cpu().eval(), validation, run, name, {"commit": revision, **started})
 
 
 def training_revision(run: Path) -> str:
@@ -210,7 +234,7 @@ def training_revision(run: Path) -> str:
 
 
 def write_weights(
-    config: FaceConfig, network: nn.Module, validation: FaceCorpus, run: Path, name: str, revision: str
+    config: FaceConfig, network: nn.Module, validation: FaceCorpus, run: Path, name: str, origin: Mapping[str, object]
 ) -> Path:
     """Calibrates a trained network on the validation part, judges it there, writes weights and card."""
     judged = validation.subset(majority_labels(validation.votes) >= 0)
@@ -230,11 +254,11 @@ def write_weights(
     calibrated = crossfitted(probabilities, labels)
     figures = classification_figures(calibrated, labels, FACE_LABELS)
     figures["divergence"] = divergence(distributions(judged.votes), calibrated)
-    facts = {**FACTS, "training": _how(config, run, revision), "metrics": {"protocol": PROTOCOL, "valid": figures}}
+    facts = {**FACTS, "training": _how(config, run, origin), "metrics": {"protocol": PROTOCOL, "valid": figures}}
     return save_weights(run, name or f"{config.architecture}.ferplus-v1", network, spec, facts)
 
 
-def _how(config: FaceConfig, run: Path, revision: str) -> dict[str, object]:
+def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     best = max(rows, key=lambda row: float(row[FaceTask.metric]))
@@ -242,7 +266,7 @@ def _how(config: FaceConfig, run: Path, revision: str) -> dict[str, object]:
         "command": "python -m multimodal.train face --config CONFIG --data FERPLUS_FOLDER --run RUN_FOLDER",
         "config": asdict(config),
         "seed": config.loop.seed,
-        "commit": revision,
+        **origin,
         "date": datetime.date.today().isoformat(),
         "epochs_run": len(rows),
         "best_epoch": int(best["epoch"]),
