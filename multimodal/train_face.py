@@ -215,8 +215,17 @@ def train_face(
         task.start_from(start)
     revision = training_revision(run)
     fit(task, config.loop, run, accelerator, quiet)
-    started = {"start": {"file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}} if start else {}
-    return write_weights(config, task.network.cpu().eval(), validation, run, name, {"commit": revision, **started})
+    origin = {"commit": revision, **({"start": _origin_of(start)} if start is not None else {})}
+    return write_weights(config, task.network.cpu().eval(), validation, run, name, origin)
+
+
+def _origin_of(start: Path) -> dict[str, object]:
+    """What the card says of the weights that a run started from, and of the run that made them."""
+    facts: dict[str, object] = {"file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}
+    if (start.parent / "commit.txt").exists() and (start.parent / "log.csv").exists():
+        facts["commit"] = training_revision(start.parent)
+        facts["epochs_run"] = len((start.parent / "log.csv").read_text(encoding="utf-8").splitlines()) - 1
+    return facts
 
 
 def training_revision(run: Path) -> str:
@@ -263,7 +272,8 @@ def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[st
         rows = list(csv.DictReader(file))
     best = max(rows, key=lambda row: float(row[FaceTask.metric]))
     return {
-        "command": "python -m multimodal.train face --config CONFIG --data FERPLUS_FOLDER --run RUN_FOLDER",
+        "command": "python -m multimodal.train face --config CONFIG --data FERPLUS_FOLDER --run RUN_FOLDER"
+        + (" --start FIRST_RUN/best.safetensors" if "start" in origin else ""),
         "config": asdict(config),
         "seed": config.loop.seed,
         **origin,

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from multimodal import train, train_face
 from multimodal.data.ferplus import FaceCorpus
-from multimodal.encoders.face import FaceOutput
-from multimodal.errors import ConfigError, DependencyError
-from multimodal.loop import LoopSettings, fit
+from multimodal.encoders.face import FaceOutput, predict
+from multimodal.errors import ConfigError, DependencyError, WeightsError
+from multimodal.loop import LoopSettings, fit, save_tensors
 from multimodal.train_face import SCHEMES, FaceConfig, FaceTask
 
 pytest_plugins = ["face_corpus"]
@@ -169,6 +169,28 @@ def test_validation_by_hand(accelerator: Accelerator, config: FaceConfig) -> Non
 
 
 # Learning
+
+
+def test_start_from_a_trained_network_takes_its_tensors_and_part_of_its_answers(
+    tmp_path: Path, accelerator: Accelerator, config: FaceConfig
+) -> None:
+    taught = replace(config, self_teaching=0.25)
+    first, second = (FaceTask(taught, corpus_of(VOTES), corpus_of(VOTES), accelerator) for _ in range(2))
+    save_tensors(tmp_path / "best.safetensors", first.network.state_dict(), {})
+    votes = second.targets.clone()
+    second.start_from(tmp_path / "best.safetensors")
+    for mine, its in zip(second.network.state_dict().values(), first.network.state_dict().values(), strict=True):
+        assert torch.equal(mine, its)
+    answers, _ = predict(first.network.eval(), second.images)
+    torch.testing.assert_close(second.targets, 0.75 * votes + 0.25 * answers)
+    assert second.network.training
+
+
+def test_start_from_another_network_is_refused(tmp_path: Path, accelerator: Accelerator, config: FaceConfig) -> None:
+    save_tensors(tmp_path / "best.safetensors", {"foreign": torch.zeros(1)}, {})
+    task = FaceTask(config, corpus_of(VOTES), corpus_of(VOTES), accelerator)
+    with pytest.raises(WeightsError, match=r"best\.safetensors: does not fit"):
+        task.start_from(tmp_path / "best.safetensors")
 
 
 def accuracy_after_training(task: FaceTask, folder: Path, accelerator: Accelerator) -> float:
