@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -65,10 +66,22 @@ def run(*command: str | Path) -> tuple[float, float]:
     """Wall seconds and peak resident megabytes of one process."""
     started = time.perf_counter()
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{command} ended with {status}")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, high_water_kilobytes(process.pid))
+        time.sleep(0.02)
+    if process.returncode:
+        raise RuntimeError(f"{command} ended with {process.returncode}")
+    return time.perf_counter() - started, peak / 1024
+
+
+def high_water_kilobytes(pid: int) -> int:
+    """Linux's own account; wait4's would start from the size of the process that started it."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:  # it has just ended
+        return 0
+    return int(found[1]) if found else 0
 
 
 def infer(clip: Path, out: Path, detector: str) -> tuple[float, float]:
