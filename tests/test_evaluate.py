@@ -90,7 +90,7 @@ def test_training_writes_weights_with_their_card(trained: Path) -> None:
     assert card["metrics"]["valid"]["n"] == 24
     assert {"data", "licence", "limits", "sha256", "spec"} <= set(card)
     spec = load_weights(str(trained / "run")).spec
-    assert (spec.architecture, spec.face_size, spec.flip, spec.labels) == ("se_resnet_pair", 48, True, FACE_LABELS)
+    assert (spec.architecture, spec.face_size, spec.flip, spec.labels) == ("se_resnet_pair", 48, False, FACE_LABELS)
 
 
 def test_evaluation_reproduces_the_card(trained: Path, figures: dict[str, Any]) -> None:
@@ -122,10 +122,12 @@ def test_probabilities_are_calibrated_and_flipped_as_the_card_says(trained: Path
     images = torch.from_numpy(corpus.images)
     found = evaluate.face_probabilities(weights, corpus)
     assert found.shape == (26, 8) and found.dtype == np.float32
-    assert found == pytest.approx(predict(weights.network, images, weights.spec.temperature, True)[0].numpy(), abs=1e-6)
-    changed = replace(weights, spec=replace(weights.spec, temperature=3.0, flip=False))
+    assert found == pytest.approx(
+        predict(weights.network, images, weights.spec.temperature, False)[0].numpy(), abs=1e-6
+    )
+    changed = replace(weights, spec=replace(weights.spec, temperature=3.0, flip=True))
     other = evaluate.face_probabilities(changed, corpus)
-    assert other == pytest.approx(predict(weights.network, images, 3.0, False)[0].numpy(), abs=1e-6)
+    assert other == pytest.approx(predict(weights.network, images, 3.0, True)[0].numpy(), abs=1e-6)
     assert not np.allclose(found, other, atol=1e-3)
 
 
