@@ -35,5 +35,8 @@ def test_faces_found_again_lose_little_accuracy(ferplus_folder: Path) -> None:
 
 def accuracy(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
     weights = load_weights()
-    parts = [predict(weights.network, part)[0] for part in torch.from_numpy(images).split(128)]
+    spec = weights.spec
+    parts = [
+        predict(weights.network, part, spec.temperature, spec.flip)[0] for part in torch.from_numpy(images).split(128)
+    ]
     return float((torch.cat(parts).argmax(1).numpy() == labels).mean())

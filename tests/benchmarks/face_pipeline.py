@@ -117,10 +117,10 @@ def stages(clip: Path, detector_name: str) -> dict[str, float]:
         tracker.update(frame)
     rates["track"] = len(frames) / (time.perf_counter() - started)
     crops = torch.from_numpy(np.stack([align(frame.image, detection) for frame, detection in found] * 4))
-    predict(weights.network, crops[:32])
+    predict(weights.network, crops[:32], flip=weights.spec.flip)
     started = time.perf_counter()
     for part in crops.split(32):
-        predict(weights.network, part)
+        predict(weights.network, part, flip=weights.spec.flip)
     rates["encode"] = len(crops) / (time.perf_counter() - started)
     return {f"{name}_per_second": round(rate, 1) for name, rate in rates.items()}
 
