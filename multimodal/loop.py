@@ -42,6 +42,8 @@ class LoopSettings:
         warmup_epochs: Epochs in which the learning rate rises from 0; it then falls to 0 along a cosine.
         ema_decay: Of the moving average of the weights, per step.
         patience: Epochs without a better validation after which training stops; 0 for never.
+        keep: ``best`` keeps the epoch with the best validation; ``last`` the last one, for runs whose held-out part is
+            to be judged (choosing the epoch on it would flatter), or that hold nothing out.
         precision: ``no`` (float32) or ``bf16``.
         seed: Of everything that is drawn.
     """
@@ -54,11 +56,12 @@ class LoopSettings:
     warmup_epochs: float = 1.0
     ema_decay: float = 0.998
     patience: int = 0
+    keep: str = "best"
     precision: str = "bf16"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        allowed = {"optimizer": ("sgd", "adamw"), "precision": ("no", "bf16")}
+        allowed = {"optimizer": ("sgd", "adamw"), "precision": ("no", "bf16"), "keep": ("best", "last")}
         for key, choices in allowed.items():
             if getattr(self, key) not in choices:
                 raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(choices)}")
@@ -82,7 +85,7 @@ class Task(Protocol):
         """The scalar to be made small."""
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Figures on held-out data, among them ``metric``, of which more is better."""
+        """Figures on held-out data, among them ``metric``, of which more is better; none where nothing is held out."""
 
 
 @dataclass
@@ -124,15 +127,16 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
         loss = _train_epoch(task, network, average, optimizer, settings, progress, accelerator, quiet)
         # One process's figures for all, so that all stop at the same epoch.
         (figures,) = broadcast_object_list([task.validate(average)])
-        if not (math.isfinite(loss) and math.isfinite(figures[task.metric])):
+        score = figures.get(task.metric, -math.inf if settings.keep == "best" else 0.0)
+        if not (math.isfinite(loss) and math.isfinite(score)):
             fact = f"{settings.learning_rate} is too much: the loss is not finite in epoch {epoch}"
             raise ConfigError("learning_rate", fact, "lower learning_rate and use a new folder")
         progress.epoch = epoch + 1
         row = {"epoch": epoch, "loss": loss, **figures, "seconds": time.perf_counter() - started}
         progress.rows.append({key: round(value, 5) for key, value in row.items()})
-        improved = figures[task.metric] > progress.best
+        improved = settings.keep == "last" or score > progress.best
         if improved:
-            progress.best, progress.best_epoch = figures[task.metric], epoch
+            progress.best, progress.best_epoch = score, epoch
         if accelerator.is_main_process:
             if improved:
                 save_tensors(folder / "best.safetensors", average.state_dict(), {"epoch": str(epoch)})

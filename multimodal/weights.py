@@ -1,18 +1,18 @@
 """Weights and the card that travels with them: how to run a network, where it comes from, what it may be used for.
 
-A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem. The card's
-hash is checked at every load. Nothing here reads pickle.
+A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem; for texts
+a third, ``….tokenizer.json``. The card's hashes are checked at every load. Nothing here reads pickle.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,13 +20,16 @@ from safetensors.torch import load, save
 from torch import nn
 
 from multimodal.encoders.face import FACE_NETWORKS
+from multimodal.encoders.text import TextEncoder
+from multimodal.encoders.wordpieces import load_tokenizer
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import whole_file
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 DEFAULTS = {"face": "se_resnet_pair.ferplus-v1"}
 """The shipped weights that each part uses unless told otherwise."""
-
-NETWORKS = {"face": FACE_NETWORKS}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,15 @@ class ModelSpec:
         face_size: Height and width of the face crops in pixels.
         flip: Whether probabilities are averaged with those of the mirrored crop.
         frames_per_second: The sampling rate that results were tuned for.
+        groups: The fused label that each label counts towards, where ``labels`` are a corpus's own; else empty.
+        mfcc: The voice's features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
+        native_labels: The training corpus's own labels, in order, where the network answers these too.
+        text: Shape of the transformer, under the names of ``transformers.BertConfig``.
+        tokenizer: Name of the tokenizer's file, beside the weights.
+        tokenizer_sha256: Of that file.
+        window_tokens: How many tokens are read at once.
+        thresholds: From which score on a label is given where several may hold: for ``groups`` (``labels``) and for
+            ``native`` (``native_labels``).
     """
 
     part: str
@@ -50,6 +62,37 @@ class ModelSpec:
     face_size: int | None = None
     flip: bool = False
     frames_per_second: float | None = None
+    groups: tuple[str | None, ...] = ()
+    mfcc: Mapping[str, Any] = field(default_factory=dict)
+    native_labels: tuple[str, ...] = ()
+    text: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
+    tokenizer_sha256: str | None = None
+    window_tokens: int | None = None
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.Module]:
+    """A network whose shape follows from its name and the number of labels."""
+    return lambda spec: network(len(spec.labels))
+
+
+def _audio(spec: ModelSpec) -> nn.Module:
+    # Here and not above: torchaudio is needed by those who listen only.
+    from multimodal.encoders.audio import AUDIO_NETWORKS, summary_size
+    from multimodal.encoders.mfcc import MfccSettings
+
+    settings = MfccSettings(**spec.mfcc)
+    network = AUDIO_NETWORKS[spec.architecture]
+    return network(len(spec.labels), settings.features, summary_size(settings.coefficients))
+
+
+NETWORKS: Mapping[str, Mapping[str, Callable[[ModelSpec], nn.Module]]] = {
+    "face": {name: _by_labels(network) for name, network in FACE_NETWORKS.items()},
+    "audio": {"are": _audio, "conv_bigru": _audio},
+    "text": {"minilm_l6": lambda spec: TextEncoder(len(spec.labels), len(spec.native_labels), spec.text)},
+}
+"""Part and architecture to what makes the network that a spec describes, with random weights."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +105,7 @@ class Weights:
         spec: How to run it.
         card: The whole card, as written.
         network: In evaluation mode, float32.
+        tokenizer: For texts, else None.
     """
 
     name: str
@@ -69,6 +113,7 @@ class Weights:
     spec: ModelSpec
     card: Mapping[str, Any]
     network: nn.Module
+    tokenizer: Tokenizer | None = None
 
 
 def shipped_folder() -> Path:
@@ -85,7 +130,7 @@ def shipped(part: str | None = None) -> list[str]:
     Returns:
         Names in alphabetical order.
     """
-    cards = sorted(shipped_folder().glob("*.json"))
+    cards = [path for path in sorted(shipped_folder().glob("*.json")) if not path.stem.endswith(".tokenizer")]
     names = [(card.stem, json.loads(card.read_text(encoding="utf-8"))["spec"]["part"]) for card in cards]
     return [name for name, of_part in names if part in (None, of_part)]
 
@@ -148,16 +193,12 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
     card_path = find_card(model, part)
     card, spec = _read_card(card_path)
     path = card_path.with_suffix(".safetensors")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(path, f"cannot be read ({error.strerror})", "install the package or copy it again") from None
-    if hashlib.sha256(content).hexdigest() != card.get("sha256"):
-        raise WeightsError(path, "is damaged: its hash is not the card's", "install the package or copy it again")
+    content = _checked(path, card.get("sha256"))
     if spec.part != part or spec.architecture not in NETWORKS.get(part, {}):
         fact = f"is a {spec.part} model of architecture {spec.architecture!r}"
         raise WeightsError(path, fact, f"choose a {part} model that this version knows")
-    network = NETWORKS[part][spec.architecture](len(spec.labels))
+    tokenizer = None if spec.tokenizer is None else _tokenizer(path.with_name(spec.tokenizer), spec.tokenizer_sha256)
+    network = _network(path, spec)
     try:
         tensors = {name: tensor.float() for name, tensor in load(content).items()}
         missing, foreign = network.load_state_dict(tensors, strict=False)
@@ -168,19 +209,54 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
         fact = f"lacks {len(missing)} tensors of the network and holds {len(foreign)} that it does not know"
         raise WeightsError(path, fact, "train it again")
     ready = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Weights(card_path.stem, card["sha256"], spec, card, ready)
+    return Weights(card_path.stem, card["sha256"], spec, card, ready, tokenizer)
+
+
+def _checked(path: Path, sha256: str | None) -> bytes:
+    """The file's content, if its hash is the card's."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(path, f"cannot be read ({error.strerror})", "install the package or copy it again") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise WeightsError(path, "is damaged: its hash is not the card's", "install the package or copy it again")
+    return content
+
+
+def _tokenizer(path: Path, sha256: str | None) -> Tokenizer:
+    try:
+        return load_tokenizer(_checked(path, sha256).decode("utf-8"))
+    except ValueError as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(path, str(error), "install the package or copy it again") from None
+
+
+def _network(path: Path, spec: ModelSpec) -> nn.Module:
+    try:
+        return NETWORKS[spec.part][spec.architecture](spec)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        fact = f"has a card that describes no network ({str(error).splitlines()[0]})"
+        raise WeightsError(path, fact, "copy it again") from None
 
 
 def _read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        spec = dict(card["spec"])
+        spec = {key: tuple(value) if isinstance(value, list) else value for key, value in card["spec"].items()}
         return card, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None
 
 
-def save_weights(folder: Path, name: str, network: nn.Module, spec: ModelSpec, facts: Mapping[str, Any]) -> Path:
+def save_weights(
+    folder: Path,
+    name: str,
+    network: nn.Module,
+    spec: ModelSpec,
+    facts: Mapping[str, Any],
+    tokenizer: str | None = None,
+) -> Path:
     """Writes weights in half precision, and their card. A published version is never changed.
 
     Args:
@@ -189,6 +265,7 @@ def save_weights(folder: Path, name: str, network: nn.Module, spec: ModelSpec, f
         network: The trained network.
         spec: How to run it.
         facts: The rest of the card: data, licences, training, metrics, limits.
+        tokenizer: For texts, the content of ``tokenizer.json``; the spec gets its name and hash.
 
     Returns:
         Path of the safetensors file.
@@ -203,6 +280,11 @@ def save_weights(folder: Path, name: str, network: nn.Module, spec: ModelSpec, f
     path = folder / f"{name}.safetensors"
     if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise ConfigError(path, "is there already, with other weights", "choose the next version number")
+    if tokenizer is not None:
+        own = hashlib.sha256(tokenizer.encode("utf-8")).hexdigest()
+        spec = replace(spec, tokenizer=f"{name}.tokenizer.json", tokenizer_sha256=own)
+        with whole_file(folder / f"{name}.tokenizer.json") as temporary:
+            temporary.write_bytes(tokenizer.encode("utf-8"))
     parameters = sum(value.numel() for value in network.parameters())
     card = {"name": name, "sha256": digest, "parameters": parameters, "spec": asdict(spec), **facts}
     with whole_file(path) as temporary:

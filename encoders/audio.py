@@ -1,0 +1,423 @@
+"""The audio encoder: recurrent networks from an utterance's MFCCs and prosody to emotions, and a state per step.
+
+Two networks: ``AudioRecurrentEncoder``, the one of Yoon et al. 2018, kept for comparison, and ``ConvBiGRU``, ours. Both
+read what ``voice_features`` makes of an utterance, after ``hear`` has removed what is common to all utterances of the
+speaker: voices and microphones differ more than emotions do.
+
+Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et al. 2017 (attention pooling, ICASSP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+from multimodal.encoders.mfcc import Mfcc, RecordingStatistics
+from multimodal.encoders.prosody import PROSODY_FIELDS, prosody
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+SILENCE_DB = 35.0
+"""Sound this far below the utterance's loudest 10 ms is silence where it stands at the ends, and is left out."""
+MARGIN_SECONDS = 0.1
+"""What is kept of that silence on either side."""
+BATCH = 32
+
+
+class AudioOutput(NamedTuple):
+    """What an audio network gives.
+
+    Attributes:
+        logits: ``(batch, labels)`` float32; softmax gives probabilities before calibration.
+        embedding: ``(batch, features)`` float32 of the whole utterance.
+        states: ``(batch, steps, features)`` float32, 12.5 steps a second (``ConvBiGRU``) or 100; 0 after the end.
+        state_lengths: ``(batch,)`` steps of each utterance.
+        member_logits: ``(members, batch, labels)`` float32: one head's answer each, for training.
+    """
+
+    logits: Tensor
+    embedding: Tensor
+    states: Tensor
+    state_lengths: Tensor
+    member_logits: Tensor
+
+
+@dataclass(frozen=True)
+class VoiceFeatures:
+    """What is kept of an utterance until all of its speaker's have been heard.
+
+    Attributes:
+        frames: ``(frames, 39)`` float16: MFCCs, deltas, delta-deltas, a row per 10 ms.
+        summary: ``(summary,)`` float32: ``summarise`` of the frames, then prosody.
+    """
+
+    frames: Tensor
+    summary: Tensor
+
+
+def trim(samples: Tensor, sample_rate: int) -> Tensor:
+    """Leaves out silence at both ends, but for a short margin.
+
+    Args:
+        samples: ``(samples,)`` mono sound.
+        sample_rate: Samples per second.
+
+    Returns:
+        The stretch in between, at least one window of 10 ms long where the input is.
+
+    Example:
+        >>> sound = torch.cat([torch.zeros(16000), torch.ones(16000), torch.zeros(16000)])
+        >>> len(trim(sound, 16000)) / 16000
+        1.2
+    """
+    step = sample_rate // 100
+    count = len(samples) // step
+    if count == 0:
+        return samples
+    power = samples[: count * step].reshape(count, step).square().mean(1)
+    loud = (power >= power.max() * 10 ** (-SILENCE_DB / 10)).nonzero().flatten()
+    margin = round(MARGIN_SECONDS * 100)
+    first, last = max(int(loud[0]) - margin, 0), min(int(loud[-1]) + 1 + margin, count)
+    return samples[first * step : last * step]
+
+
+def summarise(frames: Tensor, coefficients: int) -> Tensor:
+    """Describes how MFCCs and their deltas are distributed over an utterance.
+
+    Args:
+        frames: ``(frames, 39)``, the coefficients first, then their deltas.
+        coefficients: How many of them there are (13).
+
+    Returns:
+        ``(14 × coefficients,)`` float32: mean, deviation and ``QUANTILES`` of each coefficient and each delta.
+
+    Example:
+        >>> summarise(torch.zeros(5, 39), 13).shape
+        torch.Size([182])
+    """
+    values = frames[:, : 2 * coefficients].float()
+    deviation, mean = torch.std_mean(values, dim=0, correction=0)
+    points = torch.quantile(values, torch.tensor(QUANTILES, device=values.device), dim=0)
+    return torch.cat([mean, deviation, points.flatten()])
+
+
+def summary_size(coefficients: int = 13) -> int:
+    """Length of ``VoiceFeatures.summary``.
+
+    Example:
+        >>> summary_size() == 182 + len(PROSODY_FIELDS)
+        True
+    """
+    return 2 * coefficients * (2 + len(QUANTILES)) + len(PROSODY_FIELDS)
+
+
+@torch.inference_mode()
+def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[VoiceFeatures]:
+    """Computes what the networks need of utterances.
+
+    Args:
+        samples: Mono sound of each, at the rate of ``mfcc``'s settings.
+        mfcc: Its settings travel with the weights; it decides on the device.
+
+    Returns:
+        Features in the same order, on the CPU.
+    """
+    settings = mfcc.settings
+    device = mfcc.window.device
+    sounds = [trim(torch.as_tensor(sound, device=device), settings.sample_rate) for sound in samples]
+    features: list[VoiceFeatures | None] = [None] * len(sounds)
+    order = sorted(range(len(sounds)), key=lambda index: len(sounds[index]))
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        lengths = torch.tensor([len(sounds[index]) for index in chosen], device=device)
+        batch = pad_sequence([sounds[index] for index in chosen], batch_first=True)
+        frames, counts = mfcc(batch, lengths)
+        spoken = prosody(batch, lengths, settings.sample_rate)
+        for row, index in enumerate(chosen):
+            own = frames[row, : int(counts[row])]
+            summary = torch.cat([summarise(own, settings.coefficients), spoken[row]])
+            features[index] = VoiceFeatures(own.half().cpu(), summary.float().cpu())
+    return [each for each in features if each is not None]
+
+
+LARGEST = 5.0
+"""Standardised features beyond this are taken for this: one odd utterance must not decide."""
+
+
+class Mix(NamedTuple):
+    """How utterances of a batch are mixed in training: ``share`` of each, ``(batch, 1)``, the rest of its partner."""
+
+    share: Tensor
+    partner: Tensor
+
+    def of(self, values: Tensor) -> Tensor:
+        """Mixes the rows of ``(batch, features)`` (Zhang et al. 2018, mixup; Verma et al. 2019, of hidden states)."""
+        return self.share * values + (1 - self.share) * values[self.partner]
+
+
+class Background(nn.Module):
+    """What voices are like in the training corpora: it stands in for a speaker's own statistics while little was heard.
+
+    The corpora count for as much as ``utterances`` utterances of the speaker (``RecordingStatistics.shrunk``).
+
+    Args:
+        frame_size: Features per frame.
+        summary_size: Features per utterance.
+        utterances: Weight of the corpora.
+        frames_per_utterance: As many frames weigh one utterance.
+    """
+
+    def __init__(
+        self, frame_size: int, summary_size: int, utterances: float = 2.0, frames_per_utterance: float = 200.0
+    ) -> None:
+        super().__init__()
+        self.utterances = utterances
+        self.frames = utterances * frames_per_utterance
+        self.frame_mean: Tensor
+        self.frame_variance: Tensor
+        self.summary_mean: Tensor
+        self.summary_variance: Tensor
+        self.register_buffer("frame_mean", torch.zeros(frame_size))
+        self.register_buffer("frame_variance", torch.ones(frame_size))
+        self.register_buffer("summary_mean", torch.zeros(summary_size))
+        self.register_buffer("summary_variance", torch.ones(summary_size))
+
+    def learn(self, frames: RecordingStatistics, summaries: RecordingStatistics) -> None:
+        """Takes over the statistics of the training corpora."""
+        self.frame_mean.copy_(frames.mean)
+        self.frame_variance.copy_(frames.variance)
+        self.summary_mean.copy_(summaries.mean)
+        self.summary_variance.copy_(summaries.variance)
+
+    def frame_statistics(self, own: RecordingStatistics) -> RecordingStatistics:
+        """A speaker's frames, drawn towards the corpora's."""
+        prior = RecordingStatistics(0.0, self.frame_mean.cpu().double(), self.frame_variance.cpu().double())
+        return own.shrunk(prior, self.frames)
+
+    def summary_statistics(self, own: RecordingStatistics) -> RecordingStatistics:
+        """A speaker's summaries, drawn towards the corpora's."""
+        prior = RecordingStatistics(0.0, self.summary_mean.cpu().double(), self.summary_variance.cpu().double())
+        return own.shrunk(prior, self.utterances)
+
+
+def standardise(values: Tensor, common: RecordingStatistics) -> Tensor:
+    """Removes what is common: ``(rows, features)`` float32 within ±``LARGEST``."""
+    return common.normalise(values).clamp(-LARGEST, LARGEST)
+
+
+def _mask(lengths: Tensor, steps: int) -> Tensor:
+    """``(batch, steps)`` bool: true up to each length."""
+    return torch.arange(steps, device=lengths.device)[None] < lengths[:, None]
+
+
+def _recur(layer: nn.GRU, states: Tensor, lengths: Tensor) -> Tensor:
+    """Runs a GRU over ``(batch, steps, features)`` such that padding never reaches it."""
+    packed = pack_padded_sequence(states, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=states.shape[1])[0]
+
+
+class AudioRecurrentEncoder(nn.Module):
+    """The ARE of Yoon et al. 2018: a GRU over MFCC frames; its last state, joined with prosody, is classified.
+
+    Args:
+        labels: Number of emotions.
+        frame_size: Features per frame.
+        summary_size: Features per utterance, of which the last are prosody.
+        hidden: States of the GRU (paper: 200).
+        dropout: Share of the joined features dropped in training.
+
+    Example:
+        >>> network = AudioRecurrentEncoder(8, 39, summary_size()).eval()
+        >>> network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size())).logits.shape
+        torch.Size([2, 8])
+    """
+
+    def __init__(
+        self, labels: int, frame_size: int, summary_size: int, hidden: int = 200, dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        self.background = Background(frame_size, summary_size)
+        self.recurrent = nn.GRU(frame_size, hidden, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden + len(PROSODY_FIELDS), labels)
+        self.embedding_size = hidden + len(PROSODY_FIELDS)
+        self.state_size = hidden
+
+    def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
+        """Reads standardised ``(batch, frames, 39)``, frames of each, and standardised ``(batch, summary)``."""
+        states = _recur(self.recurrent, frames, lengths)
+        last = states[torch.arange(len(states), device=states.device), lengths - 1]
+        embedding = torch.cat([last, summary[:, -len(PROSODY_FIELDS) :]], dim=1)
+        embedding = embedding if mix is None else mix.of(embedding)
+        logits = self.head(self.dropout(embedding))
+        return AudioOutput(logits, embedding, states, lengths, logits.unsqueeze(0))
+
+
+class AttentionPool(nn.Module):
+    """Weighted mean and deviation over time; the weights are learnt (Mirsamadi et al. 2017)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(size, 1)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Maps ``(batch, steps, size)`` to ``(batch, 2 × size)``."""
+        scores = self.score(torch.tanh(states)).squeeze(-1).masked_fill(~mask, -torch.inf)
+        weights = scores.softmax(dim=1).unsqueeze(-1)
+        mean = (weights * states).sum(1)
+        variance = (weights * (states - mean[:, None]).square()).sum(1)
+        return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
+
+
+def _head(inputs: int, hidden: Sequence[int], labels: int, dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(inputs, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Dropout(dropout)]
+        inputs = size
+    return nn.Sequential(*layers, nn.Linear(inputs, labels))
+
+
+class ConvBiGRU(nn.Module):
+    """Two strided convolutions, a bidirectional GRU and attention pooling, beside a small network over the summary.
+
+    Three heads answer: over the sequence, over the summary, over both. They err differently, and their probabilities
+    are averaged.
+
+    Args:
+        labels: Number of emotions.
+        frame_size: Features per frame.
+        summary_size: Features per utterance.
+        channels: Of the convolutions.
+        hidden: States of the GRU in each direction.
+        dropout: Share dropped in training between the layers; the heads drop half.
+
+    Example:
+        >>> network = ConvBiGRU(8, 39, summary_size()).eval()
+        >>> output = network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size()))
+        >>> output.states.shape, output.state_lengths.tolist()
+        (torch.Size([2, 7, 128]), [7, 3])
+    """
+
+    def __init__(
+        self,
+        labels: int,
+        frame_size: int,
+        summary_size: int,
+        channels: int = 96,
+        hidden: int = 64,
+        dropout: float = 0.4,
+    ) -> None:
+        super().__init__()
+        self.background = Background(frame_size, summary_size)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(inputs, channels, 5, stride=2, padding=2) for inputs in (frame_size, channels)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm1d(channels) for _ in range(2))
+        self.recurrent = nn.GRU(channels, hidden, batch_first=True, bidirectional=True)
+        self.pool = AttentionPool(2 * hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.input_dropout = nn.Dropout(0.2)
+        pooled = 4 * hidden
+        self.heads = nn.ModuleList(
+            [
+                _head(pooled, (128,), labels, 0.5),
+                _head(summary_size, (128, 128), labels, 0.5),
+                _head(pooled + summary_size, (128,), labels, 0.5),
+            ]
+        )
+        self.embedding_size = pooled
+        self.state_size = 2 * hidden
+
+    def encode(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """States ``(batch, steps, 2 × hidden)``, eight frames to a step, and the steps of each utterance."""
+        states = frames.transpose(1, 2)
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            # Zeros after the end, as a shorter batch would have there.
+            states = states * _mask(lengths, states.shape[2])[:, None]
+            states = functional.relu(norm(convolution(states)))
+            lengths = (lengths + 1) // 2
+        states = states * _mask(lengths, states.shape[2])[:, None]
+        # The last pair may be half filled: the mean is over what is there.
+        filled = functional.avg_pool1d(_mask(lengths, states.shape[2])[:, None].float(), 2, ceil_mode=True)
+        states = functional.avg_pool1d(states, 2, ceil_mode=True) / filled.clamp(min=0.5)
+        lengths = (lengths + 1) // 2
+        return _recur(self.recurrent, self.dropout(states.transpose(1, 2)), lengths), lengths
+
+    def classify(self, embedding: Tensor, summary: Tensor) -> Tensor:
+        """``(members, batch, labels)`` from pooled states ``(batch, 4 × hidden)`` and the summary."""
+        joined = torch.cat([embedding, summary], dim=1)
+        inputs = (embedding, self.input_dropout(summary), self.input_dropout(joined))
+        return torch.stack([head(part).float() for head, part in zip(self.heads, inputs, strict=True)])
+
+    def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
+        """Reads standardised ``(batch, frames, 39)``, frames of each, and standardised ``(batch, summary)``."""
+        states, steps = self.encode(frames, lengths)
+        embedding = self.pool(states, _mask(steps, states.shape[1]))
+        if mix is not None:
+            embedding, summary = mix.of(embedding), mix.of(summary)
+        members = self.classify(self.dropout(embedding), summary)
+        # The log of the averaged probabilities, so that softmax of it is their average.
+        together = torch.log_softmax(members, dim=-1).logsumexp(dim=0)
+        return AudioOutput(together, embedding, states, steps, members)
+
+
+AUDIO_NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "are": AudioRecurrentEncoder,
+    "conv_bigru": ConvBiGRU,
+}
+"""Architecture name to a network for numbers of labels, features per frame and features per utterance."""
+
+
+@torch.inference_mode()
+def hear(
+    network: nn.Module, features: Sequence[VoiceFeatures], temperature: float = 1.0
+) -> tuple[Tensor, list[Tensor]]:
+    """Judges all utterances of one speaker in one recording.
+
+    What is common to them, voice and microphone, is removed first; with few utterances the corpora's own statistics
+    stand in for it (``Background``).
+
+    Args:
+        network: One of ``AUDIO_NETWORKS``, in evaluation mode.
+        features: Of every utterance of the speaker; their order does not matter.
+        temperature: Divides the logits; found on held-out speakers.
+
+    Returns:
+        ``(utterances, labels)`` probabilities float32, and per utterance its states ``(steps, features)`` float32;
+        both on the CPU.
+    """
+    device = next(network.parameters()).device
+    frames_common, summaries_common = _common(network, features)
+    order = sorted(range(len(features)), key=lambda index: len(features[index].frames))
+    probabilities: dict[int, Tensor] = {}
+    states: dict[int, Tensor] = {}
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        frames = [standardise(features[index].frames, frames_common).to(device) for index in chosen]
+        summary = standardise(torch.stack([features[index].summary for index in chosen]), summaries_common).to(device)
+        lengths = torch.tensor([len(each) for each in frames], device=device)
+        output = network(pad_sequence(frames, batch_first=True), lengths, summary)
+        rows = torch.softmax(output.logits.float() / temperature, dim=1).cpu()
+        for row, index in enumerate(chosen):
+            probabilities[index] = rows[row]
+            states[index] = output.states[row, : int(output.state_lengths[row])].float().cpu()
+    everyone = range(len(features))
+    joined = torch.stack([probabilities[index] for index in everyone]) if features else torch.zeros(0, 0)
+    return joined, [states[index] for index in everyone]
+
+
+def _common(network: nn.Module, features: Sequence[VoiceFeatures]) -> tuple[RecordingStatistics, RecordingStatistics]:
+    """What a speaker's frames and summaries have in common, by the network's ``Background``."""
+    background: Background = network.background  # type: ignore[assignment]
+    frames = RecordingStatistics.empty(len(background.frame_mean))
+    summaries = RecordingStatistics.empty(len(background.summary_mean))
+    for each in features:
+        frames, summaries = frames.updated(each.frames), summaries.updated(each.summary[None])
+    return background.frame_statistics(frames), background.summary_statistics(summaries)

@@ -1,0 +1,360 @@
+"""What the voice's network reads: mel-frequency cepstral coefficients with their deltas, 39 numbers each 10 ms.
+
+Every number depends only on its own clip and its own few frames: there is no centre padding, the floor of the
+logarithm is fixed (the usual clamp to 80 dB below a clip's maximum would make quiet frames depend on loud ones), and
+the deltas at a clip's end repeat the clip's own last frame. So a clip gives the same numbers alone and in any batch.
+
+Source: Davis and Mermelstein 1980 (10.1109/TASSP.1980.1163420); Chan, Golub and LeVeque 1983 for the running variance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torchaudio import functional as audio_functional
+
+from multimodal.errors import ConfigError
+
+SMALLEST_DEVIATION = 1e-3
+"""Below it a feature is constant, as in digital silence; dividing by it would only magnify rounding."""
+
+
+@dataclass(frozen=True)
+class MfccSettings:
+    """Every choice that the numbers depend on; plain values, so that a model's card can hold them.
+
+    librosa 0.11 gives the same coefficients in three steps (the test's reference is made so):
+
+    - ``librosa.feature.melspectrogram(y=…, sr=sample_rate, n_fft=fft_size, win_length=window, hop_length=hop,
+      window="hann", center=False, power=2.0, n_mels=mel_bands, fmin=low_hz, fmax=high_hz, htk=True, norm=None)`` of the
+      samples with ``(fft_size - window) // 2`` zeros put on both sides, because librosa cuts frames of the transform's
+      size and we of the window's;
+    - ``librosa.power_to_db(…, ref=1.0, amin=log_floor, top_db=None) * ln(10) / 10``;
+    - ``librosa.feature.mfcc(S=…, n_mfcc=coefficients, dct_type=2, norm="ortho", lifter=0)``;
+
+    and the same deltas with ``librosa.feature.delta(…, width=delta_width, order=1, mode="nearest")``, once and twice.
+
+    Attributes:
+        sample_rate: Samples per second that the waveforms must have.
+        coefficients: How many cepstral coefficients, the one for loudness (the zeroth) among them.
+        window_seconds: Length of a frame, weighted by a periodic Hann window.
+        hop_seconds: From one frame to the next.
+        fft_size: Samples that a frame is filled up to with zeros; at least the window.
+        mel_bands: Triangular filters, equally wide on the HTK mel scale, each of height 1.
+        low_hz: Lower end of the first filter.
+        high_hz: Upper end of the last filter; below 8 kHz, where resamplers and codecs roll off.
+        log_floor: Least power in a filter before the natural logarithm.
+        delta_width: Frames that a slope is fitted to; odd, at least 3.
+
+    Raises:
+        ConfigError: A value that cannot be.
+
+    Example:
+        >>> MfccSettings().features, MfccSettings().window, MfccSettings().hop
+        (39, 400, 160)
+    """
+
+    sample_rate: int = 16000
+    coefficients: int = 13
+    window_seconds: float = 0.025
+    hop_seconds: float = 0.010
+    fft_size: int = 512
+    mel_bands: int = 40
+    low_hz: float = 20.0
+    high_hz: float = 7600.0
+    # White noise of variance v has the power 150 v per bin under this window (the sum of its squares), and a filter
+    # adds up 2 to 14 bins: 1e-6 is noise at about -86 dB of full scale, between 16-bit rounding (-101) and a quiet
+    # room.
+    log_floor: float = 1e-6
+    delta_width: int = 5
+
+    def __post_init__(self) -> None:
+        half = self.sample_rate / 2
+        checks = (
+            (self.sample_rate > 0, "sample_rate", "choose a positive number"),
+            (self.hop > 0 and 0 < self.window <= self.fft_size, "window_seconds", "choose a window within fft_size"),
+            (1 <= self.coefficients <= self.mel_bands, "coefficients", "choose 1 to mel_bands"),
+            (0 <= self.low_hz < self.high_hz <= half, "high_hz", "choose above low_hz, to half the sample rate"),
+            (self.log_floor > 0, "log_floor", "choose a positive power"),
+            (self.delta_width >= 3 and self.delta_width % 2 == 1, "delta_width", "choose an odd number from 3"),
+        )
+        for good, name, remedy in checks:
+            if not good:
+                raise ConfigError(f"mfcc.{name}", f"cannot be {getattr(self, name)}", remedy)
+
+    @property
+    def window(self) -> int:
+        """Samples in a frame."""
+        return round(self.window_seconds * self.sample_rate)
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return round(self.hop_seconds * self.sample_rate)
+
+    @property
+    def features(self) -> int:
+        """Numbers per frame: coefficients, their slopes, and the slopes of those."""
+        return 3 * self.coefficients
+
+
+def frame_counts(lengths: Tensor, window: int, hop: int) -> Tensor:
+    """How many frames clips have: as many whole windows as fit, and one for a clip shorter than a window.
+
+    Args:
+        lengths: ``(batch,)`` whole numbers of samples.
+        window: Samples in a frame.
+        hop: Samples from one frame to the next.
+
+    Returns:
+        ``(batch,)`` whole numbers from 1.
+
+    Example:
+        >>> frame_counts(torch.tensor([0, 399, 400, 559, 560]), window=400, hop=160).tolist()
+        [1, 1, 1, 1, 2]
+    """
+    return 1 + torch.div(lengths - window, hop, rounding_mode="floor").clamp(min=0)
+
+
+def within(lengths: Tensor, size: int) -> Tensor:
+    """Marks what belongs to each item of a padded batch.
+
+    Args:
+        lengths: ``(batch,)`` steps of each item.
+        size: Steps of the padded batch.
+
+    Returns:
+        ``(batch, size)`` true before the item's end.
+
+    Example:
+        >>> within(torch.tensor([1, 3]), 3).tolist()
+        [[True, False, False], [True, True, True]]
+    """
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def cut_frames(samples: Tensor, lengths: Tensor, window: int, hop: int) -> tuple[Tensor, Tensor]:
+    """Cuts clips into overlapping frames, with silence for whatever the padding held.
+
+    Args:
+        samples: ``(batch, samples)`` padded with anything.
+        lengths: ``(batch,)`` samples of each clip.
+        window: Samples in a frame.
+        hop: Samples from one frame to the next.
+
+    Returns:
+        ``(batch, frames, window)`` float32, a view where possible, and the frame counts ``(batch,)``.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+
+    Example:
+        >>> frames, counts = cut_frames(torch.ones(2, 800), torch.tensor([800, 100]), window=400, hop=160)
+        >>> frames.shape, counts.tolist(), float(frames[1].sum())
+        (torch.Size([2, 3, 400]), [3, 1], 100.0)
+    """
+    if samples.ndim != 2 or lengths.shape != samples.shape[:1]:
+        raise ValueError(
+            f"samples must be (batch, samples) and lengths (batch,), not {tuple(samples.shape)}, {tuple(lengths.shape)}"
+        )
+    longest = int(lengths.max()) if len(lengths) else 0
+    if longest > samples.shape[1]:
+        raise ValueError(f"a length of {longest} is beyond the {samples.shape[1]} samples given")
+    lengths = lengths.to(samples.device)
+    counts = frame_counts(lengths, window, hop)
+    silent = samples[:, :longest].float().masked_fill(~within(lengths, longest), 0.0)
+    filled = nn.functional.pad(silent, (0, max(window - longest, 0)))
+    return filled.unfold(1, window, hop), counts
+
+
+def hold_last(features: Tensor, counts: Tensor) -> Tensor:
+    """Repeats each item's last frame to the end of the batch.
+
+    Args:
+        features: ``(batch, frames, features)``.
+        counts: ``(batch,)`` frames of each item, at least 1.
+
+    Returns:
+        ``(batch, frames, features)``.
+
+    Example:
+        >>> hold_last(torch.tensor([[[1.0], [2.0], [9.0]]]), torch.tensor([2])).flatten().tolist()
+        [1.0, 2.0, 2.0]
+    """
+    steps = torch.arange(features.shape[1], device=features.device)
+    index = torch.minimum(steps, counts.unsqueeze(1) - 1)
+    return features.gather(1, index.unsqueeze(2).expand(-1, -1, features.shape[2]))
+
+
+class Mfcc(nn.Module):
+    """Turns padded waveforms into coefficients with deltas; nothing in it is trained.
+
+    Its tables are buffers that move with the module but are not saved: the settings on the card rebuild them.
+
+    Args:
+        settings: Every choice made.
+
+    Example:
+        >>> features, counts = Mfcc()(torch.zeros(2, 16000), torch.tensor([16000, 8000]))
+        >>> features.shape, counts.tolist()
+        (torch.Size([2, 98, 39]), [98, 48])
+    """
+
+    window: Tensor
+    filters: Tensor
+    cosines: Tensor
+
+    def __init__(self, settings: MfccSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings = settings or MfccSettings()
+        bins, ends = settings.fft_size // 2 + 1, (settings.low_hz, settings.high_hz)
+        filters = audio_functional.melscale_fbanks(
+            bins, *ends, settings.mel_bands, settings.sample_rate, norm=None, mel_scale="htk"
+        )
+        cosines = audio_functional.create_dct(settings.coefficients, settings.mel_bands, norm="ortho")
+        self.register_buffer("window", torch.hann_window(settings.window), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("cosines", cosines, persistent=False)
+
+    @torch.no_grad()
+    def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Reads waveforms of any lengths.
+
+        Args:
+            samples: ``(batch, samples)`` -1 … 1 at the settings' rate, padded with anything.
+            lengths: ``(batch,)`` samples of each clip.
+
+        Returns:
+            ``(batch, frames, 3 * coefficients)`` float32: coefficients (of natural logarithms), their deltas per frame,
+            and the deltas of those, 0 after a clip's end; and frames of each clip ``(batch,)``, which are
+            ``1 + (length - window) // hop``, at least 1 (a clip shorter than a window is filled up with silence).
+
+        Raises:
+            ValueError: Shapes that do not fit each other, or a length beyond the samples.
+        """
+        # Half precision would round the power of quiet frames away, so a surrounding autocast does not apply.
+        with torch.autocast(samples.device.type, enabled=False):
+            frames, counts = cut_frames(samples, lengths, self.settings.window, self.settings.hop)
+            static = self._coefficients(frames)
+            slopes = self._deltas(static, counts)
+            features = torch.cat([static, slopes, self._deltas(slopes, counts)], dim=2)
+        return features.masked_fill(~within(counts, features.shape[1]).unsqueeze(2), 0.0), counts
+
+    def _coefficients(self, frames: Tensor) -> Tensor:
+        """Cepstral coefficients ``(batch, frames, coefficients)`` of frames ``(batch, frames, window)``."""
+        spectrum = torch.fft.rfft(frames * self.window, n=self.settings.fft_size)
+        power = spectrum.real.square() + spectrum.imag.square()
+        return (power @ self.filters).clamp(min=self.settings.log_floor).log() @ self.cosines
+
+    def _deltas(self, features: Tensor, counts: Tensor) -> Tensor:
+        """Slopes per frame, as if the first and last frame of each clip went on for ever."""
+        held = hold_last(features, counts).transpose(1, 2)
+        return audio_functional.compute_deltas(held, self.settings.delta_width, mode="replicate").transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class RecordingStatistics:
+    """Mean and variance of each feature over what a recording has held so far, in constant memory.
+
+    The sums are kept in double precision on the CPU and are exact however the frames are split (Chan et al. 1983).
+
+    Attributes:
+        count: Frames counted.
+        mean: ``(features,)`` float64.
+        variance: ``(features,)`` float64, the mean square of the distances from the mean.
+
+    Example:
+        >>> heard = RecordingStatistics.empty(1).updated(torch.tensor([[1.0], [3.0]]))
+        >>> heard.count, heard.mean.tolist(), heard.variance.tolist()
+        (2.0, [2.0], [1.0])
+    """
+
+    count: float
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def empty(cls, features: int) -> RecordingStatistics:
+        """Statistics of nothing heard yet."""
+        return cls(0.0, torch.zeros(features, dtype=torch.float64), torch.zeros(features, dtype=torch.float64))
+
+    def updated(self, features: Tensor, lengths: Tensor | None = None) -> RecordingStatistics:
+        """Counts further frames.
+
+        Args:
+            features: ``(frames, features)``, or ``(batch, frames, features)`` padded with anything.
+            lengths: ``(batch,)`` frames of each item of a batch; None where all count.
+
+        Returns:
+            Statistics over the frames before and these.
+        """
+        if lengths is not None:
+            features = features[within(lengths.to(features.device), features.shape[1])]
+        frames = features.detach().reshape(-1, features.shape[-1]).to("cpu", torch.float64)
+        if not len(frames):
+            return self
+        variance, mean = torch.var_mean(frames, dim=0, correction=0)
+        return self.merged(RecordingStatistics(float(len(frames)), mean, variance))
+
+    def merged(self, other: RecordingStatistics) -> RecordingStatistics:
+        """Statistics over both sets of frames, in either order."""
+        count = self.count + other.count
+        if not count:
+            return self
+        share = other.count / count
+        step = other.mean - self.mean
+        variance = (1 - share) * self.variance + share * other.variance + share * (1 - share) * step.square()
+        return RecordingStatistics(count, self.mean + share * step, variance)
+
+    def shrunk(self, prior: RecordingStatistics, prior_weight: float) -> RecordingStatistics:
+        """Draws the estimate towards what is usual while little has been heard.
+
+        With ``a = count / (count + prior_weight)``: ``mean = a * mean + (1 - a) * prior.mean`` and
+        ``variance = a * variance + (1 - a) * prior.variance``. The distance between the two means is left out of the
+        variance: a recording that is quieter than usual is not more varied.
+
+        Args:
+            prior: Statistics over many recordings.
+            prior_weight: Frames that the prior counts for; 0 for not at all once anything was heard.
+
+        Returns:
+            The estimate, with this recording's count.
+        """
+        share = self.count / (self.count + prior_weight) if self.count else 0.0
+        mean = share * self.mean + (1 - share) * prior.mean
+        return replace(self, mean=mean, variance=share * self.variance + (1 - share) * prior.variance)
+
+    def normalise(
+        self,
+        features: Tensor,
+        lengths: Tensor | None = None,
+        prior: RecordingStatistics | None = None,
+        prior_weight: float = 0.0,
+    ) -> Tensor:
+        """Takes a recording's mean away and divides by its deviation.
+
+        Args:
+            features: ``(frames, features)`` or ``(batch, frames, features)``, all of this recording.
+            lengths: ``(batch,)`` frames of each item of a batch; what lies after an item's end becomes 0.
+            prior: What to shrink towards, as ``shrunk`` says; None for not at all.
+            prior_weight: Frames that the prior counts for.
+
+        Returns:
+            The shape of ``features``, float32; unchanged where nothing was heard and there is no prior.
+
+        Example:
+            >>> usual = RecordingStatistics(1e6, torch.tensor([4.0]), torch.tensor([1.0]))
+            >>> heard = RecordingStatistics(100.0, torch.tensor([2.0]), torch.tensor([1.0]))
+            >>> heard.normalise(torch.tensor([[2.0]]), prior=usual, prior_weight=300.0).tolist()
+            [[-1.5]]
+        """
+        used = self if prior is None else self.shrunk(prior, prior_weight)
+        result = features.float()
+        if used.count or prior is not None:
+            mean, variance = (value.to(features.device, torch.float32) for value in (used.mean, used.variance))
+            result = (result - mean) / variance.sqrt().clamp(min=SMALLEST_DEVIATION)
+        if lengths is None:
+            return result
+        return result.masked_fill(~within(lengths.to(result.device), result.shape[1]).unsqueeze(2), 0.0)

@@ -1,0 +1,249 @@
+"""The text encoder: a small transformer from words to emotions, an embedding and a state per token.
+
+``TextEncoder`` is BERT's network (its weights start as all-MiniLM-L6-v2) with three heads on the mean of the token
+states: which of the seven emotions that all signals share fits best, which of them are there, and which of the corpus's
+own labels. ``read_texts`` is what inference and evaluation call: any number of texts of any length.
+
+Source: Devlin et al. 2019 (arXiv 1810.04805), Wang et al. 2020 (MiniLM, arXiv 2002.10957), Reimers and Gurevych 2019
+(mean pooling, arXiv 1908.10084).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from multimodal.encoders.wordpieces import encode
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MINILM_L6: Mapping[str, Any] = {
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+    "hidden_act": "gelu",
+}
+"""The shape of all-MiniLM-L6-v2, under the names of ``transformers.BertConfig``."""
+
+OVERLAP = 0.25
+"""Share of a window that the next one repeats, so that no word is read without what stands around it."""
+
+
+class TextOutput(NamedTuple):
+    """What a text network gives.
+
+    Attributes:
+        logits: ``(batch, native labels)`` float32; a sigmoid each gives scores.
+        group_logits: ``(batch, labels)`` float32; softmax gives probabilities of the one that fits best.
+        presence_logits: ``(batch, labels)`` float32; a sigmoid each gives scores of being there, beside others.
+        embedding: ``(batch, features)`` float32: the mean of the states.
+        states: ``(batch, tokens, features)`` float32.
+        mask: ``(batch, tokens)`` bool: false for padding.
+    """
+
+    logits: Tensor
+    group_logits: Tensor
+    presence_logits: Tensor
+    embedding: Tensor
+    states: Tensor
+    mask: Tensor
+
+
+class TextEncoder(nn.Module):
+    """A BERT network with three linear heads on the mean of its token states.
+
+    Args:
+        labels: How many emotions all signals share.
+        native_labels: How many labels the training corpus has.
+        shape: Keys of ``transformers.BertConfig``: ``vocab_size``, ``max_position_embeddings``, sizes.
+        dropout: Share of states dropped in training, in the layers and before the heads.
+
+    Example:
+        >>> shape = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        ...          "intermediate_size": 32, "max_position_embeddings": 24}
+        >>> network = TextEncoder(7, 28, shape).eval()
+        >>> output = network(torch.ones(2, 9, dtype=torch.long), torch.ones(2, 9, dtype=torch.bool))
+        >>> output.logits.shape, output.group_logits.shape, output.states.shape
+        (torch.Size([2, 28]), torch.Size([2, 7]), torch.Size([2, 9, 16]))
+    """
+
+    def __init__(self, labels: int, native_labels: int, shape: Mapping[str, Any], dropout: float = 0.1) -> None:
+        super().__init__()
+        # Here and not above: the import takes a second, which those who read no text need not wait.
+        from transformers import BertConfig, BertModel
+
+        config = BertConfig(**shape, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+        self.transformer = BertModel(config, add_pooling_layer=False)
+        self.dropout = nn.Dropout(dropout)
+        self.native_head = nn.Linear(config.hidden_size, native_labels)
+        self.group_head = nn.Linear(config.hidden_size, labels)
+        self.presence_head = nn.Linear(config.hidden_size, labels)
+        self.embedding_size = int(config.hidden_size)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> TextOutput:
+        """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true."""
+        states = self.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
+        weights = mask.unsqueeze(-1).float()
+        embedding = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        kept = self.dropout(embedding)
+        logits = (head(kept).float() for head in (self.native_head, self.group_head, self.presence_head))
+        return TextOutput(*logits, embedding, states, mask)
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """What a text says.
+
+    Attributes:
+        probabilities: ``(labels,)`` float64, calibrated, summing to 1: the one emotion that fits best.
+        scores: ``(labels,)`` float64, each 0 … 1: whether an emotion is there, beside others.
+        native_scores: ``(native labels,)`` float64, each 0 … 1: likewise for the training corpus's own labels.
+        states: ``(tokens, features)`` float32: a state per word piece, in order, without the marks of start and end.
+        embedding: ``(features,)`` float32.
+    """
+
+    probabilities: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    native_scores: NDArray[np.float64]
+    states: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+
+
+class _Window(NamedTuple):
+    """A stretch of one text's tokens that the network reads at once, and those of them it is to answer for."""
+
+    text: int
+    ids: list[int]
+    first: int
+    last: int
+
+
+def windows(ids: Sequence[int], size: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cuts a long sequence into overlapping stretches; each element is answered for by exactly one of them.
+
+    Args:
+        ids: The sequence; only its length matters.
+        size: The most elements that fit into a stretch, at least 2.
+
+    Yields:
+        ``start, end, first, last``: the stretch, and the part of it that is its own.
+
+    Example:
+        >>> list(windows(range(10), 6))
+        [(0, 6, 0, 5), (4, 10, 5, 10)]
+    """
+    step = max(size - max(int(size * OVERLAP), 1), 1)
+    starts = [0]
+    while starts[-1] + size < len(ids):
+        # The last window reaches back, so that it is as long as the others.
+        starts.append(min(starts[-1] + step, len(ids) - size))
+    ends = [min(start + size, len(ids)) for start in starts]
+    borders = [0, *((end + start) // 2 for end, start in zip(ends, starts[1:], strict=False)), len(ids)]
+    yield from zip(starts, ends, borders, borders[1:], strict=False)
+
+
+@torch.inference_mode()
+def read_texts(
+    network: nn.Module,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    temperature: float = 1.0,
+    window_tokens: int = 128,
+    batch_size: int = 32,
+) -> list[TextReading | None]:
+    """Reads texts of any length, in the network's evaluation mode.
+
+    A text longer than a window is read in overlapping windows; its answer is the mean of theirs, weighted by the tokens
+    that each answers for. Texts are batched with others of their length, which changes no answer.
+
+    Args:
+        network: A ``TextEncoder`` in evaluation mode.
+        tokenizer: The one that the network was trained with.
+        texts: Any texts; those without a word (empty, dots, a script that the tokenizer does not know) give None.
+        temperature: Divides the logits of the probabilities; found on held-out texts.
+        window_tokens: Tokens of a window, with the marks of start and end.
+        batch_size: Windows read at once.
+
+    Returns:
+        A reading per text, in order; None where there is nothing to read.
+    """
+    start, end, padding = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
+    pieces: list[_Window] = []
+    for number, ids in enumerate(encode(tokenizer, texts)):
+        for lower, upper, first, last in windows(ids, window_tokens - 2) if ids else ():
+            pieces.append(_Window(number, [start, *ids[lower:upper], end], first - lower + 1, last - lower + 1))
+    order = sorted(range(len(pieces)), key=lambda index: len(pieces[index].ids))
+    found: dict[int, list[tuple[int, TextReading, int]]] = {}
+    for lower in range(0, len(order), batch_size):
+        batch = order[lower : lower + batch_size]
+        readings = _read(network, [pieces[index] for index in batch], padding, temperature)
+        for index, reading in zip(batch, readings, strict=True):
+            window = pieces[index]
+            found.setdefault(window.text, []).append((index, reading, window.last - window.first))
+    return [
+        _together(sorted(found[number], key=lambda part: part[0])) if number in found else None
+        for number in range(len(texts))
+    ]
+
+
+def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor]:
+    """Puts sequences of numbers into one tensor.
+
+    Args:
+        sequences: Token numbers, of any lengths.
+        padding: What to fill with.
+
+    Returns:
+        ``(batch, longest)`` int64, and a bool mask of that shape, false where filled.
+
+    Example:
+        >>> ids, mask = pad([[5, 6], [7]], padding=0)
+        >>> ids.tolist(), mask.tolist()
+        ([[5, 6], [7, 0]], [[True, True], [True, False]])
+    """
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    ids = torch.full((len(sequences), int(lengths.max())), padding)
+    for row, sequence in zip(ids, sequences, strict=True):
+        row[: len(sequence)] = torch.tensor(sequence)
+    return ids, torch.arange(ids.shape[1]) < lengths[:, None]
+
+
+def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextReading]:
+    device = next(network.parameters()).device
+    ids, mask = pad([window.ids for window in batch], padding)
+    output = network(ids.to(device), mask.to(device))
+    # In double precision, so that probabilities sum to 1 as closely as anyone may check.
+    probabilities = torch.softmax(output.group_logits.double() / temperature, dim=1).cpu().numpy()
+    scores, native = (each.double().sigmoid().cpu().numpy() for each in (output.presence_logits, output.logits))
+    states, embeddings = output.states.cpu().numpy(), output.embedding.cpu().numpy()
+    return [
+        TextReading(
+            probabilities[row], scores[row], native[row], states[row, window.first : window.last], embeddings[row]
+        )
+        for row, window in enumerate(batch)
+    ]
+
+
+def _together(parts: Sequence[tuple[int, TextReading, int]]) -> TextReading:
+    """One reading of a text from those of its windows."""
+    readings, weights = [reading for _, reading, _ in parts], [tokens for *_, tokens in parts]
+    if len(readings) == 1:
+        return readings[0]
+    return TextReading(
+        np.average([reading.probabilities for reading in readings], axis=0, weights=weights),
+        np.average([reading.scores for reading in readings], axis=0, weights=weights),
+        np.average([reading.native_scores for reading in readings], axis=0, weights=weights),
+        np.concatenate([reading.states for reading in readings]),
+        np.average([reading.embedding for reading in readings], axis=0, weights=weights).astype(np.float32),
+    )
