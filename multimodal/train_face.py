@@ -270,7 +270,7 @@ def write_weights(
 def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    best = max(rows, key=lambda row: float(row[FaceTask.metric]))
+    best = rows[-1] if config.loop.keep == "last" else max(rows, key=lambda row: float(row[FaceTask.metric]))
     return {
         "command": "python -m multimodal.train face --config CONFIG --data FERPLUS_FOLDER --run RUN_FOLDER"
         + (" --start FIRST_RUN/best.safetensors" if "start" in origin else ""),
@@ -287,8 +287,8 @@ def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[st
 
 PROTOCOL = (
     "FER+ validation part, pictures with a majority (published rule), majority label as truth, one view per picture, "
-    "weights in half precision. The epoch was chosen on this part, so its figures are a "
-    "little too good; ece, nll and divergence are cross-fitted: each half calibrated with the temperature of the other."
+    "weights in half precision. Stages, and epochs where the best was kept, were chosen on this part, so its figures "
+    "are a little too good; ece, nll and divergence are cross-fitted: each half calibrated with the other's temperature."
 )
 
 FACTS = {

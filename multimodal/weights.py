@@ -28,7 +28,7 @@ from multimodal.files import whole_file
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-DEFAULTS = {"face": "se_resnet_pair.ferplus-v1"}
+DEFAULTS = {"face": "se_resnet_pair.ferplus-v2"}
 """The shipped weights that each part uses unless told otherwise."""
 
 
