@@ -1,11 +1,11 @@
 """Voice activity: how likely somebody speaks, every 32 ms, by silero-vad's network.
 
-The network is written out here in torch and reads many chunks at once: 0.002 s of one core per second of sound, a
-twentieth of what the package's own TorchScript takes, with the same numbers as its code gives for these weights. They
-are the safetensors file of the ``silero-vad`` wheel, read beside its package, which itself is not imported (it sets
-torch's number of threads for everybody). On 300 clips of acted speech and in noise this file did as well as the
-wheel's TorchScript (no pickle is read, and torch is about to drop that format) and better than the copy of the
-network that comes with faster-whisper (version 6.0, which needs onnxruntime).
+The network is written out here in torch and reads many chunks at once: 0.002 s of one core per second of sound, an
+eighth of what the wheel's own TorchScript takes. The weights are the safetensors file of the ``silero-vad`` wheel, read
+beside its package, which itself is not imported (it sets torch's number of threads for everybody). On 300 clips of
+acted speech and in noise they did as well as the TorchScript file (a pickle, in a format that torch is giving up), and
+better than the copy that comes with faster-whisper (version 6.0, which needs onnxruntime): 96.0, 95.7 and 94.8 % of the
+loud frames were found.
 
 Source: Silero Team, "Silero VAD", github.com/snakers4/silero-vad (MIT), wheel 6.2.1 to 6.2.3.
 """
@@ -37,7 +37,8 @@ WINDOW, HOP = 256, 128
 """Samples of the network's Fourier transform: four windows to a chunk."""
 
 LOUD_ENOUGH = 0.1
-"""Effective level, -20 dB of full scale, that quieter sound is raised to. The network misses speech below -40 dB."""
+"""Effective level, -20 dB of full scale, that quieter sound is raised to. Of speech 40 dB below the usual level the
+network alone misses three quarters."""
 
 LOUDNESS_QUANTILE = 0.8
 """Of a piece's chunks: speech fills more than a fifth of 2 s, a slammed door does not."""
@@ -194,4 +195,4 @@ class Gain:
         factors = np.full(len(samples), self._factor, np.float32)
         if before:  # one chunk to pass from one factor to the next: a step would click
             factors[:CHUNK] = np.linspace(before, self._factor, CHUNK, dtype=np.float32)[: len(samples)]
-        return np.clip(samples * factors, -1, 1)
+        return np.asarray(np.clip(samples * factors, -1, 1), np.float32)

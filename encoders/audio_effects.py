@@ -137,15 +137,17 @@ def change_tempo(samples: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Ten
     spectra = _frames(samples, HOP)
     loudness, phase = _power(spectra).sqrt(), spectra.angle()
     last = spectra.shape[2] - 2
-    place = torch.arange(int(new_lengths.max()) // HOP + 1, device=samples.device) * factors[:, None]
+    # Frames on to half a window past the end, so that the last samples are made of as many as the others.
+    place = torch.arange((int(new_lengths.max()) + FRAME // 2) // HOP + 1, device=samples.device) * factors[:, None]
     index = place.long().clamp(max=last)
     part = (place - index).clamp(max=1)[:, None]
     rows = index[:, None].expand(-1, spectra.shape[1], -1)
     turns = torch.cumsum(phase.gather(2, rows + 1) - phase.gather(2, rows), dim=2)
     loudness = loudness.gather(2, rows).lerp(loudness.gather(2, rows + 1), part)
     spectra = torch.polar(loudness, phase[:, :, :1] + functional.pad(turns, (1, -1)))
-    changed = _from_frames(spectra, HOP, int(new_lengths.max()))
-    return silence_after(changed, new_lengths), new_lengths
+    changed = silence_after(_from_frames(spectra, HOP, int(new_lengths.max())), new_lengths)
+    # Bins that drift apart in phase cancel each other a little, hence up to 1 dB to give back.
+    return _as_loud(changed, new_lengths, mean_power(samples, lengths)), new_lengths
 
 
 def shortened(lengths: Tensor, factors: Tensor) -> Tensor:
@@ -188,7 +190,8 @@ def coloured_noise(slopes: Tensor, sample_rate: int, generator: Generator) -> Te
     level[:, 0] = 0
     level = level / level.square().mean(dim=1, keepdim=True).sqrt()
     spectrum = torch.view_as_complex(drawn) * level
-    return torch.fft.irfft(spectrum, n=NOISE_PERIOD) * math.sqrt(NOISE_PERIOD / 2)
+    noise: Tensor = torch.fft.irfft(spectrum, n=NOISE_PERIOD) * math.sqrt(NOISE_PERIOD / 2)
+    return noise
 
 
 def repeated(noise: Tensor, n: int) -> Tensor:
@@ -255,9 +258,8 @@ def mix(samples: Tensor, lengths: Tensor, noise: Tensor, ratio_db: Tensor) -> Te
         >>> mix(torch.ones(1, 2), torch.tensor([2]), torch.tensor([[5.0, -5.0]]), torch.tensor([20.0])).tolist()
         [[1.100000023841858, 0.8999999761581421]]
     """
-    noise = silence_after(noise, lengths)
     wanted = mean_power(samples, lengths) * 10 ** (-ratio_db[:, None] / 10)
-    return samples + noise * (wanted / mean_power(noise, lengths).clamp(min=LEAST)).sqrt()
+    return samples + _as_loud(silence_after(noise, lengths), lengths, wanted)
 
 
 def room_responses(echo_seconds: Tensor, ratio_db: Tensor, size: int, sample_rate: int, generator: Generator) -> Tensor:
@@ -306,7 +308,7 @@ def reverberate(samples: Tensor, lengths: Tensor, responses: Tensor) -> Tensor:
     size = _fast_size(samples.shape[1] + responses.shape[1])
     spectrum = torch.fft.rfft(samples, n=size) * torch.fft.rfft(responses, n=size)
     echoed = silence_after(torch.fft.irfft(spectrum, n=size)[:, : samples.shape[1]], lengths)
-    return echoed * (mean_power(samples, lengths) / mean_power(echoed, lengths).clamp(min=LEAST)).sqrt()
+    return _as_loud(echoed, lengths, mean_power(samples, lengths))
 
 
 def band_limit(samples: Tensor, low_hz: Tensor, high_hz: Tensor, sample_rate: int) -> Tensor:
@@ -332,7 +334,8 @@ def band_limit(samples: Tensor, low_hz: Tensor, high_hz: Tensor, sample_rate: in
     below = (low_hz[:, None] / frequency) ** (2 * ROLL_OFF_ORDER)
     above = (frequency / high_hz[:, None]) ** (2 * ROLL_OFF_ORDER)
     loudness = torch.rsqrt((1 + below) * (1 + above))
-    return torch.fft.irfft(torch.fft.rfft(samples, n=size) * loudness, n=size)[:, : samples.shape[1]]
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(samples, n=size) * loudness, n=size)
+    return filtered[:, : samples.shape[1]]
 
 
 def punch_holes(samples: Tensor, depth_db: Tensor) -> Tensor:
@@ -355,8 +358,8 @@ def punch_holes(samples: Tensor, depth_db: Tensor) -> Tensor:
     bands = power[:, :-1].unflatten(1, (-1, BAND))
     threshold = bands.mean(dim=2, keepdim=True) * 10 ** (depth_db[:, None, None, None] / 10)
     kept = (bands >= threshold).flatten(1, 2)
-    # The bin at half the sample rate has no band; microphones and codecs leave nothing there.
-    return _from_frames(spectra * functional.pad(kept, (0, 0, 0, 1)), FRAME // 2, samples.shape[1])
+    # The bin at half the sample rate belongs to no band and stays.
+    return _from_frames(spectra * functional.pad(kept, (0, 0, 0, 1), value=True), FRAME // 2, samples.shape[1])
 
 
 def clip(samples: Tensor, levels: Tensor) -> Tensor:
@@ -435,6 +438,11 @@ def compand(samples: Tensor, bits: Tensor) -> Tensor:
     return (torch.expm1(code * math.log1p(MU)) / MU).clamp(max=1) * samples.sign()
 
 
+def _as_loud(samples: Tensor, lengths: Tensor, wanted: Tensor) -> Tensor:
+    """Scales clips to a mean power ``(batch, 1)``; silence stays silent."""
+    return samples * (wanted / mean_power(samples, lengths).clamp(min=LEAST)).sqrt()
+
+
 def _fast_size(least: int) -> int:
     """The smallest product of a power of two and 1, 3, 5, 9 or 15 that is large enough: quick to transform."""
     return min(odd << max(math.ceil(math.log2(least / odd)), 1) for odd in (1, 3, 5, 9, 15))
@@ -454,4 +462,4 @@ def _from_frames(spectra: Tensor, hop: int, n: int) -> Tensor:
 
 
 def _power(spectra: Tensor) -> Tensor:
-    return torch.view_as_real(spectra).square().sum(dim=-1)
+    return spectra.real.square() + spectra.imag.square()

@@ -20,6 +20,9 @@ from multimodal.errors import ConfigError
 SMALLEST_DEVIATION = 1e-3
 """Below it a feature is constant, as in digital silence; dividing by it would only magnify rounding."""
 
+FRAMES_AT_ONCE = 8192
+"""Frames whose spectra are in memory together, 17 MB of them, however long or many the clips are."""
+
 
 @dataclass(frozen=True)
 class MfccSettings:
@@ -135,6 +138,32 @@ def within(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
+def check_batch(samples: Tensor, lengths: Tensor) -> int:
+    """Refuses lengths that do not belong to the samples.
+
+    Args:
+        samples: ``(batch, samples)``.
+        lengths: ``(batch,)`` samples of each clip.
+
+    Returns:
+        The greatest length.
+
+    Raises:
+        ValueError: Other shapes, no clip at all, or a length beyond the samples.
+
+    Example:
+        >>> check_batch(torch.zeros(2, 800), torch.tensor([500, 700]))
+        700
+    """
+    if samples.ndim != 2 or not len(samples) or lengths.shape != samples.shape[:1]:
+        shapes = f"{tuple(samples.shape)} and {tuple(lengths.shape)}"
+        raise ValueError(f"samples must be (batch, samples) and lengths (batch,), of one clip or more, not {shapes}")
+    longest = int(lengths.max())
+    if longest > samples.shape[1]:
+        raise ValueError(f"a length of {longest} is beyond the {samples.shape[1]} samples given")
+    return longest
+
+
 def cut_frames(samples: Tensor, lengths: Tensor, window: int, hop: int) -> tuple[Tensor, Tensor]:
     """Cuts clips into overlapping frames, with silence for whatever the padding held.
 
@@ -148,20 +177,14 @@ def cut_frames(samples: Tensor, lengths: Tensor, window: int, hop: int) -> tuple
         ``(batch, frames, window)`` float32, a view where possible, and the frame counts ``(batch,)``.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+        ValueError: As ``check_batch`` says.
 
     Example:
         >>> frames, counts = cut_frames(torch.ones(2, 800), torch.tensor([800, 100]), window=400, hop=160)
         >>> frames.shape, counts.tolist(), float(frames[1].sum())
         (torch.Size([2, 3, 400]), [3, 1], 100.0)
     """
-    if samples.ndim != 2 or lengths.shape != samples.shape[:1]:
-        raise ValueError(
-            f"samples must be (batch, samples) and lengths (batch,), not {tuple(samples.shape)}, {tuple(lengths.shape)}"
-        )
-    longest = int(lengths.max()) if len(lengths) else 0
-    if longest > samples.shape[1]:
-        raise ValueError(f"a length of {longest} is beyond the {samples.shape[1]} samples given")
+    longest = check_batch(samples, lengths)
     lengths = lengths.to(samples.device)
     counts = frame_counts(lengths, window, hop)
     silent = samples[:, :longest].float().masked_fill(~within(lengths, longest), 0.0)
@@ -237,7 +260,8 @@ class Mfcc(nn.Module):
         # Half precision would round the power of quiet frames away, so a surrounding autocast does not apply.
         with torch.autocast(samples.device.type, enabled=False):
             frames, counts = cut_frames(samples, lengths, self.settings.window, self.settings.hop)
-            static = self._coefficients(frames)
+            step = max(FRAMES_AT_ONCE // len(samples), 1)
+            static = torch.cat([self._coefficients(part) for part in frames.split(step, dim=1)], dim=1)
             slopes = self._deltas(static, counts)
             features = torch.cat([static, slopes, self._deltas(slopes, counts)], dim=2)
         return features.masked_fill(~within(counts, features.shape[1]).unsqueeze(2), 0.0), counts
@@ -292,7 +316,7 @@ class RecordingStatistics:
         """
         if lengths is not None:
             features = features[within(lengths.to(features.device), features.shape[1])]
-        frames = features.detach().reshape(-1, features.shape[-1]).to("cpu", torch.float64)
+        frames = features.detach().reshape(-1, features.shape[-1]).cpu().double()
         if not len(frames):
             return self
         variance, mean = torch.var_mean(frames, dim=0, correction=0)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal.encoders.mfcc import cut_frames, within
+from multimodal.encoders.mfcc import check_batch, cut_frames, within
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
 """Where pitch is sought: from a man's creak to a shout or a child."""
@@ -99,10 +99,14 @@ def centred(samples: Tensor, lengths: Tensor) -> Tensor:
     Returns:
         ``(batch, samples)`` float32, 0 after a clip's end.
 
+    Raises:
+        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+
     Example:
         >>> centred(torch.tensor([[1.0, 3.0, 7.0]]), torch.tensor([2])).tolist()
         [[-1.0, 1.0, 0.0]]
     """
+    check_batch(samples, lengths)
     mask = within(lengths.to(samples.device), samples.shape[1])
     clean = samples.float().masked_fill(~mask, 0.0)
     mean = clean.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from multimodal.encoders.wordpieces import encode
+from multimodal.encoders.wordpieces import encode, marks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -34,6 +34,9 @@ MINILM_L6: Mapping[str, Any] = {
     "hidden_act": "gelu",
 }
 """The shape of all-MiniLM-L6-v2, under the names of ``transformers.BertConfig``."""
+
+SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+"""What a shape must say; the library's own defaults would make a network of another size."""
 
 OVERLAP = 0.25
 """Share of a window that the next one repeats, so that no word is read without what stands around it."""
@@ -68,6 +71,9 @@ class TextEncoder(nn.Module):
         shape: Keys of ``transformers.BertConfig``: ``vocab_size``, ``max_position_embeddings``, sizes.
         dropout: Share of states dropped in training, in the layers and before the heads.
 
+    Raises:
+        ValueError: The shape lacks a size.
+
     Example:
         >>> shape = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
         ...          "intermediate_size": 32, "max_position_embeddings": 24}
@@ -79,6 +85,9 @@ class TextEncoder(nn.Module):
 
     def __init__(self, labels: int, native_labels: int, shape: Mapping[str, Any], dropout: float = 0.1) -> None:
         super().__init__()
+        missing = [key for key in SIZES if key not in shape]
+        if missing:
+            raise ValueError(f"the shape lacks {missing[0]}")
         # Here and not above: the import takes a second, which those who read no text need not wait.
         from transformers import BertConfig, BertModel
 
@@ -96,8 +105,10 @@ class TextEncoder(nn.Module):
         weights = mask.unsqueeze(-1).float()
         embedding = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
         kept = self.dropout(embedding)
-        logits = (head(kept).float() for head in (self.native_head, self.group_head, self.presence_head))
-        return TextOutput(*logits, embedding, states, mask)
+        native, group, presence = (
+            head(kept).float() for head in (self.native_head, self.group_head, self.presence_head)
+        )
+        return TextOutput(native, group, presence, embedding, states, mask)
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,7 @@ def read_texts(
     Returns:
         A reading per text, in order; None where there is nothing to read.
     """
-    start, end, padding = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
+    start, end, padding = marks(tokenizer)
     pieces: list[_Window] = []
     for number, ids in enumerate(encode(tokenizer, texts)):
         for lower, upper, first, last in windows(ids, window_tokens - 2) if ids else ():

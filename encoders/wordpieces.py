@@ -80,6 +80,12 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     return [list(one.ids) if any(number != unknown for number in one.ids) else [] for one in found]
 
 
+def marks(tokenizer: Tokenizer) -> tuple[int, int, int]:
+    """Numbers of the marks of start, end and padding of a tokenizer from ``load_tokenizer``."""
+    numbers: dict[str, int] = tokenizer.get_vocab()
+    return numbers["[CLS]"], numbers["[SEP]"], numbers["[PAD]"]
+
+
 def load_tokenizer(content: str) -> Tokenizer:
     """Reads ``tokenizer.json``; the program windows and pads by itself.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,8 @@ import pandas as pd
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.files import path_text, whole_file
-from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, UtteranceEstimate
+from multimodal.fusion.align import spoken_seconds
+from multimodal.types import MODALITIES, FaceObservation, MediaInfo, ModalityEstimate, UtteranceEstimate
 
 SCHEMA = "multimodal-emotion/analysis"
 SCHEMA_VERSION = 1
@@ -29,6 +31,9 @@ SIGNALS: Mapping[str, tuple[str, ...]] = {
     "text": FUSED_LABELS,
     "fused": FUSED_LABELS,
 }
+SPOKEN = ("audio", "text")
+"""Signals that are judged by the utterance; the face is judged by the frame."""
+
 JSON_KEYS = {"text": "words"}
 """In ``analysis.json``, ``text`` is what was said; what the text signal makes of it stands under ``words``."""
 
@@ -40,7 +45,7 @@ class Analysis:
     Attributes:
         media: Facts of the file.
         models: Per part ``name`` and ``sha256``; None for a part that was not used.
-        emotions: Label order of the summary.
+        emotions: Label order of the summary, that of the signal which it is of.
         frame_times: Presentation time in seconds of every sampled frame, in order.
         faces: Every face in every sampled frame, in order of time.
         estimates: Every utterance with its estimates, in order of time.
@@ -76,37 +81,46 @@ class Analysis:
     def summary(self) -> dict[str, Any]:
         """Share of the judged time in which each emotion was the most probable one, and which leads.
 
+        The time is that of one signal: of the face where one was judged, else of the voice, else of the words. A face
+        is judged by the frame, voice and words by the utterance; of words without times each utterance counts alike.
+
         Returns:
-            ``shares`` {label: 0 … 1, summing to 1}, ``judged_seconds``, ``dominant``, ``mean_valence`` and
-            ``mean_arousal`` (-1 … 1); None where there was nothing to judge.
+            ``signal``, ``shares`` {label: 0 … 1, summing to 1}, ``judged_seconds``, ``dominant``,
+            ``shares_by_signal`` {signal: shares in the labels of its own}, ``mean_valence`` and ``mean_arousal``
+            (-1 … 1); None where there was nothing to judge.
         """
-        seconds = dict.fromkeys(self.emotions, 0.0)
-        for slice_seconds, seen in self._judged():
-            seconds[max(seen, key=seen.__getitem__)] += slice_seconds
-        total = sum(seconds.values())
+        signal = leading_signal(self.estimates)
+        judged = self._judged(signal) if signal else []
+        shares = _shares(self.emotions, judged)
+        by_signal = {name: _shares(SIGNALS[name], self._judged(name)) for name in MODALITIES}
         return {
-            "shares": {label: round(value / total, 4) for label, value in seconds.items()} if total else None,
-            "judged_seconds": round(total, 3),
-            "dominant": max(seconds, key=seconds.__getitem__) if total else None,
+            "signal": signal,
+            "shares": _in_short(shares),
+            "judged_seconds": round(self._spoken(signal) if signal in SPOKEN else sum(each for each, _ in judged), 3),
+            "dominant": max(shares, key=shares.__getitem__) if shares else None,
+            "shares_by_signal": {name: _in_short(found) for name, found in by_signal.items()},
             "mean_valence": self._mean(lambda estimate: estimate.valence),
             "mean_arousal": self._mean(lambda estimate: estimate.arousal),
         }
 
     @cached_property
     def coverage(self) -> dict[str, float]:
-        """Fraction of the duration in which each signal could be judged, 0 … 1."""
-        duration = self.media.duration_seconds
+        """Fraction of the duration in which each signal could be judged, 0 … 1; overlapping utterances count once.
+
+        Of typed answers, which have no duration, it is the fraction of the utterances.
+        """
+        duration, count = self.media.duration_seconds, len(self.estimates)
+        if not duration:
+            judged = {name: sum(name in estimate.modalities for estimate in self.estimates) for name in MODALITIES}
+            return {name: round(number / count, 4) if count else 0.0 for name, number in judged.items()}
         face = sum(seconds for time, seconds in self._slices() if time in self._scored_times)
-        heard = {
-            signal: sum(
-                estimate.utterance.end_seconds - estimate.utterance.start_seconds
-                for estimate in self.estimates
-                if getattr(estimate, signal) is not None
-            )
-            for signal in ("audio", "text")
-        }
-        seconds = {"face": face, **heard}
-        return {signal: round(min(value / duration, 1.0), 4) if duration else 0.0 for signal, value in seconds.items()}
+        seconds = {"face": face, **{signal: self._spoken(signal) for signal in SPOKEN}}
+        return {signal: round(min(value / duration, 1.0), 4) for signal, value in seconds.items()}
+
+    def _spoken(self, signal: str) -> float:
+        """Seconds of the utterances that a signal judged."""
+        judged = [estimate.utterance for estimate in self.estimates if getattr(estimate, signal) is not None]
+        return spoken_seconds(judged, self.media.duration_seconds)
 
     @cached_property
     def _scored_times(self) -> set[float]:
@@ -122,19 +136,25 @@ class Analysis:
         last = max(min(self.media.duration_seconds - times[-1], usual), 0.0)
         return list(zip(times, [min(step, 2 * usual) for step in steps] + [last], strict=True))
 
-    def _judged(self) -> list[tuple[float, Mapping[str, float]]]:
-        """Seconds and probabilities of every sampled frame in which the utterance's own face was scored."""
-        starts = [estimate.utterance.start_seconds for estimate in self.estimates]
+    def _judged(self, signal: str) -> list[tuple[float, Mapping[str, float]]]:
+        """Seconds and probabilities of everything that a signal judged."""
+        if signal == "face":
+            return self._judged_frames()
+        found = [(estimate.utterance, getattr(estimate, signal)) for estimate in self.estimates]
+        return [(each.end_seconds - each.start_seconds, said.probabilities) for each, said in found if said is not None]
+
+    def _judged_frames(self) -> list[tuple[float, Mapping[str, float]]]:
+        """Every sampled frame in which the utterance's own face was scored; where several overlap, the latest's."""
         scored = {(seen.time_seconds, seen.face_id): seen.probabilities for seen in self.faces if seen.probabilities}
-        judged: list[tuple[float, Mapping[str, float]]] = []
-        for time, seconds in self._slices():
-            index = bisect.bisect_right(starts, time) - 1
-            if index < 0 or time >= self.estimates[index].utterance.end_seconds:
-                continue
-            probabilities = scored.get((time, self.estimates[index].face_id))  # type: ignore[arg-type]
-            if probabilities is not None:
-                judged.append((seconds, probabilities))
-        return judged
+        face_ids: list[int | None] = [None] * len(self.frame_times)
+        for estimate in self.estimates:
+            utterance = estimate.utterance
+            times = (utterance.start_seconds, utterance.end_seconds)
+            first, end = (bisect.bisect_left(self.frame_times, time) for time in times)
+            face_ids[first:end] = [estimate.face_id] * (end - first)
+        found = zip(self._slices(), face_ids, strict=True)
+        named = [(seconds, scored.get((time, face_id))) for (time, seconds), face_id in found if face_id is not None]
+        return [(seconds, probabilities) for seconds, probabilities in named if probabilities is not None]
 
     def _mean(self, value_of: Callable[[UtteranceEstimate], float | None]) -> float | None:
         """Mean over utterances, weighted by their length; None where no utterance has the value."""
@@ -208,8 +228,27 @@ def _frame_row(seen: FaceObservation) -> dict[str, Any]:
     }
 
 
+def leading_signal(estimates: Sequence[UtteranceEstimate]) -> str | None:
+    """The signal that a summary is of: the first of ``MODALITIES`` that judged any utterance; None where none did."""
+    return next((name for name in MODALITIES if any(getattr(each, name) for each in estimates)), None)
+
+
+def _shares(labels: Sequence[str], judged: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, float] | None:
+    """Share of the time in which each label was the most probable; where nothing lasts, each thing counts alike."""
+    seconds = dict.fromkeys(labels, 0.0)
+    total = math.fsum(length for length, _ in judged)
+    for length, probabilities in judged:
+        weight = length / total if total else 1 / len(judged)
+        seconds[max(probabilities, key=probabilities.__getitem__)] += weight
+    return seconds if judged else None
+
+
+def _in_short(values: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if values is None else {label: round(value, 4) for label, value in values.items()}
+
+
 def _rounded(estimate: ModalityEstimate | None) -> dict[str, float] | None:
-    return None if estimate is None else {label: round(value, 4) for label, value in estimate.probabilities.items()}
+    return None if estimate is None else _in_short(estimate.probabilities)
 
 
 def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:

@@ -4,6 +4,7 @@
     ├── InputMissingError      (FileNotFoundError)  there is nothing at that path
     ├── InputUnreadableError   (OSError)            a folder, no permission, an empty file
     ├── MediaError             (ValueError)         not media, damaged, or without the stream that is needed
+    ├── TranscriptError        (ValueError)         a transcript whose form, times or speakers cannot be
     ├── OutputError            (OSError)            a result cannot be written: permission, disk full
     ├── ConfigError            (ValueError)         an option or a configuration key that cannot be
     ├── CorpusError            (ValueError)         a corpus whose layout or counts are not the published ones
@@ -54,6 +55,10 @@ class InputUnreadableError(MultimodalError, OSError):
 
 class MediaError(MultimodalError, ValueError):
     """The file is not media, is damaged beyond use, or lacks the stream that was asked for."""
+
+
+class TranscriptError(MultimodalError, ValueError):
+    """A transcript is not one, states times that cannot be, or lacks the speaker that was asked for."""
 
 
 class OutputError(MultimodalError, OSError):

@@ -108,6 +108,12 @@ def _check_options(part: str, corpus: str, split: str, labels: str) -> None:
     from multimodal.data.voices import VOICE_CORPORA
     from multimodal.evaluate_audio import LABEL_SETS
 
+    for option, given, parts in (
+        ("--split", split != "", ("face", "text")),
+        ("--labels", labels != "seven", ("audio",)),
+    ):
+        if given and part not in parts:
+            raise typer.BadParameter(f"is for {' and '.join(parts)}, not for {part}", param_hint=option)
     known = {"face": ("ferplus",), "audio": tuple(VOICE_CORPORA), "text": tuple(TEXT_CORPORA)}[part]
     if corpus not in (known if part == "audio" else ("", *known)):
         fact = f"is {corpus!r}" if corpus else "is missing"

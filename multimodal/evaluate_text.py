@@ -39,7 +39,7 @@ def evaluate_text(weights: Weights, corpus: TextCorpus, batch_size: int = 32) ->
     if spec.labels != FUSED_LABELS or weights.tokenizer is None:
         fact = f"answers {', '.join(spec.labels)}"
         raise WeightsError(weights.name, fact, f"choose a text model with the labels {', '.join(FUSED_LABELS)}")
-    judged = corpus.subset(corpus.groups.any(axis=1))
+    judged = corpus.subset(corpus.groups.sum(axis=1) > 0)
     if not len(judged):
         raise CorpusError(corpus.name, f"has no text with one of {', '.join(FUSED_LABELS)}", "choose another corpus")
     readings = read_texts(

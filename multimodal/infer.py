@@ -19,17 +19,29 @@ from multimodal.files import path_text
 
 if TYPE_CHECKING:
     from multimodal.analysis import Analysis
-    from multimodal.model import Model, ProgressCallback
+    from multimodal.model import Model
+    from multimodal.progress import ProgressCallback
+
+
+READINGS = {"face": "face seen", "audio": "voice heard", "text": "words read"}
 
 
 def infer(
-    inputs: Annotated[list[Path], typer.Argument(help="Video files.", metavar="INPUT...", readable=False)],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Video, sound or text files.", metavar="INPUT...", readable=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder for a folder per input.", readable=False)] = Path("results"),
-    modalities: Annotated[str, typer.Option(help="Signals to read, separated by commas; this version: face.")] = "face",
+    transcript: Annotated[Path | None, typer.Option(help="Transcript of the only input.", readable=False)] = None,
+    no_transcript: Annotated[bool, typer.Option("--no-transcript", help="Take none that lies beside it.")] = False,
+    speaker: Annotated[list[str] | None, typer.Option(help="Judge only this speaker; repeatable.")] = None,
+    asr: Annotated[str | None, typer.Option(help="Speech-to-text: a folder, a size such as base, or none.")] = None,
+    modalities: Annotated[str | None, typer.Option(help="Signals to read, of face,audio,text; by default all.")] = None,
     fps: Annotated[float, typer.Option(min=0.01, max=240, help="Pictures judged per second.")] = 5.0,
     detector: Annotated[str, typer.Option(help="mtcnn, yunet, haar, or a YuNet .onnx file.")] = "mtcnn",
     device: DeviceOption = "auto",
-    model: Annotated[str, typer.Option(help="Name of shipped weights, a file or a folder.")] = "default",
+    model: Annotated[
+        str, typer.Option(help="Shipped weights by name, a file, or a folder of one or more.")
+    ] = "default",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
@@ -38,14 +50,20 @@ def infer(
     Writes analysis.json, frames.csv and utterances.csv for each input. Exit code 0: all inputs were analysed; 1: some
     failed, the others are written; 2: wrong usage.
     """
-    from multimodal.model import check_modalities, load_detector_for, load_model
+    from multimodal.model import load_detector_for, load_model
+    from multimodal.parts import check_modalities
 
-    signals = tuple(part.strip() for part in modalities.split(",") if part.strip())
-    check_modalities(signals)
+    signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
+    if signals is not None:
+        check_modalities(signals)
+    _check_transcript(transcript, no_transcript, inputs)
     load_detector_for(detector)
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, signals, asr)
+    if asr is not None and "text" in loaded.parts:
+        _ = loaded.recogniser  # what was asked for by name and is not there is found out before the work
     _check_output(out)
-    options = {"modalities": signals, "frames_per_second": fps, "detector": detector}
+    options = {"frames_per_second": fps, "detector": detector, "transcript": transcript}
+    options |= {"beside": not no_transcript, "speakers": tuple(speaker or ())}
     taken: set[Path] = set()
     failures = 0
     for path in inputs:
@@ -76,6 +94,14 @@ def _analyse(model: Model, path: Path, out: Path, taken: set[Path], options: dic
     analysis.save(folder)
     if not quiet:
         say(_table(analysis, folder))
+
+
+def _check_transcript(transcript: Path | None, none: bool, inputs: list[Path]) -> None:
+    if transcript is not None and none:
+        raise ConfigError("--no-transcript", "contradicts --transcript", "leave one of them out")
+    if transcript is not None and len(inputs) > 1:
+        remedy = "put each one beside its recording, with the same name up to the suffix"
+        raise ConfigError("--transcript", f"is one file for {len(inputs)} inputs", remedy)
 
 
 def _check_output(out: Path) -> None:
@@ -140,14 +166,27 @@ def _progress_bar(name: str, hidden: bool) -> Iterator[ProgressCallback | None]:
 
 
 def _table(analysis: Analysis, folder: Path) -> str:
-    summary, coverage, media = analysis.summary, analysis.coverage, analysis.media
-    lines = [f"{media.path.name}  {_clock(media.duration_seconds)}  face seen {coverage['face']:.0%} of the time"]
-    for label, share in sorted((summary["shares"] or {}).items(), key=lambda item: -item[1]):
-        if share >= 0.005:
-            lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * 30)}")
+    """What was read of one input, at a glance: the summary's signal with its shares, then the others."""
+    summary, media = analysis.summary, analysis.media
+    read = [signal for signal in READINGS if analysis.models[signal] is not None]
+    read.sort(key=lambda signal: signal != summary["signal"])
+    of_what = "of the time" if media.duration_seconds else "of the lines"
+    found = {signal: f"{READINGS[signal]} {analysis.coverage[signal]:.0%} {of_what}" for signal in read}
+    length = [_clock(media.duration_seconds)] if media.duration_seconds else []
+    lines = ["  ".join([media.path.name, *length, *list(found.values())[:1]])]
+    for label, share in _largest(summary["shares"]):
+        lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * 30)}")
+    for signal in read[1:]:
+        shares = ", ".join(f"{label} {share:.0%}" for label, share in _largest(summary["shares_by_signal"][signal]))
+        lines.append(f"  {found[signal]}: {shares}" if shares else f"  {found[signal]}")
     lines += [f"  warning: {warning}" for warning in analysis.warnings]
     lines.append(f"  written to {folder}")
     return "\n".join(lines)
+
+
+def _largest(shares: dict[str, float] | None) -> list[tuple[str, float]]:
+    """Labels with their shares from the largest on, without those that would show as 0 %."""
+    return [pair for pair in sorted((shares or {}).items(), key=lambda pair: -pair[1]) if pair[1] >= 0.005]
 
 
 def _clock(seconds: float) -> str:

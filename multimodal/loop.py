@@ -103,9 +103,9 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
     """Trains, or goes on with a run that was stopped.
 
     Args:
-        task: The stage; its network ends up with the best averaged weights.
+        task: The stage; its network ends up with the averaged weights of the epoch that is kept.
         settings: How to train.
-        folder: Gets ``last.safetensors`` (to go on from), ``best.safetensors`` (averaged weights of the best epoch) and
+        folder: Gets ``last.safetensors`` (to go on from), ``best.safetensors`` (averaged weights of the kept epoch) and
             ``log.csv`` (a row per epoch).
         accelerator: Decides on devices and precision.
         quiet: Whether to hide the progress bar.
@@ -114,7 +114,8 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
         The path of ``best.safetensors``.
 
     Raises:
-        ConfigError: The folder holds a run with other settings, or the loss is no longer finite.
+        ConfigError: The folder holds a run with other settings, the loss is no longer finite, or there is nothing to
+            choose an epoch by.
         OutputError: The folder cannot be written.
     """
     network, optimizer = accelerator.prepare(task.network, _optimizer(task.network, settings))
@@ -127,7 +128,9 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
         loss = _train_epoch(task, network, average, optimizer, settings, progress, accelerator, quiet)
         # One process's figures for all, so that all stop at the same epoch.
         (figures,) = broadcast_object_list([task.validate(average)])
-        score = figures.get(task.metric, -math.inf if settings.keep == "best" else 0.0)
+        if settings.keep == "best" and task.metric not in figures:
+            raise ConfigError("keep", "is 'best', but nothing is held out to choose an epoch by", 'write keep = "last"')
+        score = figures.get(task.metric, 0.0)
         if not (math.isfinite(loss) and math.isfinite(score)):
             fact = f"{settings.learning_rate} is too much: the loss is not finite in epoch {epoch}"
             raise ConfigError("learning_rate", fact, "lower learning_rate and use a new folder")

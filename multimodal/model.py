@@ -1,65 +1,72 @@
 """The model that joins the parts: load it once, analyse many recordings.
 
-A frame goes from the reader's thread to the face tracker, its crops wait in a small batch for the face encoder, and
-what remains of each is a ``FaceObservation``; no picture is kept.
+Words, sound and picture of a recording are read one after the other, each once from start to end. What was found at
+instants is then put onto the stretches that are judged: utterances, and windows where nobody speaks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from multimodal.analysis import Analysis
+from multimodal.analysis import SIGNALS, Analysis, leading_signal
 from multimodal.commands import choose_device
 from multimodal.data.detectors import Detector, load_detector
-from multimodal.data.emotions import FACE_LABELS
-from multimodal.data.faces import FaceTracker, TrackedFace, align
-from multimodal.data.frames import read_frames
 from multimodal.data.media import probe
-from multimodal.encoders.face import predict
-from multimodal.errors import ConfigError, MediaError
-from multimodal.fusion.align import face_estimate, main_face, windows, within
-from multimodal.types import FaceObservation, Frame, MediaInfo, Utterance, UtteranceEstimate
+from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
+from multimodal.fusion.align import fill_gaps, join, windows
+from multimodal.parts import check_modalities, choose_weights
+from multimodal.progress import Progress, ProgressCallback, share_progress
+from multimodal.reading import Read, is_typed, read, read_typed, recognise, transcript_of
+from multimodal.types import MODALITIES, MediaInfo, Utterance
+from multimodal.watching import Seen, watch
 from multimodal.weights import Weights, load_weights
 
-MODALITIES = ("face",)
-"""The signals that this version reads."""
+if TYPE_CHECKING:
+    from multimodal.data.recognition import Recogniser
+    from multimodal.data.transcripts import Transcript
+    from multimodal.listening import Heard
 
-BATCH = 32
-"""Crops scored together: enough for the encoder to be efficient, few enough for progress to be smooth."""
+PARTS = (*MODALITIES, "fusion")
+"""What ``models`` of an analysis names, in this order."""
 
-SELDOM_SEEN = 0.2
-"""Share of the sampled frames below which a warning says that little was seen."""
-
-ProgressCallback = Callable[[float, float], None]
+ASR = "speech_to_text"
+"""Likewise, where it was used."""
 
 
-def load_model(name: str = "default", device: str = "auto") -> Model:
+def load_model(
+    name: str = "default", device: str = "auto", modalities: Sequence[str] | None = None, asr: str | None = None
+) -> Model:
     """Loads the recogniser; weights are checked against the hash on their card.
 
     Args:
-        name: ``default``, the name of shipped weights, a ``.safetensors`` file, or a folder with one.
+        name: ``default``, the name of shipped weights, a ``.safetensors`` file, or a folder. A file replaces the part
+            that it is of, a folder all parts that it holds; the other parts are the shipped ones.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        modalities: Signals whose parts are wanted, of ``MODALITIES``; None for all that there are weights for.
+        asr: Speech-to-text for recordings without a transcript: a folder with a model, a size such as ``base``,
+            ``none``, or None for what is at hand. It is loaded when it is first needed.
 
     Returns:
         A model for any number of recordings.
 
     Raises:
-        WeightsError: Unknown or damaged weights.
-        ConfigError: A device that this machine lacks.
+        WeightsError: Unknown or damaged weights, or none for a signal that is wanted.
+        ConfigError: A device that this machine lacks, or a signal that there is not.
 
     Example:
-        >>> load_model("default", "cpu").face.spec.face_size
+        >>> load_model("default", "cpu", ["face"]).face.spec.face_size
         48
     """
+    check_modalities(MODALITIES if modalities is None else modalities)
     chosen = choose_device(device)
-    return Model(load_weights(name, "face", chosen), chosen)
+    sources = choose_weights(name, modalities)
+    return Model({part: load_weights(source, part, chosen) for part, source in sources.items()}, chosen, asr)
 
 
 @dataclass(frozen=True)
@@ -67,27 +74,61 @@ class Model:
     """Loaded parts, ready to analyse.
 
     Attributes:
-        face: The face encoder and its card.
-        device: Where it computes: ``cpu``, ``cuda`` or ``mps``.
+        parts: Signal to its encoder and card.
+        device: Where they compute: ``cpu``, ``cuda`` or ``mps``.
+        asr: Which speech-to-text is used, see ``load_model``.
     """
 
-    face: Weights
+    parts: Mapping[str, Weights]
     device: str = "cpu"
+    asr: str | None = None
+
+    @property
+    def face(self) -> Weights | None:
+        """The face encoder; None where it was not loaded."""
+        return self.parts.get("face")
+
+    @property
+    def audio(self) -> Weights | None:
+        """The audio encoder; None where it was not loaded."""
+        return self.parts.get("audio")
+
+    @property
+    def text(self) -> Weights | None:
+        """The text encoder; None where it was not loaded."""
+        return self.parts.get("text")
+
+    @cached_property
+    def recogniser(self) -> Recogniser | None:
+        """Speech-to-text, loaded when first asked for; None where it is off or there is none."""
+        from multimodal.data.recognition import load_recogniser
+
+        return None if self.asr == "none" else load_recogniser(self.asr, self.device)
 
     def analyze(
         self,
         path: str | PathLike[str],
         *,
-        modalities: Sequence[str] = MODALITIES,
+        modalities: Sequence[str] | None = None,
+        transcript: str | PathLike[str] | None = None,
+        beside: bool = True,
+        speakers: Sequence[str] = (),
         frames_per_second: float | None = None,
         detector: str | Detector = "mtcnn",
         progress: ProgressCallback | None = None,
     ) -> Analysis:
-        """Says which expressions a recording shows, when, and how surely.
+        """Says which emotions a recording, or typed words, show, when, and how surely.
+
+        The stretches that are judged are the utterances of the transcript; without one those of speech-to-text, where
+        words are read; else those found in the sound; and windows of 4 s where nobody speaks. A signal that the
+        recording lacks, or that cannot be decoded, is absent, and the others are read.
 
         Args:
-            path: A local video file.
-            modalities: Signals to read, of ``MODALITIES``.
+            path: A local video or sound file; or words alone: a transcript or typed answers.
+            modalities: Signals to read, of those loaded; None for all of them.
+            transcript: Of the recording; None for the one beside it, with the same name up to the suffix.
+            beside: Whether one beside the recording is looked for.
+            speakers: Whose utterances are judged, as the transcript names them; everybody's when empty.
             frames_per_second: How many pictures to judge per second; None for what the weights were tuned for.
             detector: ``mtcnn``, ``yunet``, ``haar``, a YuNet file, or a loaded detector.
             progress: Called with seconds done and seconds in all.
@@ -98,80 +139,181 @@ class Model:
         Raises:
             InputMissingError: There is no such file.
             InputUnreadableError: A folder, an empty file, or no permission.
-            MediaError: Not media, nothing decodable, or no picture.
+            MediaError: Not media, or nothing that is to be read is there and can be decoded.
+            TranscriptError: A transcript that cannot be understood or lacks a speaker; or words alone are to be read
+                and there are none.
             ConfigError: An option that cannot be.
         """
-        check_modalities(modalities)
+        signals = self._signals(modalities)
+        if is_typed(path):
+            return self._analyze_typed(path, signals, transcript, speakers)
         media = probe(path)
-        if not media.has_video:
-            raise MediaError(media.path, "holds no picture, and this version reads only faces", "choose a video")
-        finder = load_detector_for(detector) if isinstance(detector, str) else detector
-        rate = frames_per_second or self.face.spec.frames_per_second or 5.0
-        times, faces, warnings = self._watch(media, FaceTracker(finder), rate, progress)
-        estimates = tuple(_estimate(utterance, faces) for utterance in windows(media.duration_seconds))
-        facts = {"name": self.face.name, "sha256": self.face.sha256}
-        models = {"face": facts, "audio": None, "text": None, "fusion": None}
-        warnings += _limits(times, faces)
-        return Analysis(media, models, FACE_LABELS, tuple(times), tuple(faces), estimates, tuple(warnings))
+        lacks = _Lacks(media)
+        words = self._transcript(media, signals, transcript, beside, speakers, lacks)
+        recogniser = self._recogniser_for(media, lacks) if "text" in signals and words is None else None
+        there = [signal for signal in ("audio", "face") if signal in signals and lacks.holds(signal)]
+        bars = share_progress([*(["words"] if recogniser else []), *there], media.duration_seconds, progress)
+        heard: Heard | None = None
+        seen: Seen | None = None
+        if recogniser is not None:
+            with lacks.noted():
+                words = recognise(media, recogniser, bars["words"])
+        if "audio" in there:
+            with lacks.noted():
+                heard = self._listen(media, _placed(words), bars["audio"])
+        if "face" in there:
+            finder = load_detector_for(detector) if isinstance(detector, str) else detector
+            with lacks.noted():
+                seen = self._watch(media, finder, frames_per_second, bars["face"])
+        said = read(words, self.parts["text"]) if words is not None and "text" in signals else None
+        if heard is None and seen is None and said is None:
+            raise lacks.error()
+        found = self._joined(media, words, said, heard, seen, lacks.notes)
+        return found if recogniser is None else replace(found, models={**found.models, ASR: {"name": recogniser.name}})
 
-    def _watch(
-        self, media: MediaInfo, tracker: FaceTracker, rate: float, progress: ProgressCallback | None
-    ) -> tuple[list[float], list[FaceObservation], list[str]]:
-        """Follows and scores every face in every sampled frame."""
-        times: list[float] = []
-        scorer = _Scorer(self.face, self.device)
-        with read_frames(media.path, frames_per_second=rate, info=media) as reader:
-            for frame in reader:
-                times.append(frame.time_seconds)
-                for face in tracker.update(frame):
-                    scorer.add(frame, face)
-                if progress is not None:
-                    progress(min(frame.time_seconds, media.duration_seconds), media.duration_seconds)
-        return times, scorer.finish(), list(reader.warnings)
+    def _analyze_typed(
+        self,
+        path: str | PathLike[str],
+        signals: Sequence[str],
+        transcript: str | PathLike[str] | None,
+        speakers: Sequence[str],
+    ) -> Analysis:
+        if transcript is not None:
+            raise ConfigError("--transcript", f"is given for {Path(path).name}, which is words itself", "leave it out")
+        if "text" not in signals:
+            raise MediaError(path, "holds words alone", "add text to --modalities, or choose a recording")
+        media, words = read_typed(path, speakers)
+        return self._joined(media, words, read(words, self.parts["text"]), None, None, [])
+
+    def _signals(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
+        """The signals to read, in the order of ``MODALITIES``."""
+        wanted = tuple(self.parts) if modalities is None else modalities
+        check_modalities(wanted)
+        for signal in wanted:
+            if signal not in self.parts:
+                raise ConfigError("modalities", f"{signal} was not loaded", "name it in load_model")
+        return tuple(signal for signal in MODALITIES if signal in wanted)
+
+    def _transcript(
+        self,
+        media: MediaInfo,
+        signals: Sequence[str],
+        path: str | PathLike[str] | None,
+        beside: bool,
+        speakers: Sequence[str],
+        lacks: _Lacks,
+    ) -> Transcript | None:
+        words, notes = transcript_of(media, path, beside=beside, speakers=speakers)
+        lacks.notes += notes
+        # Words without times are of use only to be read.
+        return words if words is None or words.timed or "text" in signals else None
+
+    def _recogniser_for(self, media: MediaInfo, lacks: _Lacks) -> Recogniser | None:
+        """Speech-to-text for a recording without a transcript; where there is none, notes why and what to do."""
+        if not media.has_audio:
+            lacks.add(TranscriptError(media.path, "has no transcript and no sound", "name one with --transcript"))
+        elif self.asr == "none":
+            fact, remedy = "has no transcript, and speech-to-text is off", "name one with --transcript"
+            lacks.failures.append(TranscriptError(media.path, fact, remedy))
+        else:
+            try:
+                recogniser, fact = self.recogniser, "there is no speech-to-text on this machine"
+            except MultimodalError as error:
+                if self.asr is not None:
+                    raise
+                recogniser, fact = None, f"speech-to-text cannot be used: {error.subject} {error.fact}"
+            if recogniser is not None:
+                return recogniser
+            from multimodal.data.recognition import HOW_TO_GET
+
+            lacks.add(TranscriptError(media.path, f"has no transcript, and {fact}", HOW_TO_GET), remedy=True)
+        return None
+
+    def _listen(self, media: MediaInfo, utterances: Sequence[Utterance] | None, progress: Progress | None) -> Heard:
+        # Here and not above: whoever does not listen need not wait for the libraries of sound.
+        from multimodal.listening import listen
+
+        return listen(media, self.parts["audio"], utterances, device=self.device, progress=progress)
+
+    def _watch(self, media: MediaInfo, detector: Detector, rate: float | None, progress: Progress | None) -> Seen:
+        weights = self.parts["face"]
+        return watch(media, weights, detector, frames_per_second=rate, device=self.device, progress=progress)
+
+    def _joined(
+        self,
+        media: MediaInfo,
+        words: Transcript | None,
+        said: Read | None,
+        heard: Heard | None,
+        seen: Seen | None,
+        notes: Sequence[str],
+    ) -> Analysis:
+        """Puts everything onto the stretches that are judged."""
+        voices = dict(heard.voices) if heard else {}
+        wordings = dict(said.wordings) if said else {}
+        spoken = [*(words.utterances if words else ()), *(voices if _placed(words) is None else ())]
+        faces, times = (seen.faces, seen.times) if seen else ((), ())
+        # Silence is worth a line only where a face may show something in it.
+        stretches = fill_gaps(spoken, media.duration_seconds) if seen else sorted(spoken, key=_start)
+        estimates = join(stretches or windows(media.duration_seconds), faces, voices, wordings)
+        used = {"face": seen, "audio": heard, "text": wordings}
+        models = {part: self._facts(part) if used.get(part) else None for part in PARTS}
+        labels = SIGNALS[leading_signal(estimates) or ("face" if seen else "audio")]
+        warnings = [line for result in (words, said, heard, seen) if result for line in result.warnings]
+        return Analysis(media, models, labels, times, faces, estimates, tuple(dict.fromkeys([*warnings, *notes])))
+
+    def _facts(self, part: str) -> dict[str, str]:
+        return {"name": self.parts[part].name, "sha256": self.parts[part].sha256}
 
 
-class _Scorer:
-    """Collects faces in the order seen and scores their crops in batches."""
+class _Lacks:
+    """What of a recording cannot be read: errors, one of which is raised if nothing can be; warnings otherwise."""
 
-    def __init__(self, weights: Weights, device: str) -> None:
-        self.weights = weights
-        self.device = device
-        self.seen: list[FaceObservation] = []
-        self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
+    def __init__(self, media: MediaInfo) -> None:
+        self.media = media
+        self.failures: list[MultimodalError] = []
+        self.notes: list[str] = []
 
-    def add(self, frame: Frame, face: TrackedFace) -> None:
-        """Notes a face; keeps its crop until the batch is full if the face can be judged."""
-        score = min(max(float(face.detection.score), 0.0), 1.0)
-        self.seen.append(FaceObservation(frame.time_seconds, face.face_id, face.box, score, face.quality))
-        if face.quality == "clear":
-            size = self.weights.spec.face_size or 48
-            self.waiting.append((len(self.seen) - 1, align(frame.image, face.detection, size)))
-        if len(self.waiting) >= BATCH:
-            self._score()
+    def add(self, error: MultimodalError, remedy: bool = False) -> None:
+        """Notes that something is not there, and in the warning also how to get it."""
+        self.failures.append(error)
+        self.notes.append(f"the file {error.fact}; {error.remedy}" if remedy else f"the file {error.fact}")
 
-    def finish(self) -> list[FaceObservation]:
-        """Scores what is left and gives all observations."""
-        if self.waiting:
-            self._score()
-        return self.seen
+    def holds(self, signal: str) -> bool:
+        """Whether there is a stream for ``face`` or ``audio``; notes it if not."""
+        path = self.media.path
+        if signal == "audio" and not self.media.has_audio:
+            remedy = "choose a recording with sound, or add another signal to --modalities"
+            self.add(MediaError(path, "holds no sound", remedy))
+        elif signal == "face" and not self.media.has_video:
+            # A voice note has no picture by its nature; that needs no warning.
+            remedy = "choose a video, or add another signal to --modalities"
+            self.failures.append(MediaError(path, "holds no picture", remedy))
+        return self.media.has_audio if signal == "audio" else self.media.has_video
 
-    def _score(self) -> None:
-        spec = self.weights.spec
-        crops = torch.from_numpy(np.stack([crop for _, crop in self.waiting])).to(self.device)
-        probabilities, embeddings = predict(self.weights.network, crops, spec.temperature, spec.flip)
-        rows = zip(self.waiting, probabilities.cpu().double().numpy(), embeddings.cpu().numpy(), strict=True)
-        for (index, _), row, embedding in rows:
-            named = dict(zip(spec.labels, map(float, row), strict=True))
-            self.seen[index] = replace(self.seen[index], probabilities=named, embedding=embedding)
-        self.waiting.clear()
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Notes that a stream cannot be decoded, and goes on: another may be whole."""
+        try:
+            yield
+        except MediaError as error:
+            self.add(error)
+
+    def error(self) -> MultimodalError:
+        """One line for a recording of which nothing can be read."""
+        facts = dict.fromkeys(error.fact for error in self.failures)
+        if len(facts) == 1:
+            return self.failures[0]
+        return MediaError(self.media.path, " and ".join(facts), self.failures[-1].remedy)
 
 
-def check_modalities(modalities: Sequence[str]) -> None:
-    """Raises ConfigError unless every signal is one that this version reads."""
-    unknown = [name for name in modalities if name not in MODALITIES]
-    if unknown or not modalities:
-        fact = f"{unknown[0]!r} is not a signal this version reads" if unknown else "names no signal"
-        raise ConfigError("--modalities", fact, f"choose from {', '.join(MODALITIES)}")
+def _placed(words: Transcript | None) -> tuple[Utterance, ...] | None:
+    """Utterances that say who speaks when; None where nothing does."""
+    return words.utterances or None if words is not None and words.timed else None
+
+
+def _start(utterance: Utterance) -> float:
+    return utterance.start_seconds
 
 
 def load_detector_for(name: str) -> Detector:
@@ -179,21 +321,3 @@ def load_detector_for(name: str) -> Detector:
     if name.endswith(".onnx"):
         return load_detector("yunet", Path(name))
     return load_detector(name)
-
-
-def _estimate(utterance: Utterance, faces: Sequence[FaceObservation]) -> UtteranceEstimate:
-    seen = within(faces, utterance)
-    face_id = main_face(seen)
-    return UtteranceEstimate(utterance, face=face_estimate(seen, face_id), face_id=face_id)
-
-
-def _limits(times: Sequence[float], faces: Sequence[FaceObservation]) -> list[str]:
-    """Plain lines on how little was seen, where that is so."""
-    scored = len({seen.time_seconds for seen in faces if seen.probabilities is not None})
-    if not faces:
-        return ["no face was found"]
-    if not scored:
-        return ["every face was too small, too blurred or half hidden to be judged"]
-    if scored < SELDOM_SEEN * len(times):
-        return [f"a face could be judged in only {scored} of {len(times)} sampled frames"]
-    return []

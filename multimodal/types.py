@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Probabilities = dict[str, float]
 
+MODALITIES = ("face", "audio", "text")
+"""The signals: what the picture shows, what the voice sounds like, what the words say."""
+
 QUALITIES = ("clear", "tiny", "blurred", "partial")
 """How well a face is seen. Only a clear one is scored; the others keep their box and are marked."""
 
@@ -149,6 +152,20 @@ class ModalityEstimate:
 
 
 @dataclass(frozen=True)
+class EncodedUtterance:
+    """What the encoder of a voice or of words makes of one utterance.
+
+    Attributes:
+        estimate: Per fused label.
+        states: ``(steps, features)`` float32, in order: of a voice evenly spaced over the utterance, of words one per
+            piece of a word.
+    """
+
+    estimate: ModalityEstimate
+    states: NDArray[np.float32] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class UtteranceEstimate:
     """One utterance with every estimate there is for it; an absent signal is None.
 
@@ -161,6 +178,8 @@ class UtteranceEstimate:
         valence: -1 (unpleasant) … 1 (pleasant).
         arousal: -1 (calm) … 1 (excited).
         face_id: Whose face was read, by the rule of ``fusion.align.main_face``.
+        audio_states: ``(steps, features)`` float32 of the audio encoder; None without ``audio``.
+        text_states: ``(tokens, features)`` float32 of the text encoder; None without ``text``.
     """
 
     utterance: Utterance
@@ -171,11 +190,13 @@ class UtteranceEstimate:
     valence: float | None = None
     arousal: float | None = None
     face_id: int | None = None
+    audio_states: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    text_states: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Names of the signals that were there."""
-        return tuple(name for name in ("face", "audio", "text") if getattr(self, name) is not None)
+        return tuple(name for name in MODALITIES if getattr(self, name) is not None)
 
 
 def check_probabilities(probabilities: Probabilities | None) -> None:

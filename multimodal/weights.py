@@ -28,7 +28,7 @@ from multimodal.files import whole_file
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-DEFAULTS = {"face": "se_resnet_pair.ferplus-v2"}
+DEFAULTS = {"face": "se_resnet_pair.ferplus-v2", "text": "minilm_l6.goemotions-v1"}
 """The shipped weights that each part uses unless told otherwise."""
 
 
@@ -148,6 +148,8 @@ def find_card(model: str, part: str) -> Path:
     Raises:
         WeightsError: There is no such model.
     """
+    if model == "default" and part not in DEFAULTS:
+        raise WeightsError(model, f"there is no {part} model among the shipped ones", "give a file or a folder")
     if model == "default":
         return shipped_folder() / f"{DEFAULTS[part]}.json"
     if model in shipped(part):
@@ -243,7 +245,8 @@ def _network(path: Path, spec: ModelSpec) -> nn.Module:
 def _read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        spec = {key: tuple(value) if isinstance(value, list) else value for key, value in card["spec"].items()}
+        read = card["spec"].items()
+        spec: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in read}
         return card, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None

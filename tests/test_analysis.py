@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.analysis import FRAME_COLUMNS, Analysis
+from multimodal.analysis import FRAME_COLUMNS, Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.fusion.align import face_estimate, main_face, windows, within
@@ -84,11 +84,17 @@ def test_utterances_have_a_column_per_signal_and_label(by_hand: Analysis) -> Non
 
 def test_summary_weighs_each_frame_by_the_seconds_it_stands_for(by_hand: Analysis) -> None:
     # Judged are the utterance's own faces: happiness 0.2 s, neutral 0.3 s, then happiness 1.0 s and sadness 0.5 s.
-    none = dict.fromkeys(FACE_LABELS, 0.0)
+    shares = dict.fromkeys(FACE_LABELS, 0.0) | {"happiness": 0.6, "neutral": 0.15, "sadness": 0.25}
     assert by_hand.summary == {
-        "shares": none | {"happiness": 0.6, "neutral": 0.15, "sadness": 0.25},
+        "signal": "face",
+        "shares": shares,
         "judged_seconds": 2.0,
         "dominant": "happiness",
+        "shares_by_signal": {
+            "face": shares,
+            "audio": dict.fromkeys(FUSED_LABELS, 0.0) | {"anger": 1.0},
+            "text": None,
+        },
         "mean_valence": pytest.approx((0.5 * 1 - 0.3 * 3) / 4),
         "mean_arousal": 0.25,
     }
@@ -103,15 +109,63 @@ def test_nothing_seen_is_nothing_invented() -> None:
     estimates = tuple(UtteranceEstimate(window) for window in windows(6.0))
     empty = Analysis(media(6.0), MODELS, FACE_LABELS, (0.0, 0.2), (), estimates)
     assert empty.summary == {
+        "signal": None,
         "shares": None,
         "judged_seconds": 0.0,
         "dominant": None,
+        "shares_by_signal": {"face": None, "audio": None, "text": None},
         "mean_valence": None,
         "mean_arousal": None,
     }
     assert set(empty.coverage.values()) == {0.0} and len(empty.frames) == len(empty.utterances) == 2
     nothing = Analysis(media(0.0), MODELS, FACE_LABELS, (), (), ())
     assert set(nothing.coverage.values()) == {0.0} and len(nothing.frames) == len(nothing.utterances) == 0
+
+
+def said(start: float, end: float, **labels: str) -> UtteranceEstimate:
+    """An utterance with an estimate per signal, led by the given label."""
+    estimates = {signal: ModalityEstimate(shows(label, 0.4, FUSED_LABELS), 0.4) for signal, label in labels.items()}
+    return UtteranceEstimate(Utterance(start, end), **estimates)
+
+
+def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
+    # The second and the third overlap from 5 to 6, and the fourth reaches beyond the end: 3 + 5 + 1 of 10 s are heard.
+    estimates = (
+        said(0.0, 3.0, audio="anger", text="sadness"),
+        said(3.0, 4.0, text="fear"),
+        said(4.0, 6.0, audio="neutral"),
+        said(5.0, 9.0, audio="anger"),
+        said(9.0, 12.0, audio="neutral"),
+    )
+    heard = Analysis(media(10.0), MODELS, FUSED_LABELS, (), (), estimates)
+    nothing = dict.fromkeys(FUSED_LABELS, 0.0)
+    assert leading_signal(estimates) == heard.summary["signal"] == "audio"
+    assert heard.summary["shares"] == nothing | {"anger": round(7 / 12, 4), "neutral": round(5 / 12, 4)}
+    assert heard.summary["dominant"] == "anger" and heard.summary["judged_seconds"] == 9.0
+    assert heard.summary["shares_by_signal"]["text"] == nothing | {"sadness": 0.75, "fear": 0.25}
+    assert heard.coverage == {"face": 0.0, "audio": 0.9, "text": 0.4}
+
+
+def test_words_without_times_count_alike() -> None:
+    estimates = tuple(said(0.0, 0.0, text=label) for label in ("fear", "fear", "anger", "fear"))
+    read = Analysis(media(0.0), MODELS, FUSED_LABELS, (), (), estimates)
+    assert read.summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.75, "anger": 0.25}
+    assert read.summary["signal"] == "text" and read.summary["judged_seconds"] == 0.0
+    assert read.coverage == {"face": 0.0, "audio": 0.0, "text": 1.0}
+
+
+def test_a_frame_counts_once_where_people_talk_at_the_same_time() -> None:
+    # From 2 to 3 both talk: the one who began later is judged, then the other again.
+    faces = (face(0.0, 0, "anger"), face(1.0, 0, "anger"), face(2.0, 0, "anger"), face(2.0, 1, "fear"))
+    faces = (*faces, face(3.0, 0, "neutral"), face(3.0, 1, "fear"))
+    estimates = [
+        UtteranceEstimate(Utterance(0.0, 4.0), ModalityEstimate(shows("anger"), 0.65), face_id=0),
+        UtteranceEstimate(Utterance(2.0, 3.0), ModalityEstimate(shows("fear"), 0.65), face_id=1),
+    ]
+    analysis = Analysis(media(4.0), MODELS, FACE_LABELS, (0.0, 1.0, 2.0, 3.0), faces, tuple(estimates))
+    assert analysis.summary["judged_seconds"] == 4.0
+    shares = dict.fromkeys(FACE_LABELS, 0.0) | {"anger": 0.5, "fear": 0.25, "neutral": 0.25}
+    assert analysis.summary["shares"] == shares
 
 
 def strictly(text: str) -> Any:

@@ -1,4 +1,7 @@
-"""The main job as a user runs it, in a process of its own: what it writes, and every way in which it can fail."""
+"""The main job as a user runs it, in a process of its own: what it writes, and every way in which it can fail.
+
+Here it reads faces alone; voices are read in ``test_infer_audio``, words in ``test_infer_text``.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.weights import DEFAULTS, shipped_folder
 
 FRAME_RATE = 25
+FACES = ("--modalities", "face")
 FILES = ["analysis.json", "frames.csv", "utterances.csv"]
 UNDECODABLE = os.fsdecode(b"caf\xe9 \xff.mp4")
 ODD_NAMES = ("gr\u00fcne Wei\u00dfheit [red]bold.mp4", UNDECODABLE, "-q.mp4", "...mp4")
@@ -117,7 +121,7 @@ def finished(pile: Path, run_cli: RunCommand) -> subprocess.CompletedProcess[str
     """One call with everything, good and bad by turns."""
     bad = [name.replace(r"\n", "\n") for name in BAD]
     mixed = [name for pair in zip(bad, GOOD, strict=True) for name in pair]
-    return run_cli("infer", "--out", "results", "--", *mixed, cwd=pile, env={"FORCE_COLOR": "1"})
+    return run_cli("infer", "--out", "results", *FACES, "--", *mixed, cwd=pile, env={"FORCE_COLOR": "1"})
 
 
 def test_each_bad_input_has_one_line_and_the_others_are_analysed(
@@ -154,7 +158,7 @@ def test_good_part_of_a_truncated_file_is_analysed(finished: subprocess.Complete
 def test_rerun_finds_its_folders_again(
     finished: subprocess.CompletedProcess[str], pile: Path, run_cli: RunCommand
 ) -> None:
-    again = run_cli("infer", "other/talk.mp4", "talk.mp4", UNDECODABLE, "--quiet", cwd=pile)
+    again = run_cli("infer", "other/talk.mp4", "talk.mp4", UNDECODABLE, "--quiet", *FACES, cwd=pile)
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     assert whole_results(pile / "results") == RESULTS
     for name, path in (("talk", "talk.mp4"), ("talk-2", "other/talk.mp4")):
@@ -176,7 +180,10 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     face = {"name": DEFAULTS["face"], "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
     assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": None}
     assert content["emotions"] == list(FACE_LABELS) and content["warnings"] == []
-    assert set(content["summary"]) == {"shares", "judged_seconds", "dominant", "mean_valence", "mean_arousal"}
+    summary = {"signal", "shares", "judged_seconds", "dominant", "shares_by_signal", "mean_valence", "mean_arousal"}
+    assert set(content["summary"]) == summary and content["summary"]["signal"] == "face"
+    others = {"face": content["summary"]["shares"], "audio": None, "text": None}
+    assert content["summary"]["shares_by_signal"] == others
     assert list(content["summary"]["shares"]) == list(FACE_LABELS)
     assert content["coverage"] == {"face": pytest.approx(2 / 3, abs=1e-3), "audio": 0.0, "text": 0.0}
     (utterance,) = content["utterances"]
@@ -227,7 +234,7 @@ def test_tables_have_the_designed_columns_and_a_row_for_each_sampled_frame(
 def test_wrong_usage_is_one_line_and_nothing_is_written(
     run_cli: RunCommand, clip: Path, tmp_path: Path, arguments: Sequence[str], names: str, remedy: str
 ) -> None:
-    line = only_line(run_cli("infer", clip, *arguments, cwd=tmp_path), 2)
+    line = only_line(run_cli("infer", clip, *FACES, *arguments, cwd=tmp_path), 2)
     assert names in line and remedy in line
     assert not list(tmp_path.iterdir())
 
@@ -237,7 +244,7 @@ def test_no_input_is_wrong_usage(run_cli: RunCommand, tmp_path: Path) -> None:
 
 
 def test_unknown_model_names_the_shipped_ones(run_cli: RunCommand, clip: Path, tmp_path: Path) -> None:
-    line = only_line(run_cli("infer", clip, "--model", "resnet.none-v9", cwd=tmp_path), 1)
+    line = only_line(run_cli("infer", clip, "--model", "resnet.none-v9", *FACES, cwd=tmp_path), 1)
     assert line.startswith("error: resnet.none-v9: is no face model; ") and DEFAULTS["face"] in line
     assert not list(tmp_path.iterdir())
 
@@ -248,15 +255,15 @@ def test_damaged_weights_are_refused_and_debug_shows_where(run_cli: RunCommand, 
     content = bytearray((tmp_path / "mine.safetensors").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "mine.safetensors").write_bytes(content)
-    line = only_line(run_cli("infer", clip, "--model", ".", cwd=tmp_path), 1)
+    line = only_line(run_cli("infer", clip, "--model", ".", *FACES, cwd=tmp_path), 1)
     assert line.startswith("error: mine.safetensors: is damaged") and ERROR.fullmatch(line)
     assert not (tmp_path / "results").exists()
-    debugged = run_cli("infer", clip, "--model", ".", "--debug", cwd=tmp_path)
+    debugged = run_cli("infer", clip, "--model", ".", "--debug", *FACES, cwd=tmp_path)
     assert debugged.returncode == 1 and debugged.stderr.startswith(f"{line}\nTraceback (most recent call last)")
 
 
 def test_debug_shows_where_an_input_failed(run_cli: RunCommand, tmp_path: Path) -> None:
-    finished = run_cli("infer", "missing.mp4", "--debug", cwd=tmp_path)
+    finished = run_cli("infer", "missing.mp4", "--debug", *FACES, cwd=tmp_path)
     assert finished.returncode == 1
     assert finished.stderr.startswith("error: missing.mp4: does not exist; check the path\nTraceback (most recent")
     assert "InputMissingError" in finished.stderr.splitlines()[-1]
@@ -278,11 +285,11 @@ def test_forbidden_files_and_folders(run_cli: RunCommand, clip: Path, tmp_path: 
     locked, hidden = tmp_path / "locked", tmp_path / "hidden"
     locked.mkdir(mode=0o555)
     hidden.mkdir(mode=0)
-    line = only_line(run_cli("infer", "secret.mp4", cwd=tmp_path, preexec=without_privileges), 1)
+    line = only_line(run_cli("infer", "secret.mp4", *FACES, cwd=tmp_path, preexec=without_privileges), 1)
     assert line == "error: secret.mp4: may not be read; change its permissions"
     assert not list((tmp_path / "results").iterdir())
     for out in ("locked", "hidden/deeper"):
-        line = only_line(run_cli("infer", clip, "--out", out, cwd=tmp_path, preexec=without_privileges), 1)
+        line = only_line(run_cli("infer", clip, "--out", out, *FACES, cwd=tmp_path, preexec=without_privileges), 1)
         assert line == f"error: {out}: cannot be written (Permission denied); choose another folder with --out"
     hidden.chmod(0o700)
     assert not list(locked.iterdir()) and not list(hidden.iterdir())
@@ -290,14 +297,14 @@ def test_forbidden_files_and_folders(run_cli: RunCommand, clip: Path, tmp_path: 
 
 def test_output_that_is_a_file_is_left_alone(run_cli: RunCommand, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
-    line = only_line(run_cli("infer", clip, "--out", "notes", cwd=tmp_path), 1)
+    line = only_line(run_cli("infer", clip, "--out", "notes", *FACES, cwd=tmp_path), 1)
     assert line == "error: notes: is a file; choose a folder with --out"
     assert (tmp_path / "notes").read_text() == "mine"
 
 
 def test_sample_clip_is_happy_where_the_face_is_there(run_cli: RunCommand, tmp_path: Path) -> None:
     assert run_cli("sample", cwd=tmp_path).returncode == 0
-    finished = run_cli("infer", "interview.mp4", cwd=tmp_path)
+    finished = run_cli("infer", "interview.mp4", *FACES, cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (0, "")
     content = read_analysis(tmp_path / "results" / "interview")
     assert content["summary"]["dominant"] == "happiness" and 0.75 < content["coverage"]["face"] < 0.9
@@ -310,7 +317,7 @@ def test_sample_clip_is_happy_where_the_face_is_there(run_cli: RunCommand, tmp_p
 def test_terminal_shows_progress_and_names_as_they_are(clip: Path, tmp_path: Path) -> None:
     shutil.copy(clip, tmp_path / "[red]x.mp4")
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "multimodal.infer", "[red]x.mp4"]
+    words = [sys.executable, "-m", "multimodal.infer", "[red]x.mp4", *FACES]
     environment = subprocess_environment(TERM="xterm", COLUMNS="100")
     with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)

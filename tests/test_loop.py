@@ -163,7 +163,9 @@ def test_finished_run_trains_no_more(tmp_path: Path, accelerator: Accelerator) -
     assert outcome(tmp_path) == before
 
 
-@pytest.mark.parametrize("change", [{"learning_rate": 0.04}, {"seed": 6}, {"epochs": 5}, {"optimizer": "adamw"}])
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 0.04}, {"seed": 6}, {"epochs": 5}, {"optimizer": "adamw"}, {"keep": "last"}]
+)
 def test_run_with_other_settings_is_refused(tmp_path: Path, accelerator: Accelerator, change: dict[str, Any]) -> None:
     fit(Regression(), SETTINGS, tmp_path, accelerator, quiet=True)
     before = outcome(tmp_path)
@@ -291,6 +293,42 @@ def test_best_epoch_is_kept_and_patience_ends(
     assert not torch.equal(kept["0.weight"], task.shown[best + 1 if best + 1 < epochs else best - 1]["0.weight"])
 
 
+def test_last_epoch_is_kept_whatever_its_figures(tmp_path: Path, accelerator: Accelerator) -> None:
+    """And patience, which is about the best, ends nothing."""
+    task = Scripted([9, 8, 7, 6, 5, 4])
+    fit(task, replace(SETTINGS, epochs=6, patience=1, keep="last"), tmp_path, accelerator, quiet=True)
+    assert [float(row["score"]) for row in log_rows(tmp_path)] == task.scores
+    kept = load_file(tmp_path / "best.safetensors")
+    for name, value in task.shown[-1].items():
+        assert torch.equal(kept[name], value) and torch.equal(task.network.state_dict()[name], value), name
+
+
+class Unjudged(Regression):
+    """Holds nothing out."""
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        return {}
+
+
+def test_nothing_held_out_keeps_the_last_epoch(tmp_path: Path, accelerator: Accelerator) -> None:
+    settings = replace(SETTINGS, keep="last")
+    fit(Unjudged(), settings, tmp_path / "whole", accelerator, quiet=True)
+    assert [set(row) for row in log_rows(tmp_path / "whole")] == [{"epoch", "loss", "seconds"}] * 4
+    with pytest.raises(KeyboardInterrupt):
+        fit(Unjudged(stop_at(2, 3)), settings, tmp_path / "stopped", accelerator, quiet=True)
+    fit(Unjudged(), settings, tmp_path / "stopped", accelerator, quiet=True)
+    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")
+    judged = Regression()  # judging changes nothing
+    fit(judged, settings, tmp_path / "judged", accelerator, quiet=True)
+    for name, value in load_file(tmp_path / "whole" / "best.safetensors").items():
+        assert torch.equal(judged.network.state_dict()[name], value), name
+
+
+def test_nothing_held_out_leaves_no_best_epoch(tmp_path: Path, accelerator: Accelerator) -> None:
+    with pytest.raises(ConfigError, match=r"keep: is 'best', but nothing is held out .*; write keep = \"last\""):
+        fit(Unjudged(), SETTINGS, tmp_path, accelerator, quiet=True)
+
+
 # What can go wrong
 
 
@@ -302,12 +340,13 @@ class Exploding(Regression):
             yield inputs, outputs * (math.inf if epoch == 1 else 1.0)
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
 @pytest.mark.parametrize("task", [Exploding, lambda: Scripted([0.0, math.nan, 0.0, 0.0])])
 def test_loss_or_figure_without_bounds_ends_the_run(
-    tmp_path: Path, accelerator: Accelerator, task: Callable[[], Regression]
+    tmp_path: Path, accelerator: Accelerator, task: Callable[[], Regression], keep: str
 ) -> None:
     with pytest.raises(ConfigError, match=r"^learning_rate: .*not finite in epoch 1; lower learning_rate"):
-        fit(task(), SETTINGS, tmp_path, accelerator, quiet=True)
+        fit(task(), replace(SETTINGS, keep=keep), tmp_path, accelerator, quiet=True)
     assert len(log_rows(tmp_path)) == 1
     assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "last.safetensors").values())
 
@@ -349,6 +388,7 @@ def test_folder_that_cannot_be_made(tmp_path: Path, accelerator: Accelerator) ->
     [
         ({"optimizer": "adam"}, "optimizer: is 'adam'; choose one of sgd, adamw"),
         ({"precision": "fp16"}, "precision: is 'fp16'; choose one of no, bf16"),
+        ({"keep": "first"}, "keep: is 'first'; choose one of best, last"),
         ({"epochs": 0}, "must be at least 1"),
         ({"batch_size": 0}, "must be at least 1"),
     ],

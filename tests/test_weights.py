@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import struct
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
+from voice_corpus import write_random_weights
 
-from multimodal.data.emotions import FACE_LABELS
+from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS, NATIVE_LABELS
 from multimodal.encoders.face import SEResNet, predict
+from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, OutputError, WeightsError
 from multimodal.weights import DEFAULTS, ModelSpec, find_card, load_weights, save_weights, shipped, shipped_folder
 
@@ -158,6 +161,41 @@ def test_card_of_something_else_is_refused(saved: Path, changes: dict[str, Any],
         load_weights(str(saved), "face")
 
 
+def test_audio_spec_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = write_random_weights(tmp_path, "emodb")
+    loaded = load_weights(str(path), "audio")
+    assert loaded.spec.groups == ("anger", None, "disgust", "fear", "happiness", "sadness", "neutral")
+    assert loaded.spec.labels == NATIVE_LABELS["emodb"] and loaded.spec.mfcc == asdict(MfccSettings())
+    assert find_card(str(tmp_path), "audio") == path.with_suffix(".json")
+    with pytest.raises(WeightsError, match="is a audio model of architecture 'conv_bigru'; choose a face model"):
+        load_weights(str(path), "face")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({"mfcc": {"colour": 1}}, r"has a card that describes no network \(.*colour"),
+        ({"mfcc": {"coefficients": 0}}, r"has a card that describes no network \(mfcc\.coefficients: cannot be 0"),
+        ({"mfcc": {"coefficients": 12}}, "does not fit the network"),
+        ({"labels": ["anger"]}, "does not fit the network"),
+        ({"architecture": "are"}, "lacks 1 tensors of the network|does not fit the network"),
+        ({"architecture": "lstm"}, "is a audio model of architecture 'lstm'; choose a audio model"),
+    ],
+)
+def test_audio_card_of_another_network_is_refused(tmp_path: Path, changes: dict[str, Any], fact: str) -> None:
+    path = write_random_weights(tmp_path)
+    rewrite(path, path.read_bytes(), **changes)
+    with pytest.raises(WeightsError, match=fact) as caught:
+        load_weights(str(path), "audio")
+    assert "\n" not in str(caught.value)
+
+
+def test_part_without_shipped_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(DEFAULTS, "audio", raising=False)
+    with pytest.raises(WeightsError, match="default: there is no audio model among the shipped ones; give a file or"):
+        load_weights("default", "audio")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"spec": {}}'])
 def test_card_that_is_none_is_refused(saved: Path, text: str) -> None:
     saved.with_suffix(".json").write_text(text)
@@ -209,24 +247,31 @@ def test_defaults_are_shipped() -> None:
         assert name in shipped(part) and load_weights("default", part).name == name
 
 
-def test_shipped_weights_are_small_pairs_of_tensors_and_card() -> None:
+def test_shipped_weights_are_small_sets_of_tensors_card_and_tokenizer() -> None:
     files = list(shipped_folder().iterdir())
-    pairs = {f"{name}{suffix}" for name in shipped() for suffix in (".json", ".safetensors")}
-    assert {path.name for path in files} == pairs
+    sets = {f"{name}{suffix}" for name in shipped() for suffix in (".json", ".safetensors")}
+    sets |= {f"{name}.tokenizer.json" for name in shipped("text")}
+    assert {path.name for path in files} == sets
     assert sum(path.stat().st_size for path in files) <= 48 * MEGABYTE
     face = [path for path in files if path.stem in shipped("face")]
     assert face and sum(path.stat().st_size for path in face) <= 8 * MEGABYTE
+    audio = [path for path in files if path.stem in shipped("audio")]
+    assert sum(path.stat().st_size for path in audio) <= 4 * MEGABYTE
+    text = [path for path in files for name in shipped("text") if path.name.startswith(f"{name}.")]
+    assert sum(path.stat().st_size for path in text) <= 32 * MEGABYTE
 
 
 def test_shipped_cards_are_complete() -> None:
     for name in shipped():
         card = json.loads((shipped_folder() / f"{name}.json").read_text(encoding="utf-8"))
         loaded = load_weights(name, card["spec"]["part"])
-        assert re.fullmatch(r"[a-z0-9_]+\.[a-z0-9]+-v\d+", name) and card["name"] == name
+        assert re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+-v\d+", name) and card["name"] == name
         assert name.startswith(f"{loaded.spec.architecture}.") and loaded.sha256 == card["sha256"]
         assert card["parameters"] == sum(value.numel() for value in loaded.network.parameters())
-        assert loaded.spec.temperature > 0 and (loaded.spec.frames_per_second or 0) > 0
-        assert card["data"]["name"] and card["data"]["licence"] and card["licence"]
+        assert loaded.spec.temperature > 0
+        assert loaded.spec.part != "face" or (loaded.spec.frames_per_second or 0) > 0
+        corpora = card["data"].get("corpora", {card["data"].get("name"): card["data"]})
+        assert corpora and all(name and data["licence"] for name, data in corpora.items()) and card["licence"]
         training = card["training"]
         assert training["command"].startswith(f"python -m multimodal.train {loaded.spec.part} ")
         assert isinstance(training["seed"], int) and datetime.date.fromisoformat(training["date"])
@@ -240,3 +285,16 @@ def test_shipped_face_weights_answer_with_the_face_labels() -> None:
     assert loaded.spec.labels == FACE_LABELS and loaded.spec.face_size == 48
     probabilities, _ = predict(loaded.network, torch.zeros(1, 48, 48, dtype=torch.uint8), loaded.spec.temperature)
     assert probabilities.shape == (1, 8) and float(probabilities.sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_shipped_audio_weights_answer_with_labels_that_count_towards_the_seven() -> None:
+    for name in shipped("audio"):
+        loaded = load_weights(name, "audio")
+        groups = loaded.spec.groups or loaded.spec.labels
+        assert len(groups) == len(loaded.spec.labels) and set(FUSED_LABELS) <= set(groups)
+        assert MfccSettings(**loaded.spec.mfcc).features == 3 * MfccSettings(**loaded.spec.mfcc).coefficients
+        assert 50_000 < loaded.card["parameters"] < 2_000_000
+        metrics = loaded.card["metrics"]
+        assert {"leave_speakers_out", "cross_corpus"} <= set(metrics) and loaded.card["licence"].startswith(
+            "CC BY-NC-SA"
+        )
