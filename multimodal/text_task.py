@@ -51,7 +51,7 @@ class TextConfig:
         group_weight: Of the loss over the seven as one choice.
         rare_power: 0 weighs the right answers of a native label like its wrong ones; 1 lets them weigh as much
             together, however rare they are; between, by that ratio to this power.
-        self_teaching: When a run has a teacher (``--start``), the share of each target that is the teacher's own answer;
+        self_teaching: When a run has a teacher (``--start``), the share of each target that is the teacher's answer;
             the rest are people's labels. It evens out who happened to label.
         held_out_share: Of the training part: for the epoch, the thresholds and the temperature.
         check_counts: Whether the corpus must have the published number of texts.

@@ -1,7 +1,8 @@
 """The voice stage: labelled clips in, voice weights out, judged on speakers that were not heard in training.
 
 First as many trainings as there are folds, each judged on the speakers it left out; then the same training on
-everybody, whose weights are kept. Its figures are those of the folds: the last training has nobody left to be judged on.
+everybody, whose weights are kept. Its figures are those of the folds: the last training has nobody left to be judged
+on.
 """
 
 from __future__ import annotations
@@ -314,9 +315,10 @@ def _how(config: AudioConfig, run: Path, revision: str) -> Mapping[str, Any]:
 
 PROTOCOL = (
     "Leave-speakers-out: every clip is judged by a training that heard none of its speaker; the last epoch is kept, "
-    "none is chosen. A speaker's clips count as one recording, whose common statistics are removed without looking at "
-    "labels. uar is the unweighted average recall over the labels that occur; ece and nll are cross-fitted. The shipped "
-    "weights are of the same training on all speakers, and were not judged on them."
+    "none is chosen; which heads answer was chosen on these folds. A speaker's clips count as one recording, whose "
+    "common statistics are removed without looking at labels. uar is the unweighted average recall over the labels "
+    "that occur; ece and nll are cross-fitted. The shipped weights are of the same training on all speakers, and were "
+    "not judged on them."
 )
 
 LICENCES = {

@@ -288,7 +288,8 @@ def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[st
 PROTOCOL = (
     "FER+ validation part, pictures with a majority (published rule), majority label as truth, one view per picture, "
     "weights in half precision. Stages, and epochs where the best was kept, were chosen on this part, so its figures "
-    "are a little too good; ece, nll and divergence are cross-fitted: each half calibrated with the other's temperature."
+    "are a little too good; ece, nll and divergence are cross-fitted: each half calibrated with the temperature of the "
+    "other."
 )
 
 FACTS = {

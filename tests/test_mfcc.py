@@ -1,4 +1,4 @@
-"""MFCCs against librosa's (tests/make_audio_reference.py), and what padding, silence and long sounds must not change."""
+"""MFCCs against librosa's (tests/make_audio_reference.py), and what padding, silence and length must not change."""
 
 from __future__ import annotations
 

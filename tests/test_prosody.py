@@ -1,4 +1,4 @@
-"""Pitch against the known one and librosa's, and prosody against sounds whose figures follow from how they were made."""
+"""Pitch against the known one and librosa's, and prosody against sounds whose figures follow from their making."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_pitch_is_librosas(name: str, method: str) -> None:
     assert np.median(apart) < 0.4 and (apart > 1).mean() < 0.1
 
 
-# 300 Hz is where telephones cut: the fundamental itself is gone. An "i" then keeps one strong harmonic, which is a tone.
+# Telephones cut at 300 Hz: the fundamental itself is gone. An "i" then keeps one strong harmonic, which is a tone.
 @pytest.mark.parametrize(("formants", "lowest_hz"), [("a", 0.0), ("i", 0.0), ("u", 0.0), ("a", 300.0), ("u", 300.0)])
 @pytest.mark.parametrize("middle", [80.0, 125.0, 210.0, 330.0])
 def test_no_octave_is_mistaken(formants: str, middle: float, lowest_hz: float) -> None:
