@@ -270,12 +270,15 @@ class Mfcc(nn.Module):
         """Cepstral coefficients ``(batch, frames, coefficients)`` of frames ``(batch, frames, window)``."""
         spectrum = torch.fft.rfft(frames * self.window, n=self.settings.fft_size)
         power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self.filters).clamp(min=self.settings.log_floor).log() @ self.cosines
+        bands: Tensor = power @ self.filters
+        cepstrum: Tensor = bands.clamp(min=self.settings.log_floor).log() @ self.cosines
+        return cepstrum
 
     def _deltas(self, features: Tensor, counts: Tensor) -> Tensor:
         """Slopes per frame, as if the first and last frame of each clip went on for ever."""
         held = hold_last(features, counts).transpose(1, 2)
-        return audio_functional.compute_deltas(held, self.settings.delta_width, mode="replicate").transpose(1, 2)
+        slopes: Tensor = audio_functional.compute_deltas(held, self.settings.delta_width, mode="replicate")
+        return slopes.transpose(1, 2)
 
 
 @dataclass(frozen=True)

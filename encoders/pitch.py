@@ -218,7 +218,7 @@ def _search(frames: Tensor, where: Tensor, shortest: Tensor, longest: Tensor, gr
 
 def _transform_size(samples: int) -> int:
     """The least power of two, or three quarters of one, that holds so many samples."""
-    power = 2 ** (samples - 1).bit_length()
+    power = 1 << (samples - 1).bit_length()
     return power * 3 // 4 if samples <= power * 3 // 4 else power
 
 

@@ -178,7 +178,7 @@ def _energy_fields(contours: _Contours) -> list[Tensor]:
 
 def _spectral_frames(frames: Tensor, grid: Grid) -> Tensor:
     """Centroid, tilt, balance and flux of frames ``(batch, frames, window)``, as ``(4, batch, frames)``."""
-    size = 2 ** (grid.window - 1).bit_length()
+    size = 1 << (grid.window - 1).bit_length()
     spectrum = torch.fft.rfft(frames * torch.hann_window(grid.window, device=frames.device), n=size)
     hertz = torch.arange(spectrum.shape[2], device=frames.device) * (grid.sample_rate / size)
     inside = (hertz >= 50) & (hertz <= 5000)

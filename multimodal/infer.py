@@ -50,13 +50,13 @@ def infer(
     Writes analysis.json, frames.csv and utterances.csv for each input. Exit code 0: all inputs were analysed; 1: some
     failed, the others are written; 2: wrong usage.
     """
+    _check_transcript(transcript, no_transcript, inputs)
     from multimodal.model import load_detector_for, load_model
     from multimodal.parts import check_modalities
 
     signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
     if signals is not None:
         check_modalities(signals)
-    _check_transcript(transcript, no_transcript, inputs)
     load_detector_for(detector)
     loaded = load_model(model, device, signals, asr)
     if asr is not None and "text" in loaded.parts:

@@ -28,7 +28,11 @@ from multimodal.files import whole_file
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-DEFAULTS = {"face": "se_resnet_pair.ferplus-v2", "text": "minilm_l6.goemotions-v1"}
+DEFAULTS = {
+    "face": "se_resnet_pair.ferplus-v2",
+    "audio": "conv_bigru.ravdess_emodb_banglaser-v1",
+    "text": "minilm_l6.goemotions-v1",
+}
 """The shipped weights that each part uses unless told otherwise."""
 
 

@@ -30,6 +30,7 @@ from multimodal.data.recognition import HOW_TO_GET, Recognition
 from multimodal.data.transcripts import Transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import ConfigError, DependencyError, MediaError, TranscriptError, WeightsError
+from multimodal.infer import main
 from multimodal.model import Model, load_model
 from multimodal.types import AudioBlock, Utterance
 from multimodal.weights import ModelSpec, load_weights, save_weights
@@ -456,11 +457,17 @@ def test_answers_subtitles_and_a_video_in_one_call(
     ],
 )
 def test_wrong_usage_is_one_line(
-    run_cli: RunCommand, weights: Path, tmp_path: Path, arguments: list[str], line: str
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    line: str,
 ) -> None:
-    finished = run_cli("infer", "a.mp4", *arguments, "--model", weights, cwd=tmp_path)
-    assert finished.returncode == 2 and finished.stdout == ""
-    assert finished.stderr.startswith(f"error: {line}") and finished.stderr.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    assert main(["a.mp4", *arguments, "--model", str(weights)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith(f"error: {line}") and printed.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
