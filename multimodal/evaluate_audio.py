@@ -107,7 +107,7 @@ def _by_names(weights: Weights, rows: Floats, labels: str) -> Floats:
 def _answers(weights: Weights, clips: Sequence[VoiceClip], device: str) -> tuple[Floats, Floats]:
     """Calibrated ``(clips, labels)`` with each speaker's clips together, and with each alone."""
     mfcc = Mfcc(MfccSettings(**weights.spec.mfcc)).to(device)
-    features = voice_features(load_waveforms(clips), mfcc)
+    features = voice_features(list(load_waveforms(clips)), mfcc)
     temperature = weights.spec.temperature
     together = np.zeros((len(clips), len(weights.spec.labels)))
     for speaker in sorted({clip.speaker for clip in clips}):

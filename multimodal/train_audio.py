@@ -160,7 +160,7 @@ def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Acceler
     if found is not None:
         return _with_targets(clips, config.labels, found)
     mfcc = Mfcc(config.mfcc).to(accelerator.device)
-    waveforms = load_waveforms(clips, cache=run / "sound.safetensors")
+    waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
     table = voice_table(clips, waveforms, config.labels, config.disguises, config.augmentation, mfcc, config.loop.seed)
     if accelerator.is_main_process:
         _save_features(kept, key, table)

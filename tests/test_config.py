@@ -9,8 +9,12 @@ import pytest
 from conftest import ROOT
 
 from multimodal.config import fill, read_config
+from multimodal.encoders.audio import AUDIO_NETWORKS
+from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.errors import ConfigError, InputMissingError
+from multimodal.train_audio import AudioConfig
 from multimodal.train_face import FaceConfig
+from multimodal.train_text import ARCHITECTURES, TextConfig
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,10 @@ def test_filling_leaves_the_given_values_alone() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_configurations_of_the_checkout_load(path: Path) -> None:
-    config = read_config(path, FaceConfig)
-    assert config.loop.epochs > 0 and config.full_size >= config.small_size > 0
+    kinds = {"audio": AudioConfig, "text": TextConfig}
+    config = read_config(path, kinds.get(path.stem.split("_")[0], FaceConfig))
+    assert config.loop.epochs > 0
+    assert config.architecture in {**FACE_NETWORKS, **AUDIO_NETWORKS, **ARCHITECTURES}
 
 
 def test_checkout_has_the_configuration_of_the_shipped_encoder() -> None:

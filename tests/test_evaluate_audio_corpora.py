@@ -12,8 +12,9 @@ import pytest
 from voice_corpus import write_random_weights
 
 from multimodal import evaluate
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
-from multimodal.weights import DEFAULTS, load_weights
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES, VOICE_TO_FUSED
+from multimodal.data.voice_names import READ_NAME
+from multimodal.weights import DEFAULTS, load_weights, shipped
 
 pytestmark = pytest.mark.shared
 
@@ -28,6 +29,17 @@ KEYS = {"uar", "uar_alone", "accuracy", "macro_f1", "ece", "n", "confusion", "la
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The shipped encoder, once there is one."""
     return "default" if "audio" in DEFAULTS else str(write_random_weights(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.mark.parametrize("corpus", sorted(PARTS))
+def test_shipped_cards_name_the_clips_and_speakers_that_there_are(shared_folder: Path, corpus: str) -> None:
+    with tarfile.open(shared_folder / "datasets" / f"{corpus}.tar") as archive:
+        found = [READ_NAME[corpus](Path(name)) for name in archive.getnames()]
+    names = [name for name in found if name is not None and VOICE_TO_FUSED[corpus][VOICE_CODES[corpus][name.code]]]
+    for model in shipped("audio"):
+        data = load_weights(model, "audio").card["data"]["corpora"][corpus]
+        assert data["clips"] == len(names)
+        assert data["speakers"] == sorted({f"{corpus}-{name.speaker}" for name in names})
 
 
 def unpacked(shared_folder: Path, corpus: str, folder: Path) -> Path:

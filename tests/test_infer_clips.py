@@ -17,7 +17,14 @@ pytestmark = pytest.mark.shared
 
 @cache
 def analysed(path: Path) -> Analysis:
-    return load_model("default", "cpu").analyze(path, frames_per_second=5.0)
+    """By the face alone."""
+    return load_model("default", "cpu", ["face"]).analyze(path, frames_per_second=5.0)
+
+
+@cache
+def heard_and_read(path: Path) -> Analysis:
+    """By voice and words."""
+    return load_model("default", "cpu", ["audio", "text"]).analyze(path)
 
 
 def leading(frames: pd.DataFrame) -> pd.Series:
@@ -89,3 +96,28 @@ def test_one_man_is_one_person(shared_folder: Path) -> None:
     analysis = analysed(shared_folder / "clips" / "single_face.mp4")
     assert set(analysis.frames["face_id"]) == {0} and len(analysis.frames) == 12
     assert analysis.coverage["face"] > 0.95 and set(analysis.utterances["face_id"]) == {0}
+
+
+def test_words_and_voice_of_an_excerpt(shared_folder: Path) -> None:
+    analysis = heard_and_read(shared_folder / "clips" / "hamilton.mp4")
+    assert analysis.models["speech_to_text"] == {"name": "whisper-base"}
+    content = analysis.to_dict()["utterances"]
+    assert [entry["modalities"] for entry in content] == [["audio", "text"]] * len(content) and len(content) >= 3
+    assert content[0]["start_seconds"] < 0.3 and content[-1]["end_seconds"] > 9.0
+    assert "harder" in content[0]["text"] and "charter" in " ".join(entry["text"] for entry in content)
+    assert analysis.coverage["text"] > 0.9 and analysis.coverage["audio"] > 0.9
+
+
+def test_a_read_sentence(shared_folder: Path) -> None:
+    analysis = heard_and_read(shared_folder / "clips" / "speech" / "spk1_snt1.wav")
+    (entry,) = analysis.to_dict()["utterances"]
+    assert entry["text"] == "The child almost hurt the small dog." and entry["modalities"] == ["audio", "text"]
+    # Its sound rises above the room from 0.3 to 2.5 s.
+    assert 0 <= entry["start_seconds"] < 0.4 and 2.2 < entry["end_seconds"] < 2.9
+
+
+def test_music_is_no_speech(shared_folder: Path) -> None:
+    analysis = heard_and_read(shared_folder / "clips" / "no_face.mp4")
+    assert analysis.coverage["audio"] == analysis.coverage["text"] == 0
+    assert "no speech was found in the sound" in analysis.warnings
+    assert all(entry["modalities"] == [] for entry in analysis.to_dict()["utterances"])
