@@ -1,6 +1,7 @@
-"""Corpora of labelled texts, one reader each: GoEmotions (its own module), MELD, ISEAR, DailyDialog, and a plain CSV.
+"""Corpora of labelled texts, one reader each: GoEmotions, MELD, ISEAR, DailyDialog, IEMOCAP's words, a plain CSV.
 
-Licences: MELD GPL-3.0 (subtitles of a television series), ISEAR CC BY-NC-SA 3.0, DailyDialog CC BY-NC-SA 4.0.
+Licences: MELD GPL-3.0 (subtitles of a television series), ISEAR CC BY-NC-SA 3.0, DailyDialog CC BY-NC-SA 4.0, IEMOCAP
+by agreement with its owners.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from multimodal.data.emotions import (
     ISEAR_TO_FUSED,
     MELD_LABELS,
     MELD_TO_FUSED,
+    NATIVE_LABELS,
+    VOICE_TO_FUSED,
 )
 from multimodal.data.goemotions import read_goemotions
+from multimodal.data.iemocap import PUBLISHED_SESSIONS, read_iemocap
 from multimodal.data.text_corpus import TextCorpus, corpus_text
 from multimodal.errors import CorpusError
 
@@ -37,6 +41,9 @@ ISEAR_PUBLISHED = 7_666
 
 DAILYDIALOG_PUBLISHED = {"train": 11_118, "dev": 1_000, "test": 1_000}
 """Dialogues per part."""
+
+IEMOCAP_SESSIONS = {"train": (1, 2, 3), "dev": (4,), "test": (5,)}
+"""No two sessions share a speaker."""
 
 DAILYDIALOG_FOLDERS = {"train": "train", "dev": "validation", "test": "test"}
 
@@ -167,6 +174,29 @@ def read_dailydialog(path: Path, part: str = "train", *, check_counts: bool = Tr
     return _corpus("dailydialog", file, texts, labels, DAILYDIALOG_LABELS, DAILYDIALOG_TO_FUSED, sources)
 
 
+def read_iemocap_words(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+    """Reads what was said in IEMOCAP's labelled turns; sound and video need not be there.
+
+    Args:
+        path: ``IEMOCAP_full_release``, or the folder above it.
+        part: ``train`` (sessions 1 to 3), ``dev`` (4) or ``test`` (5).
+        check_counts: Whether to insist on the published number of labelled turns of these sessions.
+
+    Returns:
+        The turns that were transcribed; the source is the dialogue.
+
+    Raises:
+        CorpusError: The folder does not hold these sessions, a line cannot be read, or other counts.
+    """
+    sessions = IEMOCAP_SESSIONS[part]
+    turns = [turn for turn in read_iemocap(path, check_counts=False) if turn.session in sessions]
+    _check_count(path, check_counts, len(turns), sum(PUBLISHED_SESSIONS[one] for one in sessions), "labelled turns")
+    said = [(turn, turn.text) for turn in turns if turn.text]
+    native, table = NATIVE_LABELS["iemocap"], VOICE_TO_FUSED["iemocap"]
+    texts, labels = [text for _, text in said], [[turn.label] for turn, _ in said]
+    return _corpus("iemocap", path, texts, labels, native, table, [turn.dialogue for turn, _ in said])
+
+
 def read_plain_csv(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
     r"""Reads a table of your own: columns ``text`` and ``label``, and ``source`` where texts belong together.
 
@@ -205,6 +235,7 @@ TEXT_CORPORA: Mapping[str, Callable[..., TextCorpus]] = {
     "meld": read_meld,
     "isear": read_isear,
     "dailydialog": read_dailydialog,
+    "iemocap": read_iemocap_words,
     "csv": read_plain_csv,
 }
 """Name of a corpus to its reader."""

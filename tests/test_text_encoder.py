@@ -11,16 +11,16 @@ import sys
 import numpy as np
 import pytest
 import torch
+from conftest import subprocess_environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from text_fixtures import tiny_network, tiny_tokenizer, tokenizer_json
 from tokenizers import Tokenizer
 
 from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
 from multimodal.encoders.text_augmentation import FILLERS, HOMOPHONES, TextAugmentation, augment, bare
 from multimodal.encoders.wordpieces import SPECIAL, encode, load_tokenizer, tidy, trim
 from multimodal.errors import ConfigError
-from tests.conftest import subprocess_environment
-from tests.text_fixtures import tiny_network, tiny_tokenizer, tokenizer_json
 
 WINDOW = 24
 TEXTS = ["I feel happy", "wow", "The printer is really, really sad; it is fine!", "yuck 😂", "angry " * 5]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voice_layouts import write_small_iemocap
 
 from multimodal.data import emotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, GOEMOTIONS_TO_FUSED
@@ -167,6 +168,20 @@ def test_dailydialog(tmp_path: Path) -> None:
     (folder / "dialogues_emotion_validation.txt").write_text("0 1\n")
     with pytest.raises(CorpusError, match="has 3 dialogues; 1 of them have as many emotions as utterances"):
         read_text_corpus("dailydialog", tmp_path, "dev", check_counts=False)
+
+
+def test_iemocap_words_need_no_sound(tmp_path: Path) -> None:
+    release = write_small_iemocap(tmp_path)
+    for wav in release.rglob("*.wav"):
+        wav.unlink()
+    corpus = read_text_corpus("iemocap", tmp_path, "test", check_counts=False)
+    assert corpus.texts[0] == "Words of Ses05F_impro01_F000." and corpus.labels == emotions.NATIVE_LABELS["iemocap"]
+    assert set(corpus.sources) == {"Ses05F_impro01", "Ses05M_script01_1b"} and group_names(corpus)[0] == ["anger"]
+    assert len(read_text_corpus("iemocap", release, "train", check_counts=False)) == len(corpus)  # session 1 alone
+    with pytest.raises(CorpusError, match="labelled turns; published are 2170; unpack"):
+        read_text_corpus("iemocap", release, "test")
+    with pytest.raises(CorpusError, match="holds no text"):
+        read_text_corpus("iemocap", release, "dev", check_counts=False)
 
 
 def test_plain_csv_takes_labels_of_the_seven_and_of_goemotions(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from face_corpus import accelerator, fresh_accelerate  # noqa: F401
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import f1_score
+from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_base, write_goemotions
 
 from multimodal import text_task as stage
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABELS, MELD_TO_FUSED
@@ -30,8 +32,6 @@ from multimodal.multilabel import GRID, choose_thresholds, mean_precision, multi
 from multimodal.text_task import TextConfig, TextTask
 from multimodal.train_text import find_base, start_network, train_text
 from multimodal.weights import Weights, find_card, load_weights
-from tests.face_corpus import accelerator, fresh_accelerate  # noqa: F401
-from tests.text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_base, write_goemotions
 
 CONFIG = """
 vocabulary = 170
