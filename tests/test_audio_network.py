@@ -31,9 +31,7 @@ from multimodal.encoders.audio import (
     VoiceFeatures,
     hear,
     standardise,
-    summarise,
     summary_size,
-    trim,
     voice_features,
 )
 from multimodal.encoders.mfcc import Mfcc, MfccSettings, RecordingStatistics
@@ -375,67 +373,6 @@ def test_odd_values_are_held_within_bounds() -> None:
 
 
 # --- features -----------------------------------------------------------------------------------------------------
-
-
-@steady
-@given(before=st.integers(0, 60), after=st.integers(0, 60), loud=st.integers(1, 40), gain=st.floats(1e-3, 1.0))
-def test_silence_at_the_ends_is_left_out(before: int, after: int, loud: int, gain: float) -> None:
-    """In hundredths of a second; what is 40 dB down counts as silent, what is 30 dB down within does not."""
-    levels = np.concatenate([np.full(before, 0.01), np.full(loud, 1.0), np.full(after, 0.01)])
-    if loud > 2:
-        levels[before] = 10 ** (-30 / 20)
-    samples = torch.from_numpy(np.repeat(levels, 160) * np.tile([1, -1], len(levels) * 80)).float() * gain
-    first, last = max(before - 10, 0), min(before + loud + 10, len(levels))
-    assert torch.equal(trim(samples, RATE), samples[first * 160 : last * 160])
-
-
-@pytest.mark.parametrize("samples", [0, 1, 159, 160, 161, 32000])
-def test_silence_and_scraps_are_not_cut_away(samples: int) -> None:
-    kept = trim(torch.zeros(samples), RATE)
-    assert len(kept) == (samples if samples < 160 else samples // 160 * 160)
-
-
-def test_trimming_knows_other_rates() -> None:
-    samples = torch.zeros(8000)
-    samples[4000:4080] = 0.5
-    assert torch.equal(trim(samples, 8000), samples[4000 - 800 : 4080 + 800])
-
-
-@pytest.mark.parametrize("frames", [1, 2, 5, 100])
-@pytest.mark.parametrize("coefficients", [4, 13])
-def test_summary_is_numpys(frames: int, coefficients: int) -> None:
-    rows = np.random.default_rng(frames).normal(3, 2, (frames, 3 * coefficients)).astype(np.float32)
-    found = summarise(torch.from_numpy(rows), coefficients).numpy()
-    kept = rows[:, : 2 * coefficients].astype(np.float64)
-    quantiles = np.quantile(kept, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
-    expected = np.concatenate([kept.mean(axis=0), kept.std(axis=0), quantiles.ravel()])
-    assert found.shape == (14 * coefficients,) and found == pytest.approx(expected, abs=1e-5)
-    assert len(found) + len(PROSODY_FIELDS) == summary_size(coefficients)
-
-
-def test_features_do_not_depend_on_the_other_utterances(monkeypatch: pytest.MonkeyPatch) -> None:
-    mfcc = Mfcc()
-    sounds = [sound(seconds, seed) for seed, seconds in enumerate((0.9, 0.02, 1.7, 0.4, 1.2))]
-    monkeypatch.setattr(audio, "BATCH", 3)
-    together = voice_features(sounds, mfcc)
-    for samples, found in zip(sounds, together, strict=True):
-        (alone,) = voice_features([samples], mfcc)
-        assert found.frames.dtype == torch.float16 and found.summary.dtype == torch.float32
-        torch.testing.assert_close(found.frames.float(), alone.frames.float(), atol=2e-3, rtol=2e-3)
-        torch.testing.assert_close(found.summary, alone.summary, atol=2e-3, rtol=2e-3)
-
-
-def test_features_are_of_the_trimmed_sound_and_end_in_prosody() -> None:
-    mfcc, samples = Mfcc(), np.concatenate([np.zeros(16000, np.float32), sound(1.0), np.zeros(16000, np.float32)])
-    (found,) = voice_features([samples], mfcc)
-    kept = trim(torch.from_numpy(samples), RATE)
-    assert len(kept) < 1.25 * RATE
-    frames, counts = mfcc(kept[None], torch.tensor([len(kept)]))
-    torch.testing.assert_close(found.frames, frames[0].half())
-    torch.testing.assert_close(found.summary[: -len(PROSODY_FIELDS)], summarise(frames[0], 13))
-    spoken_so = audio.prosody(kept[None], torch.tensor([len(kept)]), RATE)[0]
-    torch.testing.assert_close(found.summary[-len(PROSODY_FIELDS) :], spoken_so)
-    assert int(counts[0]) == len(found.frames)
 
 
 def test_whatever_is_heard_the_answer_is_finite(network: nn.Module) -> None:
