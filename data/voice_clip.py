@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ class VoiceClip:
 def sound_files(folder: Path) -> Iterator[Path]:
     """Finds files of sound in a folder and below, in a fixed order.
 
-    Hidden files and folders (``._a.wav`` of macOS among them) and ``__MACOSX`` are passed over.
+    Hidden files and folders (``._a.wav`` of macOS among them) and ``__MACOSX`` are passed over; linked folders are
+    followed, each folder once.
 
     Args:
         folder: Where to look.
@@ -77,11 +79,23 @@ def sound_files(folder: Path) -> Iterator[Path]:
     """
     if not folder.is_dir():
         raise CorpusError(folder, "is no folder", "name the folder that the corpus was unpacked to")
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(_files(folder)):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
         if path.suffix.lower() in SOUND_SUFFIXES and not hidden and path.is_file():
             yield path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, behind links too; a folder that links lead back to is not entered again."""
+    entered: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        if os.path.realpath(root) in entered:
+            folders.clear()
+            continue
+        entered.add(os.path.realpath(root))
+        yield from (Path(root) / name for name in names)
 
 
 def check_content(folder: Path, clips: list[VoiceClip]) -> None:

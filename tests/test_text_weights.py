@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import RunCommand
 
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.goemotions import read_goemotions
@@ -117,3 +118,17 @@ def test_figures_on_the_card_are_true(weights: Weights, shared_folder: Path, tmp
     for key in ("micro_f1", "accuracy", "micro_f1_native"):
         # A fifth of the part: the standard error of a share is about 0.014.
         assert figures[key] == pytest.approx(card[key], abs=0.04), key
+
+
+def test_a_part_of_any_size_is_judged_from_its_file_alone(run_cli: RunCommand, tmp_path: Path) -> None:
+    index = {label: number for number, label in enumerate(GOEMOTIONS_LABELS)}
+    labels = {"happiness": "joy", "sadness": "sadness", "anger": "anger", "disgust": "disgust", "fear": "fear"}
+    labels |= {"surprise": "surprise", "neutral": "neutral"}
+    lines = [f"{text}\t{index[labels[group]]}\tx{number}\n" for number, (text, group) in enumerate(PLAIN.items())]
+    (tmp_path / "test.tsv").write_text("".join(lines), encoding="utf-8")
+    command = ("evaluate", "text", "--corpus", "goemotions", "--data", tmp_path / "test.tsv", "--json")
+    finished = run_cli(*command)
+    assert finished.returncode == 0, finished.stderr
+    figures = json.loads(finished.stdout)
+    wanted = {"macro_f1", "macro_f1_native", "accuracy", "ece", "n", "confusion", "labels", "parameters"}
+    assert wanted <= figures.keys() and figures["n"] == 7 and figures["accuracy"] == 1.0

@@ -271,6 +271,14 @@ def test_a_hidden_folder_above_does_not_matter(two_actors: Path, tmp_path: Path)
     assert len(read_voices("ravdess", hidden)) == 120
 
 
+def test_linked_folders_are_followed_once(two_actors: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "Actors").symlink_to(two_actors, target_is_directory=True)
+    (linked / "Again").symlink_to(linked, target_is_directory=True)
+    assert len(read_voices("ravdess", linked)) == 120
+
+
 def test_songs_and_silent_videos_are_passed_over(ravdess: Path) -> None:
     before = read_voices("ravdess", ravdess)
     write_clips(ravdess, ravdess_names([1], channel="02"))
