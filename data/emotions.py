@@ -16,6 +16,22 @@ FUSED_LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust
 FACE_TO_FUSED: Mapping[str, str | None] = {label: label if label in FUSED_LABELS else None for label in FACE_LABELS}
 """FER+'s eight onto the seven; contempt has no counterpart, the rest is renormalised."""
 
+AFFECT_NORMS: Mapping[str, tuple[float, float, float]] = {
+    "neutral": (0.0, 0.0, 0.0),
+    "happiness": (0.81, 0.51, 0.46),
+    "surprise": (0.40, 0.67, -0.13),
+    "sadness": (-0.63, -0.27, -0.33),
+    "anger": (-0.51, 0.59, 0.25),
+    "disgust": (-0.60, 0.35, 0.11),
+    "fear": (-0.64, 0.60, -0.43),
+}
+"""Pleasure (valence), arousal and dominance of an emotion word, each -1 … 1: how people rated what the word means.
+
+Source: Russell and Mehrabian 1977, "Evidence for a three-factor theory of emotions", Journal of Research in Personality
+11, 273-294, https://doi.org/10.1016/0092-6566(77)90037-X, the terms happy, surprised, sad, angry, disgusted and fearful.
+Neutral is the middle of the scales by definition, and no term of theirs.
+"""
+
 
 # --- texts --------------------------------------------------------------------------------------------------------
 

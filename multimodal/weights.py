@@ -24,6 +24,7 @@ from multimodal.encoders.text import TextEncoder
 from multimodal.encoders.wordpieces import load_tokenizer
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import whole_file
+from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -57,6 +58,13 @@ class ModelSpec:
         window_tokens: How many tokens are read at once.
         thresholds: From which score on a label is given where several may hold: for ``groups`` (``labels``) and for
             ``native`` (``native_labels``).
+        fusion: Shape of the fusion head, under the names of ``multimodal.fusion.dual_recurrent.FusionShape``.
+        encoders: For the fusion head, signal to the sha256 of the encoder whose states it was trained on; with another
+            encoder its answers mean nothing.
+        temperatures: For the fusion head, instead of ``temperature``: signals present, as ``face+text``, to what
+            divides the logits then.
+        uncertain_below: Confidence below which the answer is called uncertain.
+        uncertain_coverage: Share of held-out utterances whose confidence was at least that.
     """
 
     part: str
@@ -74,6 +82,11 @@ class ModelSpec:
     tokenizer_sha256: str | None = None
     window_tokens: int | None = None
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    fusion: Mapping[str, Any] = field(default_factory=dict)
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    uncertain_below: float | None = None
+    uncertain_coverage: float | None = None
 
 
 def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.Module]:
@@ -95,6 +108,7 @@ NETWORKS: Mapping[str, Mapping[str, Callable[[ModelSpec], nn.Module]]] = {
     "face": {name: _by_labels(network) for name, network in FACE_NETWORKS.items()},
     "audio": {"are": _audio, "conv_bigru": _audio},
     "text": {"minilm_l6": lambda spec: TextEncoder(len(spec.labels), len(spec.native_labels), spec.text)},
+    "fusion": {"dual_recurrent": lambda spec: DualRecurrentFusion(FusionShape(**spec.fusion))},
 }
 """Part and architecture to what makes the network that a spec describes, with random weights."""
 

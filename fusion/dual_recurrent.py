@@ -1,0 +1,237 @@
+"""The dual recurrent fusion head: one recurrent encoder over what is seen and heard, one over what is said.
+
+After Yoon, Byun and Jung 2018 (arXiv 1810.04635), MDRE (section 3.3) and MDREA (3.4). With the nonverbal steps
+``x_1 … x_T`` (the audio state, the face embedding of the same instant beside it) and the verbal steps ``w_1 … w_N``
+(token states):
+
+    o_t = GRU_nonverbal(x_t, o_{t-1})          h_i = GRU_verbal(w_i, h_{i-1})
+    MDRE:   y = softmax([o_T; p; h_N] M + b)
+    MDREA:  q = [o_T; p] Q      a_i = softmax_i(q · h_i)      z = sum_i a_i h_i      y = softmax([o_T; p; z] M + b)
+
+``p`` is a vector of the whole utterance (the paper's prosody), or nothing. Without the face, with ``p``, and in one
+direction this is the paper's network, up to the dense layer with which the paper maps both states before they are
+joined. What we add, each of which can be left out:
+
+- two directions, the face, and learned vectors that stand in for a signal that is absent;
+- the signals' own heads as evidence, each weighted by a gate that sees all states, so that the head starts from the
+  product of what is known and learns when to trust which:
+
+    y = softmax([...] M + b + sum_m g_m log p_m),   g = 2 sigmoid(G tanh(F [...; log p; present]))
+
+- a linear map of the joined states onto valence, arousal and dominance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from multimodal.fusion.streams import FusionBatch
+
+POOLINGS = ("last", "attention")
+
+
+@dataclass(frozen=True)
+class FusionShape:
+    """The shape of a head; what a card stores to build it again.
+
+    Attributes:
+        labels: Number of emotions.
+        voice_size: Features of an audio state; 0 without a voice.
+        face_size: Features of a face embedding; 0 without a face.
+        word_size: Features of a token state; 0 without words.
+        summary_size: Features of the vector of the whole utterance (``p``); 0 for none.
+        hidden: States of each recurrent encoder, per direction (paper: 200).
+        face_hidden: Features that a face embedding is mapped to before it stands beside the voice; 0 for itself.
+        bidirectional: Whether both encoders run in both directions.
+        pooling: ``last`` (MDRE) or ``attention`` (MDREA).
+        evidence: Whether the signals' own answers are weighed in.
+        dimensions: How many of valence, arousal and dominance are estimated; 0 for none.
+        dropout: Share of inputs and of joined states dropped in training.
+
+    Raises:
+        ValueError: A pooling that there is not, or no stream at all.
+    """
+
+    labels: int
+    voice_size: int
+    face_size: int
+    word_size: int
+    summary_size: int = 0
+    hidden: int = 96
+    face_hidden: int = 64
+    bidirectional: bool = True
+    pooling: str = "attention"
+    evidence: bool = True
+    dimensions: int = 0
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
+        if not (self.voice_size or self.face_size or self.word_size):
+            raise ValueError("a head without voice, face and words has nothing to read")
+
+
+class FusionOutput(NamedTuple):
+    """What a head gives.
+
+    Attributes:
+        logits: ``(batch, labels)`` float32; softmax gives probabilities before calibration.
+        affect: ``(batch, dimensions)`` float32, on the scale of the training corpus; no column without them.
+        gates: ``(batch, 3)`` float32, 0 … 2: how much face, audio and text count; 1 everywhere without evidence.
+        attention: ``(batch, tokens)`` float32 summing to 1 over an utterance's tokens; 0 without words or attention.
+    """
+
+    logits: Tensor
+    affect: Tensor
+    gates: Tensor
+    attention: Tensor
+
+
+class RecurrentEncoder(nn.Module):
+    """A GRU over steps of any number, also none: a learned state stands in for an absent stream.
+
+    Args:
+        inputs: Features per step.
+        hidden: States per direction.
+        bidirectional: Whether to read in both directions.
+
+    Example:
+        >>> encoder = RecurrentEncoder(3, 4, bidirectional=True)
+        >>> states, last = encoder(torch.zeros(2, 5, 3), torch.tensor([5, 0]))
+        >>> states.shape, last.shape
+        (torch.Size([2, 5, 8]), torch.Size([2, 8]))
+    """
+
+    def __init__(self, inputs: int, hidden: int, bidirectional: bool) -> None:
+        super().__init__()
+        self.recurrent = nn.GRU(inputs, hidden, batch_first=True, bidirectional=bidirectional)
+        self.size = hidden * (2 if bidirectional else 1)
+        self.absent = nn.Parameter(torch.zeros(self.size))
+
+    def forward(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Reads ``(batch, steps, inputs)`` up to ``lengths``.
+
+        Returns:
+            States ``(batch, steps, size)``, 0 after the end, and the last state of each direction ``(batch, size)``.
+        """
+        there = lengths > 0
+        if steps.shape[1] == 0 or not bool(there.any()):
+            empty = steps.new_zeros(len(steps), steps.shape[1], self.size)
+            return empty, self.absent.expand(len(steps), -1)
+        packed = pack_padded_sequence(steps, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+        output, last = self.recurrent(packed)
+        states = pad_packed_sequence(output, batch_first=True, total_length=steps.shape[1])[0]
+        states = states * there[:, None, None]
+        return states, torch.where(there[:, None], torch.cat(list(last), dim=1), self.absent)
+
+
+class DualRecurrentFusion(nn.Module):
+    """Joins three signals, any of which may be absent, into one answer per utterance.
+
+    Args:
+        shape: See ``FusionShape``.
+
+    Example:
+        >>> from multimodal.fusion.streams import Streams, collate
+        >>> import numpy as np
+        >>> network = DualRecurrentFusion(FusionShape(7, voice_size=6, face_size=5, word_size=4)).eval()
+        >>> said = Streams(np.zeros(0), words=np.ones((3, 4)), evidence={"text": np.zeros(7)})
+        >>> network(collate([said], {"face": 5, "audio": 6, "text": 4}, labels=7)).logits.shape
+        torch.Size([1, 7])
+    """
+
+    def __init__(self, shape: FusionShape) -> None:
+        super().__init__()
+        self.shape = shape
+        beside = shape.face_hidden or shape.face_size
+        self.face_map = nn.Linear(shape.face_size, beside) if shape.face_hidden and shape.face_size else nn.Identity()
+        face_inputs = beside if shape.face_size else 0
+        self.voice_absent = nn.Parameter(torch.zeros(shape.voice_size))
+        self.face_absent = nn.Parameter(torch.zeros(face_inputs))
+        nonverbal_inputs = shape.voice_size + face_inputs
+        joined = shape.summary_size
+        if nonverbal_inputs:
+            self.nonverbal = RecurrentEncoder(nonverbal_inputs, shape.hidden, shape.bidirectional)
+            joined += self.nonverbal.size
+        if shape.word_size:
+            self.verbal = RecurrentEncoder(shape.word_size, shape.hidden, shape.bidirectional)
+            joined += self.verbal.size
+        if self.attends:
+            self.query = nn.Linear(joined - self.verbal.size, self.verbal.size)
+        self.summary_absent = nn.Parameter(torch.zeros(shape.summary_size))
+        self.dropout = nn.Dropout(shape.dropout)
+        self.readout = nn.Linear(joined, shape.labels)
+        self.affect = nn.Linear(joined, shape.dimensions) if shape.dimensions else None
+        if shape.evidence:
+            self.evidence_absent = nn.Parameter(torch.zeros(3, shape.labels))
+            seen = joined + 3 * shape.labels + 3
+            self.gates = nn.Sequential(nn.Linear(seen, 32), nn.Tanh(), nn.Linear(32, 3))
+            self._start_from_evidence()
+
+    @property
+    def attends(self) -> bool:
+        """Whether the nonverbal state attends over the verbal ones: both must be there."""
+        shape = self.shape
+        return shape.pooling == "attention" and bool(shape.word_size) and bool(shape.voice_size or shape.face_size)
+
+    def _start_from_evidence(self) -> None:
+        """Makes the untrained head answer what the product of the signals' own heads says."""
+        for layer in (self.readout, self.gates[2]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, batch: FusionBatch, summary: Tensor | None = None) -> FusionOutput:
+        """Reads a batch, and the vectors of whole utterances ``(batch, summary)`` where the shape has them."""
+        joined, attention = self._join(batch, summary)
+        joined = self.dropout(joined)
+        logits = self.readout(joined)
+        gates = logits.new_ones(len(logits), 3)
+        if self.shape.evidence:
+            present = batch.present[:, :, None]
+            shown = torch.where(present, batch.evidence, self.evidence_absent)
+            seen = torch.cat([joined, batch.evidence.flatten(1) / 3, batch.present.float()], dim=1)
+            gates = 2 * torch.sigmoid(self.gates(seen))
+            logits = logits + (torch.where(present, gates[:, :, None], 1.0) * shown).sum(1)
+        affect = logits.new_zeros(len(logits), 0) if self.affect is None else self.affect(joined)
+        return FusionOutput(logits.float(), affect.float(), gates.float(), attention)
+
+    def _join(self, batch: FusionBatch, summary: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The joined vector ``(batch, joined)``, and the attention over tokens."""
+        parts: list[Tensor] = []
+        attention = batch.words.new_zeros(len(batch.tokens), batch.words.shape[1])
+        if self.shape.voice_size or self.shape.face_size:
+            parts.append(self.nonverbal(self.dropout(self._nonverbal_steps(batch)), batch.steps)[1])
+        if self.shape.summary_size:
+            parts.append(self.summary_absent.expand(len(batch.tokens), -1) if summary is None else summary)
+        if self.shape.word_size:
+            states, verbal = self.verbal(self.dropout(batch.words), batch.tokens)
+            if self.attends:
+                verbal, attention = self._attend(torch.cat(parts, dim=1), states, verbal, batch.tokens)
+            parts.append(verbal)
+        return torch.cat(parts, dim=1), attention
+
+    def _nonverbal_steps(self, batch: FusionBatch) -> Tensor:
+        """``(batch, steps, voice + face)``: at each step what is there, else the learned stand-in."""
+        parts: list[Tensor] = []
+        if self.shape.voice_size:
+            heard = batch.present[:, 1, None, None]
+            parts.append(torch.where(heard, batch.voice, self.voice_absent))
+        if self.shape.face_size:
+            seen = batch.face_mask[:, :, None]
+            parts.append(torch.where(seen, self.face_map(batch.face), self.face_absent))
+        return torch.cat(parts, dim=2)
+
+    def _attend(self, nonverbal: Tensor, states: Tensor, last: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The verbal states weighted by their fit to the nonverbal one; ``last`` where there are no words."""
+        scores = torch.einsum("bd,bnd->bn", self.query(nonverbal), states)
+        spoken = torch.arange(states.shape[1], device=states.device)[None] < tokens[:, None]
+        there = tokens[:, None] > 0
+        # A row without words would be all -inf, whose softmax is not a number, and whose gradient neither.
+        weights = scores.masked_fill(~spoken & there, -torch.inf).softmax(dim=1) * (spoken & there)
+        return torch.where(there, torch.einsum("bn,bnd->bd", weights, states), last), weights

@@ -1,0 +1,273 @@
+"""What the fusion head reads of one utterance: three clocks on one grid, with masks for what is absent.
+
+Pure functions. The grid is that of the voice's states, 12.5 a second; where no voice was heard, steps of that length
+run from the start of the utterance to its end. A face stands at the steps whose instant it was seen at; token states
+keep the order of the words and have no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from multimodal.types import MODALITIES
+
+Floats = NDArray[np.floating[Any]]
+
+STEP_SECONDS = 0.08
+"""Length of a step: 12.5 a second, the rate of the shipped voice encoder's states."""
+
+MOST_STEPS = 1_000
+"""Utterances longer than 80 s get longer steps instead of more: a transcript may state one that lasts an hour."""
+
+LEAST_PROBABILITY = 1e-3
+"""A signal's own probabilities below this count as this: no signal alone may rule an emotion out."""
+
+
+@dataclass(frozen=True)
+class Streams:
+    """One utterance as the fusion head reads it. A signal that was not there is None, in ``evidence`` not named.
+
+    Attributes:
+        times: ``(steps,)`` seconds, rising: the middle of each step.
+        voice: ``(steps, features)`` float32 states of the audio encoder.
+        face: ``(steps, features)`` float32 face embedding of the same instant; rows without one are never read.
+        face_mask: ``(steps,)`` bool: at which steps the face was seen.
+        words: ``(tokens, features)`` float32 states of the text encoder, in the order of the words.
+        evidence: Signal to ``(labels,)`` logarithms of the calibrated probabilities of its own head.
+
+    Raises:
+        ValueError: Lengths that differ, times that run backwards, or evidence for a signal that is not there.
+    """
+
+    times: Floats
+    voice: Floats | None = None
+    face: Floats | None = None
+    face_mask: NDArray[np.bool_] | None = None
+    words: Floats | None = None
+    evidence: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("voice", "face", "face_mask"):
+            rows = getattr(self, name)
+            if rows is not None and len(rows) != len(self.times):
+                raise ValueError(f"{name} has {len(rows)} rows for {len(self.times)} steps")
+        if (self.face is None) != (self.face_mask is None):
+            raise ValueError("face and face_mask come together")
+        if len(self.times) > 1 and not (np.diff(self.times) > 0).all():
+            raise ValueError("times must rise")
+        foreign = [name for name in self.evidence if getattr(self, PLACES[name]) is None]
+        if foreign:
+            raise ValueError(f"evidence for {foreign[0]}, which is not there")
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that are there, in the order of ``MODALITIES``."""
+        return tuple(name for name in MODALITIES if getattr(self, PLACES[name]) is not None)
+
+    def only(self, signals: Collection[str]) -> Streams:
+        """The same utterance as if the other signals had not been there."""
+        left_out = {PLACES[name]: None for name in MODALITIES if name not in signals}
+        masks: dict[str, Any] = {} if "face" in signals else {"face_mask": None}
+        kept = {name: rows for name, rows in self.evidence.items() if name in signals}
+        return replace(self, **left_out, **masks, evidence=kept)
+
+
+PLACES = {"face": "face", "audio": "voice", "text": "words"}
+"""Signal to the field of ``Streams`` with its states."""
+
+
+def grid(start_seconds: float, end_seconds: float, step_seconds: float = STEP_SECONDS) -> Floats:
+    """Middles of equal steps over a stretch.
+
+    Args:
+        start_seconds: First moment.
+        end_seconds: End, not before the start.
+        step_seconds: Wanted length; the steps are fitted to the stretch, and longer where there would be too many.
+
+    Returns:
+        ``(steps,)`` float64 inside the stretch; at least one step, at most ``MOST_STEPS``.
+
+    Example:
+        >>> grid(1.0, 1.4, 0.1).round(2).tolist()
+        [1.05, 1.15, 1.25, 1.35]
+    """
+    count = min(max(round((end_seconds - start_seconds) / step_seconds), 1), MOST_STEPS)
+    return start_seconds + (np.arange(count) + 0.5) * (end_seconds - start_seconds) / count
+
+
+def pool(times: Floats, states: Floats, step_seconds: float = STEP_SECONDS) -> tuple[Floats, Floats]:
+    """Averages states that come faster than the grid, so that no more than one falls on a step.
+
+    Args:
+        times: ``(states,)`` seconds, evenly spaced.
+        states: ``(states, features)``.
+        step_seconds: Length of a step of the grid.
+
+    Returns:
+        ``(steps,)`` and ``(steps, features)``: each the mean of as many neighbours as fit into a step.
+
+    Example:
+        >>> pooled = pool(np.arange(4) * 0.04, np.array([[1.0], [3.0], [5.0], [7.0]]))
+        >>> pooled[0].round(2).tolist(), pooled[1].tolist()
+        ([0.02, 0.1], [[2.0], [6.0]])
+    """
+    if len(times) < 2:
+        return times, states
+    spacing = (times[-1] - times[0]) / (len(times) - 1)
+    together = max(round(step_seconds / spacing), -(-len(times) // MOST_STEPS), 1)
+    if together == 1:
+        return times, states
+    starts = np.arange(0, len(times), together)
+    sizes = np.diff([*starts, len(times)])
+    return np.add.reduceat(times, starts) / sizes, np.add.reduceat(states, starts) / sizes[:, None]
+
+
+def nearest(times: Floats, seen: Floats, within_seconds: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """For each step the observation nearest in time, if one is near enough.
+
+    Args:
+        times: ``(steps,)`` seconds.
+        seen: ``(observations,)`` seconds, rising.
+        within_seconds: How far an observation may be from the step: half a sampling interval, so that a frame in which
+            the face was not found leaves a hole.
+
+    Returns:
+        ``(steps,)`` index of the nearest observation, 0 where there is none, and ``(steps,)`` bool: whether it counts.
+
+    Example:
+        >>> nearest(np.array([0.0, 0.1, 0.5]), np.array([0.08, 0.2]), 0.1)[1].tolist()
+        [True, True, False]
+    """
+    if not len(seen):
+        return np.zeros(len(times), np.int64), np.zeros(len(times), bool)
+    right = np.searchsorted(seen, times).clip(0, len(seen) - 1)
+    left = (right - 1).clip(0)
+    found = np.where(np.abs(seen[left] - times) <= np.abs(seen[right] - times), left, right)
+    # A rounding error must not decide at the very edge.
+    return found, np.abs(seen[found] - times) <= within_seconds + 1e-9
+
+
+def face_on_grid(
+    times: Floats, seen: Floats, embeddings: Floats, within_seconds: float
+) -> tuple[Floats, NDArray[np.bool_]] | None:
+    """Puts the embeddings of one face onto a grid.
+
+    Args:
+        times: ``(steps,)`` seconds of the grid.
+        seen: ``(observations,)`` seconds, rising.
+        embeddings: ``(observations, features)``.
+        within_seconds: See ``nearest``.
+
+    Returns:
+        ``(steps, features)``, zero where no face was seen, and the mask; None where none was seen at any step.
+
+    Example:
+        >>> face_on_grid(np.array([0.0, 1.0]), np.array([1.02]), np.ones((1, 2)), 0.1)[0].tolist()
+        [[0.0, 0.0], [1.0, 1.0]]
+    """
+    found, mask = nearest(times, seen, within_seconds)
+    if not mask.any():
+        return None
+    return np.where(mask[:, None], embeddings[found], 0.0), mask
+
+
+def evidence(probabilities: Mapping[str, float], labels: Sequence[str]) -> Floats:
+    """What a signal's own head says, as the fusion head reads it.
+
+    Args:
+        probabilities: Of the signal, in labels of its own.
+        labels: Those to keep; their probabilities are scaled to sum to 1.
+
+    Returns:
+        ``(labels,)`` float32 logarithms, none below that of ``LEAST_PROBABILITY``.
+
+    Example:
+        >>> np.exp(evidence({"anger": 0.4, "fear": 0.4, "contempt": 0.2}, ("anger", "fear"))).round(2).tolist()
+        [0.5, 0.5]
+    """
+    kept = np.array([probabilities[label] for label in labels], np.float64)
+    total = kept.sum()
+    shares = kept / total if total > 0 else np.full(len(kept), 1 / len(kept))
+    return np.log(shares.clip(min=LEAST_PROBABILITY)).astype(np.float32)
+
+
+class FusionBatch(NamedTuple):
+    """Utterances side by side; what lies beyond an utterance's end, or is absent, is 0 and never read.
+
+    Attributes:
+        voice: ``(batch, steps, features)`` float32.
+        face: ``(batch, steps, features)`` float32.
+        face_mask: ``(batch, steps)`` bool.
+        steps: ``(batch,)`` int64: steps of the nonverbal stream; 0 where neither voice nor face is there.
+        words: ``(batch, tokens, features)`` float32.
+        tokens: ``(batch,)`` int64; 0 where there are no words.
+        evidence: ``(batch, 3, labels)`` float32, in the order of ``MODALITIES``.
+        present: ``(batch, 3)`` bool, likewise.
+    """
+
+    voice: Tensor
+    face: Tensor
+    face_mask: Tensor
+    steps: Tensor
+    words: Tensor
+    tokens: Tensor
+    evidence: Tensor
+    present: Tensor
+
+    def to(self, device: torch.device | str) -> FusionBatch:
+        """The same on another device."""
+        return FusionBatch(*(tensor.to(device) for tensor in self))
+
+
+def collate(utterances: Sequence[Streams], sizes: Mapping[str, int], labels: int) -> FusionBatch:
+    """Puts utterances into one batch.
+
+    Args:
+        utterances: At least one.
+        sizes: Signal to the number of its features.
+        labels: Length of each signal's evidence.
+
+    Returns:
+        The batch, on the CPU.
+
+    Example:
+        >>> said = Streams(np.zeros(0), words=np.ones((3, 4)), evidence={"text": np.zeros(2)})
+        >>> batch = collate([said], {"face": 5, "audio": 6, "text": 4}, labels=2)
+        >>> batch.steps.tolist(), batch.tokens.tolist(), batch.present.tolist()
+        ([0], [3], [[False, False, True]])
+    """
+    nonverbal = [len(each.times) if each.voice is not None or each.face is not None else 0 for each in utterances]
+    voices = [_rows(each.voice, count, sizes["audio"]) for each, count in zip(utterances, nonverbal, strict=True)]
+    faces = [_rows(each.face, count, sizes["face"]) for each, count in zip(utterances, nonverbal, strict=True)]
+    masks = [
+        torch.zeros(count, dtype=torch.bool) if each.face_mask is None else torch.from_numpy(each.face_mask)
+        for each, count in zip(utterances, nonverbal, strict=True)
+    ]
+    words = [_rows(each.words, 0, sizes["text"]) for each in utterances]
+    heard = torch.zeros(len(utterances), len(MODALITIES), labels)
+    for row, each in zip(heard, utterances, strict=True):
+        for name, values in each.evidence.items():
+            row[MODALITIES.index(name)] = torch.as_tensor(values, dtype=torch.float32)
+    return FusionBatch(
+        voice=pad_sequence(voices, batch_first=True),
+        face=pad_sequence(faces, batch_first=True),
+        face_mask=pad_sequence(masks, batch_first=True),
+        steps=torch.tensor(nonverbal),
+        words=pad_sequence(words, batch_first=True),
+        tokens=torch.tensor([len(rows) for rows in words]),
+        evidence=heard,
+        present=torch.tensor([[name in each.signals for name in MODALITIES] for each in utterances]),
+    )
+
+
+def _rows(states: Floats | None, count: int, size: int) -> Tensor:
+    """``(count, size)`` of zeros where the signal is absent."""
+    return torch.zeros(count, size) if states is None else torch.as_tensor(states, dtype=torch.float32)
