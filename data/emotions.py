@@ -27,8 +27,9 @@ AFFECT_NORMS: Mapping[str, tuple[float, float, float]] = {
 }
 """Pleasure (valence), arousal and dominance of an emotion word, each -1 … 1: how people rated what the word means.
 
-Source: Russell and Mehrabian 1977, "Evidence for a three-factor theory of emotions", Journal of Research in Personality
-11, 273-294, https://doi.org/10.1016/0092-6566(77)90037-X, the terms happy, surprised, sad, angry, disgusted and fearful.
+Source: Russell and Mehrabian 1977, "Evidence for a three-factor theory of emotions", Journal of Research in
+Personality 11, 273-294, https://doi.org/10.1016/0092-6566(77)90037-X, the terms happy, surprised, sad, angry,
+disgusted and fearful.
 Neutral is the middle of the scales by definition, and no term of theirs.
 """
 
