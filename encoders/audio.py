@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from multimodal.encoders.mfcc import Mfcc, RecordingStatistics
+from multimodal.encoders.mfcc import Mfcc, MfccSettings, RecordingStatistics
 from multimodal.encoders.prosody import PROSODY_FIELDS, prosody
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -56,10 +56,12 @@ class VoiceFeatures:
     Attributes:
         frames: ``(frames, 39)`` float16: MFCCs, deltas, delta-deltas, a row per 10 ms.
         summary: ``(summary,)`` float32: ``summarise`` of the frames, then prosody.
+        start_seconds: Where the first frame begins, counted from the utterance's first sample: silence was left out.
     """
 
     frames: Tensor
     summary: Tensor
+    start_seconds: float = 0.0
 
 
 def trim(samples: Tensor, sample_rate: int) -> Tensor:
@@ -77,15 +79,20 @@ def trim(samples: Tensor, sample_rate: int) -> Tensor:
         >>> len(trim(sound, 16000)) / 16000
         1.2
     """
+    return samples[slice(*_sounding(samples, sample_rate))]
+
+
+def _sounding(samples: Tensor, sample_rate: int) -> tuple[int, int]:
+    """The first sample that ``trim`` keeps, and the one after the last."""
     step = sample_rate // 100
     count = len(samples) // step
     if count == 0:
-        return samples
+        return 0, len(samples)
     power = samples[: count * step].reshape(count, step).square().mean(1)
     loud = (power >= power.max() * 10 ** (-SILENCE_DB / 10)).nonzero().flatten()
     margin = round(MARGIN_SECONDS * 100)
     first, last = max(int(loud[0]) - margin, 0), min(int(loud[-1]) + 1 + margin, count)
-    return samples[first * step : last * step]
+    return first * step, last * step
 
 
 def summarise(frames: Tensor, coefficients: int) -> Tensor:
@@ -131,7 +138,9 @@ def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[V
     """
     settings = mfcc.settings
     device = mfcc.window.device
-    sounds = [trim(torch.as_tensor(sound, device=device), settings.sample_rate) for sound in samples]
+    whole = [torch.as_tensor(sound, device=device) for sound in samples]
+    places = [_sounding(sound, settings.sample_rate) for sound in whole]
+    sounds = [sound[slice(*place)] for sound, place in zip(whole, places, strict=True)]
     features: list[VoiceFeatures | None] = [None] * len(sounds)
     order = sorted(range(len(sounds)), key=lambda index: len(sounds[index]))
     for start in range(0, len(order), BATCH):
@@ -143,8 +152,30 @@ def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[V
         for row, index in enumerate(chosen):
             own = frames[row, : int(counts[row])]
             summary = torch.cat([summarise(own, settings.coefficients), spoken[row]])
-            features[index] = VoiceFeatures(own.half().cpu(), summary.float().cpu())
+            begin = places[index][0] / settings.sample_rate
+            features[index] = VoiceFeatures(own.half().cpu(), summary.float().cpu(), begin)
     return [each for each in features if each is not None]
+
+
+def state_times(features: VoiceFeatures, states: int, settings: MfccSettings) -> NDArray[np.float64]:
+    """When each state of an utterance is: the middle of the frames that it stands for.
+
+    Args:
+        features: Of the utterance.
+        states: How many the network gave; they lie evenly over the frames.
+        settings: Of the frames.
+
+    Returns:
+        ``(states,)`` seconds from the utterance's first sample, rising.
+
+    Example:
+        >>> heard = VoiceFeatures(torch.zeros(16, 39), torch.zeros(summary_size()), start_seconds=0.5)
+        >>> state_times(heard, 2, MfccSettings()).round(4).tolist()
+        [0.5475, 0.6275]
+    """
+    # A frame's middle lies half a window after its start, not half a hop.
+    first = features.start_seconds + (settings.window_seconds - settings.hop_seconds) / 2
+    return first + (np.arange(states) + 0.5) * len(features.frames) * settings.hop_seconds / max(states, 1)
 
 
 LARGEST = 5.0

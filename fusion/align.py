@@ -183,6 +183,7 @@ def _joined(
         text=wording.estimate if wording else None,
         face_id=face_id,
         audio_states=voice.states if voice else None,
+        audio_times=voice.times if voice else None,
         text_states=wording.states if wording else None,
     )
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.types import MODALITIES
 
 Floats = NDArray[np.floating[Any]]
@@ -157,26 +158,27 @@ def nearest(times: Floats, seen: Floats, within_seconds: float) -> tuple[NDArray
 
 def face_on_grid(
     times: Floats, seen: Floats, embeddings: Floats, within_seconds: float
-) -> tuple[Floats, NDArray[np.bool_]] | None:
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Puts the embeddings of one face onto a grid.
 
     Args:
         times: ``(steps,)`` seconds of the grid.
-        seen: ``(observations,)`` seconds, rising.
+        seen: ``(observations,)`` seconds, in any order.
         embeddings: ``(observations, features)``.
         within_seconds: See ``nearest``.
 
     Returns:
-        ``(steps, features)``, zero where no face was seen, and the mask; None where none was seen at any step.
+        ``(steps, features)``, zero where no face was seen, and the mask.
 
     Example:
         >>> face_on_grid(np.array([0.0, 1.0]), np.array([1.02]), np.ones((1, 2)), 0.1)[0].tolist()
         [[0.0, 0.0], [1.0, 1.0]]
     """
-    found, mask = nearest(times, seen, within_seconds)
-    if not mask.any():
-        return None
-    return np.where(mask[:, None], embeddings[found], 0.0), mask
+    order = np.argsort(seen, kind="stable")
+    found, mask = nearest(times, seen[order], within_seconds)
+    shown = np.zeros((len(times), embeddings.shape[1]), embeddings.dtype)
+    shown[mask] = embeddings[order[found[mask]]]
+    return shown, mask
 
 
 def evidence(probabilities: Mapping[str, float], labels: Sequence[str]) -> Floats:
@@ -197,6 +199,78 @@ def evidence(probabilities: Mapping[str, float], labels: Sequence[str]) -> Float
     total = kept.sum()
     shares = kept / total if total > 0 else np.full(len(kept), 1 / len(kept))
     return np.log(shares.clip(min=LEAST_PROBABILITY)).astype(np.float32)
+
+
+def half_step(frame_times: Floats) -> float:
+    """How far from an instant a frame may lie that stands for it.
+
+    Args:
+        frame_times: ``(frames,)`` seconds of all sampled frames, rising.
+
+    Returns:
+        Half the median distance of neighbours; half a step of the grid where there are not two frames.
+
+    Example:
+        >>> half_step(np.array([0.0, 0.2, 0.4, 1.0]))
+        0.1
+    """
+    return float(np.median(np.diff(frame_times))) / 2 if len(frame_times) > 1 else STEP_SECONDS / 2
+
+
+def build_streams(
+    start_seconds: float,
+    end_seconds: float,
+    probabilities: Mapping[str, Mapping[str, float]],
+    *,
+    voice: tuple[Floats, Floats] | None = None,
+    face: tuple[Floats, Floats] | None = None,
+    half_step_seconds: float = STEP_SECONDS / 2,
+    words: Floats | None = None,
+    labels: Sequence[str] = FUSED_LABELS,
+) -> Streams:
+    """Puts what is known of one utterance onto one grid.
+
+    A signal is there if ``probabilities`` names it, and otherwise its states are not read. The grid is that of the
+    voice, pooled where it is faster; without a voice it runs from start to end. A face that was judged, but at no
+    instant of the grid (silence at the ends is not in the voice's), is still there: it counts by its evidence, and its
+    mask is false throughout.
+
+    Args:
+        start_seconds: Start of the utterance.
+        end_seconds: Its end.
+        probabilities: Signal that is there to the calibrated probabilities of its own head, in labels of its own.
+        voice: ``(states,)`` rising seconds and ``(states, features)`` of the audio encoder; needed with a voice.
+        face: ``(observations,)`` seconds, in any order, and ``(observations, features)`` embeddings of the utterance's
+            own face; needed with a face, also ``(0, features)``.
+        half_step_seconds: See ``half_step``.
+        words: ``(tokens, features)`` of the text encoder, in the order of the words; needed with words.
+        labels: Of the evidence.
+
+    Returns:
+        What the head reads.
+
+    Raises:
+        ValueError: A signal without states.
+
+    Example:
+        >>> said = {"audio": {"anger": 0.8, "fear": 0.2}, "face": {"anger": 0.3, "fear": 0.6, "contempt": 0.1}}
+        >>> heard = np.array([0.1, 0.2]), np.ones((2, 3))
+        >>> seen = np.array([0.19]), np.ones((1, 4))
+        >>> streams = build_streams(0.0, 0.5, said, voice=heard, face=seen, labels=("anger", "fear"))
+        >>> streams.signals, streams.face_mask.tolist()
+        (('face', 'audio'), [False, True])
+    """
+    given = {"face": face, "audio": voice, "text": words}
+    states = {name: given[name] for name in probabilities}
+    lacking = [name for name, found in states.items() if found is None]
+    if lacking:
+        raise ValueError(f"{lacking[0]} has probabilities and no states")
+    times, heard = grid(start_seconds, end_seconds), None
+    if voice is not None and "audio" in states:
+        times, heard = pool(*voice)
+    seen, mask = face_on_grid(times, *face, half_step_seconds) if face and "face" in states else (None, None)
+    known = {name: evidence(probabilities[name], labels) for name in MODALITIES if name in states}
+    return Streams(times, heard, seen, mask, words if "text" in states else None, known)
 
 
 class FusionBatch(NamedTuple):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.media import read_audio
 from multimodal.data.speech import SAMPLE_RATE, read_speech
-from multimodal.encoders.audio import VoiceFeatures, hear, voice_features
+from multimodal.encoders.audio import VoiceFeatures, hear, state_times, voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.progress import Progress, counted
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
@@ -65,11 +65,11 @@ def listen(
     blocks = read_audio(media.path, sample_rate=SAMPLE_RATE, info=media)
     speech = read_speech(counted(blocks, progress), utterances)
     mfcc = Mfcc(MfccSettings(**weights.spec.mfcc)).to(device)
-    found: list[Utterance] = []
+    found: list[tuple[Utterance, float]] = []
     features: list[VoiceFeatures] = []
     waiting: list[NDArray[np.float32]] = []
     for spoken in speech:
-        found.append(spoken.utterance)
+        found.append((spoken.utterance, spoken.utterance.start_seconds + spoken.offset_seconds))
         waiting.append(spoken.samples)
         if len(waiting) >= BATCH:
             features += voice_features(waiting, mfcc)
@@ -79,18 +79,23 @@ def listen(
 
 
 def _judged(
-    utterances: Sequence[Utterance], features: Sequence[VoiceFeatures], weights: Weights
+    found: Sequence[tuple[Utterance, float]], features: Sequence[VoiceFeatures], weights: Weights
 ) -> list[tuple[Utterance, EncodedUtterance]]:
-    """The voice of each utterance, measured against all of its speaker's; the unnamed count as one speaker."""
+    """The voice of each utterance, measured against all of its speaker's; the unnamed count as one speaker.
+
+    Beside each utterance stands when its sound begins, in seconds.
+    """
     indices: dict[str | None, list[int]] = {}
-    for index, utterance in enumerate(utterances):
+    settings = MfccSettings(**weights.spec.mfcc)
+    for index, (utterance, _) in enumerate(found):
         indices.setdefault(utterance.speaker, []).append(index)
     judged: dict[int, EncodedUtterance] = {}
     for own in indices.values():
         rows, states = hear(weights.network, [features[index] for index in own], weights.spec.temperature)
         for index, row, steps in zip(own, rows.double().tolist(), states, strict=True):
-            judged[index] = EncodedUtterance(_fused(row, weights.spec), steps.numpy())
-    return [(utterance, judged[index]) for index, utterance in enumerate(utterances)]
+            times = found[index][1] + state_times(features[index], len(steps), settings)
+            judged[index] = EncodedUtterance(_fused(row, weights.spec), steps.numpy(), times)
+    return [(utterance, judged[index]) for index, (utterance, _) in enumerate(found)]
 
 
 def _fused(row: Sequence[float], spec: ModelSpec) -> ModalityEstimate:

@@ -159,10 +159,20 @@ class EncodedUtterance:
         estimate: Per fused label.
         states: ``(steps, features)`` float32, in order: of a voice evenly spaced over the utterance, of words one per
             piece of a word.
+        times: ``(steps,)`` seconds on the recording's clock, the middle of what each state stands for; None for words,
+            which have no clock.
+
+    Raises:
+        ValueError: Not as many times as states.
     """
 
     estimate: ModalityEstimate
     states: NDArray[np.float32] = field(repr=False, compare=False)
+    times: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.times is not None and len(self.times) != len(self.states):
+            raise ValueError(f"{len(self.times)} times for {len(self.states)} states")
 
 
 @dataclass(frozen=True)
@@ -179,6 +189,7 @@ class UtteranceEstimate:
         arousal: -1 (calm) … 1 (excited).
         face_id: Whose face was read, by the rule of ``fusion.align.main_face``.
         audio_states: ``(steps, features)`` float32 of the audio encoder; None without ``audio``.
+        audio_times: ``(steps,)`` seconds on the recording's clock: when each of ``audio_states`` is.
         text_states: ``(tokens, features)`` float32 of the text encoder; None without ``text``.
     """
 
@@ -191,6 +202,7 @@ class UtteranceEstimate:
     arousal: float | None = None
     face_id: int | None = None
     audio_states: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    audio_times: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     text_states: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     @property
