@@ -147,6 +147,7 @@ def join(
     faces: Sequence[FaceObservation] = (),
     voices: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
     wordings: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
+    face_id: int | None = None,
 ) -> tuple[UtteranceEstimate, ...]:
     """Puts all that is known of each stretch beside each other.
 
@@ -155,6 +156,7 @@ def join(
         faces: Every face in every sampled frame, in order of time.
         voices: What the voice says, where it was heard.
         wordings: What the words say, where they were read.
+        face_id: Whose face counts; None to choose one for each stretch, by ``main_face``.
 
     Returns:
         An estimate per stretch; a signal that was not there is None.
@@ -163,8 +165,9 @@ def join(
         >>> join([Utterance(0.0, 2.0)])[0].modalities
         ()
     """
+    own = [seen for seen in faces if face_id in (None, seen.face_id)]
     return tuple(
-        _joined(utterance, within(faces, utterance), voices.get(utterance), wordings.get(utterance))
+        _joined(utterance, within(own, utterance), voices.get(utterance), wordings.get(utterance))
         for utterance in utterances
     )
 

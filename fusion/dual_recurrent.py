@@ -171,8 +171,9 @@ class DualRecurrentFusion(nn.Module):
         if shape.evidence:
             self.evidence_absent = nn.Parameter(torch.zeros(3, shape.labels))
             seen = joined + 3 * shape.labels + 3
-            self.gates = nn.Sequential(nn.Linear(seen, 32), nn.Tanh(), nn.Linear(32, 3))
-            self._start_from_evidence()
+            weigh = nn.Linear(32, 3)
+            self.gates = nn.Sequential(nn.Linear(seen, 32), nn.Tanh(), weigh)
+            self._start_from_evidence(weigh)
 
     @property
     def attends(self) -> bool:
@@ -180,9 +181,9 @@ class DualRecurrentFusion(nn.Module):
         shape = self.shape
         return shape.pooling == "attention" and bool(shape.word_size) and bool(shape.voice_size or shape.face_size)
 
-    def _start_from_evidence(self) -> None:
+    def _start_from_evidence(self, weigh: nn.Linear) -> None:
         """Makes the untrained head answer what the product of the signals' own heads says."""
-        for layer in (self.readout, self.gates[2]):
+        for layer in (self.readout, weigh):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 

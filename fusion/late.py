@@ -23,7 +23,8 @@ def late_average(answers: Sequence[Floats]) -> Floats:
         >>> late_average([np.array([0.8, 0.2]), np.array([0.4, 0.6])]).round(2).tolist()
         [0.6, 0.4]
     """
-    return np.mean(np.stack(answers), axis=0)
+    mean: Floats = np.mean(np.stack(answers), axis=0)
+    return mean
 
 
 def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequence[str]) -> ModalityEstimate | None:

@@ -75,10 +75,11 @@ class Streams:
 
     def only(self, signals: Collection[str]) -> Streams:
         """The same utterance as if the other signals had not been there."""
-        left_out = {PLACES[name]: None for name in MODALITIES if name not in signals}
-        masks: dict[str, Any] = {} if "face" in signals else {"face_mask": None}
+        absent: dict[str, Any] = {PLACES[name]: None for name in MODALITIES if name not in signals}
+        if "face" not in signals:
+            absent["face_mask"] = None
         kept = {name: rows for name, rows in self.evidence.items() if name in signals}
-        return replace(self, **left_out, **masks, evidence=kept)
+        return replace(self, **absent, evidence=kept)
 
 
 PLACES = {"face": "face", "audio": "voice", "text": "words"}
@@ -198,7 +199,8 @@ def evidence(probabilities: Mapping[str, float], labels: Sequence[str]) -> Float
     kept = np.array([probabilities[label] for label in labels], np.float64)
     total = kept.sum()
     shares = kept / total if total > 0 else np.full(len(kept), 1 / len(kept))
-    return np.log(shares.clip(min=LEAST_PROBABILITY)).astype(np.float32)
+    logarithms: Floats = np.log(shares.clip(min=LEAST_PROBABILITY)).astype(np.float32)
+    return logarithms
 
 
 def half_step(frame_times: Floats) -> float:

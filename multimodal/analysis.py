@@ -19,7 +19,15 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.files import path_text, whole_file
 from multimodal.fusion.align import spoken_seconds
-from multimodal.types import MODALITIES, FaceObservation, MediaInfo, ModalityEstimate, UtteranceEstimate
+from multimodal.types import (
+    MODALITIES,
+    UNCERTAIN,
+    FaceObservation,
+    MediaInfo,
+    ModalityEstimate,
+    UtteranceEstimate,
+    leading,
+)
 
 SCHEMA = "multimodal-emotion/analysis"
 SCHEMA_VERSION = 1
@@ -31,6 +39,9 @@ SIGNALS: Mapping[str, tuple[str, ...]] = {
     "text": FUSED_LABELS,
     "fused": FUSED_LABELS,
 }
+ANSWER = ("valence", "arousal", "confidence", "emotion")
+"""What ends a row of ``utterances.csv``."""
+
 SPOKEN = ("audio", "text")
 """Signals that are judged by the utterance; the face is judged by the frame."""
 
@@ -44,12 +55,15 @@ class Analysis:
 
     Attributes:
         media: Facts of the file.
-        models: Per part ``name`` and ``sha256``; None for a part that was not used.
-        emotions: Label order of the summary, that of the signal which it is of.
+        models: Per part ``name`` and, where it has weights, ``sha256``; None for a part that was not used.
+        emotions: Label order of the summary.
         frame_times: Presentation time in seconds of every sampled frame, in order.
         faces: Every face in every sampled frame, in order of time.
         estimates: Every utterance with its estimates, in order of time.
         warnings: Plain lines on what limits the result.
+        valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
+            where there are none.
+        face_id: The only face that counts, where the user chose one.
     """
 
     media: MediaInfo
@@ -59,6 +73,8 @@ class Analysis:
     faces: tuple[FaceObservation, ...]
     estimates: tuple[UtteranceEstimate, ...]
     warnings: tuple[str, ...] = ()
+    valence_arousal: Mapping[str, str] | None = None
+    face_id: int | None = None
 
     @cached_property
     def frames(self) -> pd.DataFrame:
@@ -71,33 +87,37 @@ class Analysis:
 
     @cached_property
     def utterances(self) -> pd.DataFrame:
-        """A row per utterance: when, who, what, every signal's probabilities as ``<signal>_<label>``."""
+        """A row per utterance: when, who, what, probabilities as ``<signal>_<label>``, the answer as ``emotion``."""
         columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
         columns += [f"{signal}_{label}" for signal, labels in SIGNALS.items() for label in labels]
         rows = [_utterance_row(estimate) for estimate in self.estimates]
-        return pd.DataFrame(rows, columns=[*columns, "valence", "arousal", "confidence"]).astype({"face_id": "Int64"})
+        return pd.DataFrame(rows, columns=[*columns, *ANSWER]).astype({"face_id": "Int64"})
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Share of the judged time in which each emotion was the most probable one, and which leads.
+        """Share of the judged time in which each emotion was the answer, and which leads.
 
-        The time is that of one signal: of the face where one was judged, else of the voice, else of the words. A face
-        is judged by the frame, voice and words by the utterance; of words without times each utterance counts alike.
+        The answer is that from all signals together, by the utterance; an analysis without it is summed up by the first
+        of the signals that judged anything. A face alone is judged by the frame, voice and words by the utterance. Of
+        words without times each utterance counts alike.
 
         Returns:
-            ``signal``, ``shares`` {label: 0 … 1, summing to 1}, ``judged_seconds``, ``dominant``,
+            ``signal`` (``fused``, or a signal's name), ``shares`` {label: 0 … 1} and ``uncertain`` 0 … 1, together
+            summing to 1, ``judged_seconds``, ``dominant`` (None also where every answer is uncertain),
             ``shares_by_signal`` {signal: shares in the labels of its own}, ``mean_valence`` and ``mean_arousal``
             (-1 … 1); None where there was nothing to judge.
         """
         signal = leading_signal(self.estimates)
         judged = self._judged(signal) if signal else []
-        shares = _shares(self.emotions, judged)
+        shares = _shares((*self.emotions, UNCERTAIN), judged)
+        uncertain = None if shares is None else round(shares.pop(UNCERTAIN), 4)
         by_signal = {name: _shares(SIGNALS[name], self._judged(name)) for name in MODALITIES}
         return {
             "signal": signal,
             "shares": _in_short(shares),
-            "judged_seconds": round(self._spoken(signal) if signal in SPOKEN else sum(each for each, _ in judged), 3),
-            "dominant": max(shares, key=shares.__getitem__) if shares else None,
+            "uncertain": uncertain,
+            "judged_seconds": round(sum(each for each, _ in judged) if signal == "face" else self._spoken(signal), 3),
+            "dominant": leading(shares) if shares and any(shares.values()) else None,
             "shares_by_signal": {name: _in_short(found) for name, found in by_signal.items()},
             "mean_valence": self._mean(lambda estimate: estimate.valence),
             "mean_arousal": self._mean(lambda estimate: estimate.arousal),
@@ -117,14 +137,15 @@ class Analysis:
         seconds = {"face": face, **{signal: self._spoken(signal) for signal in SPOKEN}}
         return {signal: round(min(value / duration, 1.0), 4) for signal, value in seconds.items()}
 
-    def _spoken(self, signal: str) -> float:
-        """Seconds of the utterances that a signal judged."""
-        judged = [estimate.utterance for estimate in self.estimates if getattr(estimate, signal) is not None]
+    def _spoken(self, signal: str | None) -> float:
+        """Seconds of the utterances that a signal, or all together, judged."""
+        judged = [each.utterance for each in self.estimates if signal and getattr(each, signal) is not None]
         return spoken_seconds(judged, self.media.duration_seconds)
 
     @cached_property
     def _scored_times(self) -> set[float]:
-        return {seen.time_seconds for seen in self.faces if seen.probabilities is not None}
+        own = (seen for seen in self.faces if self.face_id in (None, seen.face_id))
+        return {seen.time_seconds for seen in own if seen.probabilities is not None}
 
     def _slices(self) -> list[tuple[float, float]]:
         """Each sampled frame with the seconds it stands for: until the next one, or the end, or two usual steps."""
@@ -136,14 +157,21 @@ class Analysis:
         last = max(min(self.media.duration_seconds - times[-1], usual), 0.0)
         return list(zip(times, [min(step, 2 * usual) for step in steps] + [last], strict=True))
 
-    def _judged(self, signal: str) -> list[tuple[float, Mapping[str, float]]]:
-        """Seconds and probabilities of everything that a signal judged."""
+    def _judged(self, signal: str) -> list[tuple[float, str]]:
+        """Seconds and answer of everything that a signal, or all together, judged."""
         if signal == "face":
             return self._judged_frames()
-        found = [(estimate.utterance, getattr(estimate, signal)) for estimate in self.estimates]
-        return [(each.end_seconds - each.start_seconds, said.probabilities) for each, said in found if said is not None]
+        found = [(estimate, getattr(estimate, signal)) for estimate in self.estimates]
+        return [
+            (
+                each.utterance.end_seconds - each.utterance.start_seconds,
+                UNCERTAIN if signal == "fused" and each.uncertain else leading(said.probabilities),
+            )
+            for each, said in found
+            if said is not None
+        ]
 
-    def _judged_frames(self) -> list[tuple[float, Mapping[str, float]]]:
+    def _judged_frames(self) -> list[tuple[float, str]]:
         """Every sampled frame in which the utterance's own face was scored; where several overlap, the latest's."""
         scored = {(seen.time_seconds, seen.face_id): seen.probabilities for seen in self.faces if seen.probabilities}
         face_ids: list[int | None] = [None] * len(self.frame_times)
@@ -154,7 +182,7 @@ class Analysis:
             face_ids[first:end] = [estimate.face_id] * (end - first)
         found = zip(self._slices(), face_ids, strict=True)
         named = [(seconds, scored.get((time, face_id))) for (time, seconds), face_id in found if face_id is not None]
-        return [(seconds, probabilities) for seconds, probabilities in named if probabilities is not None]
+        return [(seconds, leading(probabilities)) for seconds, probabilities in named if probabilities is not None]
 
     def _mean(self, value_of: Callable[[UtteranceEstimate], float | None]) -> float | None:
         """Mean over utterances, weighted by their length; None where no utterance has the value."""
@@ -184,6 +212,7 @@ class Analysis:
             },
             "models": {part: None if facts is None else dict(facts) for part, facts in self.models.items()},
             "emotions": list(self.emotions),
+            "valence_arousal": None if self.valence_arousal is None else dict(self.valence_arousal),
             "utterances": [_utterance_entry(estimate) for estimate in self.estimates],
             "summary": self.summary,
             "coverage": self.coverage,
@@ -229,18 +258,21 @@ def _frame_row(seen: FaceObservation) -> dict[str, Any]:
 
 
 def leading_signal(estimates: Sequence[UtteranceEstimate]) -> str | None:
-    """The signal that a summary is of: the first of ``MODALITIES`` that judged any utterance; None where none did."""
-    return next((name for name in MODALITIES if any(getattr(each, name) for each in estimates)), None)
+    """What a summary is of: all signals together, else the first that judged any utterance; None where none did."""
+    return next((name for name in ("fused", *MODALITIES) if any(getattr(each, name) for each in estimates)), None)
 
 
-def _shares(labels: Sequence[str], judged: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, float] | None:
-    """Share of the time in which each label was the most probable; where nothing lasts, each thing counts alike."""
+def _shares(labels: Sequence[str], judged: Sequence[tuple[float, str]]) -> dict[str, float] | None:
+    """Share of the time in which each label was the answer; where nothing lasts, each thing counts alike."""
     seconds = dict.fromkeys(labels, 0.0)
     total = math.fsum(length for length, _ in judged)
-    for length, probabilities in judged:
-        weight = length / total if total else 1 / len(judged)
-        seconds[max(probabilities, key=probabilities.__getitem__)] += weight
+    for length, label in judged:
+        seconds[label] += length / total if total else 1 / len(judged)
     return seconds if judged else None
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _in_short(values: Mapping[str, float] | None) -> dict[str, float] | None:
@@ -261,10 +293,11 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "text": utterance.text,
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
+        "emotion": estimate.emotion,
         **{JSON_KEYS.get(signal, signal): _rounded(getattr(estimate, signal)) for signal in SIGNALS},
-        "valence": estimate.valence,
-        "arousal": estimate.arousal,
-        "confidence": None if confidence is None else round(confidence, 4),
+        "valence": _short(estimate.valence),
+        "arousal": _short(estimate.arousal),
+        "confidence": _short(confidence),
     }
 
 

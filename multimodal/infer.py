@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 
 READINGS = {"face": "face seen", "audio": "voice heard", "text": "words read"}
+"""How a line about one signal begins."""
+
+SOURCES = {"norms": "from what the emotion words mean", "head": "estimated by the fusion head"}
+"""Where valence and arousal come from, in plain words."""
+
+BAR = 30
+"""Length of the bar of an emotion that is there all the time."""
 
 
 def infer(
@@ -38,6 +45,9 @@ def infer(
     modalities: Annotated[str | None, typer.Option(help="Signals to read, of face,audio,text; by default all.")] = None,
     fps: Annotated[float, typer.Option(min=0.01, max=240, help="Pictures judged per second.")] = 5.0,
     detector: Annotated[str, typer.Option(help="mtcnn, yunet, haar, or a YuNet .onnx file.")] = "mtcnn",
+    face: Annotated[
+        int | None, typer.Option(min=0, help="Judge only the face of this face_id; by default the largest.")
+    ] = None,
     device: DeviceOption = "auto",
     model: Annotated[
         str, typer.Option(help="Shipped weights by name, a file, or a folder of one or more.")
@@ -63,7 +73,7 @@ def infer(
         _ = loaded.recogniser  # what was asked for by name and is not there is found out before the work
     _check_output(out)
     options = {"frames_per_second": fps, "detector": detector, "transcript": transcript}
-    options |= {"beside": not no_transcript, "speakers": tuple(speaker or ())}
+    options |= {"beside": not no_transcript, "speakers": tuple(speaker or ()), "face_id": face}
     taken: set[Path] = set()
     failures = 0
     for path in inputs:
@@ -166,22 +176,43 @@ def _progress_bar(name: str, hidden: bool) -> Iterator[ProgressCallback | None]:
 
 
 def _table(analysis: Analysis, folder: Path) -> str:
-    """What was read of one input, at a glance: the summary's signal with its shares, then the others."""
+    """What was found in one input, at a glance: the joint answer with its shares, then what each signal says alone."""
     summary, media = analysis.summary, analysis.media
     read = [signal for signal in READINGS if analysis.models[signal] is not None]
-    read.sort(key=lambda signal: signal != summary["signal"])
-    of_what = "of the time" if media.duration_seconds else "of the lines"
-    found = {signal: f"{READINGS[signal]} {analysis.coverage[signal]:.0%} {of_what}" for signal in read}
     length = [_clock(media.duration_seconds)] if media.duration_seconds else []
-    lines = ["  ".join([media.path.name, *length, *list(found.values())[:1]])]
-    for label, share in _largest(summary["shares"]):
-        lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * 30)}")
-    for signal in read[1:]:
+    lines = ["  ".join([media.path.name, *length, _used(analysis)])]
+    for label, share in [*_largest(summary["shares"]), *_largest({"uncertain": summary["uncertain"] or 0.0})]:
+        lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
+    of_what = "of the time" if media.duration_seconds else "of the lines"
+    for signal in read:
+        found = f"{READINGS[signal]} {analysis.coverage[signal]:.0%} {of_what}"
         shares = ", ".join(f"{label} {share:.0%}" for label, share in _largest(summary["shares_by_signal"][signal]))
-        lines.append(f"  {found[signal]}: {shares}" if shares else f"  {found[signal]}")
+        lines.append(f"  {found}: {shares}" if shares else f"  {found}")
+    lines += _affect(analysis)
     lines += [f"  warning: {warning}" for warning in analysis.warnings]
     lines.append(f"  written to {folder}")
     return "\n".join(lines)
+
+
+def _used(analysis: Analysis) -> str:
+    """Which signals the answers are from."""
+    from multimodal.types import SIGNAL_NAMES  # here and not above: --help need not wait for numpy
+
+    there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
+    names = [name for signal, name in SIGNAL_NAMES.items() if signal in there]
+    if not names:
+        return "nothing to judge"
+    return "judged by " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _affect(analysis: Analysis) -> list[str]:
+    """Mean valence and arousal, and where they come from."""
+    summary, source = analysis.summary, analysis.valence_arousal
+    if source is None or summary["mean_valence"] is None:
+        return []
+    reference = f" ({source['reference']})" if "reference" in source else ""
+    values = f"valence {summary['mean_valence']:+.2f}, arousal {summary['mean_arousal']:+.2f}"
+    return [f"  {values} on scales from -1 to 1, {SOURCES[source['source']]}{reference}"]
 
 
 def _largest(shares: dict[str, float] | None) -> list[tuple[str, float]]:

@@ -6,21 +6,23 @@ instants is then put onto the stretches that are judged: utterances, and windows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis import SIGNALS, Analysis, leading_signal
+from multimodal.analysis import Analysis
 from multimodal.commands import choose_device
 from multimodal.data.detectors import Detector, load_detector
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.media import probe
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
+from multimodal.fusing import fuse
 from multimodal.fusion.align import fill_gaps, join, windows
-from multimodal.parts import check_modalities, choose_weights
+from multimodal.lacks import Lacks
+from multimodal.parts import FUSION, PARTS, check_modalities, choose_weights
 from multimodal.progress import Progress, ProgressCallback, share_progress
 from multimodal.reading import Read, is_typed, read, read_typed, recognise, transcript_of
 from multimodal.types import MODALITIES, MediaInfo, Utterance
@@ -32,11 +34,8 @@ if TYPE_CHECKING:
     from multimodal.data.transcripts import Transcript
     from multimodal.listening import Heard
 
-PARTS = (*MODALITIES, "fusion")
-"""What ``models`` of an analysis names, in this order."""
-
 ASR = "speech_to_text"
-"""Likewise, where it was used."""
+"""What ``models`` of an analysis calls it, where it was used."""
 
 
 def load_model(
@@ -74,7 +73,7 @@ class Model:
     """Loaded parts, ready to analyse.
 
     Attributes:
-        parts: Signal to its encoder and card.
+        parts: Signal to its encoder and card; ``fusion`` to the head that joins them, where there is one.
         device: Where they compute: ``cpu``, ``cuda`` or ``mps``.
         asr: Which speech-to-text is used, see ``load_model``.
     """
@@ -115,13 +114,15 @@ class Model:
         speakers: Sequence[str] = (),
         frames_per_second: float | None = None,
         detector: str | Detector = "mtcnn",
+        face_id: int | None = None,
         progress: ProgressCallback | None = None,
     ) -> Analysis:
         """Says which emotions a recording, or typed words, show, when, and how surely.
 
         The stretches that are judged are the utterances of the transcript; without one those of speech-to-text, where
         words are read; else those found in the sound; and windows of 4 s where nobody speaks. A signal that the
-        recording lacks, or that cannot be decoded, is absent, and the others are read.
+        recording lacks, or that cannot be decoded, is absent, and the others are read. Each stretch gets one answer
+        from all signals that are there: of the trained head, if it was trained with these encoders, else their average.
 
         Args:
             path: A local video or sound file; or words alone: a transcript or typed answers.
@@ -131,6 +132,8 @@ class Model:
             speakers: Whose utterances are judged, as the transcript names them; everybody's when empty.
             frames_per_second: How many pictures to judge per second; None for what the weights were tuned for.
             detector: ``mtcnn``, ``yunet``, ``haar``, a YuNet file, or a loaded detector.
+            face_id: Whose face counts, as an earlier analysis numbers them; None for that of each stretch which is the
+                largest and longest seen.
             progress: Called with seconds done and seconds in all.
 
         Returns:
@@ -139,16 +142,16 @@ class Model:
         Raises:
             InputMissingError: There is no such file.
             InputUnreadableError: A folder, an empty file, or no permission.
-            MediaError: Not media, or nothing that is to be read is there and can be decoded.
+            MediaError: Not media, or nothing that is to be read is there and can be decoded; or no such face is seen.
             TranscriptError: A transcript that cannot be understood or lacks a speaker; or words alone are to be read
                 and there are none.
             ConfigError: An option that cannot be.
         """
         signals = self._signals(modalities)
         if is_typed(path):
-            return self._analyze_typed(path, signals, transcript, speakers)
+            return self._analyze_typed(path, signals, transcript, speakers, face_id)
         media = probe(path)
-        lacks = _Lacks(media)
+        lacks = Lacks(media)
         words = self._transcript(media, signals, transcript, beside, speakers, lacks)
         recogniser = self._recogniser_for(media, lacks) if "text" in signals and words is None else None
         there = [signal for signal in ("audio", "face") if signal in signals and lacks.holds(signal)]
@@ -168,7 +171,7 @@ class Model:
         said = read(words, self.parts["text"]) if words is not None and "text" in signals else None
         if heard is None and seen is None and said is None:
             raise lacks.error()
-        found = self._joined(media, words, said, heard, seen, lacks.notes)
+        found = self._joined(media, words, said, heard, seen, lacks.notes, face_id)
         return found if recogniser is None else replace(found, models={**found.models, ASR: {"name": recogniser.name}})
 
     def _analyze_typed(
@@ -177,17 +180,18 @@ class Model:
         signals: Sequence[str],
         transcript: str | PathLike[str] | None,
         speakers: Sequence[str],
+        face_id: int | None,
     ) -> Analysis:
         if transcript is not None:
             raise ConfigError("--transcript", f"is given for {Path(path).name}, which is words itself", "leave it out")
         if "text" not in signals:
             raise MediaError(path, "holds words alone", "add text to --modalities, or choose a recording")
         media, words = read_typed(path, speakers)
-        return self._joined(media, words, read(words, self.parts["text"]), None, None, [])
+        return self._joined(media, words, read(words, self.parts["text"]), None, None, [], face_id)
 
     def _signals(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
         """The signals to read, in the order of ``MODALITIES``."""
-        wanted = tuple(self.parts) if modalities is None else modalities
+        wanted = tuple(part for part in self.parts if part != FUSION) if modalities is None else modalities
         check_modalities(wanted)
         for signal in wanted:
             if signal not in self.parts:
@@ -201,14 +205,14 @@ class Model:
         path: str | PathLike[str] | None,
         beside: bool,
         speakers: Sequence[str],
-        lacks: _Lacks,
+        lacks: Lacks,
     ) -> Transcript | None:
         words, notes = transcript_of(media, path, beside=beside, speakers=speakers)
         lacks.notes += notes
         # Words without times are of use only to be read.
         return words if words is None or words.timed or "text" in signals else None
 
-    def _recogniser_for(self, media: MediaInfo, lacks: _Lacks) -> Recogniser | None:
+    def _recogniser_for(self, media: MediaInfo, lacks: Lacks) -> Recogniser | None:
         """Speech-to-text for a recording without a transcript; where there is none, notes why and what to do."""
         if not media.has_audio:
             lacks.add(TranscriptError(media.path, "has no transcript and no sound", "name one with --transcript"))
@@ -247,64 +251,36 @@ class Model:
         heard: Heard | None,
         seen: Seen | None,
         notes: Sequence[str],
+        face_id: int | None,
     ) -> Analysis:
-        """Puts everything onto the stretches that are judged."""
+        """Puts everything onto the stretches that are judged, and answers from all of it."""
+        if face_id is not None:
+            _check_face(media, seen, face_id)
         voices = dict(heard.voices) if heard else {}
         wordings = dict(said.wordings) if said else {}
         spoken = [*(words.utterances if words else ()), *(voices if _placed(words) is None else ())]
         faces, times = (seen.faces, seen.times) if seen else ((), ())
         # Silence is worth a line only where a face may show something in it.
         stretches = fill_gaps(spoken, media.duration_seconds) if seen else sorted(spoken, key=_start)
-        estimates = join(stretches or windows(media.duration_seconds), faces, voices, wordings)
+        estimates = join(stretches or windows(media.duration_seconds), faces, voices, wordings, face_id)
+        fused = fuse(estimates, faces, times, self.parts, self.device)
         used = {"face": seen, "audio": heard, "text": wordings}
-        models = {part: self._facts(part) if used.get(part) else None for part in PARTS}
-        labels = SIGNALS[leading_signal(estimates) or ("face" if seen else "audio")]
-        warnings = [line for result in (words, said, heard, seen) if result for line in result.warnings]
-        return Analysis(media, models, labels, times, faces, estimates, tuple(dict.fromkeys([*warnings, *notes])))
+        models = {part: self._facts(part) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}
+        read = [line for result in (words, said, heard, seen) if result for line in result.warnings]
+        warnings = tuple(dict.fromkeys([*read, *notes, *fused.warnings]))
+        source = fused.valence_arousal
+        return Analysis(media, models, FUSED_LABELS, times, faces, fused.estimates, warnings, source, face_id)
 
     def _facts(self, part: str) -> dict[str, str]:
         return {"name": self.parts[part].name, "sha256": self.parts[part].sha256}
 
 
-class _Lacks:
-    """What of a recording cannot be read: errors, one of which is raised if nothing can be; warnings otherwise."""
-
-    def __init__(self, media: MediaInfo) -> None:
-        self.media = media
-        self.failures: list[MultimodalError] = []
-        self.notes: list[str] = []
-
-    def add(self, error: MultimodalError, remedy: bool = False) -> None:
-        """Notes that something is not there, and in the warning also how to get it."""
-        self.failures.append(error)
-        self.notes.append(f"the file {error.fact}; {error.remedy}" if remedy else f"the file {error.fact}")
-
-    def holds(self, signal: str) -> bool:
-        """Whether there is a stream for ``face`` or ``audio``; notes it if not."""
-        path = self.media.path
-        if signal == "audio" and not self.media.has_audio:
-            remedy = "choose a recording with sound, or add another signal to --modalities"
-            self.add(MediaError(path, "holds no sound", remedy))
-        elif signal == "face" and not self.media.has_video:
-            # A voice note has no picture by its nature; that needs no warning.
-            remedy = "choose a video, or add another signal to --modalities"
-            self.failures.append(MediaError(path, "holds no picture", remedy))
-        return self.media.has_audio if signal == "audio" else self.media.has_video
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Notes that a stream cannot be decoded, and goes on: another may be whole."""
-        try:
-            yield
-        except MediaError as error:
-            self.add(error)
-
-    def error(self) -> MultimodalError:
-        """One line for a recording of which nothing can be read."""
-        facts = dict.fromkeys(error.fact for error in self.failures)
-        if len(facts) == 1:
-            return self.failures[0]
-        return MediaError(self.media.path, " and ".join(facts), self.failures[-1].remedy)
+def _check_face(media: MediaInfo, seen: Seen | None, face_id: int) -> None:
+    """Raises MediaError unless that face was seen."""
+    known = sorted({face.face_id for face in seen.faces}) if seen else []
+    if face_id not in known:
+        shown = f"shows no face {face_id}, but {', '.join(map(str, known))}" if known else "shows no face to choose"
+        raise MediaError(media.path, shown, "leave --face out" if not known else "choose one of them with --face")
 
 
 def _placed(words: Transcript | None) -> tuple[Utterance, ...] | None:

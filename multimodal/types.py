@@ -19,6 +19,12 @@ Probabilities = dict[str, float]
 MODALITIES = ("face", "audio", "text")
 """The signals: what the picture shows, what the voice sounds like, what the words say."""
 
+SIGNAL_NAMES = {"face": "face", "audio": "voice", "text": "words"}
+"""How lines for people call them."""
+
+UNCERTAIN = "uncertain"
+"""The answer where no emotion is probable enough to be named."""
+
 QUALITIES = ("clear", "tiny", "blurred", "partial")
 """How well a face is seen. Only a clear one is scored; the others keep their box and are marked."""
 
@@ -185,6 +191,7 @@ class UtteranceEstimate:
         audio: Estimate from the voice alone.
         text: Estimate from the words alone.
         fused: Estimate from all that were there.
+        uncertain: Whether its confidence is too small for an answer, by the threshold that travels with the weights.
         valence: -1 (unpleasant) … 1 (pleasant).
         arousal: -1 (calm) … 1 (excited).
         face_id: Whose face was read, by the rule of ``fusion.align.main_face``.
@@ -198,6 +205,7 @@ class UtteranceEstimate:
     audio: ModalityEstimate | None = None
     text: ModalityEstimate | None = None
     fused: ModalityEstimate | None = None
+    uncertain: bool = False
     valence: float | None = None
     arousal: float | None = None
     face_id: int | None = None
@@ -209,6 +217,23 @@ class UtteranceEstimate:
     def modalities(self) -> tuple[str, ...]:
         """Names of the signals that were there."""
         return tuple(name for name in MODALITIES if getattr(self, name) is not None)
+
+    @property
+    def emotion(self) -> str | None:
+        """The answer: the most probable emotion of ``fused``, or ``uncertain``; None where no signal was there."""
+        if self.fused is None:
+            return None
+        return UNCERTAIN if self.uncertain else leading(self.fused.probabilities)
+
+
+def leading(probabilities: Probabilities) -> str:
+    """The label with the largest probability, the first of equals.
+
+    Example:
+        >>> leading({"neutral": 0.4, "anger": 0.6})
+        'anger'
+    """
+    return max(probabilities, key=probabilities.__getitem__)
 
 
 def check_probabilities(probabilities: Probabilities | None) -> None:
