@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from multimodal.encoders.bert import Bert, BertShape
 from multimodal.encoders.wordpieces import encode, marks
 
 if TYPE_CHECKING:
@@ -88,20 +89,17 @@ class TextEncoder(nn.Module):
         missing = [key for key in SIZES if key not in shape]
         if missing:
             raise ValueError(f"the shape lacks {missing[0]}")
-        # Here and not above: the import takes a second, which those who read no text need not wait.
-        from transformers import BertConfig, BertModel
-
-        config = BertConfig(**shape, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-        self.transformer = BertModel(config, add_pooling_layer=False)
+        config = BertShape(**shape)
+        self.transformer = Bert(config, dropout)
         self.dropout = nn.Dropout(dropout)
         self.native_head = nn.Linear(config.hidden_size, native_labels)
         self.group_head = nn.Linear(config.hidden_size, labels)
         self.presence_head = nn.Linear(config.hidden_size, labels)
-        self.embedding_size = int(config.hidden_size)
+        self.embedding_size = config.hidden_size
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextOutput:
         """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true."""
-        states = self.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
+        states = self.transformer(ids, mask).float()
         weights = mask.unsqueeze(-1).float()
         embedding = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
         kept = self.dropout(embedding)

@@ -11,9 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
@@ -28,6 +26,9 @@ from multimodal.types import (
     UtteranceEstimate,
     leading,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = "multimodal-emotion/analysis"
 SCHEMA_VERSION = 1
@@ -79,6 +80,8 @@ class Analysis:
     @cached_property
     def frames(self) -> pd.DataFrame:
         """A row per sampled frame and face; a frame without a face keeps a row with empty values."""
+        import pandas as pd  # here and not above: loading a model need not wait for it
+
         rows = [_frame_row(seen) for seen in self.faces]
         with_face = {seen.time_seconds for seen in self.faces}
         rows += [{"time_seconds": time} for time in self.frame_times if time not in with_face]
@@ -88,6 +91,8 @@ class Analysis:
     @cached_property
     def utterances(self) -> pd.DataFrame:
         """A row per utterance: when, who, what, probabilities as ``<signal>_<label>``, the answer as ``emotion``."""
+        import pandas as pd
+
         columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
         columns += [f"{signal}_{label}" for signal, labels in SIGNALS.items() for label in labels]
         rows = [_utterance_row(estimate) for estimate in self.estimates]

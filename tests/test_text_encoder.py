@@ -14,9 +14,10 @@ import torch
 from conftest import subprocess_environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from text_fixtures import tiny_network, tiny_tokenizer, tokenizer_json
+from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from tokenizers import Tokenizer
 
+from multimodal.encoders.bert import Bert, BertShape
 from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
 from multimodal.encoders.text_augmentation import FILLERS, HOMOPHONES, TextAugmentation, augment, bare
 from multimodal.encoders.wordpieces import SPECIAL, encode, load_tokenizer, tidy, trim
@@ -139,6 +140,43 @@ def test_heads_read_the_mean_of_the_states(network: TextEncoder) -> None:
         np.testing.assert_allclose(logits.numpy(), expected, atol=1e-5)
 
 
+def test_transformer_answers_as_the_published_one() -> None:
+    from transformers import BertConfig, BertModel
+
+    shape = {**SHAPE, "vocab_size": 40, "max_position_embeddings": 24}
+    published = BertModel(BertConfig(**shape), add_pooling_layer=False).eval()
+    with torch.no_grad():
+        for weight in published.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    ours = Bert(BertShape(**shape)).eval()
+    ours.load_state_dict(published.state_dict())  # the same names
+    ids = torch.randint(0, 40, (5, 24))
+    mask = torch.arange(24) < torch.tensor([24, 1, 7, 23, 12])[:, None]
+    with torch.no_grad():
+        expected = published(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        torch.testing.assert_close(ours(ids, mask)[mask], expected[mask], atol=1e-5, rtol=1e-5)
+
+
+def test_random_transformer_begins_as_the_published_one() -> None:
+    from transformers import BertConfig, BertModel
+
+    shape = {**SHAPE, "hidden_size": 64, "vocab_size": 400, "max_position_embeddings": 64}
+    published = BertModel(BertConfig(**shape), add_pooling_layer=False).state_dict()
+    ours = Bert(BertShape(**shape)).state_dict()
+    assert {name: tuple(value.shape) for name, value in ours.items()} == {
+        name: tuple(value.shape) for name, value in published.items()
+    }
+    for name, value in ours.items():
+        assert float(value.mean()) == pytest.approx(float(published[name].mean()), abs=4e-3), name
+        assert float(value.std()) == pytest.approx(float(published[name].std()), abs=4e-3), name
+
+
+@pytest.mark.parametrize("change", [{"num_attention_heads": 3}, {"hidden_act": "relu"}])
+def test_shapes_that_cannot_be(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"heads do not divide|must be gelu"):
+        BertShape(**{**SHAPE, "vocab_size": 40, **change})
+
+
 def test_reading_is_softmax_and_sigmoid_of_the_network(network: TextEncoder, tokenizer: Tokenizer) -> None:
     (reading,) = read_texts(network, tokenizer, ["I feel happy"], temperature=2.0, window_tokens=WINDOW)
     tokens = tokenizer.encode("I feel happy").ids  # the library's own marks of start and end
@@ -222,12 +260,13 @@ def test_texts_without_words_are_absent(network: TextEncoder, tokenizer: Tokeniz
     assert read(network, tokenizer, []) == [] and read(network, tokenizer, [""]) == [None]
 
 
-def test_importing_the_encoder_loads_no_transformers() -> None:
-    code = "import sys, multimodal.encoders.text, multimodal.weights; print('transformers' in sys.modules)"
+def test_loading_a_model_imports_nothing_that_it_does_not_need() -> None:
+    heavy = "{'transformers', 'pandas', 'sklearn', 'librosa', 'faster_whisper', 'torch._dynamo'}"
+    code = f"import sys, multimodal; multimodal.load_model(device='cpu'); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=subprocess_environment(), check=True
     )
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "[]"
 
 
 # --- augmentation -------------------------------------------------------------------------------------------------

@@ -264,7 +264,9 @@ def test_trimmed_network_reads_kept_words_as_before(tmp_path: Path) -> None:
     corpus = TextCorpus("csv", texts, np.ones((2, 1), np.uint8), ("joy",), {"joy": "happiness"}, texts)
     config = replace(settings_of(), vocabulary=146)
     network, content = start_network(config, base, corpus)
-    assert network.transformer.config.vocab_size == 146 == load_tokenizer(content).get_vocab_size()
+    assert (
+        network.transformer.embeddings.word_embeddings.num_embeddings == 146 == load_tokenizer(content).get_vocab_size()
+    )
     whole = tiny_network(tiny_tokenizer(), window_tokens=64)
     for text in texts:
         before, after = (
