@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from multimodal.analysis import FRAME_COLUMNS, Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.fusion.align import face_estimate, main_face, windows, within
+from multimodal.fusion.late import late_estimate
 from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate
 
 MODELS = {"face": {"name": "se_resnet.test-v1", "sha256": "0" * 64}, "audio": None, "text": None, "fusion": None}
@@ -59,6 +61,41 @@ def by_hand() -> Analysis:
     return Analysis(media(4.0), MODELS, FACE_LABELS, times, faces, (first, second), ("a warning",))
 
 
+@pytest.fixture
+def answered(by_hand: Analysis) -> Analysis:
+    """The same with an answer from all signals to each utterance, the second of which is uncertain."""
+    first, second = by_hand.estimates
+    fused = [ModalityEstimate(shows(*each, FUSED_LABELS), each[1]) for each in (("fear", 0.7), ("anger", 0.3))]
+    estimates = (replace(first, fused=fused[0]), replace(second, fused=fused[1], uncertain=True))
+    source = {"source": "norms", "reference": "Russell and Mehrabian 1977"}
+    return replace(by_hand, emotions=FUSED_LABELS, estimates=estimates, valence_arousal=source)
+
+
+def test_summary_is_of_the_joint_answers_where_there_are_any(answered: Analysis, by_hand: Analysis) -> None:
+    summary = answered.summary
+    assert summary["signal"] == leading_signal(answered.estimates) == "fused"
+    assert summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.25}
+    assert summary["uncertain"] == 0.75 and summary["judged_seconds"] == 4.0 and summary["dominant"] == "fear"
+    assert summary["shares_by_signal"] == by_hand.summary["shares_by_signal"]
+    assert answered.coverage == by_hand.coverage
+    doubted = replace(answered, estimates=tuple(replace(each, uncertain=True) for each in answered.estimates))
+    assert doubted.summary["uncertain"] == 1.0 and doubted.summary["dominant"] is None
+
+
+def test_each_utterance_names_its_answer(answered: Analysis) -> None:
+    assert answered.utterances["emotion"].tolist() == ["fear", "uncertain"]
+    assert answered.utterances["confidence"].tolist() == [0.7, 0.3]
+    assert answered.utterances["fused_fear"].round(3).tolist() == [0.7, round(0.7 / 6, 3)]
+    entries = answered.to_dict()["utterances"]
+    assert [entry["emotion"] for entry in entries] == ["fear", "uncertain"] and entries[1]["fused"]["anger"] == 0.3
+    assert answered.to_dict()["valence_arousal"]["reference"] == "Russell and Mehrabian 1977"
+
+
+def test_only_the_chosen_face_is_covered(by_hand: Analysis) -> None:
+    # Frame 2.5 shows the other face alone, frame 1.0 the other one scored: 0.2, 0.3 and 0.5 of 4 s are left.
+    assert replace(by_hand, face_id=0).coverage["face"] == 0.25
+
+
 def test_frames_have_a_row_per_face_and_one_where_nobody_is(by_hand: Analysis) -> None:
     frames = by_hand.frames
     assert tuple(frames) == FRAME_COLUMNS
@@ -88,6 +125,7 @@ def test_summary_weighs_each_frame_by_the_seconds_it_stands_for(by_hand: Analysi
     assert by_hand.summary == {
         "signal": "face",
         "shares": shares,
+        "uncertain": 0.0,
         "judged_seconds": 2.0,
         "dominant": "happiness",
         "shares_by_signal": {
@@ -111,6 +149,7 @@ def test_nothing_seen_is_nothing_invented() -> None:
     assert empty.summary == {
         "signal": None,
         "shares": None,
+        "uncertain": None,
         "judged_seconds": 0.0,
         "dominant": None,
         "shares_by_signal": {"face": None, "audio": None, "text": None},
@@ -192,12 +231,12 @@ def test_dictionary_is_plain_json(by_hand: Analysis) -> None:
     assert content["utterances"][0]["audio"]["anger"] == 0.4 and content["utterances"][1]["audio"] is None
 
 
-def test_saved_files_say_the_same(by_hand: Analysis, tmp_path: Path) -> None:
+def test_saved_files_say_the_same(answered: Analysis, tmp_path: Path) -> None:
     folder = tmp_path / "results" / "talk"
-    by_hand.save(folder)
+    answered.save(folder)
     assert sorted(path.name for path in folder.iterdir()) == list(FILES)
-    assert strictly((folder / "analysis.json").read_text(encoding="utf-8")) == by_hand.to_dict()
-    for name, table in (("frames.csv", by_hand.frames), ("utterances.csv", by_hand.utterances)):
+    assert strictly((folder / "analysis.json").read_text(encoding="utf-8")) == answered.to_dict()
+    for name, table in (("frames.csv", answered.frames), ("utterances.csv", answered.utterances)):
         written = pd.read_csv(io.StringIO((folder / name).read_text(encoding="utf-8")))
         expected = table.astype({"face_id": "float64"})
         pd.testing.assert_frame_equal(written, expected, check_dtype=False, atol=5e-5, rtol=0)
@@ -257,7 +296,7 @@ def test_analysis_comes_last(by_hand: Analysis, tmp_path: Path, monkeypatch: pyt
 
 @st.composite
 def recordings(draw: st.DrawFn) -> Analysis:
-    """Any recording: uneven frames, up to three people, some of whom could not be scored."""
+    """Any recording: uneven frames, up to three people, some of whom could not be scored; with joint answers or not."""
     duration = draw(st.floats(0.01, 60))
     times = sorted(draw(st.sets(st.floats(0, duration * 1.01), max_size=25)))
     faces = []
@@ -269,7 +308,13 @@ def recordings(draw: st.DrawFn) -> Analysis:
     for window in windows(duration):
         seen = within(faces, window)
         estimates.append(UtteranceEstimate(window, face_estimate(seen, main_face(seen)), face_id=main_face(seen)))
-    return Analysis(media(duration), MODELS, FACE_LABELS, tuple(times), tuple(faces), tuple(estimates))
+    labels = draw(st.sampled_from([FACE_LABELS, FUSED_LABELS]))
+    if labels == FUSED_LABELS:
+        fused = [late_estimate({"face": each.face}, FUSED_LABELS) for each in estimates]
+        doubts = draw(st.lists(st.booleans(), min_size=len(fused), max_size=len(fused)))
+        pairs = zip(estimates, fused, doubts, strict=True)
+        estimates = [replace(each, fused=answer, uncertain=doubt) for each, answer, doubt in pairs]
+    return Analysis(media(duration), MODELS, labels, tuple(times), tuple(faces), tuple(estimates))
 
 
 @settings(deadline=None)
@@ -278,13 +323,18 @@ def test_shares_sum_to_one_and_coverage_is_a_share(analysis: Analysis) -> None:
     summary, coverage = analysis.summary, analysis.coverage
     assert all(0 <= value <= 1 for value in coverage.values())
     duration = analysis.media.duration_seconds
-    # Whatever was judged had a scored face; the figures are rounded to 1e-3 and 1e-4.
-    assert 0 <= summary["judged_seconds"] <= (coverage["face"] + 5e-5) * duration + 5e-4
+    # Whatever was judged by the frame had a scored face; the figures are rounded to 1e-3 and 1e-4.
+    share = 1.0 if summary["signal"] == "fused" else coverage["face"]
+    assert 0 <= summary["judged_seconds"] <= (share + 5e-5) * duration + 5e-4
     if summary["shares"] is None:
-        assert summary["dominant"] is None and summary["judged_seconds"] == 0
+        assert summary["dominant"] is None and summary["judged_seconds"] == 0 and summary["uncertain"] is None
     else:
-        assert math.fsum(summary["shares"].values()) == pytest.approx(1, abs=8 * 5e-5)
-        assert summary["shares"][summary["dominant"]] == max(summary["shares"].values())
+        assert math.fsum([*summary["shares"].values(), summary["uncertain"]]) == pytest.approx(1, abs=9 * 5e-5)
+        assert tuple(summary["shares"]) == analysis.emotions
+        if summary["dominant"] is None:
+            assert summary["uncertain"] == 1
+        else:
+            assert summary["shares"][summary["dominant"]] == max(summary["shares"].values())
 
 
 @settings(deadline=None)

@@ -25,6 +25,7 @@ import pandas as pd
 import pytest
 from conftest import RunCommand, subprocess_environment
 from face_fixtures import Person, scene
+from fusion_fixtures import SHIPPED_NOTES, shipped_fusion
 from media_fixtures import Sound, tone, write_media
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
@@ -138,13 +139,15 @@ def test_each_bad_input_has_one_line_and_the_others_are_analysed(
 def test_output_in_a_pipe_is_plain_text(finished: subprocess.CompletedProcess[str]) -> None:
     # With FORCE_COLOR, which continuous integration sets, rich would take the pipe for a terminal.
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", finished.stdout + finished.stderr)
-    assert "gr\u00fcne Wei\u00dfheit [red]bold.mp4  0:01  face seen 100% of the time" in finished.stdout
+    assert "gr\u00fcne Wei\u00dfheit [red]bold.mp4  0:01  judged by face\n" in finished.stdout
+    assert "\n  face seen 100% of the time: " in finished.stdout and "voice" not in finished.stdout
     assert "caf? ?.mp4  0:01" in finished.stdout
     assert finished.stdout.count("written to ") == len(GOOD)
 
 
 def test_good_part_of_a_truncated_file_is_analysed(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
-    (warning,) = read_analysis(pile / "results" / "cut")["warnings"]
+    warning, *notes = read_analysis(pile / "results" / "cut")["warnings"]
+    assert tuple(notes) == SHIPPED_NOTES
     found = re.fullmatch(r"the file breaks off at (\d\.\d) s of 3\.0 s; the rest is missing", warning)
     assert found and f"warning: {warning}" in finished.stdout
     video = cv2.VideoCapture(str(pile / "cut.mp4"))
@@ -170,7 +173,7 @@ def test_rerun_finds_its_folders_again(
 def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
     content = read_analysis(pile / "results" / "talk")
     keys = {"schema", "schema_version", "media", "models", "emotions", "utterances", "summary", "coverage", "warnings"}
-    assert set(content) == keys
+    assert set(content) == keys | {"valence_arousal"}
     assert (content["schema"], content["schema_version"]) == ("multimodal-emotion/analysis", 1)
     assert content["media"] | {"path": "", "sha256": ""} == {
         **{"path": "", "sha256": "", "duration_seconds": 3.0, "width": 320, "height": 240, "frame_rate": 25.0},
@@ -178,16 +181,21 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     }
     weights = shipped_folder() / f"{DEFAULTS['face']}.safetensors"
     face = {"name": DEFAULTS["face"], "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
-    assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": None}
-    assert content["emotions"] == list(FACE_LABELS) and content["warnings"] == []
+    assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": shipped_fusion()}
+    assert content["emotions"] == list(FUSED_LABELS) and tuple(content["warnings"]) == SHIPPED_NOTES
+    assert content["valence_arousal"] == {"source": "norms", "reference": "Russell and Mehrabian 1977"}
     summary = {"signal", "shares", "judged_seconds", "dominant", "shares_by_signal", "mean_valence", "mean_arousal"}
-    assert set(content["summary"]) == summary and content["summary"]["signal"] == "face"
-    others = {"face": content["summary"]["shares"], "audio": None, "text": None}
-    assert content["summary"]["shares_by_signal"] == others
-    assert list(content["summary"]["shares"]) == list(FACE_LABELS)
+    assert set(content["summary"]) == summary | {"uncertain"} and content["summary"]["signal"] == "fused"
+    by_signal = content["summary"]["shares_by_signal"]
+    assert list(by_signal["face"]) == list(FACE_LABELS) and sum(by_signal["face"].values()) == pytest.approx(
+        1, abs=1e-3
+    )
+    assert by_signal | {"face": None} == {"face": None, "audio": None, "text": None}
+    assert list(content["summary"]["shares"]) == list(FUSED_LABELS)
+    assert content["summary"]["judged_seconds"] == 3.0  # the answer is of the whole stretch
     assert content["coverage"] == {"face": pytest.approx(2 / 3, abs=1e-3), "audio": 0.0, "text": 0.0}
     (utterance,) = content["utterances"]
-    absent = dict.fromkeys(("speaker", "text", "audio", "words", "fused", "valence", "arousal"))
+    absent = dict.fromkeys(("speaker", "text", "audio", "words"))
     assert utterance.items() >= {**absent, "start_seconds": 0.0, "end_seconds": 3.0, "face_id": 0}.items()
     assert set(utterance) - set(absent) == {
         "start_seconds",
@@ -195,10 +203,20 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
         "face_id",
         "modalities",
         "face",
+        "fused",
+        "emotion",
+        "valence",
+        "arousal",
         "confidence",
     }
     assert utterance["modalities"] == ["face"] and list(utterance["face"]) == list(FACE_LABELS)
-    assert utterance["confidence"] == max(utterance["face"].values())
+    assert list(utterance["fused"]) == list(FUSED_LABELS) and sum(utterance["fused"].values()) == pytest.approx(
+        1, abs=1e-3
+    )
+    assert utterance["confidence"] == max(utterance["fused"].values())
+    assert utterance["emotion"] in ("uncertain", max(utterance["fused"], key=utterance["fused"].get))
+    assert -1 <= utterance["valence"] == content["summary"]["mean_valence"] <= 1
+    assert -1 <= utterance["arousal"] == content["summary"]["mean_arousal"] <= 1
 
 
 def test_tables_have_the_designed_columns_and_a_row_for_each_sampled_frame(
@@ -217,7 +235,8 @@ def test_tables_have_the_designed_columns_and_a_row_for_each_sampled_frame(
     when = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
     signals = {"face": FACE_LABELS, "audio": FUSED_LABELS, "text": FUSED_LABELS, "fused": FUSED_LABELS}
     labels = [f"{signal}_{label}" for signal, names in signals.items() for label in names]
-    assert list(utterances) == [*when, *labels, "valence", "arousal", "confidence"] and len(utterances) == 1
+    assert list(utterances) == [*when, *labels, "valence", "arousal", "confidence", "emotion"] and len(utterances) == 1
+    assert utterances["fused_neutral"].notna().all() and utterances["emotion"].notna().all()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import RunCommand
+from fusion_fixtures import HEAD_NAME, SHIPPED_NOTES, with_head
 from media_fixtures import Pictures, Sound, every, silence, write_media
 from numpy.typing import NDArray
 from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, write_talk
@@ -38,7 +39,7 @@ NO_SOUND = "the file holds no sound"
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_voice_weights(tmp_path_factory.mktemp("weights"))
+    return with_head(save_voice_weights(tmp_path_factory.mktemp("weights")), "audio")
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +152,13 @@ def test_a_voice_note_works_alone(whole: Model, found: None, tmp_path: Path, nam
         : len(analysis.utterances)
     ]
     first = content["utterances"][0]
-    assert list(first["audio"]) == list(FUSED_LABELS) and first["confidence"] == max(first["audio"].values())
-    assert content["summary"]["signal"] == "audio" and content["summary"]["dominant"] in FUSED_LABELS
-    shares = content["summary"]["shares"]
-    assert shares == content["summary"]["shares_by_signal"]["audio"] and sum(shares.values()) == pytest.approx(
-        1, abs=1e-3
-    )
+    assert list(first["audio"]) == list(FUSED_LABELS) and first["confidence"] == max(first["fused"].values())
+    assert content["summary"]["signal"] == "fused" and content["summary"]["dominant"] in FUSED_LABELS
+    by_signal = content["summary"]["shares_by_signal"]
+    assert by_signal["face"] is None and by_signal["text"] is None
+    for shares in (content["summary"]["shares"], by_signal["audio"]):
+        assert list(shares) == list(FUSED_LABELS) and sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    assert content["models"]["fusion"]["name"] == HEAD_NAME
 
 
 def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk: Path) -> None:
@@ -166,9 +168,11 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
     assert table["start_seconds"].tolist() == [0.5, 2.25, 4.0]
     assert table["modalities"].tolist() == ["face+audio", "face+audio", "face"]
     assert table["audio_neutral"].notna().tolist() == [True, True, False]
-    assert table["confidence"].notna().tolist() == [False, False, True]  # nothing is fused yet
-    assert analysis.emotions == FACE_LABELS and analysis.summary["signal"] == "face"
+    for column in ("fused_neutral", "confidence", "valence", "arousal", "emotion"):
+        assert table[column].notna().all()
+    assert analysis.emotions == FUSED_LABELS and analysis.summary["signal"] == "fused"
     assert set(analysis.summary["shares_by_signal"]["audio"]) == set(FUSED_LABELS)
+    assert set(analysis.summary["shares_by_signal"]["face"]) == set(FACE_LABELS)
     assert analysis.coverage["audio"] == pytest.approx(3.25 / 8, abs=0.01)
     assert analysis.coverage["face"] == pytest.approx(6 / 8, abs=0.05)
     assert [estimate.audio_states is not None for estimate in analysis.estimates] == [True, True, False]
@@ -177,7 +181,8 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
 
 def test_a_voice_counts_where_no_face_could_be_judged(whole: Model, found: None, tmp_path: Path) -> None:
     analysis = whole.analyze(write_talk(tmp_path / "wall.mp4", buzz(5.0), faces=()))
-    assert analysis.emotions == FUSED_LABELS and analysis.summary["signal"] == "audio"
+    assert analysis.emotions == FUSED_LABELS and set(analysis.utterances["modalities"]) == {"audio", ""}
+    assert analysis.summary["signal"] == "fused" and analysis.summary["shares_by_signal"]["face"] is None
     assert analysis.warnings == ("no face was found",) and analysis.to_dict()["models"]["face"] is not None
 
 
@@ -242,7 +247,7 @@ def test_voice_alone_opens_no_picture(hearing: Model, found: None, talk: Path, m
 
     monkeypatch.setattr(watching, "read_frames", refuse)
     monkeypatch.setattr(model, "load_detector", refuse)
-    assert set(hearing.parts) == {"audio"} and hearing.face is None
+    assert set(hearing.parts) == {"audio", "fusion"} and hearing.face is None
     analysis = hearing.analyze(talk)
     assert heard_seconds(analysis) == [(0.5, 2.0), (2.25, 4.0)] and analysis.emotions == FUSED_LABELS
     assert analysis.utterances["start_seconds"].tolist() == [0.5, 2.25]  # silence is no line where no face is read
@@ -254,7 +259,8 @@ def test_face_alone_opens_no_sound(talk: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(listening, "read_audio", refuse)
     analysis = load_model("default", "cpu", ["face"]).analyze(talk)
-    assert analysis.warnings == () and analysis.utterances["end_seconds"].tolist() == pytest.approx([4.0, 8.0], abs=0.1)
+    assert analysis.warnings == SHIPPED_NOTES
+    assert analysis.utterances["end_seconds"].tolist() == pytest.approx([4.0, 8.0], abs=0.1)
 
 
 def test_a_folder_replaces_the_parts_that_it_holds(weights: Path, tmp_path: Path) -> None:
@@ -262,12 +268,15 @@ def test_a_folder_replaces_the_parts_that_it_holds(weights: Path, tmp_path: Path
     assert [(part, loaded.name) for part, loaded in both.parts.items()] == [
         ("face", DEFAULTS["face"]),
         ("audio", VOICE_NAME),
+        ("fusion", HEAD_NAME),
     ]
     file = load_model(str(weights / f"{VOICE_NAME}.safetensors"), "cpu")
     assert file.audio is not None and file.audio.name == VOICE_NAME
     assert file.face is not None and file.face.name == DEFAULTS["face"]
     with pytest.raises(WeightsError, match="is a model of audio, which is not to be read; add audio to --modalities"):
-        load_model(str(weights), "cpu", ["face"])
+        load_model(str(weights / f"{VOICE_NAME}.safetensors"), "cpu", ["face"])
+    head = load_model(str(weights / f"{HEAD_NAME}.safetensors"), "cpu", ["face"])
+    assert {part: loaded.name for part, loaded in head.parts.items()} == {"face": DEFAULTS["face"], "fusion": HEAD_NAME}
     with pytest.raises(WeightsError, match="holds no face or audio model"):
         load_model(str(tmp_path), "cpu", ["face", "audio"])
     with pytest.raises(ConfigError, match="audio was not loaded; name it in load_model"):
@@ -298,10 +307,12 @@ def test_one_call_for_all_kinds_of_recordings(run_cli: RunCommand, weights: Path
         "error: broken.mp4: holds no sound that can be decoded and holds no picture that can be decoded; "
         "copy it again or convert it to mp4"
     ]
-    assert "note.wav  0:02  voice heard 0% of the time\n  warning: no speech was found" in finished.stdout
-    assert "mute.mp4  0:01  face seen 0% of the time\n  warning: no face was found\n" in finished.stdout
+    nothing = "nothing to judge\n"
+    assert f"note.wav  0:02  {nothing}  voice heard 0% of the time\n  warning: no speech was found" in finished.stdout
+    assert f"mute.mp4  0:01  {nothing}  face seen 0% of the time\n  warning: no face was found\n" in finished.stdout
     assert f"  warning: {NO_SOUND}\n" in finished.stdout
-    assert "talk.mp4  0:08  face seen 7" in finished.stdout and finished.stdout.count("voice heard") == 2
+    assert "talk.mp4  0:08  judged by " in finished.stdout and finished.stdout.count("voice heard") == 2
+    assert "\n  face seen 7" in finished.stdout
     for name in ("note", "mute", "talk"):
         content = json.loads((tmp_path / "results" / name / "analysis.json").read_text("utf-8"))
         assert content["models"]["text"] is None

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import RunCommand
+from fusion_fixtures import HEAD_NAME, with_head
 from media_fixtures import Pictures, Sound, every, write_media
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
@@ -24,7 +25,7 @@ from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
 from multimodal import listening, reading, watching
 from multimodal.analysis import Analysis
 from multimodal.data import recognition
-from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS, GOEMOTIONS_LABELS
+from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.language import is_english
 from multimodal.data.recognition import HOW_TO_GET, Recognition
 from multimodal.data.transcripts import Transcript
@@ -80,7 +81,7 @@ def save_text_weights(folder: Path, temperature: float = 1.0) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_text_weights(save_voice_weights(tmp_path_factory.mktemp("weights")))
+    return with_head(save_text_weights(save_voice_weights(tmp_path_factory.mktemp("weights"))), "audio", "text")
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +177,15 @@ def test_typed_answers_work_alone(literate: Model, tmp_path: Path) -> None:
     ]
     first, second, third = content["utterances"][:3]
     assert first == third and list(first["words"]) == list(FUSED_LABELS) and first["words"] != second["words"]
-    assert first["confidence"] == max(first["words"].values()) and first["modalities"] == ["text"]
-    assert content["models"] | {"text": None} == dict.fromkeys(("face", "audio", "text", "fusion"))
-    assert content["models"]["text"]["name"] == TEXT_NAME
+    assert first["confidence"] == max(first["fused"].values()) and first["modalities"] == ["text"]
+    assert [entry["fused"] is None for entry in content["utterances"]] == [
+        entry["words"] is None for entry in content["utterances"]
+    ]
+    assert content["models"]["face"] is None and content["models"]["audio"] is None
+    assert (content["models"]["text"]["name"], content["models"]["fusion"]["name"]) == (TEXT_NAME, HEAD_NAME)
     judged = [entry for entry in content["utterances"] if entry["words"]]
     assert content["coverage"]["text"] == pytest.approx(len(judged) / len(content["utterances"]), abs=1e-4)
-    assert content["emotions"] == list(FUSED_LABELS) and content["summary"]["signal"] == "text"
+    assert content["emotions"] == list(FUSED_LABELS) and content["summary"]["signal"] == "fused"
     assert len(analysis.frames) == 0 and analysis.estimates[0].text_states is not None
 
 
@@ -226,7 +230,8 @@ def test_the_transcript_says_who_speaks_when(whole: Model, interview: Path) -> N
     assert modalities(analysis) == ["face+audio+text", "face+audio+text", "face", "face+audio+text"]
     assert table["speaker"].fillna("").tolist() == ["Ada", "Ben", "", "Ben"] and spoken(analysis) == ALL
     assert analysis.coverage["text"] == analysis.coverage["audio"] == pytest.approx(4.25 / 8, abs=0.01)
-    assert analysis.emotions == FACE_LABELS and analysis.warnings == ()
+    assert analysis.emotions == FUSED_LABELS and analysis.warnings == ()
+    assert table["emotion"].notna().all() and analysis.to_dict()["models"]["fusion"]["name"] == HEAD_NAME
     states = [(each.audio_states, each.text_states) for each in analysis.estimates]
     assert [all(part is not None for part in pair) for pair in states] == [True, True, False, True]
     assert set(analysis.models) == {"face", "audio", "text", "fusion"}
@@ -284,7 +289,8 @@ def test_text_alone_opens_neither_picture_nor_voice(
     for place, name in ((watching, "read_frames"), (listening, "read_audio"), (reading, "read_audio")):
         monkeypatch.setattr(place, name, refuse)
     analysis = literate.analyze(interview)
-    assert set(literate.parts) == {"text"} and spoken(analysis) == ALL and modalities(analysis) == ["text"] * 3
+    assert set(literate.parts) == {"text", "fusion"}
+    assert spoken(analysis) == ALL and modalities(analysis) == ["text"] * 3
     content = analysis.to_dict()
     assert (
         content["media"]["has_video"]
@@ -429,9 +435,10 @@ def test_answers_subtitles_and_a_video_in_one_call(
     finished = run_cli(*words, cwd=tmp_path)
     assert finished.returncode == 1
     assert finished.stderr == "error: nothing.txt: is empty; copy or record it again\n"
-    assert "answer.txt  words read 100% of the lines\n" in finished.stdout
-    assert "only.vtt  0:08  words read 57% of the time\n" in finished.stdout
-    assert "talk.mp4  0:08  words read 53% of the time\n" in finished.stdout
+    assert "answer.txt  judged by words\n" in finished.stdout and "words read 100% of the lines: " in finished.stdout
+    assert "only.vtt  0:08  judged by words\n" in finished.stdout and "read 57% of the time: " in finished.stdout
+    assert "talk.mp4  0:08  judged by words\n" in finished.stdout and "read 53% of the time: " in finished.stdout
+    assert finished.stdout.count("on scales from -1 to 1, from what the emotion words mean (Russell and Mehr") == 3
     for name, count in (("answer", 2), ("only", 3), ("talk", 3)):
         folder = tmp_path / "results" / name
         content = json.loads((folder / "analysis.json").read_text("utf-8"))
