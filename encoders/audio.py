@@ -9,6 +9,7 @@ Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -162,7 +163,7 @@ def state_times(features: VoiceFeatures, states: int, settings: MfccSettings) ->
 
     Args:
         features: Of the utterance.
-        states: How many the network gave; they lie evenly over the frames.
+        states: How many the network gave. Each is of as many frames, a power of two, and the last of what is left.
         settings: Of the frames.
 
     Returns:
@@ -173,9 +174,13 @@ def state_times(features: VoiceFeatures, states: int, settings: MfccSettings) ->
         >>> state_times(heard, 2, MfccSettings()).round(4).tolist()
         [0.5475, 0.6275]
     """
+    frames = len(features.frames)
+    together = 2 ** math.ceil(math.log2(frames / states)) if states else 1
+    starts = np.arange(states) * together
+    middles = (starts + np.minimum(starts + together, frames)) / 2
     # A frame's middle lies half a window after its start, not half a hop.
     first = features.start_seconds + (settings.window_seconds - settings.hop_seconds) / 2
-    return first + (np.arange(states) + 0.5) * len(features.frames) * settings.hop_seconds / max(states, 1)
+    return first + middles * settings.hop_seconds
 
 
 LARGEST = 5.0

@@ -196,7 +196,8 @@ class DualRecurrentFusion(nn.Module):
         if self.shape.evidence:
             present = batch.present[:, :, None]
             shown = torch.where(present, batch.evidence, self.evidence_absent)
-            seen = torch.cat([joined, batch.evidence.flatten(1) / 3, batch.present.float()], dim=1)
+            known = torch.where(present, batch.evidence, 0.0).flatten(1)
+            seen = torch.cat([joined, known / 3, batch.present.float()], dim=1)
             gates = 2 * torch.sigmoid(self.gates(seen))
             logits = logits + (torch.where(present, gates[:, :, None], 1.0) * shown).sum(1)
         affect = logits.new_zeros(len(logits), 0) if self.affect is None else self.affect(joined)

@@ -30,7 +30,7 @@ from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.errors import ConfigError, MediaError, WeightsError
 from multimodal.listening import listen
 from multimodal.model import Model, load_model
-from multimodal.types import Utterance
+from multimodal.types import AudioBlock, Utterance
 from multimodal.weights import DEFAULTS, load_weights
 
 SPOKEN = (Utterance(0.5, 2.0), Utterance(2.25, 4.0))
@@ -101,6 +101,20 @@ def test_a_voice_is_judged_as_the_encoder_judges_all_of_its_speaker(hearing: Mod
         assert list(estimate.probabilities.values()) == pytest.approx(expected, abs=2e-3)
         assert estimate.confidence == max(estimate.probabilities.values())
     assert voices[said[2]].states.shape == tuple(states[1].shape)
+
+
+def test_states_have_their_time_on_the_recordings_clock(hearing: Model, tmp_path: Path) -> None:
+    path = write_voice(tmp_path / "late.wav", np.concatenate([np.zeros(24000, np.float32), buzz(2.0), np.zeros(16000)]))
+    early, late = Utterance(1.0, 4.0, "Ada"), Utterance(2.0, 3.0, "Ben")
+    voices = dict(listen(probe(path), hearing.parts["audio"], [early, late]).voices)
+    for utterance, begin, end in ((early, 1.4, 3.6), (late, 2.0, 3.0)):  # of the silence 0.1 s is kept
+        times, states = voices[utterance].times, voices[utterance].states
+        assert times is not None and len(times) == len(states)
+        assert times[0] == pytest.approx(begin + 0.0475, abs=0.03) and times[-1] == pytest.approx(end - 0.05, abs=0.06)
+        assert np.diff(times)[:-1] == pytest.approx(0.08) and 0.04 < np.diff(times)[-1] < 0.081
+    delayed = AudioBlock(10.0, buzz(1.0), 16000), Utterance(9.0, 11.0)
+    (spoken,) = SpeechReader([delayed[0]], [delayed[1]])
+    assert spoken.offset_seconds == 1.0  # what listening adds where the sound begins later than the utterance
 
 
 def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from multimodal.encoders import audio
-from multimodal.encoders.audio import summarise, summary_size, trim, voice_features
-from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.audio import (
+    ConvBiGRU,
+    VoiceFeatures,
+    state_times,
+    summarise,
+    summary_size,
+    trim,
+    voice_features,
+)
+from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
 
 RATE = 16000
@@ -84,3 +92,25 @@ def test_features_are_of_the_trimmed_sound_and_end_in_prosody() -> None:
     spoken_so = audio.prosody(kept[None], torch.tensor([len(kept)]), RATE)[0]
     torch.testing.assert_close(found.summary[-len(PROSODY_FIELDS) :], spoken_so)
     assert int(counts[0]) == len(found.frames)
+
+
+@pytest.mark.parametrize(("before", "begin"), [(0.0, 0.0), (0.05, 0.0), (1.0, 0.9), (2.5, 2.4)])
+def test_features_begin_where_the_silence_ends(before: float, begin: float) -> None:
+    # The loudness of ``sound`` rises from nothing, so its first 10 ms or two still count as silence.
+    samples = np.concatenate([np.zeros(round(before * RATE), np.float32), sound(1.0), np.zeros(RATE, np.float32)])
+    (found,) = voice_features([samples], Mfcc())
+    assert found.start_seconds == pytest.approx(begin, abs=0.021)
+    assert found.start_seconds + 0.01 * len(found.frames) <= before + 1.0 + 0.1
+    assert VoiceFeatures(found.frames, found.summary).start_seconds == 0.0  # as features kept by an earlier version
+
+
+@pytest.mark.parametrize("frames", [1, 7, 8, 9, 23, 80, 81, 1000])
+def test_each_state_is_in_the_middle_of_what_it_reads(frames: int) -> None:
+    features = VoiceFeatures(torch.zeros(frames, 39), torch.zeros(SUMMARY), 0.5)
+    _, (count,) = ConvBiGRU(8, 39, SUMMARY).eval().encode(torch.zeros(1, frames, 39), torch.tensor([frames]))
+    times = state_times(features, int(count), MfccSettings())
+    # Frame i is heard from 10 i to 10 i + 25 ms; the network reads eight to a state, the last ones what is left.
+    frame_middles = 0.5 + 0.01 * np.arange(frames) + 0.0125
+    middles = [frame_middles[8 * state : 8 * state + 8].mean() for state in range(int(count))]
+    assert len(times) == len(middles) and (np.diff(times) > 0).all()
+    assert times == pytest.approx(middles, abs=1e-9)
