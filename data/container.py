@@ -45,6 +45,14 @@ SHORTFALL_SECONDS = Fraction(1, 2)
 READ_FAILURES = 64
 """Read errors in a row after which the rest counts as lost. A demuxer gives one for each missing sample."""
 
+HEADER_BYTES = 1 << 16
+"""Within this much of a file its own length is stated, if it is."""
+
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+"""First bytes of a wmv, and of the object that holds its length (Advanced Systems Format, 3.1 and 3.2). The demuxer
+leaves the duration of a file out whose length differs, so it cannot tell."""
+
 MAX_SAMPLE_ASPECT = 4
 """Pixels more oblong than this are taken for a writing error; 64:45 is the most that a DVD has."""
 
@@ -187,12 +195,21 @@ def stated_end(container: InputContainer, tracks: Tracks) -> Fraction | None:
 
 
 def is_cut(path: str | PathLike[str]) -> bool:
-    """Says whether a RIFF file (avi, wav) is shorter than its header announces."""
+    """Says whether a file that states its own length (avi, wav; asf, wmv) is shorter than that."""
     with open_file(path) as file:
-        head = file.read(8)
+        announced = _announced_bytes(file.read(HEADER_BYTES))
+        return announced is not None and announced > Path(path).stat().st_size + 1
+
+
+def _announced_bytes(head: bytes) -> int | None:
+    """Reads the length of the file from its header; None where it states none, as live recorders do."""
+    if head[:4] == b"RIFF":
         announced = 8 + int.from_bytes(head[4:8], "little")
-        # Live recorders leave the size at 0 or at its maximum.
-        return head[:4] == b"RIFF" and announced < 0x7FFF_FF00 and announced > Path(path).stat().st_size + 1
+        return announced if announced < 0x7FFF_FF00 else None  # the size is left at 0 or at its maximum
+    if head[:16] == ASF_HEADER and (start := head.find(ASF_FILE_PROPERTIES)) >= 0:
+        live = head[start + 88 : start + 89]  # the lowest bit of the flags: what is stated is not valid
+        return None if live and live[0] & 1 else int.from_bytes(head[start + 40 : start + 48], "little")
+    return None
 
 
 @dataclass

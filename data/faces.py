@@ -52,7 +52,7 @@ SIZE_CHANGE = 0.5  # natural logarithm: 1.65 times larger or smaller
 COLOUR_CHANGE = 30.0  # mean distance in Lab (8 bit) between two looks of one person; see tests/test_faces.py
 SAME_OVERLAP = 0.3  # of the union: beyond it two detections are one face
 
-CUT_CORRELATION = 0.35  # these three: see ``is_cut``
+CUT_CORRELATION = 0.4  # these three: see ``is_cut``
 CUT_CORRELATION_SHIFTED = 0.6
 CUT_DIFFERENCE = 12.0
 THUMBNAIL = (32, 18)  # columns, rows
@@ -220,10 +220,11 @@ def thumbnail(image: Image) -> NDArray[np.float32]:
 def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     """Says whether two sampled pictures belong to different shots.
 
-    They do when they differ by 12 grey levels on average, correlate by less than 0.35, and correlate by less than 0.6
+    They do when they differ by 12 grey levels on average, correlate by less than 0.4, and correlate by less than 0.6
     however they are shifted (by up to a sixth: a panning camera is no cut). Over ten seconds of a stage recording at
-    five pictures a second, cuts gave (0.24, 0.54), (0.06, -0.03) and (0.22, 0.33); within shots a fast pan fell to
-    (0.44, 0.82), and only a head that fills half the picture and hurries through it looked like a cut: (0.10, 0.38).
+    five pictures a second, cuts gave (0.24, 0.54), (0.06, -0.03) and (0.22, 0.33), at one to three up to (0.38, 0.46);
+    within shots a fast pan fell to (0.44, 0.82), and only a head that fills half the picture and hurries through it
+    looked like a cut: (0.10, 0.38).
 
     Args:
         before: ``thumbnail`` of one picture.

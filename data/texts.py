@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -74,6 +75,27 @@ def read_text_corpus(corpus: str, path: Path, part: str = "train", *, check_coun
     if part not in PARTS:
         raise CorpusError(path, f"there is no part {part!r}", f"choose one of {', '.join(PARTS)}")
     return TEXT_CORPORA[corpus](path, part, check_counts=check_counts)
+
+
+def part_to_judge(path: Path) -> str:
+    r"""The part of a corpus that a model is judged on where none is named.
+
+    Args:
+        path: A folder with files or folders named after parts (itself or in ``data/``), or one file.
+
+    Returns:
+        ``dev``; ``test`` where a folder holds that part and no ``dev`` (or ``validation``).
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "test.tsv").write_text("Is this New Orleans??\t7,26\ted0\n", encoding="utf-8")
+        >>> part_to_judge(folder), part_to_judge(folder / "test.tsv")
+        ('test', 'dev')
+    """
+    entries = [entry for folder in (path, path / "data") if folder.is_dir() for entry in folder.iterdir()]
+    names = {re.split(r"[._]", entry.name)[0] for entry in entries}
+    return "test" if "test" in names and names.isdisjoint(("dev", DAILYDIALOG_FOLDERS["dev"])) else "dev"
 
 
 def read_meld(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:

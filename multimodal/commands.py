@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -63,9 +64,17 @@ def complain(message: str) -> None:
 
 
 def say(text: str) -> None:
-    """Prints to a terminal or a pipe whose encoding may lack the bars, or the letters of a file name."""
+    """Prints to a terminal or a pipe whose encoding may lack the bars, or the letters of a file name.
+
+    A reader that has left, as ``| head`` does, is no failure: what matters is in files, so the rest goes nowhere.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # the stream keeps what it could not write, and tries again at the end
+        os.close(nowhere)
 
 
 def choose_device(name: str) -> str:

@@ -78,7 +78,7 @@ def evaluate(
     part: Annotated[str, typer.Argument(help=f"Which part: {', '.join(PARTS)}.")],
     data: Annotated[Path, typer.Option(help="Folder or file of the corpus.")],
     corpus: Annotated[str, typer.Option(help="Which corpus it is: audio ravdess …, text goemotions …")] = "",
-    split: Annotated[str, typer.Option(help="Face: train, valid or test. Text: the part, as train or dev.")] = "",
+    split: Annotated[str, typer.Option(help="Face: train, valid or test. Text: train, dev or test.")] = "",
     labels: Annotated[str, typer.Option(help="Audio: seven, or native for the corpus's own.")] = "seven",
     model: Annotated[str, typer.Option(help="Name of shipped weights, a file or a folder.")] = "default",
     device: DeviceOption = "auto",
@@ -144,11 +144,12 @@ def _audio(
 def _text(
     weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str]:
-    from multimodal.data.texts import read_text_corpus
+    from multimodal.data.texts import part_to_judge, read_text_corpus
     from multimodal.evaluate_text import evaluate_text
 
-    corpus = corpus or "goemotions"
-    return evaluate_text(weights, read_text_corpus(corpus, data, split or "dev", check_counts=False)), corpus
+    corpus, part = corpus or "goemotions", split or part_to_judge(data)
+    judged = corpus if data.is_file() else f"{corpus}, {part} part"
+    return evaluate_text(weights, read_text_corpus(corpus, data, part, check_counts=False)), judged
 
 
 def _table(name: str, judged: str, figures: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.text_corpus import TextCorpus
@@ -73,19 +74,34 @@ def judge_readings(
         Over texts that could be read: ``macro_f1``, ``micro_f1`` and ``pr_auc`` over the seven, several of which may
         hold; the same with ``_native`` over the corpus's own labels (None where the model has others); ``accuracy``,
         ``ece``, ``nll``, ``confusion``, ``labels`` of the likeliest of the seven on the ``n_single`` texts with one
-        group; ``per_label``, ``per_label_native``; ``n``; ``unread``, texts that could not be read.
+        group (where there are none, None for the figures); ``per_label``, ``per_label_native``; ``n``; ``unread``,
+        texts that could not be read.
+
+    Raises:
+        CorpusError: None of the texts could be read.
     """
     read = np.array([reading is not None for reading in readings], bool)
     kept, judged = corpus.subset(read), [reading for reading in readings if reading is not None]
+    if not judged:
+        raise CorpusError(corpus.name, f"has no text that can be read ({len(corpus)} tried)", "choose another corpus")
     groups, scores = kept.groups, np.stack([reading.scores for reading in judged])
     chosen = thresholds["groups"] if thresholds else choose_thresholds(scores, groups, FUSED_LABELS)
     figures = multilabel_figures(scores, groups, FUSED_LABELS, chosen)
     figures |= _native_figures(judged, kept, thresholds, native_labels or kept.labels)
     single = groups.sum(axis=1) == 1
     probabilities = np.stack([reading.probabilities for reading in judged])
-    answers = classification_figures(probabilities[single], groups[single].argmax(axis=1), FUSED_LABELS)
-    figures |= {key: answers[key] for key in ("accuracy", "balanced_accuracy", "ece", "nll", "confusion", "labels")}
+    figures |= _single_figures(probabilities[single], groups[single].argmax(axis=1))
     return {**figures, "n": len(kept), "n_single": int(single.sum()), "unread": int((~read).sum())}
+
+
+def _single_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> dict[str, Any]:
+    """Of the likeliest of the seven; a few lines of a corpus may hold no text with one group."""
+    if not len(targets):
+        nothing = dict.fromkeys(("accuracy", "balanced_accuracy", "ece", "nll"))
+        confusion = np.zeros((len(FUSED_LABELS), len(FUSED_LABELS)), int).tolist()
+        return {**nothing, "confusion": confusion, "labels": list(FUSED_LABELS)}
+    answers = classification_figures(probabilities, targets, FUSED_LABELS)
+    return {key: answers[key] for key in ("accuracy", "balanced_accuracy", "ece", "nll", "confusion", "labels")}
 
 
 def _native_figures(

@@ -22,6 +22,10 @@ from multimodal.weights import Weights
 if TYPE_CHECKING:
     from multimodal.data.recognition import Recogniser
 
+MOST_CHARACTERS = 100_000
+"""Of an utterance that are judged: two hours of talk, at 15 characters a second. A line of 10 MB, which no answer is,
+would take minutes and 4 GB for the states of its tokens."""
+
 
 @dataclass(frozen=True)
 class Read:
@@ -135,10 +139,11 @@ def read(transcript: Transcript, weights: Weights) -> Read:
         weights: The text encoder.
 
     Returns:
-        The utterances that could be judged: none where the language is not the model's; not those without a word.
+        The utterances that could be judged: none where the language is not the model's; not those without a word; of
+        one with more than ``MOST_CHARACTERS`` only so many, with a warning.
     """
     utterances = transcript.utterances
-    texts = [utterance.text or "" for utterance in utterances]
+    texts = [(utterance.text or "")[:MOST_CHARACTERS] for utterance in utterances]
     if not is_english(transcript.language, texts):
         which = f"are in another language ({transcript.language})" if transcript.language else "do not look English"
         return Read((), (f"the words {which}; the text model knows English alone, so they were not judged",))
@@ -152,4 +157,11 @@ def read(transcript: Transcript, weights: Weights) -> Read:
         if reading is not None:
             named = dict(zip(spec.labels, reading.probabilities.tolist(), strict=True))
             wordings.append((utterance, EncodedUtterance(ModalityEstimate(named, max(named.values())), reading.states)))
-    return Read(tuple(wordings), ())
+    return Read(tuple(wordings), _shortened(utterances))
+
+
+def _shortened(utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """The warning on utterances too long to be judged whole, where there are any."""
+    count = sum(len(utterance.text or "") > MOST_CHARACTERS for utterance in utterances)
+    which = f"{count} of {len(utterances)} utterances are longer than {MOST_CHARACTERS:,} characters"
+    return (f"{which}: only so much of their words is judged",) if count else ()

@@ -13,9 +13,9 @@ from multimodal.data.media import read_frames
 pytestmark = pytest.mark.shared
 
 
-def followed(clip: Path) -> list[tuple[float, list[TrackedFace]]]:
+def followed(clip: Path, rate: float = 5.0) -> list[tuple[float, list[TrackedFace]]]:
     tracker = FaceTracker(load_detector("mtcnn"))
-    return [(frame.time_seconds, tracker.update(frame)) for frame in read_frames(clip, frames_per_second=5.0)]
+    return [(frame.time_seconds, tracker.update(frame)) for frame in read_frames(clip, frames_per_second=rate)]
 
 
 def people(pictures: list[tuple[float, list[TrackedFace]]], start: float, end: float) -> set[int]:
@@ -52,3 +52,12 @@ def test_different_people_are_kept_apart_and_cuts_end_tracks(shared_folder: Path
     assert sum(map(len, seen)) == len(set.union(*seen))  # nobody goes through a cut
     performer = [faces for time, faces in pictures if 3.6 < time < 8.0]
     assert all(len(faces) == 1 for faces in performer)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 2.0, 3.0, 10.0])
+def test_nobody_goes_through_a_cut_at_other_rates(rate: float, shared_folder: Path) -> None:
+    pictures = followed(shared_folder / "clips" / "hamilton.mp4", rate)
+    shots = [(0.0, 1.5), (1.5, 3.57), (3.57, 7.87), (7.87, 11.0)]  # the first pictures after cuts: 1.51, 3.58, 7.88 s
+    seen = [people(pictures, first, last) for first, last in shots]
+    assert len(seen[0]) == 2 and len(seen[3]) == 4
+    assert sum(map(len, seen)) == len(set.union(*seen))

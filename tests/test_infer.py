@@ -347,6 +347,18 @@ def test_terminal_shows_progress_and_names_as_they_are(clip: Path, tmp_path: Pat
     assert "[red]x.mp4" in shown and re.search(r"\b[1-9]\d?%", shown) and re.search(r"\d:\d\d:\d\d", shown)
 
 
+def test_reader_that_leaves_is_no_failure(clip: Path, tmp_path: Path) -> None:
+    shutil.copy(clip, tmp_path / "other.mp4")
+    words = [sys.executable, "-m", "multimodal.infer", str(clip), "other.mp4", *FACES]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=tmp_path, env=subprocess_environment(), **pipes) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()  # as "| head" does, before a line has been written
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert whole_results(tmp_path / "results") == ["other", "talk"]
+
+
 def read_terminal(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 4096)

@@ -233,6 +233,16 @@ def test_a_cut_file_of_other_kinds(tmp_path: Path, suffix: str) -> None:
     assert len(reader.warnings) == 1 and "breaks off at 2." in reader.warnings[0]
 
 
+def test_a_cut_wmv_is_noticed(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "cut.wmv", Pictures(every(40, 4), codec="wmv2", options={}, noise=True))
+    whole = read_frames(path)
+    assert [frame.time_seconds for frame in whole][-1] > 3.7 and whole.warnings == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    reader = read_frames(path)
+    assert 1.6 < [frame.time_seconds for frame in reader][-1] < 2.2
+    assert len(reader.warnings) == 1 and "breaks off at 2." in reader.warnings[0]
+
+
 def test_a_cut_wav_is_noticed(tmp_path: Path) -> None:
     path = write_media(tmp_path / "cut.wav", Sound({0: tone(2)}))
     whole = read_audio(path)

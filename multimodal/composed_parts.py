@@ -1,0 +1,237 @@
+"""Encodes the corpora that utterances are composed of, once, by the same code as inference; and puts recipes together.
+
+Each corpus is encoded as it is and buried in noise: that a signal is bad is something the fusion head must see.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator
+
+from multimodal.data.composed import FRAMES_PER_SECOND, Composed, Pools
+from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
+from multimodal.data.ferplus import FaceCorpus, majority_labels
+from multimodal.data.text_corpus import TextCorpus
+from multimodal.data.voice_clip import VoiceClip
+from multimodal.encoders.audio import VoiceFeatures, hear
+from multimodal.encoders.face import predict
+from multimodal.encoders.face_augmentation import FaceAugmentation, augment
+from multimodal.encoders.mfcc import MfccSettings
+from multimodal.encoders.text import read_texts
+from multimodal.evaluate_audio import onto_groups
+from multimodal.fusion.streams import Floats, Streams, evidence, face_on_grid
+from multimodal.weights import Weights
+
+if TYPE_CHECKING:
+    from multimodal.unheard import Hearing
+
+JITTER = FaceAugmentation(
+    rotation_degrees=5, zoom=0.06, shift=0.03, gamma=0.15, shade=15, noise=3, blur_share=0.15, erase_share=0
+)
+"""How crops of one face differ from frame to frame: the detector wavers, the light changes."""
+
+BURIED = FaceAugmentation(
+    rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1.0, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
+)
+"""A face that nothing can be read from: the encoder is right for 0.26 of such pictures (chance 0.14), and sure of it."""
+
+NOISE_DB = (-10.0, 0.0)
+"""Power of the voice over that of the white noise that buries it, from the lowest to the highest."""
+
+WORD_LOSS = 0.6
+"""Share of the words that are replaced by words of other texts."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One voice or text, encoded.
+
+    Attributes:
+        states: ``(steps, features)`` float32.
+        probabilities: ``(7,)`` float64 over ``FUSED_LABELS``, calibrated.
+        times: ``(steps,)`` seconds of the states; none for a text.
+    """
+
+    states: Floats
+    probabilities: Floats
+    times: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Pictures, encoded in several views.
+
+    Attributes:
+        embeddings: ``(views, pictures, features)`` float16.
+        probabilities: ``(views, pictures, 7)`` float32 over ``FUSED_LABELS``, calibrated.
+    """
+
+    embeddings: NDArray[np.float16]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything to compose of, encoded: as it is, and buried in noise.
+
+    Attributes:
+        pools: Labels and lengths.
+        faces: As they are, and buried.
+        voices: Likewise; a list of clips per version.
+        texts: Likewise.
+    """
+
+    pools: Pools
+    faces: tuple[Faces, Faces]
+    voices: tuple[Sequence[Encoded], Sequence[Encoded]]
+    texts: tuple[Sequence[Encoded], Sequence[Encoded]]
+
+    def streams(self, recipe: Composed) -> tuple[Streams, dict[str, Floats]]:
+        """The utterance as the fusion head reads it, and each signal's own calibrated answer ``(7,)``."""
+        buried = recipe.corrupted
+        voice = self.voices[buried == "audio"][recipe.voice]
+        text = self.texts[buried == "text"][recipe.text]
+        faces = self.faces[buried == "face"]
+        seen = recipe.pictures >= 0
+        views, pictures = recipe.views[seen] % len(faces.embeddings), recipe.pictures[seen]
+        answers: dict[str, Floats] = {
+            "face": faces.probabilities[views, pictures].mean(axis=0, dtype=np.float64),
+            "audio": voice.probabilities,
+            "text": text.probabilities,
+        }
+        streams = build_streams(
+            voice=voice,
+            text=text,
+            frame_times=recipe.frame_times[seen],
+            embeddings=faces.embeddings[views, pictures].astype(np.float32),
+            answers=answers,
+        )
+        return streams, answers
+
+
+def build_streams(
+    *, voice: Encoded, text: Encoded, frame_times: Floats, embeddings: Floats, answers: dict[str, Floats]
+) -> Streams:
+    """Puts a composed utterance onto one grid by the functions that inference uses."""
+    on_grid = face_on_grid(voice.times, frame_times, embeddings, 0.5 / FRAMES_PER_SECOND)
+    face, mask = on_grid if on_grid is not None else (None, None)
+    said = {name: evidence(dict(zip(FUSED_LABELS, row, strict=True)), FUSED_LABELS) for name, row in answers.items()}
+    if face is None:
+        said.pop("face")
+    return Streams(voice.times, voice.states, face, mask, text.states, said)
+
+
+def face_pool(corpus: FaceCorpus, most_per_label: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pictures with a majority for one of the seven, at most so many of each, drawn by a seed."""
+    table = {index: FACE_TO_FUSED[label] for index, label in enumerate(FACE_LABELS)}
+    majority = majority_labels(corpus.votes)
+    labels = np.array([FUSED_LABELS.index(table[each] or "") if each >= 0 and table[each] else -1 for each in majority])
+    random_ = np.random.default_rng(seed)
+    kept = [random_.permutation(np.flatnonzero(labels == label))[:most_per_label] for label in range(len(FUSED_LABELS))]
+    chosen = np.sort(np.concatenate(kept))
+    return corpus.images[chosen], labels[chosen]
+
+
+def encode_faces(
+    weights: Weights, images: NDArray[np.uint8], views: int, changes: FaceAugmentation, seed: int, device: str = "cpu"
+) -> Faces:
+    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``BURIED``)."""
+    groups = tuple(FACE_TO_FUSED.get(label) for label in weights.spec.labels)
+    embeddings, probabilities = [], []
+    generator = Generator(device).manual_seed(seed)
+    size = weights.spec.face_size or 48
+    for _ in range(views):
+        rows = []
+        for batch in torch.from_numpy(images).to(device).split(256):
+            changed = augment(batch, size, changes, generator)
+            rows.append(predict(weights.network, changed, weights.spec.temperature, weights.spec.flip))
+        embeddings.append(torch.cat([row[1] for row in rows]).half().cpu().numpy())
+        answers = torch.cat([row[0] for row in rows]).double().cpu().numpy()
+        probabilities.append(onto_groups(answers, groups).astype(np.float32))
+    return Faces(np.stack(embeddings), np.stack(probabilities))
+
+
+def bury_voices(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
+    """Adds white noise of ``NOISE_DB``."""
+    draws = np.random.default_rng(seed)
+    buried = []
+    for sound in waveforms:
+        power = float(np.square(sound, dtype=np.float64).mean()) or 1e-8
+        level = np.sqrt(power / 10 ** (draws.uniform(*NOISE_DB) / 10))
+        noisy = sound + (level * draws.standard_normal(len(sound))).astype(np.float32)
+        buried.append((noisy / max(float(np.abs(noisy).max()), 1.0)).astype(np.float32))
+    return buried
+
+
+def bury_texts(texts: Sequence[str], seed: int) -> list[str]:
+    """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recogniser does that hears nothing."""
+    draws = random.Random(seed)
+    words = [word for text in texts for word in text.split()]
+    return [" ".join(draws.choice(words) if draws.random() < WORD_LOSS else word for word in text.split()) for text in texts]
+
+
+def encode_voices(
+    weights: Weights,
+    clips: Sequence[VoiceClip],
+    features: Sequence[VoiceFeatures],
+    heard_by: Mapping[str, Hearing] | None = None,
+) -> list[Encoded]:
+    """Encodes clips; a speaker's clips count as one recording, as in inference.
+
+    Args:
+        weights: The audio encoder.
+        clips: What is known of each.
+        features: Of each.
+        heard_by: Speaker to what hears them; None for ``weights`` itself. In training it is a network that never heard
+            the speaker.
+
+    Returns:
+        States and probabilities in the order of the clips.
+    """
+    own: dict[str, list[int]] = defaultdict(list)
+    for index, clip in enumerate(clips):
+        own[clip.speaker].append(index)
+    hop_seconds = MfccSettings(**weights.spec.mfcc).hop_seconds
+    found: dict[int, Encoded] = {}
+    for speaker, indices in own.items():
+        spoken = [features[index] for index in indices]
+        if heard_by is None:
+            rows, states = hear(weights.network, spoken, weights.spec.temperature)
+        else:
+            rows, states = heard_by[speaker](spoken)
+        grouped = onto_groups(rows.double().numpy(), weights.spec.groups or weights.spec.labels)
+        for index, row, steps in zip(indices, grouped, states, strict=True):
+            seconds = len(features[index].frames) * hop_seconds
+            times = (np.arange(len(steps)) + 0.5) * seconds / len(steps)
+            found[index] = Encoded(steps.numpy(), row, times)
+    return [found[index] for index in range(len(clips))]
+
+
+def text_pool(corpus: TextCorpus) -> tuple[list[str], NDArray[np.int64]]:
+    """Texts with exactly one of the seven, and which."""
+    single = corpus.groups.sum(axis=1) == 1
+    chosen = corpus.subset(single)
+    return list(chosen.texts), chosen.groups.argmax(axis=1).astype(np.int64)
+
+
+def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
+    """Encodes texts; one without a word gets one state of zeros and even probabilities."""
+    assert weights.tokenizer is not None
+    readings = read_texts(
+        weights.network,
+        weights.tokenizer,
+        texts,
+        temperature=weights.spec.temperature,
+        window_tokens=weights.spec.window_tokens or 128,
+    )
+    size = int(weights.network.embedding_size)  # type: ignore[arg-type]
+    nothing = Encoded(np.zeros((1, size), np.float32), np.full(len(FUSED_LABELS), 1 / len(FUSED_LABELS)))
+    return [nothing if reading is None else Encoded(reading.states, reading.probabilities) for reading in readings]

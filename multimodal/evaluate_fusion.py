@@ -1,0 +1,158 @@
+"""Judges the fusion head on composed utterances: every subset of signals, each beside the late-fusion average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from multimodal.composed_parts import Parts
+from multimodal.data.composed import Composing, compose
+from multimodal.data.emotions import FUSED_LABELS
+from multimodal.fusion.late import late_average
+from multimodal.fusion.streams import Floats, Streams
+from multimodal.fusion_task import SUBSETS, fused_logits, softmax, subset_name
+from multimodal.metrics import classification_figures
+from multimodal.types import MODALITIES
+
+SHORT = ("macro_f1", "accuracy", "balanced_accuracy", "ece", "nll", "n")
+"""What is said of each subset; of all signals together there is more."""
+
+Composition = tuple[list[Streams], list[dict[str, Floats]], Any]
+
+
+def composed(parts: Parts, count: int, settings: Composing, seed: int) -> Composition:
+    """Composes utterances: their streams, each signal's own answers, and the right answers ``(count,)``."""
+    recipes = list(compose(parts.pools, count, settings, seed))
+    pairs = [parts.streams(recipe) for recipe in recipes]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs], np.array([recipe.label for recipe in recipes])
+
+
+def judge_fusion(
+    network: Any,
+    sizes: Mapping[str, int],
+    temperatures: Mapping[str, float],
+    parts: Parts,
+    settings: Composing,
+    count: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Judges a head on composed utterances.
+
+    Args:
+        network: The head, in evaluation mode.
+        sizes: Signal to its features.
+        temperatures: Subset to what divides its logits; 1 where it is not named.
+        parts: What to compose of: nothing that the head or an encoder was trained on.
+        settings: How utterances are composed.
+        count: How many.
+        seed: Of the composition.
+
+    Returns:
+        Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset of signals
+        those of ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head;
+        ``corrupted``: for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average
+        and of the head without that signal (``without``); ``mean_gates``: how much the head weighs each signal, clean and
+        buried; ``risk_coverage``: share of the utterances kept and accuracy among them, from the surest on.
+    """
+    streams, answers, labels = composed(parts, count, replace(settings, corrupted_share=0.0), seed)
+    subsets, late = {}, {}
+    whole: Floats = np.zeros((0, 0))
+    for subset in SUBSETS:
+        name = subset_name(subset)
+        whole = _fused(network, streams, sizes, subset, temperatures)
+        subsets[name] = _short(whole, labels)
+        late[name] = _short(late_average([_stack(answers, signal) for signal in subset]), labels)
+    return {
+        **classification_figures(whole, labels, FUSED_LABELS),
+        "subsets": subsets,
+        "late": late,
+        "single": {signal: late[signal] for signal in MODALITIES},
+        "corrupted": {
+            signal: _corrupted(network, sizes, temperatures, parts, settings, count, seed, signal)
+            for signal in MODALITIES
+        },
+        "risk_coverage": risk_coverage(whole, labels),
+        "reliability": reliability(whole, labels),
+    }
+
+
+def _fused(
+    network: Any,
+    streams: Sequence[Streams],
+    sizes: Mapping[str, int],
+    subset: Sequence[str],
+    temperatures: Mapping[str, float],
+) -> Floats:
+    logits = fused_logits(network, [each.only(subset) for each in streams], sizes)
+    return softmax(logits, temperatures.get(subset_name(subset), 1.0))
+
+
+def _stack(answers: Sequence[Mapping[str, Floats]], signal: str) -> Floats:
+    return np.stack([each[signal] for each in answers])
+
+
+def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
+    figures = classification_figures(probabilities, labels, FUSED_LABELS)
+    return {key: figures[key] for key in SHORT}
+
+
+def _corrupted(
+    network: Any,
+    sizes: Mapping[str, int],
+    temperatures: Mapping[str, float],
+    parts: Parts,
+    settings: Composing,
+    count: int,
+    seed: int,
+    signal: str,
+) -> dict[str, float]:
+    """What is left when one signal is buried in noise, and nobody says so."""
+    buried = _bury(parts, signal)
+    streams, answers, labels = composed(buried, count, replace(settings, corrupted_share=0.0), seed)
+    others = tuple(name for name in MODALITIES if name != signal)
+    rows = {
+        "fused": _fused(network, streams, sizes, MODALITIES, temperatures),
+        "late": late_average([_stack(answers, name) for name in MODALITIES]),
+        "without": _fused(network, streams, sizes, others, temperatures),
+    }
+    return {name: _short(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
+
+
+def _bury(parts: Parts, signal: str) -> Parts:
+    """The same corpora with one of them buried throughout."""
+    place = {"face": "faces", "audio": "voices", "text": "texts"}[signal]
+    buried = getattr(parts, place)[1]
+    return replace(parts, **{place: (buried, buried)})
+
+
+def risk_coverage(probabilities: Floats, labels: Any, points: int = 21) -> list[tuple[float, float]]:
+    """Accuracy among the surest answers, for shares of the answers from a twentieth to all.
+
+    Example:
+        >>> rows = np.array([[0.9, 0.1], [0.6, 0.4]])
+        >>> risk_coverage(rows, np.array([0, 1]), points=3)
+        [(0.5, 1.0), (1.0, 0.5)]
+    """
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    right = np.cumsum(probabilities.argmax(axis=1)[order] == labels[order]) / np.arange(1, len(labels) + 1)
+    shares = np.linspace(0, 1, points)[1:]
+    return [(round(float(share), 4), float(right[max(round(share * len(labels)), 1) - 1])) for share in shares]
+
+
+def reliability(probabilities: Floats, labels: Any, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Mean confidence, share of right answers and number of answers, for each bin of confidence that holds any.
+
+    Example:
+        >>> reliability(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
+        [(0.75, 0.75, 4)]
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    places = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        (float(confidence[places == place].mean()), float(right[places == place].mean()), int((places == place).sum()))
+        for place in range(bins)
+        if (places == place).any()
+    ]

@@ -1,0 +1,180 @@
+"""What the training loop needs of the fusion stage: fresh compositions for every epoch, signals dropped at random."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from multimodal.composed_parts import Parts
+from multimodal.data.composed import Composed, Composing, compose
+from multimodal.data.emotions import FUSED_LABELS
+from multimodal.errors import ConfigError
+from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
+from multimodal.fusion.streams import Floats, FusionBatch, Streams, collate
+from multimodal.loop import LoopSettings
+from multimodal.types import MODALITIES
+
+SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITIES, size))
+"""All combinations of signals, from one to all."""
+
+
+def subset_name(signals: Sequence[str]) -> str:
+    """How a combination of signals is named in specs and tables.
+
+    Example:
+        >>> subset_name(("face", "text"))
+        'face+text'
+    """
+    return "+".join(signals)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the head learns, beside the loop's settings.
+
+    Attributes:
+        utterances: Compositions of one epoch.
+        validation_utterances: Compositions after each epoch, of other people, pictures and texts; and those that
+            calibrate and judge in the end.
+        absent_share: Chance of each signal to be left out of an utterance; at least one stays.
+        label_smoothing: Share of each target spread over all labels.
+
+    Raises:
+        ConfigError: A value that cannot be.
+    """
+
+    utterances: int = 12_800
+    validation_utterances: int = 4_000
+    absent_share: float = 0.3
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.utterances < 1 or self.validation_utterances < 1:
+            raise ConfigError("learning", "composes no utterances", "give at least 1")
+        for key in ("absent_share", "label_smoothing"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ConfigError(f"learning.{key}", f"is {getattr(self, key):g}", "give a share from 0 to below 1")
+
+
+class Batch(NamedTuple):
+    """One step's utterances and the right answers ``(batch,)``."""
+
+    streams: FusionBatch
+    targets: Tensor
+
+
+class FusionTask:
+    """The fusion stage for ``multimodal.loop.fit``.
+
+    Args:
+        shape: Of the head.
+        parts: What to compose of in training.
+        held_out: What to compose of after each epoch.
+        composing: How.
+        learning: Likewise.
+        settings: Of the loop.
+        accelerator: Decides on the device.
+    """
+
+    metric = "macro_f1"
+
+    def __init__(
+        self,
+        shape: FusionShape,
+        parts: Parts,
+        held_out: Parts,
+        composing: Composing,
+        learning: Learning,
+        settings: LoopSettings,
+        accelerator: Accelerator,
+    ) -> None:
+        self.parts, self.composing, self.learning = parts, composing, learning
+        self.settings, self.accelerator = settings, accelerator
+        self.sizes = sizes_of(shape)
+        self.network = DualRecurrentFusion(shape)
+        count = learning.validation_utterances
+        self.judged = list(compose(held_out.pools, count, composing, settings.seed))
+        self.judged_streams = [held_out.streams(recipe)[0] for recipe in self.judged]
+
+    def steps(self) -> int:
+        """Whole batches of an epoch's compositions."""
+        return max(self.learning.utterances // self.settings.batch_size, 1)
+
+    def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
+        """An epoch's batches of utterances of similar length; several devices share each batch."""
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        draws = np.random.default_rng(seed)
+        size = self.settings.batch_size
+        recipes = list(compose(self.parts.pools, self.steps() * size, self.composing, seed))
+        recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
+        for number in draws.permutation(self.steps()):
+            chosen = recipes[number * size : (number + 1) * size]
+            kept = [_kept(self.learning.absent_share, draws) for _ in chosen]
+            share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+            yield self._batch(chosen[share], kept[share])
+
+    def _batch(self, recipes: Sequence[Composed], kept: Sequence[Sequence[str]]) -> Batch:
+        streams = [self.parts.streams(recipe)[0].only(signals) for recipe, signals in zip(recipes, kept, strict=True)]
+        targets = torch.tensor([recipe.label for recipe in recipes])
+        device = self.accelerator.device
+        return Batch(collate(streams, self.sizes, len(FUSED_LABELS)).to(device), targets.to(device))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy."""
+        logits = network(batch.streams).logits
+        return functional.cross_entropy(logits, batch.targets, label_smoothing=self.learning.label_smoothing)
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Macro-F1 and negative log-likelihood, means over all subsets of signals, on held-out compositions."""
+        from multimodal.metrics import classification_figures
+
+        labels = np.array([recipe.label for recipe in self.judged])
+        found = []
+        for subset in SUBSETS:
+            logits = fused_logits(network, [streams.only(subset) for streams in self.judged_streams], self.sizes)
+            found.append(classification_figures(softmax(logits), labels, FUSED_LABELS))
+        full = found[-1]
+        return {
+            "macro_f1": float(np.mean([figures["macro_f1"] for figures in found])),
+            "nll": float(np.mean([figures["nll"] for figures in found])),
+            "macro_f1_all_signals": full["macro_f1"],
+        }
+
+
+def _kept(absent_share: float, draws: np.random.Generator) -> tuple[str, ...]:
+    kept = tuple(name for name in MODALITIES if draws.random() >= absent_share)
+    return kept or (str(draws.choice(MODALITIES)),)
+
+
+def sizes_of(shape: FusionShape) -> dict[str, int]:
+    """Signal to features, as ``collate`` wants it."""
+    return {"face": shape.face_size, "audio": shape.voice_size, "text": shape.word_size}
+
+
+@torch.inference_mode()
+def fused_logits(
+    network: nn.Module, utterances: Sequence[Streams], sizes: Mapping[str, int], batch_size: int = 128
+) -> Floats:
+    """Logits ``(utterances, labels)`` float64 of a head in evaluation mode."""
+    device = next(network.parameters()).device
+    rows = [
+        network(collate(utterances[start : start + batch_size], sizes, len(FUSED_LABELS)).to(device)).logits.cpu()
+        for start in range(0, len(utterances), batch_size)
+    ]
+    logits: Floats = torch.cat(rows).double().numpy()
+    return logits
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Probabilities ``(n, labels)`` of logits divided by a temperature."""
+    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    rows: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return rows
