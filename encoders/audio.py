@@ -180,7 +180,8 @@ def state_times(features: VoiceFeatures, states: int, settings: MfccSettings) ->
     middles = (starts + np.minimum(starts + together, frames)) / 2
     # A frame's middle lies half a window after its start, not half a hop.
     first = features.start_seconds + (settings.window_seconds - settings.hop_seconds) / 2
-    return first + middles * settings.hop_seconds
+    times: NDArray[np.float64] = first + middles * settings.hop_seconds
+    return times
 
 
 LARGEST = 5.0
