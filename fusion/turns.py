@@ -86,6 +86,7 @@ class FrameConvolutions(nn.Module):
 
     def __init__(self, frame_size: int, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         sizes = (frame_size, *[channels] * len(STRIDES))
         self.convolutions = nn.ModuleList(
             nn.Conv1d(inputs, outputs, 5, stride=stride, padding=2)
@@ -96,6 +97,8 @@ class FrameConvolutions(nn.Module):
 
     def forward(self, frames: Tensor, counts: Tensor) -> Tensor:
         """Maps ``(batch, frames, features)`` to ``(batch, steps, channels)``, 0 after the end."""
+        if not frames.shape[1]:
+            return frames.new_zeros(len(frames), 0, self.channels)
         states = frames * within(counts, frames.shape[1])[:, :, None]
         for convolution, norm, stride in zip(self.convolutions, self.norms, STRIDES, strict=True):
             counts = (counts + stride - 1) // stride
@@ -147,7 +150,7 @@ class TurnNetwork(nn.Module):
         """Takes over mean and deviation of the training turns' ``(n, features)`` frames and summaries."""
         for name, values in (("frame", frames), ("summary", summaries)):
             if len(values):
-                deviation, mean = torch.std_mean(values.double(), dim=0, correction=0)
+                deviation, mean = torch.std_mean(values.float(), dim=0, correction=0)
                 getattr(self, f"{name}_mean").copy_(mean)
                 getattr(self, f"{name}_deviation").copy_(deviation.clamp(min=1e-3))
 

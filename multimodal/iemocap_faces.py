@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multimodal.data.iemocap import IemocapTurn
+from multimodal.data.iemocap import IemocapTurn, read_iemocap
 from multimodal.encoders.face import predict
 from multimodal.errors import CorpusError, MediaError
 from multimodal.feature_cache import FeatureCache, Tensors, content_hash
@@ -165,6 +166,38 @@ def half_of(turn: IemocapTurn, swapped: bool = False) -> str:
 
     half = half_by_name(turn.dialogue, turn.speaker[-1])
     return other(half) if swapped else half
+
+
+def halves_report(folder: Path, frames_per_second: float = 5.0) -> str:
+    """Holds the rule on who sits where against the release's videos, dialogue by dialogue.
+
+    Args:
+        folder: ``IEMOCAP_full_release``, or one session.
+        frames_per_second: Pictures to look at.
+
+    Returns:
+        A line per dialogue whose video is there: the share of turns in which the speaker's half moved more than in the
+        other's turns, 0.5 by chance; ``contradicts`` where it is lower than chance makes it.
+
+    Raises:
+        MultimodalError: The corpus or a video cannot be read.
+
+    Example:
+        >>> print(halves_report(Path("IEMOCAP_full_release")))                        # doctest: +SKIP
+        Ses01F_impro01  0.71 of 61 turns
+    """
+    from multimodal.data.split_screen import agreement, read_split_screen
+
+    lines = []
+    for dialogue, turns in groupby(read_iemocap(folder, check_counts=False), key=lambda turn: turn.dialogue):
+        own = list(turns)
+        if own[0].video.is_file():
+            seen = read_split_screen(own[0].video, {}, frames_per_second=frames_per_second)
+            places = [(turn.start_seconds, turn.end_seconds, half_of(turn)) for turn in own]
+            found = agreement(dialogue, seen.times, seen.motion, places)
+            note = "  contradicts" if found.contradicts else ""
+            lines.append(f"{dialogue}  {found.share:.2f} of {found.turns} turns{note}")
+    return "\n".join(lines)
 
 
 def missing_videos(turns: Sequence[IemocapTurn], need_video: bool) -> list[str]:
