@@ -1,4 +1,4 @@
-"""The IEMOCAP command on a corpus in the release's layout: it finds what bears the label, where it is, and only then."""
+"""Training on a corpus in IEMOCAP's layout: it finds what bears the label, where that is, and only if it is there."""
 
 from __future__ import annotations
 
