@@ -124,11 +124,27 @@ class RecurrentEncoder(nn.Module):
         if steps.shape[1] == 0 or not bool(there.any()):
             empty = steps.new_zeros(len(steps), steps.shape[1], self.size)
             return empty, self.absent.expand(len(steps), -1)
+        states, last = (
+            self._both_ways(steps, lengths) if self.recurrent.bidirectional else self._onwards(steps, lengths)
+        )
+        return states * there[:, None, None], torch.where(there[:, None], last, self.absent)
+
+    def _both_ways(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         packed = pack_padded_sequence(steps, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
         output, last = self.recurrent(packed)
         states = pad_packed_sequence(output, batch_first=True, total_length=steps.shape[1])[0]
-        states = states * there[:, None, None]
-        return states, torch.where(there[:, None], torch.cat(list(last), dim=1), self.absent)
+        return states, torch.cat(list(last), dim=1)
+
+    def _onwards(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Nothing has to be packed where what comes after an end cannot reach what was before it.
+
+        On a CPU the gradient of packed steps takes time with the square of their number: 31 s against 0.9 s for 64
+        utterances of up to 750 steps.
+        """
+        states = self.recurrent(steps)[0]
+        within = torch.arange(steps.shape[1], device=steps.device)[None] < lengths[:, None]
+        final = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, self.size)
+        return states.masked_fill(~within[:, :, None], 0.0), states.gather(1, final)[:, 0]
 
 
 class DualRecurrentFusion(nn.Module):
