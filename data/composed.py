@@ -134,7 +134,9 @@ def compose(pools: Pools, count: int, settings: Composing, seed: int) -> Iterato
     """
     if len(pools.labels) < 2:
         names = ", ".join(FUSED_LABELS[label] for label in pools.labels) or "none"
-        raise CorpusError("faces, voices, texts", f"share {len(pools.labels)} emotions ({names})", "name larger corpora")
+        raise CorpusError(
+            "faces, voices, texts", f"share {len(pools.labels)} emotions ({names})", "name larger corpora"
+        )
     random = np.random.default_rng(seed)
     of_label = {
         part: {label: np.flatnonzero(labels == label) for label in pools.labels}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +21,13 @@ from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
 from multimodal.data.ferplus import FaceCorpus, majority_labels
 from multimodal.data.text_corpus import TextCorpus
 from multimodal.data.voice_clip import VoiceClip
-from multimodal.encoders.audio import VoiceFeatures, hear
+from multimodal.encoders.audio import VoiceFeatures, hear, state_times
 from multimodal.encoders.face import predict
 from multimodal.encoders.face_augmentation import FaceAugmentation, augment
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.evaluate_audio import onto_groups
-from multimodal.fusion.streams import Floats, Streams, evidence, face_on_grid
+from multimodal.fusion.streams import Floats, Streams, build_streams
 from multimodal.weights import Weights
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ JITTER = FaceAugmentation(
 """How crops of one face differ from frame to frame: the detector wavers, the light changes."""
 
 BURIED = FaceAugmentation(
-    rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1.0, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
+    rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
 )
-"""A face that nothing can be read from: the encoder is right for 0.26 of such pictures (chance 0.14), and sure of it."""
+"""A face that nothing can be read from: the encoder is right for 0.26 of such pictures and sure of them."""
 
 NOISE_DB = (-10.0, 0.0)
 """Power of the voice over that of the white noise that buries it, from the lowest to the highest."""
@@ -57,12 +57,12 @@ class Encoded:
     Attributes:
         states: ``(steps, features)`` float32.
         probabilities: ``(7,)`` float64 over ``FUSED_LABELS``, calibrated.
-        times: ``(steps,)`` seconds of the states; none for a text.
+        times: ``(steps,)`` seconds of the states of a voice, from where its sound begins; empty for a text.
     """
 
     states: Floats
     probabilities: Floats
-    times: Floats | None = None
+    times: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -108,25 +108,15 @@ class Parts:
             "text": text.probabilities,
         }
         streams = build_streams(
-            voice=voice,
-            text=text,
-            frame_times=recipe.frame_times[seen],
-            embeddings=faces.embeddings[views, pictures].astype(np.float32),
-            answers=answers,
+            0.0,
+            float(self.pools.seconds[recipe.voice]),
+            {name: dict(zip(FUSED_LABELS, row.tolist(), strict=True)) for name, row in answers.items()},
+            voice=(voice.times, voice.states),
+            face=(recipe.frame_times[seen], faces.embeddings[views, pictures].astype(np.float32)),
+            half_step_seconds=0.5 / FRAMES_PER_SECOND,
+            words=text.states,
         )
         return streams, answers
-
-
-def build_streams(
-    *, voice: Encoded, text: Encoded, frame_times: Floats, embeddings: Floats, answers: dict[str, Floats]
-) -> Streams:
-    """Puts a composed utterance onto one grid by the functions that inference uses."""
-    on_grid = face_on_grid(voice.times, frame_times, embeddings, 0.5 / FRAMES_PER_SECOND)
-    face, mask = on_grid if on_grid is not None else (None, None)
-    said = {name: evidence(dict(zip(FUSED_LABELS, row, strict=True)), FUSED_LABELS) for name, row in answers.items()}
-    if face is None:
-        said.pop("face")
-    return Streams(voice.times, voice.states, face, mask, text.states, said)
 
 
 def face_pool(corpus: FaceCorpus, most_per_label: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -175,7 +165,9 @@ def bury_texts(texts: Sequence[str], seed: int) -> list[str]:
     """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recogniser does that hears nothing."""
     draws = random.Random(seed)
     words = [word for text in texts for word in text.split()]
-    return [" ".join(draws.choice(words) if draws.random() < WORD_LOSS else word for word in text.split()) for text in texts]
+    return [
+        " ".join(draws.choice(words) if draws.random() < WORD_LOSS else word for word in text.split()) for text in texts
+    ]
 
 
 def encode_voices(
@@ -199,7 +191,7 @@ def encode_voices(
     own: dict[str, list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
         own[clip.speaker].append(index)
-    hop_seconds = MfccSettings(**weights.spec.mfcc).hop_seconds
+    settings = MfccSettings(**weights.spec.mfcc)
     found: dict[int, Encoded] = {}
     for speaker, indices in own.items():
         spoken = [features[index] for index in indices]
@@ -209,8 +201,7 @@ def encode_voices(
             rows, states = heard_by[speaker](spoken)
         grouped = onto_groups(rows.double().numpy(), weights.spec.groups or weights.spec.labels)
         for index, row, steps in zip(indices, grouped, states, strict=True):
-            seconds = len(features[index].frames) * hop_seconds
-            times = (np.arange(len(steps)) + 0.5) * seconds / len(steps)
+            times = state_times(replace(features[index], start_seconds=0.0), len(steps), settings)
             found[index] = Encoded(steps.numpy(), row, times)
     return [found[index] for index in range(len(clips))]
 
@@ -224,7 +215,8 @@ def text_pool(corpus: TextCorpus) -> tuple[list[str], NDArray[np.int64]]:
 
 def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     """Encodes texts; one without a word gets one state of zeros and even probabilities."""
-    assert weights.tokenizer is not None
+    if weights.tokenizer is None:
+        raise ValueError(f"{weights.name} has no tokenizer")
     readings = read_texts(
         weights.network,
         weights.tokenizer,

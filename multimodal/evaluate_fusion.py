@@ -51,11 +51,10 @@ def judge_fusion(
         seed: Of the composition.
 
     Returns:
-        Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset of signals
-        those of ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head;
-        ``corrupted``: for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average
-        and of the head without that signal (``without``); ``mean_gates``: how much the head weighs each signal, clean and
-        buried; ``risk_coverage``: share of the utterances kept and accuracy among them, from the surest on.
+        Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset those of
+        ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head; ``corrupted``:
+        for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average and of the
+        head without that signal (``without``); ``risk_coverage`` and ``reliability``, see there.
     """
     streams, answers, labels = composed(parts, count, replace(settings, corrupted_share=0.0), seed)
     subsets, late = {}, {}
@@ -123,9 +122,11 @@ def _corrupted(
 
 def _bury(parts: Parts, signal: str) -> Parts:
     """The same corpora with one of them buried throughout."""
-    place = {"face": "faces", "audio": "voices", "text": "texts"}[signal]
-    buried = getattr(parts, place)[1]
-    return replace(parts, **{place: (buried, buried)})
+    if signal == "face":
+        return replace(parts, faces=(parts.faces[1],) * 2)
+    if signal == "audio":
+        return replace(parts, voices=(parts.voices[1],) * 2)
+    return replace(parts, texts=(parts.texts[1],) * 2)
 
 
 def risk_coverage(probabilities: Floats, labels: Any, points: int = 21) -> list[tuple[float, float]]:

@@ -99,7 +99,7 @@ class FusionTask:
         self.parts, self.composing, self.learning = parts, composing, learning
         self.settings, self.accelerator = settings, accelerator
         self.sizes = sizes_of(shape)
-        self.network = DualRecurrentFusion(shape)
+        self.network: nn.Module = DualRecurrentFusion(shape)
         count = learning.validation_utterances
         self.judged = list(compose(held_out.pools, count, composing, settings.seed))
         self.judged_streams = [held_out.streams(recipe)[0] for recipe in self.judged]

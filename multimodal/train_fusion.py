@@ -251,7 +251,9 @@ def _faces(config: FusionConfig, folder: Path) -> dict[str, FaceCorpus]:
 
 
 def _texts(config: FusionConfig, folder: Path) -> dict[str, TextCorpus]:
-    train, dev = (read_text_corpus("goemotions", folder, part, check_counts=config.check_counts) for part in ("train", "dev"))
+    train, dev = (
+        read_text_corpus("goemotions", folder, part, check_counts=config.check_counts) for part in ("train", "dev")
+    )
     even = np.arange(len(dev)) % 2 == 0
     return {
         "train": train.subset(train.held_out(config.text_share)),
@@ -354,20 +356,21 @@ def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, W
 
 
 PROTOCOL = (
-    "Composed utterances of speakers, pictures and texts that neither the head nor (but for pictures and texts that chose "
-    "the encoders' epochs) an encoder learned from: the voice by networks that never heard the speaker, FER+'s validation "
-    "part and GoEmotions' dev part, every other item; the other half and other speakers chose the epoch and the "
-    "temperatures. Emotions, disagreement, frames at rest and frames without a face as in data.composing. late: the plain "
-    "average of the signals' calibrated heads. corrupted: one signal buried in noise, in every utterance. Weights in half "
-    "precision."
+    "Composed utterances of speakers, pictures and texts that neither the head nor (but for pictures and texts that "
+    "chose the encoders' epochs) an encoder learned from: the voice by networks that never heard the speaker, FER+'s "
+    "validation part and GoEmotions' dev part, every other item; the other half and other speakers chose the epoch and "
+    "the temperatures. Emotions, disagreement, frames at rest and without a face as in data.composing. late: the "
+    "plain average of the signals' calibrated heads; single: each of these heads. corrupted: macro-F1 with one signal "
+    "buried in noise in every utterance. Weights in half precision."
 )
 
 LIMITS = [
     "Composed of strangers: the face, the voice and the words of an utterance are three people's, and share an emotion "
-    "and nothing else. The head learned how far to trust each signal and what to do when one is missing, bad or at odds; "
-    "it cannot have learned how one person's signals belong together, and its figures say nothing about real interviews.",
-    "Every signal bears the emotion alike by construction. In life the words often carry one thing and the face another; "
-    "sarcasm is such a case, and the head has seen it as chance only.",
+    "and nothing else. The head learned how far to trust each signal and what to do when one is missing, bad or at "
+    "odds; it cannot have learned how one person's signals belong together, and its figures say nothing about real "
+    "interviews.",
+    "Every signal bears the emotion alike by construction. In life the words often carry one thing and the face "
+    "another; sarcasm is such a case, and the head has seen it as chance only.",
     "A quarter of the composed utterances are neutral; in interviews most are. Expect too much emotion rather than too "
     "little.",
     "Confidence is calibrated on composed utterances; on interviews it is too high.",
