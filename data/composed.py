@@ -83,7 +83,8 @@ class Pools:
     @property
     def labels(self) -> tuple[int, ...]:
         """Emotions that all three corpora hold, in order."""
-        return tuple(sorted({0, *range(len(FUSED_LABELS))} & set(self.faces) & set(self.voices) & set(self.texts)))
+        known = set(range(len(FUSED_LABELS)))
+        return tuple(sorted(known & set(self.faces.tolist()) & set(self.voices.tolist()) & set(self.texts.tolist())))
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,18 @@ class Faces:
 
     Attributes:
         embeddings: ``(views, pictures, features)`` float16.
-        probabilities: ``(views, pictures, 7)`` float32 over ``FUSED_LABELS``, calibrated.
+        probabilities: ``(views, pictures, labels)`` float32 in the encoder's labels, calibrated.
+        groups: The fused label of each of the encoder's labels; None for one that is none of the seven.
     """
 
     embeddings: NDArray[np.float16]
     probabilities: NDArray[np.float32]
+    groups: tuple[str | None, ...]
+
+    def answer(self, views: NDArray[np.int64], pictures: NDArray[np.int64]) -> Floats:
+        """What a face that shows these pictures says, ``(7,)``: their mean, then onto the seven, as in inference."""
+        mean = self.probabilities[views, pictures].mean(axis=0, dtype=np.float64)
+        return onto_groups(mean[None], self.groups)[0]
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Parts:
         seen = recipe.pictures >= 0
         views, pictures = recipe.views[seen] % len(faces.embeddings), recipe.pictures[seen]
         answers: dict[str, Floats] = {
-            "face": faces.probabilities[views, pictures].mean(axis=0, dtype=np.float64),
+            "face": faces.answer(views, pictures),
             "audio": voice.probabilities,
             "text": text.probabilities,
         }
@@ -144,9 +151,8 @@ def encode_faces(
             changed = augment(batch, size, changes, generator)
             rows.append(predict(weights.network, changed, weights.spec.temperature, weights.spec.flip))
         embeddings.append(torch.cat([row[1] for row in rows]).half().cpu().numpy())
-        answers = torch.cat([row[0] for row in rows]).double().cpu().numpy()
-        probabilities.append(onto_groups(answers, groups).astype(np.float32))
-    return Faces(np.stack(embeddings), np.stack(probabilities))
+        probabilities.append(torch.cat([row[0] for row in rows]).float().cpu().numpy())
+    return Faces(np.stack(embeddings), np.stack(probabilities), groups)
 
 
 def bury_voices(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
