@@ -105,11 +105,22 @@ def _audio(spec: ModelSpec) -> nn.Module:
     return network(len(spec.labels), settings.features, summary_size(settings.coefficients))
 
 
+def _turns(spec: ModelSpec) -> nn.Module:
+    from multimodal.encoders.mfcc import MfccSettings
+    from multimodal.fusion.turns import TurnNetwork
+
+    shape = FusionShape(**spec.fusion)
+    return TurnNetwork(shape, MfccSettings(**spec.mfcc).features, shape.summary_size, convolved=True)
+
+
 NETWORKS: Mapping[str, Mapping[str, Callable[[ModelSpec], nn.Module]]] = {
     "face": {name: _by_labels(network) for name, network in FACE_NETWORKS.items()},
     "audio": {"are": _audio, "conv_bigru": _audio},
     "text": {"minilm_l6": lambda spec: TextEncoder(len(spec.labels), len(spec.native_labels), spec.text)},
-    "fusion": {"dual_recurrent": lambda spec: DualRecurrentFusion(FusionShape(**spec.fusion))},
+    "fusion": {
+        "dual_recurrent": lambda spec: DualRecurrentFusion(FusionShape(**spec.fusion)),
+        "turns_dual_recurrent": _turns,
+    },
 }
 """Part and architecture to what makes the network that a spec describes, with random weights."""
 
