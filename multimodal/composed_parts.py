@@ -82,7 +82,8 @@ class Faces:
     def answer(self, views: NDArray[np.int64], pictures: NDArray[np.int64]) -> Floats:
         """What a face that shows these pictures says, ``(7,)``: their mean, then onto the seven, as in inference."""
         mean = self.probabilities[views, pictures].mean(axis=0, dtype=np.float64)
-        return onto_groups(mean[None], self.groups)[0]
+        row: Floats = onto_groups(mean[None], self.groups)[0]
+        return row
 
 
 @dataclass(frozen=True)

@@ -196,9 +196,11 @@ def _text(
 def _iemocap(
     weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str]:
-    from multimodal.iemocap_results import evaluate_iemocap
+    from multimodal.evaluate_iemocap import evaluate_iemocap
 
-    return evaluate_iemocap(weights, data, device), "IEMOCAP"
+    figures = evaluate_iemocap(weights, data, device=device)
+    heard = ", which its training heard" if figures["heard_in_training"] else ""
+    return figures, f"session {figures['session']} of IEMOCAP{heard}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -59,13 +59,16 @@ def table(name: str, judged: str, figures: Mapping[str, Any]) -> str:
 
 def _subsets(figures: Mapping[str, Any]) -> list[str]:
     """Each subset of signals: the head, and beside it the late-fusion average; then each signal buried in noise."""
-    lines = ["  signals            macro-F1 accuracy    ece    late average: macro-F1 accuracy    ece"]
+    averaged = figures.get("late", {})
+    beside = "    late average: macro-F1 accuracy    ece" if averaged else ""
+    lines = [f"  signals            macro-F1 accuracy    ece{beside}"]
     for name, own in figures["subsets"].items():
-        late = figures["late"][name]
-        cells = [f"{each['macro_f1']:8.3f} {each['accuracy']:8.3f} {each['ece']:6.3f}" for each in (own, late)]
-        lines.append(f"    {name:16} {cells[0]}{' ' * 18}{cells[1]}")
-    lines.append("  buried in noise    head     late average   head without it (macro-F1)")
-    for name, row in figures["corrupted"].items():
+        rows = [own, averaged[name]] if name in averaged else [own]
+        cells = [f"{each['macro_f1']:8.3f} {each['accuracy']:8.3f} {each['ece']:6.3f}" for each in rows]
+        lines.append(f"    {name:16} {(' ' * 18).join(cells)}")
+    if "corrupted" in figures:
+        lines.append("  buried in noise    head     late average   head without it (macro-F1)")
+    for name, row in figures.get("corrupted", {}).items():
         lines.append(f"    {name:14} {row['fused']:8.3f} {row['late']:12.3f} {row['without']:13.3f}")
     return lines
 
