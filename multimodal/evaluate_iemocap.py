@@ -15,7 +15,7 @@ from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.iemocap_batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, there
-from multimodal.iemocap_features import FeatureMaker, TurnSettings, make_corpus
+from multimodal.iemocap_features import WORD_SOURCES, FeatureMaker, TurnSettings, make_corpus
 from multimodal.iemocap_results import ARCHITECTURE
 from multimodal.iemocap_task import affect_figures, judge, turn_figures
 from multimodal.metrics import classification_figures
@@ -28,7 +28,7 @@ def evaluate_iemocap(
     data: Path,
     *,
     session: int = 0,
-    words: str = "gold",
+    words: str = "",
     settings: TurnSettings | None = None,
     cache: Path | None = None,
     device: str = "cpu",
@@ -40,7 +40,7 @@ def evaluate_iemocap(
         weights: Of ``train_iemocap``, on ``device``.
         data: ``IEMOCAP_full_release``.
         session: Which to judge it on; 0 for the one that its card says it has not seen.
-        words: ``gold`` or ``recognised``.
+        words: ``gold`` or ``recognised``; empty for those that it learnt from.
         settings: How turns are read; None for the usual way, at the network's own pictures per second.
         cache: Folder of kept features, as ``RUN/features``; None to keep none.
         device: Where to compute.
@@ -52,13 +52,15 @@ def evaluate_iemocap(
         ``ua``, ``ece``, ``ccc``, ``n``: turns in which all of its signals are there), and ``warnings``.
 
     Raises:
-        ConfigError: A session that is not there.
+        ConfigError: A session that is not there, or unknown words.
         CorpusError: The corpus is not as published.
         WeightsError: Weights of another kind, or of other encoders than the shipped ones.
     """
     encoders = _encoders(weights, device)
     sessions = weights.card["data"]["sessions"]
-    session = session or int(sessions["test"][0])
+    session, words = session or int(sessions["test"][0]), words or str(weights.card["data"]["words"])
+    if words not in WORD_SOURCES:
+        raise ConfigError("words", f"is {words!r}", f"choose one of {', '.join(WORD_SOURCES)}")
     everyone = [turn for turn in read_iemocap(data, check_counts=check_counts) if turn.session == session]
     if not everyone:
         raise ConfigError("--session", f"is {session}, which is not in {data}", "choose one that is there")

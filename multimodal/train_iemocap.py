@@ -131,6 +131,8 @@ def train_iemocap(config_path: Path, data: Path, run: Path, *, device: str, quie
     bench = _Bench(config, encoders, turns, run, accelerator, quiet)
     for protocol in config.protocols:
         parts = folds(turns, protocol, config.loop.seed)
+        if config.fold > len(parts):
+            raise ConfigError("fold", f"is {config.fold}, and {protocol} has {len(parts)}", "choose one of these")
         for source in config.sources:
             seconds = np.array([turn.end_seconds - turn.start_seconds for turn in turns])
             names = tuple(turn.name for turn in turns)

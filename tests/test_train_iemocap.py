@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import subprocess_environment
 from iemocap_corpus import WrittenCorpus, shown_faces, write_iemocap
+from iemocap_video import film
 
 from multimodal.config import fill, read_config
 from multimodal.data import recognition
@@ -64,8 +65,15 @@ def faces_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[WrittenCorpu
 def train(tmp_path: Path, faces_of: Callable[[WrittenCorpus], None]) -> Train:
     """Trains on a corpus and gives the results: ``train(corpus, 'compared = ["ours"]', epochs=8)``."""
 
-    def run(corpus: WrittenCorpus, keys: str = 'compared = ["ours"]', epochs: int = 8, run: str = "run") -> Any:
-        faces_of(corpus)
+    def run(
+        corpus: WrittenCorpus,
+        keys: str = 'compared = ["ours"]',
+        epochs: int = 8,
+        run: str = "run",
+        filmed: bool = False,
+    ) -> Any:
+        if not filmed:
+            faces_of(corpus)
         config = tmp_path / "iemocap.toml"
         keys += "" if "fold =" in keys else "\nfold = 1"
         config.write_text(CONFIG.format(keys=keys, epochs=epochs))
@@ -128,6 +136,20 @@ def test_a_signal_that_alone_bears_the_label_is_found_there(train: Train, tmp_pa
     subsets = evaluate_iemocap(load_weights(str(path), "fusion"), corpus.folder, check_counts=False)["subsets"]
     for signal in ("face", "audio", "text"):
         assert (subsets[signal]["ua"] > 0.7) == (signal == bearer), (signal, subsets[signal]["ua"])
+
+
+def test_a_face_on_the_split_screen_is_found_and_the_seats_are_checked(train: Train, tmp_path: Path) -> None:
+    """All the way from the AVI files: halves, faces, their encoder, and who moves when."""
+    corpus = write_iemocap(tmp_path, signals=("face",), turns=12)
+    film(corpus)
+    results = train(corpus, epochs=10, filmed=True)
+    assert figure(results, "ours") > 0.6
+    assert len(results["split_screen"]) == 10 and all(each["share"] == 1 for each in results["split_screen"])
+    film(corpus, swapped=True)
+    with pytest.raises(CorpusError, match='the halves are swapped; write speaker_half = "motion"'):
+        train(corpus, run="swapped", filmed=True)
+    keys = 'compared = ["ours"]\nfold = 1\n[features]\nspeaker_half = "motion"'
+    assert figure(train(corpus, keys, epochs=10, run="followed", filmed=True), "ours") > 0.6
 
 
 def test_permuted_labels_leave_chance(train: Train, tmp_path: Path) -> None:
