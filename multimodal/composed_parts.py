@@ -234,3 +234,36 @@ def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     size = int(weights.network.embedding_size)  # type: ignore[arg-type]
     nothing = Encoded(np.zeros((1, size), np.float32), np.full(len(FUSED_LABELS), 1 / len(FUSED_LABELS)))
     return [nothing if reading is None else Encoded(reading.states, reading.probabilities) for reading in readings]
+
+
+def make_parts(
+    encoders: Mapping[str, Weights],
+    pools: Pools,
+    images: NDArray[np.uint8],
+    voices: tuple[Sequence[Encoded], Sequence[Encoded]],
+    texts: Sequence[str],
+    seed: int,
+) -> Parts:
+    """Encodes pictures and texts, as they are and buried, beside voices that are encoded already.
+
+    Args:
+        encoders: ``face`` and ``text``, where they are to compute.
+        pools: Labels of all three.
+        images: ``(pictures, height, width)`` uint8.
+        voices: As they are, and buried.
+        texts: The words.
+        seed: Of the changes.
+
+    Returns:
+        Everything to compose of.
+    """
+    device = str(next(encoders["face"].network.parameters()).device)
+    return Parts(
+        pools,
+        (
+            encode_faces(encoders["face"], images, pools.views, JITTER, seed, device),
+            encode_faces(encoders["face"], images, 1, BURIED, seed, device),
+        ),
+        voices,
+        (encode_texts(encoders["text"], texts), encode_texts(encoders["text"], bury_texts(texts, seed))),
+    )

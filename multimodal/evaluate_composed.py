@@ -8,18 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from multimodal.composed_parts import (
-    BURIED,
-    JITTER,
-    Parts,
-    bury_texts,
-    bury_voices,
-    encode_faces,
-    encode_texts,
-    encode_voices,
-    face_pool,
-    text_pool,
-)
+from multimodal.composed_parts import Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.data.composed import Composing, Pools
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.ferplus import FaceCorpus, read_ferplus
@@ -29,7 +18,7 @@ from multimodal.data.voices import VOICE_CORPORA, VoiceClip, load_waveforms, rea
 from multimodal.encoders.audio import voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
-from multimodal.evaluate_fusion import judge_fusion
+from multimodal.evaluate_fusion import Head, judge_fusion
 from multimodal.fusing import why_not
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion_task import sizes_of
@@ -107,7 +96,8 @@ def evaluate_composed(
         raise WeightsError(head.name, f"cannot be judged, since {reason}", "name a folder with all four parts")
     encoded = read_parts(parts, _faces(faces, split), _clips(voices), _texts(texts), seed, device)
     sizes = sizes_of(FusionShape(**head.spec.fusion))
-    figures = judge_fusion(head.network, sizes, head.spec.temperatures, encoded, Composing(), count, seed)
+    judged = Head(head.network, sizes, head.spec.temperatures)
+    figures = judge_fusion(judged, encoded, Composing(), count, seed)
     parameters = sum(value.numel() for value in head.network.parameters())
     return {**figures, "parameters": parameters, "seed": seed}
 
@@ -148,15 +138,8 @@ def read_parts(
     buried = voice_features(bury_voices(waveforms, seed), mfcc)
     spoken = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
     seconds = np.array([len(each.frames) * settings.hop_seconds for each in clean])
-    return Parts(
-        Pools(shown, spoken, said, seconds, views=VIEWS),
-        (
-            encode_faces(encoders["face"], images, VIEWS, JITTER, seed, device),
-            encode_faces(encoders["face"], images, 1, BURIED, seed, device),
-        ),
-        (encode_voices(encoders["audio"], clips, clean), encode_voices(encoders["audio"], clips, buried)),
-        (encode_texts(encoders["text"], written), encode_texts(encoders["text"], bury_texts(written, seed))),
-    )
+    voices = encode_voices(encoders["audio"], clips, clean), encode_voices(encoders["audio"], clips, buried)
+    return make_parts(encoders, Pools(shown, spoken, said, seconds, views=VIEWS), images, voices, written, seed)
 
 
 def _few(texts: Sequence[str], labels: Any, seed: int) -> tuple[list[str], Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from multimodal.composed_parts import Parts
 from multimodal.data.composed import Composing, compose
@@ -30,21 +31,31 @@ def composed(parts: Parts, count: int, settings: Composing, seed: int) -> Compos
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs], np.array([recipe.label for recipe in recipes])
 
 
-def judge_fusion(
-    network: Any,
-    sizes: Mapping[str, int],
-    temperatures: Mapping[str, float],
-    parts: Parts,
-    settings: Composing,
-    count: int,
-    seed: int,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Head:
+    """A fusion head, ready to be judged.
+
+    Attributes:
+        network: In evaluation mode.
+        sizes: Signal to its features.
+        temperatures: Subset of signals to what divides its logits; 1 where it is not named.
+    """
+
+    network: nn.Module
+    sizes: Mapping[str, int]
+    temperatures: Mapping[str, float]
+
+    def answers(self, streams: Sequence[Streams], subset: Sequence[str]) -> Floats:
+        """Calibrated probabilities ``(utterances, 7)``, as if only some of the signals had been there."""
+        logits = fused_logits(self.network, [each.only(subset) for each in streams], self.sizes)
+        return softmax(logits, self.temperatures.get(subset_name(subset), 1.0))
+
+
+def judge_fusion(head: Head, parts: Parts, settings: Composing, count: int, seed: int) -> dict[str, Any]:
     """Judges a head on composed utterances.
 
     Args:
-        network: The head, in evaluation mode.
-        sizes: Signal to its features.
-        temperatures: Subset to what divides its logits; 1 where it is not named.
+        head: The head.
         parts: What to compose of: nothing that the head or an encoder was trained on.
         settings: How utterances are composed.
         count: How many.
@@ -61,7 +72,7 @@ def judge_fusion(
     whole: Floats = np.zeros((0, 0))
     for subset in SUBSETS:
         name = subset_name(subset)
-        whole = _fused(network, streams, sizes, subset, temperatures)
+        whole = head.answers(streams, subset)
         subsets[name] = _short(whole, labels)
         late[name] = _short(late_average([_stack(answers, signal) for signal in subset]), labels)
     return {
@@ -70,23 +81,11 @@ def judge_fusion(
         "late": late,
         "single": {signal: late[signal] for signal in MODALITIES},
         "corrupted": {
-            signal: _corrupted(network, sizes, temperatures, parts, settings, count, seed, signal)
-            for signal in MODALITIES
+            signal: _corrupted(head, _bury(parts, signal), settings, count, seed, signal) for signal in MODALITIES
         },
         "risk_coverage": risk_coverage(whole, labels),
         "reliability": reliability(whole, labels),
     }
-
-
-def _fused(
-    network: Any,
-    streams: Sequence[Streams],
-    sizes: Mapping[str, int],
-    subset: Sequence[str],
-    temperatures: Mapping[str, float],
-) -> Floats:
-    logits = fused_logits(network, [each.only(subset) for each in streams], sizes)
-    return softmax(logits, temperatures.get(subset_name(subset), 1.0))
 
 
 def _stack(answers: Sequence[Mapping[str, Floats]], signal: str) -> Floats:
@@ -98,24 +97,14 @@ def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
     return {key: figures[key] for key in SHORT}
 
 
-def _corrupted(
-    network: Any,
-    sizes: Mapping[str, int],
-    temperatures: Mapping[str, float],
-    parts: Parts,
-    settings: Composing,
-    count: int,
-    seed: int,
-    signal: str,
-) -> dict[str, float]:
+def _corrupted(head: Head, buried: Parts, settings: Composing, count: int, seed: int, signal: str) -> dict[str, float]:
     """What is left when one signal is buried in noise, and nobody says so."""
-    buried = _bury(parts, signal)
     streams, answers, labels = composed(buried, count, replace(settings, corrupted_share=0.0), seed)
     others = tuple(name for name in MODALITIES if name != signal)
     rows = {
-        "fused": _fused(network, streams, sizes, MODALITIES, temperatures),
+        "fused": head.answers(streams, MODALITIES),
         "late": late_average([_stack(answers, name) for name in MODALITIES]),
-        "without": _fused(network, streams, sizes, others, temperatures),
+        "without": head.answers(streams, others),
     }
     return {name: _short(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
 

@@ -21,19 +21,9 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from multimodal.audio_task import target_of
 from multimodal.commands import choose_device
-from multimodal.composed_parts import (
-    BURIED,
-    JITTER,
-    Parts,
-    bury_texts,
-    bury_voices,
-    encode_faces,
-    encode_texts,
-    encode_voices,
-    face_pool,
-    text_pool,
-)
+from multimodal.composed_parts import Encoded, Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.config import read_config
 from multimodal.data.composed import Composing, Pools
 from multimodal.data.emotions import FUSED_LABELS
@@ -44,7 +34,7 @@ from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.encoders.audio import VoiceFeatures, voice_features
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.errors import ConfigError
-from multimodal.evaluate_fusion import judge_fusion
+from multimodal.evaluate_fusion import Head, judge_fusion
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion_task import SUBSETS, FusionTask, Learning, fused_logits, softmax, subset_name
 from multimodal.loop import LoopSettings, fit
@@ -53,7 +43,7 @@ from multimodal.parts import choose_weights
 from multimodal.train_audio import AudioConfig, licence_of
 from multimodal.train_face import training_revision
 from multimodal.types import MODALITIES
-from multimodal.unheard import Hearing, fold_of_speakers, unheard
+from multimodal.unheard import fold_of_speakers, unheard
 from multimodal.weights import ModelSpec, Weights, load_weights, save_weights
 
 UNCERTAIN_BELOW = 0.5
@@ -167,7 +157,8 @@ def train_fusion(
         uncertain_coverage=coverage,
     )
     count, seed = config.learning.validation_utterances, config.loop.seed + 1
-    figures = judge_fusion(network, task.sizes, temperatures, parts["judge"], config.composing, count, seed)
+    head = Head(network, task.sizes, temperatures)
+    figures = judge_fusion(head, parts["judge"], config.composing, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
         "licence": licence_of(list(voice_config.teaching.corpus_weights)),
@@ -232,18 +223,8 @@ def encode_parts(
         chosen, spoken, seconds = voices.of(part)
         written, said = text_pool(texts[part])
         pools = Pools(shown, spoken, said, seconds, views=config.views)
-        found[part] = Parts(
-            pools,
-            (
-                encode_faces(encoders["face"], images, config.views, JITTER, seed + number),
-                encode_faces(encoders["face"], images, 1, BURIED, seed + number),
-            ),
-            ([voices.clean[index] for index in chosen], [voices.buried[index] for index in chosen]),
-            (
-                encode_texts(encoders["text"], written),
-                encode_texts(encoders["text"], bury_texts(written, seed + number)),
-            ),
-        )
+        heard = [voices.clean[index] for index in chosen], [voices.buried[index] for index in chosen]
+        found[part] = make_parts(encoders, pools, images, heard, written, seed + number)
     return found
 
 
@@ -272,8 +253,8 @@ class _Voices:
     labels: NDArray[np.int64]
     seconds: NDArray[np.float64]
     parts: NDArray[np.int64]
-    clean: Sequence[Any]
-    buried: Sequence[Any]
+    clean: Sequence[Encoded]
+    buried: Sequence[Encoded]
 
     @classmethod
     def read(
@@ -281,9 +262,11 @@ class _Voices:
     ) -> _Voices:
         waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
         mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
-        clean, buried = (_features(sounds, mfcc) for sounds in (waveforms, bury_voices(waveforms, config.loop.seed)))
-        heard_by: Mapping[str, Hearing] = unheard(weights, config, voice_run, *_taught(config, clips, clean))
-        fold_of = fold_of_speakers(_taught(config, clips, clean)[0], config.folds, config.loop.seed)
+        buried = voice_features(bury_voices(waveforms, config.loop.seed), mfcc)
+        clean = voice_features(waveforms, mfcc)
+        taught, features_of_taught = _taught(config, clips, clean)
+        heard_by = unheard(weights, config, voice_run, taught, features_of_taught)
+        fold_of = fold_of_speakers(taught, config.folds, config.loop.seed)
         known = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
         kept = [clips[index] for index in known]
         encoded = [
@@ -302,16 +285,10 @@ class _Voices:
         return chosen.tolist(), self.labels[chosen], self.seconds[chosen]
 
 
-def _features(sounds: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[VoiceFeatures]:
-    return voice_features(sounds, mfcc)
-
-
 def _taught(
     config: AudioConfig, clips: Sequence[VoiceClip], features: Sequence[VoiceFeatures]
 ) -> tuple[list[VoiceClip], list[VoiceFeatures]]:
     """The clips that the voice's training used: those with a right answer."""
-    from multimodal.audio_task import target_of
-
     kept = [index for index, clip in enumerate(clips) if target_of(clip, config.labels) is not None]
     return [clips[index] for index in kept], [features[index] for index in kept]
 
