@@ -83,7 +83,8 @@ class Pools:
     @property
     def labels(self) -> tuple[int, ...]:
         """Emotions that all three corpora hold, in order."""
-        return tuple(sorted({0, *range(len(FUSED_LABELS))} & set(self.faces) & set(self.voices) & set(self.texts)))
+        known = set(range(len(FUSED_LABELS)))
+        return tuple(sorted(known & set(self.faces.tolist()) & set(self.voices.tolist()) & set(self.texts.tolist())))
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,9 @@ def compose(pools: Pools, count: int, settings: Composing, seed: int) -> Iterato
     """
     if len(pools.labels) < 2:
         names = ", ".join(FUSED_LABELS[label] for label in pools.labels) or "none"
-        raise CorpusError("faces, voices, texts", f"share {len(pools.labels)} emotions ({names})", "name larger corpora")
+        raise CorpusError(
+            "faces, voices, texts", f"share {len(pools.labels)} emotions ({names})", "name larger corpora"
+        )
     random = np.random.default_rng(seed)
     of_label = {
         part: {label: np.flatnonzero(labels == label) for label in pools.labels}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +21,13 @@ from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
 from multimodal.data.ferplus import FaceCorpus, majority_labels
 from multimodal.data.text_corpus import TextCorpus
 from multimodal.data.voice_clip import VoiceClip
-from multimodal.encoders.audio import VoiceFeatures, hear
+from multimodal.encoders.audio import VoiceFeatures, hear, state_times
 from multimodal.encoders.face import predict
 from multimodal.encoders.face_augmentation import FaceAugmentation, augment
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.evaluate_audio import onto_groups
-from multimodal.fusion.streams import Floats, Streams, evidence, face_on_grid
+from multimodal.fusion.streams import Floats, Streams, build_streams
 from multimodal.weights import Weights
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ JITTER = FaceAugmentation(
 """How crops of one face differ from frame to frame: the detector wavers, the light changes."""
 
 BURIED = FaceAugmentation(
-    rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1.0, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
+    rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
 )
-"""A face that nothing can be read from: the encoder is right for 0.26 of such pictures (chance 0.14), and sure of it."""
+"""A face that nothing can be read from: the encoder is right for 0.26 of such pictures and sure of them."""
 
 NOISE_DB = (-10.0, 0.0)
 """Power of the voice over that of the white noise that buries it, from the lowest to the highest."""
@@ -57,12 +57,12 @@ class Encoded:
     Attributes:
         states: ``(steps, features)`` float32.
         probabilities: ``(7,)`` float64 over ``FUSED_LABELS``, calibrated.
-        times: ``(steps,)`` seconds of the states; none for a text.
+        times: ``(steps,)`` seconds of the states of a voice, from where its sound begins; empty for a text.
     """
 
     states: Floats
     probabilities: Floats
-    times: Floats | None = None
+    times: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,19 @@ class Faces:
 
     Attributes:
         embeddings: ``(views, pictures, features)`` float16.
-        probabilities: ``(views, pictures, 7)`` float32 over ``FUSED_LABELS``, calibrated.
+        probabilities: ``(views, pictures, labels)`` float32 in the encoder's labels, calibrated.
+        groups: The fused label of each of the encoder's labels; None for one that is none of the seven.
     """
 
     embeddings: NDArray[np.float16]
     probabilities: NDArray[np.float32]
+    groups: tuple[str | None, ...]
+
+    def answer(self, views: NDArray[np.int64], pictures: NDArray[np.int64]) -> Floats:
+        """What a face that shows these pictures says, ``(7,)``: their mean, then onto the seven, as in inference."""
+        mean = self.probabilities[views, pictures].mean(axis=0, dtype=np.float64)
+        row: Floats = onto_groups(mean[None], self.groups)[0]
+        return row
 
 
 @dataclass(frozen=True)
@@ -103,30 +111,20 @@ class Parts:
         seen = recipe.pictures >= 0
         views, pictures = recipe.views[seen] % len(faces.embeddings), recipe.pictures[seen]
         answers: dict[str, Floats] = {
-            "face": faces.probabilities[views, pictures].mean(axis=0, dtype=np.float64),
+            "face": faces.answer(views, pictures),
             "audio": voice.probabilities,
             "text": text.probabilities,
         }
         streams = build_streams(
-            voice=voice,
-            text=text,
-            frame_times=recipe.frame_times[seen],
-            embeddings=faces.embeddings[views, pictures].astype(np.float32),
-            answers=answers,
+            0.0,
+            float(self.pools.seconds[recipe.voice]),
+            {name: dict(zip(FUSED_LABELS, row.tolist(), strict=True)) for name, row in answers.items()},
+            voice=(voice.times, voice.states),
+            face=(recipe.frame_times[seen], faces.embeddings[views, pictures].astype(np.float32)),
+            half_step_seconds=0.5 / FRAMES_PER_SECOND,
+            words=text.states,
         )
         return streams, answers
-
-
-def build_streams(
-    *, voice: Encoded, text: Encoded, frame_times: Floats, embeddings: Floats, answers: dict[str, Floats]
-) -> Streams:
-    """Puts a composed utterance onto one grid by the functions that inference uses."""
-    on_grid = face_on_grid(voice.times, frame_times, embeddings, 0.5 / FRAMES_PER_SECOND)
-    face, mask = on_grid if on_grid is not None else (None, None)
-    said = {name: evidence(dict(zip(FUSED_LABELS, row, strict=True)), FUSED_LABELS) for name, row in answers.items()}
-    if face is None:
-        said.pop("face")
-    return Streams(voice.times, voice.states, face, mask, text.states, said)
 
 
 def face_pool(corpus: FaceCorpus, most_per_label: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -154,9 +152,8 @@ def encode_faces(
             changed = augment(batch, size, changes, generator)
             rows.append(predict(weights.network, changed, weights.spec.temperature, weights.spec.flip))
         embeddings.append(torch.cat([row[1] for row in rows]).half().cpu().numpy())
-        answers = torch.cat([row[0] for row in rows]).double().cpu().numpy()
-        probabilities.append(onto_groups(answers, groups).astype(np.float32))
-    return Faces(np.stack(embeddings), np.stack(probabilities))
+        probabilities.append(torch.cat([row[0] for row in rows]).float().cpu().numpy())
+    return Faces(np.stack(embeddings), np.stack(probabilities), groups)
 
 
 def bury_voices(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
@@ -175,7 +172,9 @@ def bury_texts(texts: Sequence[str], seed: int) -> list[str]:
     """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recogniser does that hears nothing."""
     draws = random.Random(seed)
     words = [word for text in texts for word in text.split()]
-    return [" ".join(draws.choice(words) if draws.random() < WORD_LOSS else word for word in text.split()) for text in texts]
+    return [
+        " ".join(draws.choice(words) if draws.random() < WORD_LOSS else word for word in text.split()) for text in texts
+    ]
 
 
 def encode_voices(
@@ -199,7 +198,7 @@ def encode_voices(
     own: dict[str, list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
         own[clip.speaker].append(index)
-    hop_seconds = MfccSettings(**weights.spec.mfcc).hop_seconds
+    settings = MfccSettings(**weights.spec.mfcc)
     found: dict[int, Encoded] = {}
     for speaker, indices in own.items():
         spoken = [features[index] for index in indices]
@@ -209,8 +208,7 @@ def encode_voices(
             rows, states = heard_by[speaker](spoken)
         grouped = onto_groups(rows.double().numpy(), weights.spec.groups or weights.spec.labels)
         for index, row, steps in zip(indices, grouped, states, strict=True):
-            seconds = len(features[index].frames) * hop_seconds
-            times = (np.arange(len(steps)) + 0.5) * seconds / len(steps)
+            times = state_times(replace(features[index], start_seconds=0.0), len(steps), settings)
             found[index] = Encoded(steps.numpy(), row, times)
     return [found[index] for index in range(len(clips))]
 
@@ -224,7 +222,8 @@ def text_pool(corpus: TextCorpus) -> tuple[list[str], NDArray[np.int64]]:
 
 def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     """Encodes texts; one without a word gets one state of zeros and even probabilities."""
-    assert weights.tokenizer is not None
+    if weights.tokenizer is None:
+        raise ValueError(f"{weights.name} has no tokenizer")
     readings = read_texts(
         weights.network,
         weights.tokenizer,
@@ -235,3 +234,36 @@ def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     size = int(weights.network.embedding_size)  # type: ignore[arg-type]
     nothing = Encoded(np.zeros((1, size), np.float32), np.full(len(FUSED_LABELS), 1 / len(FUSED_LABELS)))
     return [nothing if reading is None else Encoded(reading.states, reading.probabilities) for reading in readings]
+
+
+def make_parts(
+    encoders: Mapping[str, Weights],
+    pools: Pools,
+    images: NDArray[np.uint8],
+    voices: tuple[Sequence[Encoded], Sequence[Encoded]],
+    texts: Sequence[str],
+    seed: int,
+) -> Parts:
+    """Encodes pictures and texts, as they are and buried, beside voices that are encoded already.
+
+    Args:
+        encoders: ``face`` and ``text``, where they are to compute.
+        pools: Labels of all three.
+        images: ``(pictures, height, width)`` uint8.
+        voices: As they are, and buried.
+        texts: The words.
+        seed: Of the changes.
+
+    Returns:
+        Everything to compose of.
+    """
+    device = str(next(encoders["face"].network.parameters()).device)
+    return Parts(
+        pools,
+        (
+            encode_faces(encoders["face"], images, pools.views, JITTER, seed, device),
+            encode_faces(encoders["face"], images, 1, BURIED, seed, device),
+        ),
+        voices,
+        (encode_texts(encoders["text"], texts), encode_texts(encoders["text"], bury_texts(texts, seed))),
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from multimodal.composed_parts import Parts
 from multimodal.data.composed import Composing, compose
@@ -30,39 +31,48 @@ def composed(parts: Parts, count: int, settings: Composing, seed: int) -> Compos
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs], np.array([recipe.label for recipe in recipes])
 
 
-def judge_fusion(
-    network: Any,
-    sizes: Mapping[str, int],
-    temperatures: Mapping[str, float],
-    parts: Parts,
-    settings: Composing,
-    count: int,
-    seed: int,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Head:
+    """A fusion head, ready to be judged.
+
+    Attributes:
+        network: In evaluation mode.
+        sizes: Signal to its features.
+        temperatures: Subset of signals to what divides its logits; 1 where it is not named.
+    """
+
+    network: nn.Module
+    sizes: Mapping[str, int]
+    temperatures: Mapping[str, float]
+
+    def answers(self, streams: Sequence[Streams], subset: Sequence[str]) -> Floats:
+        """Calibrated probabilities ``(utterances, 7)``, as if only some of the signals had been there."""
+        logits = fused_logits(self.network, [each.only(subset) for each in streams], self.sizes)
+        return softmax(logits, self.temperatures.get(subset_name(subset), 1.0))
+
+
+def judge_fusion(head: Head, parts: Parts, settings: Composing, count: int, seed: int) -> dict[str, Any]:
     """Judges a head on composed utterances.
 
     Args:
-        network: The head, in evaluation mode.
-        sizes: Signal to its features.
-        temperatures: Subset to what divides its logits; 1 where it is not named.
+        head: The head.
         parts: What to compose of: nothing that the head or an encoder was trained on.
         settings: How utterances are composed.
         count: How many.
         seed: Of the composition.
 
     Returns:
-        Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset of signals
-        those of ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head;
-        ``corrupted``: for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average
-        and of the head without that signal (``without``); ``mean_gates``: how much the head weighs each signal, clean and
-        buried; ``risk_coverage``: share of the utterances kept and accuracy among them, from the surest on.
+        Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset those of
+        ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head; ``corrupted``:
+        for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average and of the
+        head without that signal (``without``); ``risk_coverage`` and ``reliability``, see there.
     """
     streams, answers, labels = composed(parts, count, replace(settings, corrupted_share=0.0), seed)
     subsets, late = {}, {}
     whole: Floats = np.zeros((0, 0))
     for subset in SUBSETS:
         name = subset_name(subset)
-        whole = _fused(network, streams, sizes, subset, temperatures)
+        whole = head.answers(streams, subset)
         subsets[name] = _short(whole, labels)
         late[name] = _short(late_average([_stack(answers, signal) for signal in subset]), labels)
     return {
@@ -71,23 +81,11 @@ def judge_fusion(
         "late": late,
         "single": {signal: late[signal] for signal in MODALITIES},
         "corrupted": {
-            signal: _corrupted(network, sizes, temperatures, parts, settings, count, seed, signal)
-            for signal in MODALITIES
+            signal: _corrupted(head, _bury(parts, signal), settings, count, seed, signal) for signal in MODALITIES
         },
         "risk_coverage": risk_coverage(whole, labels),
         "reliability": reliability(whole, labels),
     }
-
-
-def _fused(
-    network: Any,
-    streams: Sequence[Streams],
-    sizes: Mapping[str, int],
-    subset: Sequence[str],
-    temperatures: Mapping[str, float],
-) -> Floats:
-    logits = fused_logits(network, [each.only(subset) for each in streams], sizes)
-    return softmax(logits, temperatures.get(subset_name(subset), 1.0))
 
 
 def _stack(answers: Sequence[Mapping[str, Floats]], signal: str) -> Floats:
@@ -99,33 +97,25 @@ def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
     return {key: figures[key] for key in SHORT}
 
 
-def _corrupted(
-    network: Any,
-    sizes: Mapping[str, int],
-    temperatures: Mapping[str, float],
-    parts: Parts,
-    settings: Composing,
-    count: int,
-    seed: int,
-    signal: str,
-) -> dict[str, float]:
+def _corrupted(head: Head, buried: Parts, settings: Composing, count: int, seed: int, signal: str) -> dict[str, float]:
     """What is left when one signal is buried in noise, and nobody says so."""
-    buried = _bury(parts, signal)
     streams, answers, labels = composed(buried, count, replace(settings, corrupted_share=0.0), seed)
     others = tuple(name for name in MODALITIES if name != signal)
     rows = {
-        "fused": _fused(network, streams, sizes, MODALITIES, temperatures),
+        "fused": head.answers(streams, MODALITIES),
         "late": late_average([_stack(answers, name) for name in MODALITIES]),
-        "without": _fused(network, streams, sizes, others, temperatures),
+        "without": head.answers(streams, others),
     }
     return {name: _short(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
 
 
 def _bury(parts: Parts, signal: str) -> Parts:
     """The same corpora with one of them buried throughout."""
-    place = {"face": "faces", "audio": "voices", "text": "texts"}[signal]
-    buried = getattr(parts, place)[1]
-    return replace(parts, **{place: (buried, buried)})
+    if signal == "face":
+        return replace(parts, faces=(parts.faces[1],) * 2)
+    if signal == "audio":
+        return replace(parts, voices=(parts.voices[1],) * 2)
+    return replace(parts, texts=(parts.texts[1],) * 2)
 
 
 def risk_coverage(probabilities: Floats, labels: Any, points: int = 21) -> list[tuple[float, float]]:

@@ -19,7 +19,10 @@ from multimodal.types import MODALITIES, SIGNAL_NAMES, FaceObservation, Modality
 from multimodal.weights import ModelSpec, Weights
 
 BATCH = 32
-"""Stretches that are answered together."""
+"""Stretches that are answered together, at most."""
+
+ROWS = 16_384
+"""Steps, and tokens, of a batch with what fills it up, at most: 25 MB of states. A longer text goes alone."""
 
 LATE = {"name": "late average"}
 """What ``models`` of an analysis says where the average answered; it has no weights and so no hash."""
@@ -135,10 +138,8 @@ def answers(
     """
     shape = FusionShape(**head.spec.fusion)
     sizes = {"face": shape.face_size, "audio": shape.voice_size, "text": shape.word_size}
-    order = sorted(range(len(streams)), key=lambda index: _length(streams[index]))
     found: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-    for first in range(0, len(order), BATCH):
-        chosen = order[first : first + BATCH]
+    for chosen in _batches([_length(each) for each in streams]):
         output = head.network(collate([streams[index] for index in chosen], sizes, shape.labels).to(device))
         divisors = [[temperature(head.spec, streams[index].signals)] for index in chosen]
         logits = output.logits.double().cpu() / torch.tensor(divisors, dtype=torch.float64)
@@ -163,8 +164,21 @@ def temperature(spec: ModelSpec, signals: Sequence[str]) -> float:
     return spec.temperatures.get(key, spec.temperature)
 
 
-def _length(streams: Streams) -> tuple[int, int]:
-    return len(streams.times), 0 if streams.words is None else len(streams.words)
+def _length(streams: Streams) -> int:
+    """Of the longer stream."""
+    return max(len(streams.times), 0 if streams.words is None else len(streams.words))
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of those of like length together, within ``BATCH`` and ``ROWS``."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) == BATCH or (len(batch) + 1) * lengths[index] > ROWS):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def _streams(

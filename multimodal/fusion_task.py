@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -46,6 +47,8 @@ class Learning:
             calibrate and judge in the end.
         absent_share: Chance of each signal to be left out of an utterance; at least one stays.
         label_smoothing: Share of each target spread over all labels.
+        voice_noise: Deviation of the noise on the voice's states, over that of the states: once for the utterance and
+            once for each step. A few hundred speakers' clips are soon known by heart.
 
     Raises:
         ConfigError: A value that cannot be.
@@ -55,6 +58,7 @@ class Learning:
     validation_utterances: int = 4_000
     absent_share: float = 0.3
     label_smoothing: float = 0.0
+    voice_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.utterances < 1 or self.validation_utterances < 1:
@@ -62,6 +66,8 @@ class Learning:
         for key in ("absent_share", "label_smoothing"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"learning.{key}", f"is {getattr(self, key):g}", "give a share from 0 to below 1")
+        if not 0 <= self.voice_noise < math.inf:
+            raise ConfigError("learning.voice_noise", f"is {self.voice_noise:g}", "give a number from 0")
 
 
 class Batch(NamedTuple):
@@ -99,7 +105,8 @@ class FusionTask:
         self.parts, self.composing, self.learning = parts, composing, learning
         self.settings, self.accelerator = settings, accelerator
         self.sizes = sizes_of(shape)
-        self.network = DualRecurrentFusion(shape)
+        self.spread = np.concatenate([voice.states for voice in parts.voices[0]]).std(axis=0) * learning.voice_noise
+        self.network: nn.Module = DualRecurrentFusion(shape)
         count = learning.validation_utterances
         self.judged = list(compose(held_out.pools, count, composing, settings.seed))
         self.judged_streams = [held_out.streams(recipe)[0] for recipe in self.judged]
@@ -119,13 +126,21 @@ class FusionTask:
             chosen = recipes[number * size : (number + 1) * size]
             kept = [_kept(self.learning.absent_share, draws) for _ in chosen]
             share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-            yield self._batch(chosen[share], kept[share])
+            yield self._batch(chosen[share], kept[share], draws)
 
-    def _batch(self, recipes: Sequence[Composed], kept: Sequence[Sequence[str]]) -> Batch:
-        streams = [self.parts.streams(recipe)[0].only(signals) for recipe, signals in zip(recipes, kept, strict=True)]
+    def _batch(self, recipes: Sequence[Composed], kept: Sequence[Sequence[str]], draws: np.random.Generator) -> Batch:
+        whole = [self._noisy(self.parts.streams(recipe)[0], draws) for recipe in recipes]
+        streams = [each.only(signals) for each, signals in zip(whole, kept, strict=True)]
         targets = torch.tensor([recipe.label for recipe in recipes])
         device = self.accelerator.device
         return Batch(collate(streams, self.sizes, len(FUSED_LABELS)).to(device), targets.to(device))
+
+    def _noisy(self, streams: Streams, draws: np.random.Generator) -> Streams:
+        if streams.voice is None or not self.learning.voice_noise:
+            return streams
+        steps, features = streams.voice.shape
+        noise = draws.standard_normal((1, features)) + draws.standard_normal((steps, features))
+        return replace(streams, voice=(streams.voice + self.spread * noise).astype(np.float32))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy."""

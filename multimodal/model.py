@@ -220,17 +220,17 @@ class Model:
             fact, remedy = "has no transcript, and speech-to-text is off", "name one with --transcript"
             lacks.failures.append(TranscriptError(media.path, fact, remedy))
         else:
+            from multimodal.data.recognition import HOW_TO_GET
+
+            fact, remedy = "there is no speech-to-text on this machine", HOW_TO_GET
             try:
-                recogniser, fact = self.recogniser, "there is no speech-to-text on this machine"
+                if self.recogniser is not None:
+                    return self.recogniser
             except MultimodalError as error:
                 if self.asr is not None:
                     raise
-                recogniser, fact = None, f"speech-to-text cannot be used: {error.subject} {error.fact}"
-            if recogniser is not None:
-                return recogniser
-            from multimodal.data.recognition import HOW_TO_GET
-
-            lacks.add(TranscriptError(media.path, f"has no transcript, and {fact}", HOW_TO_GET), remedy=True)
+                fact, remedy = f"speech-to-text cannot be used: {error.subject} {error.fact}", error.remedy
+            lacks.add(TranscriptError(media.path, f"has no transcript, and {fact}", remedy), remedy=True)
         return None
 
     def _listen(self, media: MediaInfo, utterances: Sequence[Utterance] | None, progress: Progress | None) -> Heard:

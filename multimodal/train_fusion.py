@@ -21,19 +21,9 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from multimodal.audio_task import target_of
 from multimodal.commands import choose_device
-from multimodal.composed_parts import (
-    BURIED,
-    JITTER,
-    Parts,
-    bury_texts,
-    bury_voices,
-    encode_faces,
-    encode_texts,
-    encode_voices,
-    face_pool,
-    text_pool,
-)
+from multimodal.composed_parts import Encoded, Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.config import read_config
 from multimodal.data.composed import Composing, Pools
 from multimodal.data.emotions import FUSED_LABELS
@@ -44,14 +34,16 @@ from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.encoders.audio import VoiceFeatures, voice_features
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.errors import ConfigError
-from multimodal.evaluate_fusion import judge_fusion
+from multimodal.evaluate_fusion import Head, judge_fusion
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion_task import SUBSETS, FusionTask, Learning, fused_logits, softmax, subset_name
 from multimodal.loop import LoopSettings, fit
 from multimodal.metrics import fit_temperature
+from multimodal.parts import choose_weights
 from multimodal.train_audio import AudioConfig, licence_of
 from multimodal.train_face import training_revision
-from multimodal.unheard import Hearing, fold_of_speakers, unheard
+from multimodal.types import MODALITIES
+from multimodal.unheard import fold_of_speakers, unheard
 from multimodal.weights import ModelSpec, Weights, load_weights, save_weights
 
 UNCERTAIN_BELOW = 0.5
@@ -142,7 +134,8 @@ def train_fusion(
     chosen = choose_device(device)
     accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
     revision = training_revision(run)
-    encoders = {part: load_weights(model, part, str(accelerator.device)) for part in ("face", "audio", "text")}
+    sources_of = choose_weights(model, MODALITIES)
+    encoders = {part: load_weights(sources_of[part], part, str(accelerator.device)) for part in MODALITIES}
     parts = encode_parts(config, voice_config, sources, encoders, run)
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
@@ -164,7 +157,8 @@ def train_fusion(
         uncertain_coverage=coverage,
     )
     count, seed = config.learning.validation_utterances, config.loop.seed + 1
-    figures = judge_fusion(network, task.sizes, temperatures, parts["judge"], config.composing, count, seed)
+    head = Head(network, task.sizes, temperatures)
+    figures = judge_fusion(head, parts["judge"], config.composing, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
         "licence": licence_of(list(voice_config.teaching.corpus_weights)),
@@ -229,18 +223,8 @@ def encode_parts(
         chosen, spoken, seconds = voices.of(part)
         written, said = text_pool(texts[part])
         pools = Pools(shown, spoken, said, seconds, views=config.views)
-        found[part] = Parts(
-            pools,
-            (
-                encode_faces(encoders["face"], images, config.views, JITTER, seed + number),
-                encode_faces(encoders["face"], images, 1, BURIED, seed + number),
-            ),
-            ([voices.clean[index] for index in chosen], [voices.buried[index] for index in chosen]),
-            (
-                encode_texts(encoders["text"], written),
-                encode_texts(encoders["text"], bury_texts(written, seed + number)),
-            ),
-        )
+        heard = [voices.clean[index] for index in chosen], [voices.buried[index] for index in chosen]
+        found[part] = make_parts(encoders, pools, images, heard, written, seed + number)
     return found
 
 
@@ -251,7 +235,9 @@ def _faces(config: FusionConfig, folder: Path) -> dict[str, FaceCorpus]:
 
 
 def _texts(config: FusionConfig, folder: Path) -> dict[str, TextCorpus]:
-    train, dev = (read_text_corpus("goemotions", folder, part, check_counts=config.check_counts) for part in ("train", "dev"))
+    train, dev = (
+        read_text_corpus("goemotions", folder, part, check_counts=config.check_counts) for part in ("train", "dev")
+    )
     even = np.arange(len(dev)) % 2 == 0
     return {
         "train": train.subset(train.held_out(config.text_share)),
@@ -267,8 +253,8 @@ class _Voices:
     labels: NDArray[np.int64]
     seconds: NDArray[np.float64]
     parts: NDArray[np.int64]
-    clean: Sequence[Any]
-    buried: Sequence[Any]
+    clean: Sequence[Encoded]
+    buried: Sequence[Encoded]
 
     @classmethod
     def read(
@@ -276,9 +262,11 @@ class _Voices:
     ) -> _Voices:
         waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
         mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
-        clean, buried = (_features(sounds, mfcc) for sounds in (waveforms, bury_voices(waveforms, config.loop.seed)))
-        heard_by: Mapping[str, Hearing] = unheard(weights, config, voice_run, *_taught(config, clips, clean))
-        fold_of = fold_of_speakers(_taught(config, clips, clean)[0], config.folds, config.loop.seed)
+        buried = voice_features(bury_voices(waveforms, config.loop.seed), mfcc)
+        clean = voice_features(waveforms, mfcc)
+        taught, features_of_taught = _taught(config, clips, clean)
+        heard_by = unheard(weights, config, voice_run, taught, features_of_taught)
+        fold_of = fold_of_speakers(taught, config.folds, config.loop.seed)
         known = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
         kept = [clips[index] for index in known]
         encoded = [
@@ -297,16 +285,10 @@ class _Voices:
         return chosen.tolist(), self.labels[chosen], self.seconds[chosen]
 
 
-def _features(sounds: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[VoiceFeatures]:
-    return voice_features(sounds, mfcc)
-
-
 def _taught(
     config: AudioConfig, clips: Sequence[VoiceClip], features: Sequence[VoiceFeatures]
 ) -> tuple[list[VoiceClip], list[VoiceFeatures]]:
     """The clips that the voice's training used: those with a right answer."""
-    from multimodal.audio_task import target_of
-
     kept = [index for index, clip in enumerate(clips) if target_of(clip, config.labels) is not None]
     return [clips[index] for index in kept], [features[index] for index in kept]
 
@@ -354,20 +336,21 @@ def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, W
 
 
 PROTOCOL = (
-    "Composed utterances of speakers, pictures and texts that neither the head nor (but for pictures and texts that chose "
-    "the encoders' epochs) an encoder learned from: the voice by networks that never heard the speaker, FER+'s validation "
-    "part and GoEmotions' dev part, every other item; the other half and other speakers chose the epoch and the "
-    "temperatures. Emotions, disagreement, frames at rest and frames without a face as in data.composing. late: the plain "
-    "average of the signals' calibrated heads. corrupted: one signal buried in noise, in every utterance. Weights in half "
-    "precision."
+    "Composed utterances of speakers, pictures and texts that neither the head nor (but for pictures and texts that "
+    "chose the encoders' epochs) an encoder learned from: the voice by networks that never heard the speaker, FER+'s "
+    "validation part and GoEmotions' dev part, every other item; the other half and other speakers chose the epoch and "
+    "the temperatures. Emotions, disagreement, frames at rest and without a face as in data.composing. late: the "
+    "plain average of the signals' calibrated heads; single: each of these heads. corrupted: macro-F1 with one signal "
+    "buried in noise in every utterance. Weights in half precision."
 )
 
 LIMITS = [
     "Composed of strangers: the face, the voice and the words of an utterance are three people's, and share an emotion "
-    "and nothing else. The head learned how far to trust each signal and what to do when one is missing, bad or at odds; "
-    "it cannot have learned how one person's signals belong together, and its figures say nothing about real interviews.",
-    "Every signal bears the emotion alike by construction. In life the words often carry one thing and the face another; "
-    "sarcasm is such a case, and the head has seen it as chance only.",
+    "and nothing else. The head learned how far to trust each signal and what to do when one is missing, bad or at "
+    "odds; it cannot have learned how one person's signals belong together, and its figures say nothing about real "
+    "interviews.",
+    "Every signal bears the emotion alike by construction. In life the words often carry one thing and the face "
+    "another; sarcasm is such a case, and the head has seen it as chance only.",
     "A quarter of the composed utterances are neutral; in interviews most are. Expect too much emotion rather than too "
     "little.",
     "Confidence is calibrated on composed utterances; on interviews it is too high.",

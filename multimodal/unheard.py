@@ -101,8 +101,8 @@ def unheard(
         features: Of each.
 
     Returns:
-        Speaker to a function like ``hear``: probabilities in the encoder's labels, calibrated, and states in the shipped
-        encoder's terms.
+        Speaker to a function like ``hear``: probabilities in the encoder's labels, calibrated, and states in the
+        shipped encoder's terms.
 
     Raises:
         ConfigError: The configuration is another one.
@@ -140,5 +140,3 @@ def _hearing(network: nn.Module, mapped: StateMap, temperature: float, seed: int
         return rows, [mapped(steps, generator) for steps in states]
 
     return hearing
-
-

@@ -33,6 +33,7 @@ DEFAULTS = {
     "face": "se_resnet_pair.ferplus-v2",
     "audio": "conv_bigru.ravdess_emodb_banglaser-v1",
     "text": "minilm_l6.goemotions-v1",
+    "fusion": "dual_recurrent.composed-v1",
 }
 """The shipped weights that each part uses unless told otherwise."""
 

@@ -21,7 +21,7 @@ from voice_fixtures import buzz, write_talk
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import MediaError
-from multimodal.fusing import LATE, answers, fuse, temperature, why_not
+from multimodal.fusing import BATCH, LATE, ROWS, _batches, answers, fuse, temperature, why_not
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.fusion.align import join
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
@@ -121,6 +121,15 @@ def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
         np.testing.assert_allclose(answers(head, [each])[0][0], row, atol=1e-5)
     for ours, theirs in zip(answers(head, streams[::-1]), together[::-1], strict=True):
         np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
+
+
+@given(st.lists(st.one_of(st.integers(0, 30), st.integers(0, 10**6)), max_size=100))
+def test_batches_hold_each_utterance_once_within_memory(lengths: list[int]) -> None:
+    batches = list(_batches(lengths))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert 1 <= len(batch) <= BATCH
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= ROWS
 
 
 @settings(deadline=None, max_examples=40)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from fusion_fixtures import SHIPPED_NOTES
+from fusion_fixtures import SHIPPED_NOTES, shipped_fusion
+from voice_fixtures import write_talk
 
 from multimodal.analysis import Analysis
-from multimodal.data.emotions import FACE_LABELS
-from multimodal.model import load_model
+from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
+from multimodal.data.media import read_audio
+from multimodal.model import Model, load_model
 
 pytestmark = pytest.mark.shared
 
@@ -124,3 +127,45 @@ def test_music_is_no_speech(shared_folder: Path) -> None:
     assert analysis.coverage["audio"] == analysis.coverage["text"] == 0
     assert "no speech was found in the sound" in analysis.warnings
     assert all(entry["modalities"] == [] for entry in analysis.to_dict()["utterances"])
+
+
+# --- all signals together -----------------------------------------------------------------------------------------
+
+KINDS = {
+    "hamilton.mp4": {"face+audio+text"},
+    "speech/spk1_snt1.wav": {"audio+text"},
+    "noface_face.mov": {"", "face"},  # nobody speaks, and nobody is there at first
+    "no_face.mp4": {""},  # a cartoon with music
+    "answer.txt": {"text"},
+    "wall.mp4": {"audio+text"},  # somebody speaks who is not in the picture
+}
+
+
+@pytest.fixture(scope="module")
+def everything() -> Model:
+    return load_model("default", "cpu")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_each_kind_of_input_gets_answers_from_the_signals_that_it_has(
+    everything: Model, shared_folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = shared_folder / "clips" / name
+    if name == "answer.txt":
+        path = tmp_path / name
+        path.write_text("I could not find the button and that made me really angry.\nIn the end it worked, great!\n")
+    elif name == "wall.mp4":
+        blocks = read_audio(shared_folder / "clips" / "speech" / "spk1_snt1.wav")
+        path = write_talk(tmp_path / name, np.concatenate([block.samples for block in blocks]), faces=())
+    analysis = everything.analyze(path)
+    table, content = analysis.utterances, analysis.to_dict()
+    assert set(table["modalities"]) == KINDS[name]
+    there = table["modalities"] != ""
+    for column in ("fused_neutral", "emotion", "valence", "arousal", "confidence"):
+        assert (table[column].notna() == there).all()
+    fused = table.loc[there, [f"fused_{label}" for label in FUSED_LABELS]].astype(float)
+    assert fused.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)
+    assert content["models"]["fusion"] == (shipped_fusion() if there.any() else None)
+    assert (content["summary"]["signal"] == "fused") == bool(there.any())
+    if name == "answer.txt" and content["summary"]["uncertain"] == 0:
+        assert table["emotion"].tolist() == ["anger", "happiness"]
