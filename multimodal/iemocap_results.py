@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from multimodal.data.iemocap_protocols import DIMENSIONS, PROTOCOLS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.iemocap_batches import RECIPES
-from multimodal.metrics import fit_temperature
 from multimodal.weights import ModelSpec, save_weights
 
 FIGURES = ("wa", "ua", "macro_f1")
 
 ARCHITECTURE = "turns_dual_recurrent"
+
+LATE, LATE_PARTS = "late", ("are", "tre")
+"""The average of the calibrated answers of these two: what a joint network has to be better than."""
 
 PAPER_REMARK = (
     "paper: weighted accuracy in Yoon et al. 2018, table 2, on four classes and random folds over utterances: the same "
@@ -30,11 +31,12 @@ PAPER_REMARK = (
 )
 
 
-def gathered(run: Path) -> list[dict[str, Any]]:
+def gathered(run: Path, classes: int = 4) -> list[dict[str, Any]]:
     """Figures of all networks over the folds that are done.
 
     Args:
         run: Folder of a run.
+        classes: How many are told apart; the paper's figures are of four.
 
     Returns:
         A row per protocol, source of words and network: ``wa``, ``ua``, ``macro_f1`` with ``mean``, ``deviation`` (of
@@ -44,12 +46,12 @@ def gathered(run: Path) -> list[dict[str, Any]]:
     for path in sorted(run.glob("*/*/*/*/figures.json")):
         figures = json.loads(path.read_text(encoding="utf-8"))
         found.setdefault((figures["protocol"], figures["words"], figures["network"]), []).append(figures)
-    order = {name: place for place, name in enumerate(RECIPES)}
+    order = {name: place for place, name in enumerate((*RECIPES, LATE))}
     keys = sorted(found, key=lambda key: (PROTOCOLS.index(key[0]), order[key[2]], key[1]))
-    return [_row(key, found[key]) for key in keys]
+    return [_row(key, found[key], classes) for key in keys]
 
 
-def _row(key: tuple[str, str, str], folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _row(key: tuple[str, str, str], folds: Sequence[Mapping[str, Any]], classes: int) -> dict[str, Any]:
     protocol, words, network = key
     names = [figures["fold"] for figures in folds]
     ccc = {
@@ -63,7 +65,7 @@ def _row(key: tuple[str, str, str], folds: Sequence[Mapping[str, Any]]) -> dict[
         "network": network,
         **{name: over_folds(names, [figures[name] for figures in folds]) for name in FIGURES},
         "ccc": ccc,
-        "paper": RECIPES[network].published,
+        "paper": RECIPES[network].published if classes == 4 and network in RECIPES else None,
         "n": sum(figures["n"] for figures in folds),
         "parameters": folds[0]["parameters"],
     }
@@ -114,9 +116,8 @@ def save_fold_weights(
     run: Path,
     network: nn.Module,
     shape: FusionShape,
+    temperature: float,
     facts: Mapping[str, Any],
-    held_out: NDArray[np.float64],
-    targets: NDArray[np.int64],
 ) -> Path:
     """Writes the weights of ours on one fold, with their card.
 
@@ -124,9 +125,8 @@ def save_fold_weights(
         run: Folder.
         network: Trained.
         shape: Of its head.
+        temperature: Found on the turns that chose the epoch.
         facts: ``labels``, ``encoders``, ``frames_per_second``, ``figures``, ``sessions``, ``config``, ``commit``.
-        held_out: ``(turns, labels)`` probabilities of the turns that chose the epoch: they give the temperature.
-        targets: ``(turns,)`` their classes.
 
     Returns:
         Path of the weights.
@@ -136,7 +136,7 @@ def save_fold_weights(
         part="fusion",
         architecture=ARCHITECTURE,
         labels=tuple(facts["labels"]),
-        temperature=round(fit_temperature(held_out, targets), 4),
+        temperature=temperature,
         frames_per_second=facts["frames_per_second"],
         mfcc=asdict(MfccSettings()),
         fusion=asdict(shape),

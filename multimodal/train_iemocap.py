@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from rich.progress import Progress
@@ -26,17 +25,15 @@ from multimodal.commands import choose_device
 from multimodal.config import read_config
 from multimodal.data.emotions import IEMOCAP_LABEL_SETS
 from multimodal.data.iemocap import IemocapTurn, read_iemocap
-from multimodal.data.iemocap_protocols import PROTOCOLS, TurnFold, affect_of, folds, label_names, labelled
-from multimodal.encoders.audio import summary_size
+from multimodal.data.iemocap_protocols import PROTOCOLS, affect_of, folds, label_names, labelled
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError
 from multimodal.files import whole_file
-from multimodal.iemocap_batches import RECIPES, Collator, NetworkSettings, Sizes, TurnTable, network_of, shape_of
-from multimodal.iemocap_faces import face_size
+from multimodal.iemocap_batches import RECIPES, NetworkSettings, TurnTable
+from multimodal.iemocap_bench import Bench
 from multimodal.iemocap_features import WORD_SOURCES, FeatureMaker, TurnCorpus, TurnSettings, make_corpus
-from multimodal.iemocap_results import PAPER_REMARK, gathered, results_table, save_fold_weights
-from multimodal.iemocap_task import TurnTask, affect_figures, judge, turn_figures
-from multimodal.loop import LoopSettings, fit
+from multimodal.iemocap_results import PAPER_REMARK, gathered, results_table
+from multimodal.loop import LoopSettings
 from multimodal.train_face import training_revision
 from multimodal.weights import Weights, load_weights
 
@@ -128,7 +125,7 @@ def train_iemocap(config_path: Path, data: Path, run: Path, *, device: str, quie
     where = str(accelerator.device)
     encoders = {part: load_weights("default", part, where) for part in ("face", "text")}
     corpus = _corpus(config, encoders, turns, everyone, run, accelerator, quiet)
-    bench = _Bench(config, encoders, turns, run, accelerator, quiet)
+    bench = Bench(config, encoders, turns, run, accelerator, quiet)
     for protocol in config.protocols:
         parts = folds(turns, protocol, config.loop.seed)
         if config.fold > len(parts):
@@ -197,83 +194,6 @@ def _corpus(
         return make_corpus(maker(), turns, everyone, config.sources, lambda done, _: bar.update(line, completed=done))
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """Where networks are trained one after the other."""
-
-    config: IemocapConfig
-    encoders: Mapping[str, Weights]
-    turns: Sequence[IemocapTurn]
-    run: Path
-    accelerator: Accelerator
-    quiet: bool
-
-    def run_fold(self, table: TurnTable, fold: TurnFold, protocol: str, source: str) -> None:
-        """Trains and judges every network on one fold; those without words once, not per source."""
-        for name in self.config.compared:
-            words = source if "text" in RECIPES[name].signals else "none"
-            folder = self.run / protocol / words / name / fold.name
-            if not (folder / "figures.json").is_file():
-                self._network(table, fold, name, folder, {"protocol": protocol, "words": words, "network": name})
-
-    def _network(self, table: TurnTable, fold: TurnFold, name: str, folder: Path, facts: Mapping[str, str]) -> None:
-        config, recipe = self.config, RECIPES[name]
-        sizes = sizes_of(self.encoders)
-        shape = shape_of(recipe, config.networks, sizes, len(label_names(config.classes)))
-        torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
-        network = network_of(recipe, shape, sizes, word_table(self.encoders["text"]))
-        collator = Collator(recipe, sizes, MfccSettings(), 0.5 / config.features.frames_per_second)
-        training, held_out, judged = (table.subset(part) for part in (fold.train, fold.validation, fold.test))
-        task = TurnTask(network, collator, training, held_out, config.networks, config.loop, self.accelerator)
-        fit(task, config.loop, folder, self.accelerator, self.quiet)
-        trained = task.network.eval()
-        probabilities, affect = judge(trained, collator, judged)
-        figures = {
-            **facts,
-            "fold": fold.name,
-            **turn_figures(probabilities, judged.targets),
-            "ccc": affect_figures(affect, judged.affect),
-            "turns": {"train": len(fold.train), "validation": len(fold.validation), "test": len(fold.test)},
-            "parameters": sum(value.numel() for value in trained.parameters()),
-        }
-        if self.accelerator.is_main_process:
-            if not recipe.faithful and facts["protocol"] == PROTOCOLS[0]:
-                sessions = {part: self._sessions(getattr(fold, part)) for part in ("train", "validation", "test")}
-                before = judge(trained, collator, held_out)[0]
-                save_fold_weights(self.run, trained, shape, self._facts(figures, sessions), before, held_out.targets)
-            with whole_file(folder / "figures.json") as temporary:
-                temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        self.accelerator.wait_for_everyone()
-
-    def _sessions(self, chosen: np.ndarray[Any, np.dtype[np.int64]]) -> list[int]:
-        return sorted({self.turns[index].session for index in chosen})
-
-    def _facts(self, figures: Mapping[str, Any], sessions: Mapping[str, list[int]]) -> dict[str, Any]:
-        config = self.config
-        return {
-            "labels": label_names(config.classes),
-            "classes": config.classes,
-            "encoders": {part: weights.sha256 for part, weights in self.encoders.items()},
-            "frames_per_second": config.features.frames_per_second,
-            "figures": dict(figures),
-            "sessions": dict(sessions),
-            "config": asdict(config),
-            "commit": training_revision(self.run),
-        }
-
-
-def sizes_of(encoders: Mapping[str, Weights]) -> Sizes:
-    """What the networks read of turns, given the encoders of face and text."""
-    mfcc = MfccSettings()
-    word = word_table(encoders["text"]).shape[1]
-    return Sizes(mfcc.features, summary_size(mfcc.coefficients), word, face_size(encoders["face"]))
-
-
-def word_table(text: Weights) -> torch.Tensor:
-    """``(word pieces, features)`` float32: what the text encoder's transformer begins with."""
-    return text.network.get_parameter("transformer.embeddings.word_embeddings.weight").detach().float().cpu()
-
-
 def _write_results(
     config: IemocapConfig, turns: Sequence[IemocapTurn], corpus: TurnCorpus, run: Path, accelerator: Accelerator
 ) -> Path:
@@ -283,7 +203,7 @@ def _write_results(
         "classes": list(label_names(config.classes)),
         "turns": len(turns),
         "sessions": sorted({turn.session for turn in turns}),
-        "rows": gathered(run),
+        "rows": gathered(run, config.classes),
         "remark": PAPER_REMARK,
         "split_screen": [asdict(each) for each in corpus.agreements],
         "warnings": list(corpus.warnings),

@@ -149,5 +149,5 @@ def shown_faces(corpus: WrittenCorpus, turn: IemocapTurn, size: int) -> dict[str
     """What the face encoder would make of a turn's face: two pictures, 0.2 s apart."""
     directions = np.random.default_rng(9).normal(0, 1, (4, size))
     noise = np.random.default_rng(sum(map(ord, turn.name)))
-    rows = directions[corpus.faces[turn.name]] + 0.3 * noise.normal(0, 1, (2, size))
+    rows = directions[corpus.faces.get(turn.name, 0)] + 0.3 * noise.normal(0, 1, (2, size))
     return {"times": torch.tensor([0.05, 0.25], dtype=torch.float64), "faces": torch.from_numpy(rows).half()}
