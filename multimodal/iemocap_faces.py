@@ -14,7 +14,7 @@ from torch import Tensor
 
 from multimodal.data.iemocap import IemocapTurn, read_iemocap
 from multimodal.encoders.face import predict
-from multimodal.errors import CorpusError, MediaError
+from multimodal.errors import CorpusError, InputUnreadableError, MediaError
 from multimodal.feature_cache import FeatureCache, Tensors, content_hash
 from multimodal.weights import Weights
 
@@ -72,7 +72,7 @@ class SpeakerFaces:
             return [None] * len(chosen)
         try:
             return self._of_video(video, content_hash(video), chosen, everyone)
-        except MediaError as error:
+        except (MediaError, InputUnreadableError) as error:
             if self.need_video:
                 raise
             self.warnings.append(str(error))

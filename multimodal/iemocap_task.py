@@ -145,8 +145,8 @@ def judge(
         chosen = order[start : start + batch_size]
         kept = None if signals is None else [tuple(signals)] * len(chosen)
         output = network(collator.batch(table, chosen, kept).to(device))
-        rows.append(torch.softmax(output.logits.double() / temperature, dim=1).cpu())
-        scales.append(output.affect.double().clamp(-1, 1).cpu())
+        rows.append(torch.softmax(output.logits.cpu().double() / temperature, dim=1))
+        scales.append(output.affect.cpu().double().clamp(-1, 1))
     back = torch.tensor(order).argsort()
     return torch.cat(rows)[back].numpy(), torch.cat(scales)[back].numpy()
 

@@ -213,6 +213,7 @@ def test_missing_and_damaged_videos_leave_the_face_absent_unless_wanted(
     assert corpus.warnings == ("1 of 1 dialogues have no video, so their faces are absent: gone.avi",)
     with pytest.raises(CorpusError, match=r"has videos of 0 of 1 dialogues; it lacks gone\.avi"):
         corpus_of(gone, encoders, tmp_path, need_video=True)
+    assert "Ses01F_impro01.avi: is empty" in corpus_of(turns, encoders, tmp_path).warnings[0]
     (tmp_path / "torn.avi").write_bytes(b"RIFF and nothing")
     torn = [replace(turn, video=tmp_path / "torn.avi") for turn in turns]
     assert "torn.avi" in corpus_of(torn, encoders, tmp_path).warnings[0]
