@@ -310,10 +310,21 @@ def data_facts(config: FusionConfig, parts: Mapping[str, Parts], encoders: Mappi
     }
     return {
         "name": "utterances composed by chance of FER+ pictures, clips of acted speech and GoEmotions comments",
+        "corpora": licences(encoders),
         "parts": counts,
         "encoders": {part: weights.name for part, weights in encoders.items()},
         "composing": asdict(config.composing),
     }
+
+
+def licences(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
+    """Corpus to its licence, as the encoders' own cards have it."""
+    found: dict[str, dict[str, str]] = {}
+    for weights in encoders.values():
+        data = weights.card["data"]
+        own = data.get("corpora", {data.get("name"): data})
+        found |= {name: {"licence": facts["licence"]} for name, facts in own.items()}
+    return found
 
 
 def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, Weights]) -> dict[str, Any]:
