@@ -255,7 +255,12 @@ def _mask(lengths: Tensor, steps: int) -> Tensor:
 
 
 def _recur(layer: nn.GRU, states: Tensor, lengths: Tensor) -> Tensor:
-    """Runs a GRU over ``(batch, steps, features)`` such that padding never reaches it."""
+    """Runs a GRU over ``(batch, steps, features)`` such that padding never reaches it; 0 after each end."""
+    if not layer.bidirectional:
+        # What comes after an end cannot reach what was before it; and on a CPU the gradient of packed steps takes time
+        # with the square of their number.
+        onwards: Tensor = layer(states)[0]
+        return onwards * _mask(lengths, states.shape[1])[:, :, None]
     packed = pack_padded_sequence(states, lengths.cpu(), batch_first=True, enforce_sorted=False)
     return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=states.shape[1])[0]
 
