@@ -110,7 +110,8 @@ def _check_options(part: str, corpus: str, split: str, labels: str) -> None:
         ("--labels", labels != "seven", ("audio",)),
     ):
         if given and part not in parts:
-            raise typer.BadParameter(f"is for {' and '.join(parts)}, not for {part}", param_hint=option)
+            named = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+            raise typer.BadParameter(f"is for {named}, not for {part}", param_hint=option)
     known = {
         "face": ("ferplus",),
         "audio": tuple(VOICE_CORPORA),

@@ -23,6 +23,7 @@ from multimodal.encoders.audio import hear, voice_features
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate_audio import evaluate_audio, onto_groups, voice_figures
+from multimodal.evaluate_tables import SHOWN
 from multimodal.weights import Weights, load_weights
 
 KEYS = {"uar", "accuracy", "macro_f1", "ece", "n", "confusion", "labels", "parameters", "speakers"}
@@ -216,7 +217,7 @@ def test_table_shows_the_same_figures(
     lines = capsys.readouterr().out.splitlines()
     expected = figures["emodb seven"]
     assert lines[0] == f"{RANDOM} on emodb, seven labels, {expected['parameters']:,} parameters"
-    keys = [key for key in evaluate.SHOWN if expected.get(key) is not None]
+    keys = [key for key in SHOWN if expected.get(key) is not None]
     shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
     assert list(shown) == keys and {"uar", "speakers", "n"} <= set(keys)
     assert shown["n"] == "24" and float(shown["uar"]) == pytest.approx(expected["uar"], abs=1e-4)
@@ -238,7 +239,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int
         (["--corpus", "ferplus"], "is 'ferplus'; choose one of ravdess, emodb"),
         (["--corpus", "ravdess", "--labels", "eight"], "--labels: is 'eight'; choose one of seven, native"),
         (["--corpus", "emodb", "--labels", "native"], "answers neutral, calm"),
-        (["--corpus", "ravdess", "--split", "dev"], "--split: is for face and text, not for audio"),
+        (["--corpus", "ravdess", "--split", "dev"], "--split: is for face, text and fusion, not for audio"),
         (["--corpus", "ravdess", "--folder", "x"], "No such option"),
     ],
 )
