@@ -16,13 +16,12 @@ from conftest import ROOT, RunCommand
 from face_corpus import striped_corpus, write_pictures, write_tables
 from safetensors.torch import load_file
 
-from multimodal import evaluate
+from multimodal import evaluate, evaluate_tables
 from multimodal.config import read_config
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.ferplus import FaceCorpus, read_ferplus
 from multimodal.encoders.face import predict
 from multimodal.errors import DependencyError, WeightsError
-from multimodal.evaluate_tables import SHOWN
 from multimodal.train_face import FaceConfig
 from multimodal.weights import load_weights
 
@@ -141,7 +140,7 @@ def test_table_shows_the_same_figures(
     assert evaluate.main(["face", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{NAME} on valid, {figures['parameters']:,} parameters"
-    keys = [key for key in SHOWN if key in SHOWN]
+    keys = [key for key in evaluate_tables.SHOWN if key in SHOWN]
     shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
     assert list(shown) == keys and len(keys) == len(SHOWN)
     assert shown["n"] == "24" and float(shown["accuracy"]) == pytest.approx(figures["accuracy"], abs=1e-4)
