@@ -234,7 +234,7 @@ def read_folder(folder: Path, without: Path | None = None) -> Manifest:
     """Takes every recording and every typed answer in a folder and those below it, in the order of their names.
 
     Args:
-        folder: Where they lie. Hidden files, transcripts beside their recordings and other kinds of files are no inputs.
+        folder: Where they lie. Hidden files, transcripts beside recordings and other kinds of files are no inputs.
         without: A folder in it that is left out: that of the results.
 
     Returns:

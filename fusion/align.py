@@ -29,7 +29,8 @@ def windows(
         start_seconds: Where what is read begins, not behind the end.
 
     Returns:
-        Stretches that follow each other from the start to the end; a rest shorter than half a stretch joins the one before.
+        Stretches that follow each other from the start to the end; a rest shorter than half a stretch joins the one
+        before.
 
     Example:
         >>> [(window.start_seconds, window.end_seconds) for window in windows(9.0)]
