@@ -132,7 +132,8 @@ class Analysis:
     def coverage(self) -> dict[str, float]:
         """Fraction of the duration in which each signal could be judged, 0 … 1; overlapping utterances count once.
 
-        Where only a stretch was read, it is the fraction of that. Of typed answers, which have no duration, it is the fraction of the utterances.
+        Where only a stretch was read, it is the fraction of that. Of typed answers, which have no duration, it is the
+        fraction of the utterances.
         """
         duration, count = self.media.read_end_seconds - self.media.read_start_seconds, len(self.estimates)
         if not duration:

@@ -75,13 +75,20 @@ class Store:
             temporary.write_text(json.dumps(stamp), encoding="utf-8")
 
     def discard(self, name: str) -> None:
-        """Takes a result that is no longer true away; the stamp first."""
-        (self.done / f"{name}.json").unlink(missing_ok=True)
-        if self.folder(name).exists():
-            self.work.mkdir(parents=True, exist_ok=True)
-            old = Path(tempfile.mkdtemp(prefix="old.", dir=self.work))
-            self.folder(name).replace(old / name)
-            shutil.rmtree(old, ignore_errors=True)
+        """Takes a result that is no longer true away, the stamp first; does nothing where there is none.
+
+        Raises:
+            OutputError: The folder cannot be written.
+        """
+        try:
+            (self.done / f"{name}.json").unlink(missing_ok=True)
+            if self.folder(name).exists():
+                self.work.mkdir(parents=True, exist_ok=True)
+                old = Path(tempfile.mkdtemp(prefix="old.", dir=self.work))
+                self.folder(name).replace(old / name)
+                shutil.rmtree(old, ignore_errors=True)
+        except OSError as error:
+            raise output_error(self.folder(name), error) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
