@@ -100,7 +100,7 @@ class Store:
         try:
             self.inner.mkdir(parents=True, exist_ok=True)
             file = (self.inner / "lock").open("a+", encoding="utf-8")
-        except FileExistsError:
+        except (FileExistsError, NotADirectoryError):
             raise OutputError(self.out, "is a file", "choose a folder with --out") from None
         except OSError as error:
             raise output_error(self.out, error) from error

@@ -91,7 +91,13 @@ def files_of(task: Task, options: BatchOptions, word: str) -> dict[str, bytes]:
         "media": {"path": task.path, "duration_seconds": 60.0},
         "model": options.model,
         "utterances": [entry],
-        "summary": {"shares": shares, "uncertain": 0.0, "dominant": leading, "mean_valence": -0.5, "mean_arousal": 0.25},
+        "summary": {
+            "shares": shares,
+            "uncertain": 0.0,
+            "dominant": leading,
+            "mean_valence": -0.5,
+            "mean_arousal": 0.25,
+        },
         "coverage": {"face": 0.0, "audio": 0.0, "text": 1.0},
     }
     return {"analysis.json": json.dumps(content).encode(), "utterances.csv": b"text\n", "frames.csv": b""}

@@ -112,7 +112,9 @@ def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "1:2:3:4", "1:60:00", "0:0:60", "-1", "1e3", "nan", "inf", "soon", "1:", ":1", "1.2.3"])
+@pytest.mark.parametrize(
+    "text", ["", "1:2:3:4", "1:60:00", "0:0:60", "-1", "1e3", "nan", "inf", "soon", "1:", ":1", "1.2.3"]
+)
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="no time"):
         read_seconds(text)

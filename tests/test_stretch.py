@@ -66,7 +66,10 @@ def test_sound_of_a_stretch_is_that_of_the_whole(talk: Path) -> None:
 
 
 def test_windows_and_gaps_begin_where_the_stretch_does() -> None:
-    assert [(each.start_seconds, each.end_seconds) for each in windows(19.0, start_seconds=10.0)] == [(10, 14), (14, 19)]
+    assert [(each.start_seconds, each.end_seconds) for each in windows(19.0, start_seconds=10.0)] == [
+        (10, 14),
+        (14, 19),
+    ]
     filled = fill_gaps([Utterance(12.0, 13.0)], 15.0, 10.0)
     assert [(each.start_seconds, each.end_seconds) for each in filled] == [(10, 12), (12, 13), (13, 15)]
 
@@ -83,7 +86,9 @@ def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:
     whole = literate.analyze(path)
     parts = [literate.analyze(path, start_seconds=start, end_seconds=end) for start, end in ((0, 3), (3, 7), (7, None))]
     said = [[each.utterance.text for each in part.estimates] for part in parts]
-    assert sum(said, []) == [each.utterance.text for each in whole.estimates] and list(map(len, said)) == [1, 1, 1]
+    assert [text for part in said for text in part] == [each.utterance.text for each in whole.estimates] and list(
+        map(len, said)
+    ) == [1, 1, 1]
     second = parts[1].to_dict()
     assert second["stretch"] == {"start_seconds": 3.0, "end_seconds": 7.0} and "stretch" not in whole.to_dict()
     assert second["utterances"][0]["start_seconds"] == 3.0  # cut to the stretch, on the file's own clock
