@@ -8,6 +8,7 @@ one that waits for a place holds nothing.
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -102,6 +103,7 @@ def _connected(cluster: Cluster) -> Any:
 
 
 def _join(ray: Any, cluster: Cluster) -> None:
+    _check_address(cluster.address)
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if cluster.address is not None:
@@ -111,10 +113,23 @@ def _join(ray: Any, cluster: Cluster) -> None:
         places = (cluster.workers or 1) * cluster.cpus
         ray.init(address="local", num_cpus=max(1, round(places)), include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        fact = f"cannot be reached ({str(error).splitlines()[0]})"
-        raise ConfigError(
-            f"--address {cluster.address}", fact, "start it with ray start --head, or leave it out"
-        ) from None
+        raise _unreachable(cluster.address, error) from None
+
+
+def _check_address(address: str | None) -> None:
+    """Asks whether anybody is there, because Ray would ask for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if "/" in host or not host or not port.isdecimal():  # auto, local, ray://…
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, error) from None
+
+
+def _unreachable(address: str | None, error: Exception) -> ConfigError:
+    fact = f"cannot be reached ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    return ConfigError(f"--address {address}", fact, "start it with ray start --head, or leave it out")
 
 
 class _Crew:
