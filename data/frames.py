@@ -62,7 +62,7 @@ class FrameReader:
         path: The video file.
         frames_per_second: Of every instant k / frames_per_second the first picture at or after it is taken, none twice.
         max_side: Longer side of the pictures in pixels; larger ones are scaled down.
-        info: Facts from ``probe``, where they are known already.
+        info: Facts from ``probe``, where they are known already; of its ``stretch`` only pictures are given.
 
     Attributes:
         warnings: Plain lines on what was damaged or passed over; complete when an iteration has ended.
@@ -94,6 +94,7 @@ class FrameReader:
         self.path = path
         self.frames_per_second = frames_per_second
         self.max_side = max_side
+        self.stretch = (0.0, math.inf) if info is None or info.stretch is None else info.stretch
         self.warnings: list[str] = []
         self._iteration: weakref.ref[Generator[Frame]] | None = None
         has_video = info.has_video if info is not None else _has_video(path)
@@ -135,6 +136,11 @@ class FrameReader:
                 decoded = False
                 for seconds, frame in sample(timed, self.frames_per_second):
                     decoded = True
+                    if seconds < self.stretch[0]:
+                        continue
+                    if seconds >= self.stretch[1]:
+                        end, damage.cut = None, False  # what follows is not read, so it is not missed
+                        break
                     yield picture.make(seconds, frame)
             finally:
                 self.warnings.extend(damage.lines(end))

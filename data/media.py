@@ -144,7 +144,7 @@ class AudioReader:
         path: A file with sound.
         sample_rate: Of the blocks, in samples per second.
         block_seconds: Length of a block.
-        info: Facts from ``probe``, where they are known already.
+        info: Facts from ``probe``, where they are known already; of its ``stretch`` only sound is given.
 
     Attributes:
         warnings: Plain lines on what was damaged or passed over; complete when an iteration has ended.
@@ -172,6 +172,7 @@ class AudioReader:
         self.path = path
         self.sample_rate = sample_rate
         self.block_samples = round(sample_rate * block_seconds)
+        self.stretch = None if info is None else info.stretch
         self.warnings: list[str] = []
         if sample_rate <= 0 or self.block_samples <= 0:
             raise ConfigError("read_audio", f"got {sample_rate} Hz in blocks of {block_seconds} s", "give more than 0")
@@ -191,8 +192,12 @@ class AudioReader:
             lane = _Lane(self.sample_rate, self.block_samples)
             try:
                 for frame in _decode_audio(container, tracks, stream, damage):
-                    yield from lane.take(frame, _frame_start(frame, tracks, stream, lane, damage), damage)
-                yield from lane.finish()
+                    blocks = lane.take(frame, _frame_start(frame, tracks, stream, lane, damage), damage)
+                    yield from _within(blocks, self.stretch)
+                    if self.stretch is not None and (lane.end_seconds or 0) >= self.stretch[1]:
+                        end, damage.cut = None, False  # what follows is not read, so it is not missed
+                        break
+                yield from _within(lane.finish(), self.stretch)
             finally:
                 self.warnings.extend(damage.lines(end))
             if lane.end_seconds is None:
@@ -225,6 +230,19 @@ def read_audio(
         20.0
     """
     return AudioReader(path, sample_rate=sample_rate, block_seconds=block_seconds, info=info)
+
+
+def _within(blocks: Iterator[AudioBlock], stretch: tuple[float, float] | None) -> Iterator[AudioBlock]:
+    """Cuts blocks down to a stretch; those outside it are left out."""
+    for block in blocks:
+        if stretch is None:
+            yield block
+            continue
+        first, end = (round((edge - block.start_seconds) * block.sample_rate) for edge in stretch)
+        samples = block.samples[max(first, 0) : max(end, 0)]
+        if len(samples):
+            start = block.start_seconds + max(first, 0) / block.sample_rate
+            yield AudioBlock(start, samples, block.sample_rate)
 
 
 def _no_sound(path: str | PathLike[str]) -> MediaError:

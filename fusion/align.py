@@ -18,26 +18,30 @@ PAUSE_SECONDS = 1.0
 """A silence shorter than this is a pause within talk and no stretch of its own: five pictures at the usual rate."""
 
 
-def windows(duration_seconds: float, length_seconds: float = WINDOW_SECONDS) -> list[Utterance]:
+def windows(
+    duration_seconds: float, length_seconds: float = WINDOW_SECONDS, start_seconds: float = 0.0
+) -> list[Utterance]:
     """Cuts a recording without known speech into stretches.
 
     Args:
-        duration_seconds: Length of the recording, at least 0.
+        duration_seconds: Where the recording, or what is read of it, ends.
         length_seconds: Length of a stretch, above 0.
+        start_seconds: Where what is read begins, not behind the end.
 
     Returns:
-        Stretches that follow each other from 0 to the end; a rest shorter than half a stretch joins the one before.
+        Stretches that follow each other from the start to the end; a rest shorter than half a stretch joins the one
+        before.
 
     Example:
         >>> [(window.start_seconds, window.end_seconds) for window in windows(9.0)]
         [(0.0, 4.0), (4.0, 9.0)]
     """
-    count = max(1, math.floor(duration_seconds / length_seconds + 0.5))
-    starts = [index * length_seconds for index in range(count)]
+    count = max(1, math.floor((duration_seconds - start_seconds) / length_seconds + 0.5))
+    starts = [start_seconds + index * length_seconds for index in range(count)]
     return [Utterance(start, end) for start, end in zip(starts, [*starts[1:], duration_seconds], strict=True)]
 
 
-def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float) -> list[Utterance]:
+def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float, start_seconds: float = 0.0) -> list[Utterance]:
     """Adds stretches where nobody speaks to the utterances, so that what the face shows in silence is not lost.
 
     The rule: an utterance stays as it is, overlapping ones too. Every silence of at least ``PAUSE_SECONDS`` before,
@@ -46,7 +50,8 @@ def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float) -> list[
 
     Args:
         utterances: Who speaks when, in any order.
-        duration_seconds: Length of the recording, at least 0; utterances may reach beyond it.
+        duration_seconds: Where the recording, or what is read of it, ends; utterances may reach beyond it.
+        start_seconds: Where what is read begins.
 
     Returns:
         Utterances and windows in order of their start, then of their end. No window overlaps anything.
@@ -57,8 +62,8 @@ def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float) -> list[
         [(0.0, 2.0, None), (2.0, 5.0, 'Well.'), (5.5, 7.0, 'No.'), (7.0, 11.0, None), (11.0, 16.0, None)]
     """
     if not utterances:
-        return windows(duration_seconds)
-    filled, spoken_until = list(utterances), 0.0
+        return windows(duration_seconds, start_seconds=start_seconds)
+    filled, spoken_until = list(utterances), start_seconds
     # What has no length lies nowhere and parts no silence.
     spoken = sorted((start, end) for start, end in map(_place, utterances) if start < end)
     for start, end in [*spoken, (duration_seconds, duration_seconds)]:

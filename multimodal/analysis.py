@@ -132,9 +132,10 @@ class Analysis:
     def coverage(self) -> dict[str, float]:
         """Fraction of the duration in which each signal could be judged, 0 … 1; overlapping utterances count once.
 
-        Of typed answers, which have no duration, it is the fraction of the utterances.
+        Where only a stretch was read, it is the fraction of that. Of typed answers, which have no duration, it is the
+        fraction of the utterances.
         """
-        duration, count = self.media.duration_seconds, len(self.estimates)
+        duration, count = self.media.read_end_seconds - self.media.read_start_seconds, len(self.estimates)
         if not duration:
             judged = {name: sum(name in estimate.modalities for estimate in self.estimates) for name in MODALITIES}
             return {name: round(number / count, 4) if count else 0.0 for name, number in judged.items()}
@@ -145,7 +146,7 @@ class Analysis:
     def _spoken(self, signal: str | None) -> float:
         """Seconds of the utterances that a signal, or all together, judged."""
         judged = [each.utterance for each in self.estimates if signal and getattr(each, signal) is not None]
-        return spoken_seconds(judged, self.media.duration_seconds)
+        return spoken_seconds(judged, self.media.read_end_seconds)
 
     @cached_property
     def _scored_times(self) -> set[float]:
@@ -158,8 +159,8 @@ class Analysis:
         if not times:
             return []
         steps = [after - before for before, after in itertools.pairwise(times)]
-        usual = sorted(steps)[len(steps) // 2] if steps else self.media.duration_seconds
-        last = max(min(self.media.duration_seconds - times[-1], usual), 0.0)
+        usual = sorted(steps)[len(steps) // 2] if steps else self.media.read_end_seconds - times[0]
+        last = max(min(self.media.read_end_seconds - times[-1], usual), 0.0)
         return list(zip(times, [min(step, 2 * usual) for step in steps] + [last], strict=True))
 
     def _judged(self, signal: str) -> list[tuple[float, str]]:
@@ -215,6 +216,7 @@ class Analysis:
                 "has_video": media.has_video,
                 "has_audio": media.has_audio,
             },
+            **_stretch_entry(media),
             "models": {part: None if facts is None else dict(facts) for part, facts in self.models.items()},
             "emotions": list(self.emotions),
             "valence_arousal": None if self.valence_arousal is None else dict(self.valence_arousal),
@@ -247,6 +249,14 @@ class Analysis:
                 with suppress(OSError):
                     folder.rmdir()
             raise
+
+
+def _stretch_entry(media: MediaInfo) -> dict[str, Any]:
+    """Which part was read, where it was not the whole."""
+    if media.stretch is None:
+        return {}
+    start, end = media.stretch
+    return {"stretch": {"start_seconds": round(start, 3), "end_seconds": round(end, 3)}}
 
 
 def _frame_row(seen: FaceObservation) -> dict[str, Any]:

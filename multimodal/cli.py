@@ -12,6 +12,7 @@ from multimodal import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("multimodal.infer", "say which emotions a recording shows, when, and how sure it is"),
+    "batch": ("multimodal.batch", "score a pile of recordings and answers, on one machine or a cluster"),
     "train": ("multimodal.train", "train an encoder or the fusion on a corpus"),
     "evaluate": ("multimodal.evaluate", "measure a model on a corpus"),
     "sample": ("multimodal.sample", "make a short interview clip to try the program on"),

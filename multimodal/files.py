@@ -45,7 +45,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, MultimodalError):
             raise
-        raise _output_error(path, error) from error
+        raise output_error(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -63,7 +63,8 @@ def _file_mode_mask() -> int:
     return mask
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError) -> OutputError:
+    """One line for what the system refused: no space, no permission."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(path, "the disk is full", "free some space or choose another folder")
     return OutputError(path, f"cannot be written ({error.strerror or error})", "choose another folder")

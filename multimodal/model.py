@@ -25,6 +25,7 @@ from multimodal.lacks import Lacks
 from multimodal.parts import FUSION, PARTS, check_modalities, choose_weights
 from multimodal.progress import Progress, ProgressCallback, share_progress
 from multimodal.reading import Read, is_typed, read, read_typed, recognise, transcript_of
+from multimodal.stretch import choose_stretch, words_within
 from multimodal.types import MODALITIES, MediaInfo, Utterance
 from multimodal.watching import Seen, watch
 from multimodal.weights import Weights, load_weights
@@ -115,6 +116,8 @@ class Model:
         frames_per_second: float | None = None,
         detector: str | Detector = "mtcnn",
         face_id: int | None = None,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> Analysis:
         """Says which emotions a recording, or typed words, show, when, and how surely.
@@ -134,6 +137,9 @@ class Model:
             detector: ``mtcnn``, ``yunet``, ``haar``, a YuNet file, or a loaded detector.
             face_id: Whose face counts, as an earlier analysis numbers them; None for that of each stretch which is the
                 largest and longest seen.
+            start_seconds: Where the only stretch that is judged begins; None for the beginning. Times stay those of the
+                file. An utterance belongs to the stretch in which its middle lies.
+            end_seconds: Where it ends; None for the end.
             progress: Called with seconds done and seconds in all.
 
         Returns:
@@ -149,8 +155,8 @@ class Model:
         """
         signals = self._signals(modalities)
         if is_typed(path):
-            return self._analyze_typed(path, signals, transcript, speakers, face_id)
-        media = probe(path)
+            return self._analyze_typed(path, signals, transcript, speakers, face_id, (start_seconds, end_seconds))
+        media = choose_stretch(probe(path), start_seconds, end_seconds)
         lacks = Lacks(media)
         words = self._transcript(media, signals, transcript, beside, speakers, lacks)
         recogniser = self._recogniser_for(media, lacks) if "text" in signals and words is None else None
@@ -181,12 +187,15 @@ class Model:
         transcript: str | PathLike[str] | None,
         speakers: Sequence[str],
         face_id: int | None,
+        stretch: tuple[float | None, float | None],
     ) -> Analysis:
         if transcript is not None:
             raise ConfigError("--transcript", f"is given for {Path(path).name}, which is words itself", "leave it out")
         if "text" not in signals:
             raise MediaError(path, "holds words alone", "add text to --modalities, or choose a recording")
         media, words = read_typed(path, speakers)
+        media = choose_stretch(media, *stretch)
+        words = words_within(words, media)
         return self._joined(media, words, read(words, self.parts["text"]), None, None, [], face_id)
 
     def _signals(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
@@ -210,7 +219,7 @@ class Model:
         words, notes = transcript_of(media, path, beside=beside, speakers=speakers)
         lacks.notes += notes
         # Words without times are of use only to be read.
-        return words if words is None or words.timed or "text" in signals else None
+        return words_within(words, media) if words is not None and (words.timed or "text" in signals) else None
 
     def _recogniser_for(self, media: MediaInfo, lacks: Lacks) -> Recogniser | None:
         """Speech-to-text for a recording without a transcript; where there is none, notes why and what to do."""
@@ -260,9 +269,10 @@ class Model:
         wordings = dict(said.wordings) if said else {}
         spoken = [*(words.utterances if words else ()), *(voices if _placed(words) is None else ())]
         faces, times = (seen.faces, seen.times) if seen else ((), ())
+        ends = (media.read_end_seconds, media.read_start_seconds)
         # Silence is worth a line only where a face may show something in it.
-        stretches = fill_gaps(spoken, media.duration_seconds) if seen else sorted(spoken, key=_start)
-        estimates = join(stretches or windows(media.duration_seconds), faces, voices, wordings, face_id)
+        stretches = fill_gaps(spoken, *ends) if seen else sorted(spoken, key=_start)
+        estimates = join(stretches or windows(ends[0], start_seconds=ends[1]), faces, voices, wordings, face_id)
         fused = fuse(estimates, faces, times, self.parts, self.device)
         used = {"face": seen, "audio": heard, "text": wordings}
         models = {part: self._facts(part) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}

@@ -1,0 +1,200 @@
+"""How batches scale: ``python tests/benchmarks/batch.py``, prints JSON.
+
+Twenty clips of ``multimodal.sample``'s interview, each of its own length, are scored by one plain ``infer``, then by
+batches with 1 and 2 workers, with and without Ray, each a process of its own on an empty folder. The overhead of Ray,
+and how the driver grows with the number of inputs (manifest, scan, tables), is taken with an analysis that does
+nothing. The time per file with Ray includes what ending Ray takes, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from batch_stub import STUB  # noqa: E402
+
+from multimodal import batch, batch_plan  # noqa: E402
+from multimodal.batch_plan import BatchOptions  # noqa: E402
+from multimodal.batch_ray import Cluster, run_ray  # noqa: E402
+from multimodal.batch_worker import Limits  # noqa: E402
+from multimodal.data.manifest import read_manifest  # noqa: E402
+from multimodal.sample import make_sample  # noqa: E402
+
+
+def clips(folder: Path, count: int, seconds: int) -> float:
+    """Writes clips of 0.75 to 1.25 times a length; returns their seconds together."""
+    folder.mkdir()
+    lengths = [round(seconds * (0.75 + 0.5 * index / max(count - 1, 1))) for index in range(count)]
+    for index, length in enumerate(lengths):
+        make_sample(folder / f"clip{index:02}.mp4", length)
+    return float(sum(lengths))
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        parents.setdefault(parent, []).append(int(stat.parent.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found
+
+
+def worker_megabytes(pid: int) -> float:
+    """The largest high-water mark among the workers below a driver."""
+    peaks = [0]
+    for one in tree(pid)[1:]:
+        try:
+            command = Path(f"/proc/{one}/cmdline").read_bytes()
+            status = Path(f"/proc/{one}/status").read_text()
+        except OSError:
+            continue
+        if b"multimodal.batch_worker" in command and (found := re.search(r"VmHWM:\s+(\d+) kB", status)):
+            peaks.append(int(found[1]))
+    return max(peaks) / 1024
+
+
+def timed(command: list[str], out: Path, first: str) -> dict[str, float]:
+    """Seconds of a command, until the first result, and the peak of one worker."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    until_first, peak = 0.0, 0.0
+    while process.poll() is None:
+        if not until_first and next(out.glob(first), None) is not None:
+            until_first = time.perf_counter() - begun
+        peak = max(peak, worker_megabytes(process.pid))
+        time.sleep(0.1)
+    if process.returncode:
+        raise RuntimeError(f"{command} ended with {process.returncode}")
+    seconds = time.perf_counter() - begun
+    return {"seconds": round(seconds, 1), "first_seconds": round(until_first, 1), "worker_megabytes": round(peak)}
+
+
+def throughput(folder: Path, count: int, seconds: int, extra: list[str]) -> dict[str, Any]:
+    total = clips(folder / "clips", count, seconds)
+    job = [sys.executable, "-m"]
+    inputs = [str(path) for path in sorted((folder / "clips").glob("*.mp4"))]
+    report: dict[str, Any] = {"clips": count, "video_seconds": total, "load_average": os.getloadavg()[0]}
+    out = folder / "infer"
+    report["infer"] = timed([*job, "multimodal.infer", *inputs, "--out", str(out), *extra], out, "*/analysis.json")
+    for engine in ("local", "ray"):
+        for workers in (1, 2):
+            out = folder / f"{engine}{workers}"
+            words = ["--out", str(out), "--engine", engine, "--workers", str(workers), *extra]
+            command = [*job, "multimodal.batch", str(folder / "clips"), *words]
+            figures = timed(command, out, ".batch/done/*.json")
+            plain = report["infer"]["seconds"]
+            figures["speedup_over_infer"] = round(plain / figures["seconds"], 2)
+            figures["load_average"] = round(os.getloadavg()[0], 2)
+            report[f"{engine}_{workers}"] = figures
+    return report
+
+
+def per_file(folder: Path, count: int) -> dict[str, float]:
+    """Milliseconds per input of an engine with one worker that does nothing, from the second result on."""
+    folder.mkdir()
+    (folder / "a.txt").write_text("calm")
+    tasks = [batch_plan.Task(index, f"t{index}", str(folder / "a.txt")) for index in range(count)]
+    options, limits = BatchOptions(detector=str(folder / "notes"), analysis=STUB), Limits()
+    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    found = {}
+    for engine in ("local", "ray"):
+        if engine == "local":
+            outcomes = batch.local_engine(options, limits, 1)(tasks)
+        else:
+            outcomes = run_ray(tasks, options, limits, Cluster(workers=1))
+        begun = time.perf_counter()
+        next(outcomes)
+        first = time.perf_counter()
+        rest = sum(1 for _ in outcomes)
+        found[f"{engine}_ms_per_file"] = round(1000 * (time.perf_counter() - first) / rest, 2)
+        found[f"{engine}_seconds_to_first"] = round(first - begun, 2)
+    return found
+
+
+def looked_at(work: Callable[[], object]) -> int:
+    """How many times some work looks at an input."""
+    looked: list[str] = []
+    seen = batch_plan.fingerprint
+    batch_plan.fingerprint = lambda path: looked.append(str(path)) or seen(path)
+    try:
+        work()
+    finally:
+        batch_plan.fingerprint = seen
+    return len(looked)
+
+
+def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
+    """Seconds of each of the driver's stages with a given number of inputs, and how often a file was looked at."""
+    from batch_stub import files_of
+
+    from multimodal.batch_plan import Outcome, fingerprint, hashed
+
+    found = []
+    for count in counts:
+        place = folder / f"pile{count}"
+        place.mkdir()
+        for index in range(count):
+            (place / f"{index}.txt").write_text(f"w{index}")
+        rows = "".join(f"{index}.txt,P{index % 200},task {index % 5}\n" for index in range(count))
+        (place / "study.csv").write_text("path,participant,task\n" + rows)
+        options = BatchOptions(detector=str(place / "notes"), analysis=STUB)
+
+        def engine(tasks: Any) -> Any:
+            for task in tasks:
+                looks = fingerprint(task.path)
+                yield Outcome(task.index, files_of(task, options, "calm"), (looks, hashed(task.path)), None, 60.0)  # noqa: B023
+
+        marks = [time.perf_counter()]
+        read_manifest(place / "study.csv")
+        marks.append(time.perf_counter())
+        batch.score_pile(place / "study.csv", place / "out", options, engine)
+        marks.append(time.perf_counter())
+        looks = looked_at(lambda: batch.score_pile(place / "study.csv", place / "out", options, engine))  # noqa: B023
+        marks.append(time.perf_counter())
+        names = ("manifest", "first_run", "resume_and_tables")
+        stages = {f"{name}_seconds": round(marks[n + 1] - marks[n], 2) for n, name in enumerate(names)}
+        found.append({"inputs": count, **stages, "looks_per_file_on_resume": looks / count})
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=60, help="mean length of a clip")
+    parser.add_argument("--files", type=int, default=500, help="inputs of the measurement per file")
+    parser.add_argument("--growth", type=int, nargs="*", default=[1000, 10000])
+    parser.add_argument("--skip-throughput", action="store_true")
+    parser.add_argument("extra", nargs="*", help="options of infer and batch, behind --")
+    chosen = parser.parse_args()
+    machine = platform.processor() or platform.machine()
+    report: dict[str, Any] = {"machine": machine, "cores": os.cpu_count(), "load_average": os.getloadavg()}
+    with tempfile.TemporaryDirectory() as name:
+        report["growth"] = growth(Path(name), chosen.growth)
+        report["per_file"] = per_file(Path(name) / "files", chosen.files)
+        if not chosen.skip_throughput:
+            report["throughput"] = throughput(Path(name), chosen.clips, chosen.seconds, chosen.extra)
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,555 @@
+"""Batches on this machine without Ray, most with a cheap analysis: what is written, kept, refused and survived."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import typer
+from batch_stub import STUB, started
+from conftest import ROOT, RunCommand, subprocess_environment
+from test_infer import without_privileges
+
+from multimodal import batch, batch_plan
+from multimodal.batch import Report, score_pile
+from multimodal.batch_plan import BatchOptions, result_name
+from multimodal.batch_results import neutral
+from multimodal.batch_store import Store
+from multimodal.batch_summary import bootstrap, summarise
+from multimodal.batch_worker import Limits, resident_bytes
+from multimodal.data.manifest import Row
+from multimodal.errors import MultimodalError, OutputError, WeightsError
+
+TABLES = ["results.csv", "results.parquet", "summary.csv", "utterances.parquet"]
+DRIVER = ROOT / "tests" / "batch_driver.py"
+
+
+def environment() -> dict[str, str]:
+    return subprocess_environment(f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
+
+
+def write_pile(folder: Path, contents: dict[str, str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_text(content)
+    return folder
+
+
+def score(source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any) -> Report:
+    options = BatchOptions(detector=str(notes), model=version, analysis=STUB)
+    chosen = Limits(**{"timeout_seconds": 30.0, "retries": 0, **limits})
+    return score_pile(source, out, options, batch.local_engine(options, chosen, workers))
+
+
+def snapshot(out: Path) -> dict[str, bytes]:
+    """Everything a user sees, by its path."""
+    files = (path for path in sorted(out.rglob("*")) if path.is_file() and ".batch" not in path.parts)
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def finished(out: Path) -> set[str]:
+    return {path.stem for path in (out / ".batch" / "done").glob("[!.]*.json")}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+
+
+def start_driver(*words: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, str(DRIVER), *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment(), text=True, start_new_session=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+def run_driver(*words: str | Path) -> tuple[int, str, str]:
+    process = start_driver(*words)
+    said, complained = process.communicate(timeout=120)
+    return process.returncode, said, complained
+
+
+def wait_for(condition: Any, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def wait_until_more(out: Path, count: int, driver: subprocess.Popen[str]) -> None:
+    wait_for(lambda: len(finished(out)) > count or driver.poll() is not None)
+
+
+def wait_until_gone(pids: Sequence[int]) -> None:
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 20)
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    return tmp_path / "notes"
+
+
+# --- results ------------------------------------------------------------------------------------------------------
+
+
+def test_every_input_is_one_result_or_one_reason(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(
+        tmp_path / "pile", {f"a{n}.txt": f"word{n}" for n in range(6)} | {"b.txt": "bad", "c.txt": "fault"}
+    )
+    report = score(pile, tmp_path / "out", notes)
+    assert (report.done, report.kept, list(report.errors)) == (6, 0, [6, 7])
+    assert report.errors[6] == f"{pile / 'b.txt'}: is not media; choose another file"
+    assert report.errors[7] == f"{pile / 'c.txt'}: unexpected ZeroDivisionError: by nought; please report it"
+    shown = sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != ".batch")
+    assert shown == sorted([*TABLES, *(task.name for task in report.tasks[:6])])
+    table = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    assert table["path"].tolist() == [f"a{n}.txt" for n in range(6)] + ["b.txt", "c.txt"]
+    assert table["status"].tolist() == ["done"] * 6 + ["failed"] * 2
+    assert table["error"].notna().tolist() == [False] * 6 + [True] * 2
+    utterances = pd.read_parquet(tmp_path / "out" / "utterances.parquet")
+    assert utterances["path"].tolist() == table["path"].tolist()[:6] and utterances["text"][3] == "word3"
+    assert started(notes).count(report.tasks[0].name) == 1
+    loads = [line for line in notes.read_text().splitlines() if line.startswith("load")]
+    assert len(loads) <= 2  # one per worker, not per input
+
+
+def test_columns_of_the_manifest_travel_along(tmp_path: Path, notes: Path) -> None:
+    write_pile(tmp_path, {"a.txt": "anger", "b.txt": "calm"})
+    study = tmp_path / "study.csv"
+    study.write_text("path,Participant,task,age,status,text\na.txt,P1,pay,=1+1,@x,mine\nb.txt,P2,pay,-3,,\n")
+    score(study, tmp_path / "out", notes)
+    table = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    assert table["age"].tolist() == ["=1+1", "-3"] and table["manifest_status"].tolist() == ["@x", ""]
+    assert table["status"].tolist() == ["done", "done"] and table["Participant"].tolist() == ["P1", "P2"]
+    first, second = rows_of(tmp_path / "out" / "results.csv")
+    assert (first["age"], first["manifest_status"], second["age"]) == ("'=1+1", "'@x", "'-3")
+    assert first["mean_valence"] == "-0.5"  # a number is no formula
+    utterances = pd.read_parquet(tmp_path / "out" / "utterances.parquet")
+    assert utterances["manifest_text"].tolist() == ["mine", ""] and utterances["text"].tolist() == ["anger", "calm"]
+    summary = rows_of(tmp_path / "out" / "summary.csv")
+    assert [(row["by"], row["group"], row["participants"]) for row in summary] == [
+        *(("all", "", "2"), ("task", "pay", "2"), ("participant", "P1", "1"), ("participant", "P2", "1"))
+    ]
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "－1"])
+def test_formulas_are_shown_and_not_run(text: str) -> None:
+    assert neutral(text) == f"'{text}" and neutral(f"x{text}") == f"x{text}"
+
+
+HOSTILE = [
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..",
+    "a/../../b.mp4",
+    "con.txt",
+    "x" * 300 + ".mp4",
+    "-rf.mp4",
+    "~/a.mp4",
+]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "ä/ö.mp4", os.fsdecode(b"caf\xe9.mp4"), ".", "a\nb.mp4", "C:\\a.mp4"])
+def test_names_of_results_are_safe_stable_and_their_own(name: str) -> None:
+    row = Row(2, Path("/study") / name, name)
+    found = result_name(row)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*-[0-9a-f]{16}", found) and len(found) <= 57
+    assert result_name(replace(row, line=9, path=Path("/moved") / name, columns={"task": "x"})) == found
+    others = [replace(row, name=name + "x"), replace(row, start_seconds=1.0), replace(row, speaker="P")]
+    assert len({found, *map(result_name, others)}) == 4
+
+
+def test_nothing_is_written_outside_the_results(tmp_path: Path, notes: Path) -> None:
+    study = write_pile(tmp_path / "deep" / "study", {})
+    write_pile(tmp_path / "deep", {"above.txt": "calm"})
+    (study / "m.csv").write_text('path,speaker\n../above.txt,"../../x"\n../above.txt,\n/etc/hostname,\n')
+    before = {path for path in tmp_path.rglob("*") if path != notes}
+    score(study / "m.csv", study / "out", notes)
+    new = set(tmp_path.rglob("*")) - before - {notes, study / "out"}
+    assert new and all(study / "out" in path.parents for path in new)
+
+
+def test_a_link_in_the_results_is_not_followed(tmp_path: Path, notes: Path) -> None:
+    pile, mine = write_pile(tmp_path / "pile", {"a.txt": "calm"}), write_pile(tmp_path / "mine", {"keep": "me"})
+    name = score(pile, tmp_path / "out", notes).tasks[0].name
+    Store(tmp_path / "out").discard(name)
+    (tmp_path / "out" / name).symlink_to(mine)
+    score(pile, tmp_path / "out", notes)
+    assert [path.name for path in mine.iterdir()] == ["keep"] and not (tmp_path / "out" / name).is_symlink()
+
+
+# --- finished and stale -------------------------------------------------------------------------------------------
+
+
+def test_finished_work_is_not_done_twice(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {f"{n}.txt": f"w{n}" for n in range(5)} | {"bad.txt": "bad"})
+    score(pile, tmp_path / "out", notes)
+    before, begun = snapshot(tmp_path / "out"), len(started(notes))
+    report = score(pile, tmp_path / "out", notes)
+    assert (report.kept, report.done, len(report.errors)) == (5, 0, 1)
+    assert len(started(notes)) == begun + 1  # what failed is tried again
+    assert snapshot(tmp_path / "out") == before
+
+
+def test_what_changed_is_done_again(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {f"{n}.wav": f"w{n}" for n in range(6)})
+    study, out = tmp_path / "study.csv", tmp_path / "out"
+    study.write_text("path\n" + "".join(f"pile/{n}.wav\n" for n in range(6)))
+    names = {task.path: task.name for task in score(study, out, notes).tasks}
+
+    def again(version: str = "default") -> list[str]:
+        begun = len(started(notes))
+        score(study, out, notes, version=version)
+        return sorted(Path(path).name for path, name in names.items() if name in started(notes)[begun:])
+
+    (pile / "0.wav").write_text("other")  # the input
+    os.utime(pile / "1.wav")  # touched, the same content
+    (pile / "2.vtt").write_text("WEBVTT")  # a transcript that was not there
+    (out / names[str(pile / "3.wav")] / "analysis.json").write_text("{}")  # the result
+    assert again() == ["0.wav", "2.wav", "3.wav"]
+    (pile / "2.vtt").write_text("WEBVTT 2")
+    assert again() == ["2.wav"]
+    (pile / "2.vtt").unlink()
+    (pile / "4.wav").unlink()  # the recording may go once it is scored
+    assert again() == ["2.wav"]
+    assert not (pile / "4.wav").exists() and again("v2") == [f"{n}.wav" for n in range(6)]  # the weights
+
+
+def test_a_scan_hashes_nothing_that_is_unchanged(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pile = write_pile(tmp_path / "pile", {f"{n}.txt": f"w{n}" for n in range(20)})
+    score(pile, tmp_path / "out", notes)
+    looked: list[str] = []
+    seen = batch_plan.fingerprint
+    monkeypatch.setattr(batch_plan, "fingerprint", lambda path: looked.append(str(path)) or seen(path))
+    monkeypatch.setattr(batch_plan, "hashed", lambda path: pytest.fail(f"{path} was read"))
+    score(pile, tmp_path / "out", notes)
+    assert sorted(looked) == sorted(str(path) for path in pile.iterdir())  # each once
+
+
+def test_a_result_that_is_no_longer_true_goes(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {"a.txt": "calm", "b.txt": "calm"})
+    name = score(pile, tmp_path / "out", notes).tasks[0].name
+    (pile / "a.txt").write_text("bad")
+    report = score(pile, tmp_path / "out", notes)
+    assert (
+        list(report.errors) == [0] and not (tmp_path / "out" / name).exists() and name not in finished(tmp_path / "out")
+    )
+
+
+# --- inputs that do harm ------------------------------------------------------------------------------------------
+
+HARM = {
+    "crash": "crashed its worker (SIGSEGV)",
+    "abort": "crashed its worker (SIGABRT)",
+    "leave": "crashed its worker (exit code 3)",
+    "hang": "took longer than 4 s",
+    "eat": "took more than 0.5 GB of memory",
+    "grow": "changed while it was read",
+}
+
+
+def test_harmful_inputs_fail_alone(tmp_path: Path, notes: Path) -> None:
+    good = {f"{n}.txt": f"w{n}" for n in range(8)}
+    pile = write_pile(tmp_path / "pile", good | {f"{n}-{word}.txt": word for n, word in enumerate(HARM)})
+    report = score(pile, tmp_path / "out", notes, timeout_seconds=4.0, memory_bytes=500_000_000)
+    assert report.done == 8 and len(report.errors) == len(HARM)
+    for index, line in report.errors.items():
+        word = Path(report.tasks[index].path).stem.partition("-")[2]
+        assert line.startswith(f"{report.tasks[index].path}: {HARM[word]}") and "; " in line
+
+
+def test_retries_are_counted(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {"a.txt": "once", "b.txt": "crash", "c.txt": "bad"})
+    report = score(pile, tmp_path / "out", notes, retries=2)
+    begun = [started(notes).count(task.name) for task in report.tasks]
+    assert begun == [2, 3, 1] and list(report.errors) == [1, 2]  # an error that was told is no reason to try again
+
+
+def test_an_input_that_vanishes(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {"a.txt": "vanish", "b.txt": "calm"})
+    (tmp_path / "m.csv").write_text("path\npile/a.txt\npile/b.txt\npile/never.txt\n")
+    report = score(tmp_path / "m.csv", tmp_path / "out", notes)
+    assert list(report.errors) == [0, 2] and "changed while it was read" in report.errors[0]
+    assert report.errors[2] == f"{pile / 'never.txt'}: does not exist; check the path"
+
+
+def test_memory_of_a_process_is_known() -> None:
+    held = np.ones(20_000_000)
+    assert resident_bytes(os.getpid()) > held.nbytes
+
+
+def test_a_model_that_cannot_be_loaded_ends_it(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
+    with pytest.raises(WeightsError, match="is damaged"):
+        score(pile, tmp_path / "out", notes, version="broken")
+
+
+def test_an_analysis_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:
+    options = BatchOptions(analysis="batch_stub:none_such")
+    pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
+    with pytest.raises(MultimodalError, match="cannot load the model"):
+        score_pile(pile, tmp_path / "out", options, batch.local_engine(options, Limits(), 1))
+
+
+# --- kills --------------------------------------------------------------------------------------------------------
+
+
+def workers_of(pid: int) -> list[int]:
+    """Processes whose parent is the driver."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def test_drivers_and_workers_killed_at_random_moments(tmp_path: Path, notes: Path) -> None:
+    contents = {f"{n:02}.txt": f"slow 0.05 {n}" for n in range(40)} | {"x.txt": "bad", "y.txt": "crash"}
+    pile = write_pile(tmp_path / "pile", contents)
+    score(pile, tmp_path / "calm", tmp_path / "calm-notes")
+    random, out, done_by_kills = np.random.default_rng(0), tmp_path / "out", 0
+    for turn in range(8):
+        before, begun = finished(out), len(started(notes))
+        driver = start_driver(pile, out, notes)
+        wait_until_more(out, len(before), driver)
+        time.sleep(float(random.uniform(0, 0.15)))
+        children = workers_of(driver.pid)
+        if turn % 2 and children:
+            os.kill(int(random.choice(children)), signal.SIGKILL)
+            time.sleep(0.1)
+        driver.kill()
+        driver.communicate()
+        assert not set(started(notes)[begun:]) & before  # nothing that was finished was begun again
+        done_by_kills = len(finished(out))
+        wait_until_gone(children)
+    assert done_by_kills >= 8
+    code, said, complained = run_driver(pile, out, notes)
+    assert code == 1 and said.startswith(f"40 done ({done_by_kills} of them before), 2 failed")
+    assert [line.split(":")[1].split("/")[-1] for line in complained.splitlines()] == ["x.txt", "y.txt"]
+    assert snapshot(out) == snapshot(tmp_path / "calm")
+    assert not list((out / ".batch" / "work").iterdir())
+
+
+KILLED = """
+import os, pathlib, signal, sys
+replace, calls = pathlib.Path.replace, []
+def killed(self, target):
+    calls.append(target)
+    if len(calls) == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+pathlib.Path.replace = killed
+sys.argv = ["batch_driver.py", *sys.argv[1:]]
+import batch_driver
+sys.exit(batch_driver.main())
+"""
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 6, 7, 8, 9])
+def test_killed_at_every_renaming(call: int, tmp_path: Path, notes: Path) -> None:
+    pile, out = write_pile(tmp_path / "pile", {"a.txt": "one", "b.txt": "two", "c.txt": "four4"}), tmp_path / "out"
+    score(pile, tmp_path / "calm", tmp_path / "calm-notes", workers=1)
+    command = [sys.executable, "-c", KILLED.format(call=call), str(pile), str(out), str(notes), "--workers", "1"]
+    assert subprocess.run(command, env=environment()).returncode == -signal.SIGKILL
+    before = finished(out)
+    assert len(before) == min((call - 1) // 2, 3)  # the folder, then the stamp
+    report = score(pile, out, notes)
+    assert report.kept == len(before) and snapshot(out) == snapshot(tmp_path / "calm")
+
+
+def test_an_orphan_that_never_ends_is_no_more(tmp_path: Path, notes: Path) -> None:
+    driver = start_driver(write_pile(tmp_path / "pile", {"a.txt": "hang"}), tmp_path / "out", notes)
+    wait_for(lambda: started(notes))
+    (worker,) = workers_of(driver.pid)
+    driver.kill()
+    driver.communicate()
+    wait_until_gone([worker])
+
+
+def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(tmp_path: Path, notes: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {f"{n:02}.txt": "slow 0.1" for n in range(30)})
+    driver = start_driver(pile, tmp_path / "out", notes)
+    wait_for(lambda: len(finished(tmp_path / "out")) >= 3)
+    children = workers_of(driver.pid)
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does
+    said, complained = driver.communicate(timeout=30)
+    assert driver.returncode == 130 and said == ""
+    count = len(finished(tmp_path / "out"))
+    assert complained == f"stopped: {count} of 30 are finished and kept; run the same command again for the rest\n"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    assert run_driver(pile, tmp_path / "out", notes)[0] == 0
+
+
+# --- the folder of results ----------------------------------------------------------------------------------------
+
+
+def test_a_second_driver_is_refused_until_the_first_is_dead(tmp_path: Path, notes: Path) -> None:
+    pile, out = write_pile(tmp_path / "pile", {"a.txt": "hang"}), tmp_path / "out"
+    first = start_driver(pile, out, notes)
+    wait_for(lambda: started(notes))
+    code, said, complained = run_driver(write_pile(tmp_path / "other", {"b.txt": "calm"}), out, notes)
+    assert code == 1 and said == "" and f"is in use by process {first.pid} on " in complained
+    first.kill()
+    first.communicate()
+    assert score(tmp_path / "other", out, notes).done == 1
+
+
+def test_read_only_results(tmp_path: Path, run_cli: RunCommand) -> None:
+    write_pile(tmp_path, {"a.txt": "I am happy."})
+    (tmp_path / "locked").mkdir(mode=0o555)
+    words = ("batch", "a.csv", "--out", "locked", "--modalities", "text", "--engine", "local")
+    (tmp_path / "a.csv").write_text("path\na.txt\n")
+    finished = run_cli(*words, cwd=tmp_path, preexec=without_privileges)
+    assert finished.returncode == 1 and finished.stdout == "" and not list((tmp_path / "locked").iterdir())
+    assert finished.stderr.startswith("error: locked: cannot be written (Permission denied); choose another folder")
+
+
+def test_results_that_are_a_file(tmp_path: Path, notes: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match="is a file"):
+        score(write_pile(tmp_path / "pile", {"a.txt": "calm"}), tmp_path / "out", notes)
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path, notes: Path) -> None:
+    """On a file system of some pages, in a mount namespace of its own; freeing space and going on completes it."""
+    pile, out = write_pile(tmp_path / "pile", {f"{n:02}.txt": f"w{n}" for n in range(30)}), tmp_path / "out"
+    out.mkdir()
+    alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=240k none {out}"
+    if subprocess.run([*alone, mount], capture_output=True).returncode != 0:
+        pytest.skip("may not mount a file system here")
+    job = [sys.executable, str(DRIVER), str(pile), str(out), str(notes)]
+    script = f'{mount}; "$@"; echo code $?; mount -o remount,size=8m {out}; "$@"; echo code $?; ls {out}/results.csv'
+    done = subprocess.run([*alone, script, "sh", *job], env=environment(), capture_output=True, text=True, timeout=120)
+    first, second, third, fourth = done.stdout.splitlines()
+    assert first == "code 1" and third == "code 0" and fourth.endswith("results.csv"), done.stdout + done.stderr
+    stopped, error = done.stderr.splitlines()
+    assert re.match(r"stopped: \d+ of 30 are finished and kept; run the same command again", stopped)
+    assert error.startswith("error: ") and error.endswith("the disk is full; free some space or choose another folder")
+    kept = int(stopped.split()[1])
+    assert 0 < kept < 30 and second.startswith(f"30 done ({kept} of them before), 0 failed")
+
+
+# --- the summary --------------------------------------------------------------------------------------------------
+
+
+def test_intervals_agree_with_another_bootstrap() -> None:
+    values = np.random.default_rng(1).gamma(2.0, 1.0, (40, 1))
+    mean, low, high = bootstrap(values, 8000)
+    theirs = scipy.stats.bootstrap(
+        (values[:, 0],), np.mean, n_resamples=8000, method="percentile", rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert mean[0] == pytest.approx(values.mean())
+    assert (low[0], high[0]) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+
+
+def test_people_are_drawn_and_not_answers() -> None:
+    rows = [{"status": "done", "m": float(n % 2), "participant": f"P{n % 2}"} for n in range(1000)]
+    rows += [{"status": "failed", "m": None, "participant": "P1"}, {"status": "done", "m": None, "participant": "P3"}]
+    columns, table = summarise(rows, ["m"])
+    assert columns == ["by", "group", "inputs", "done", "failed", "participants", "m", "m_low", "m_high"]
+    whole = table[0]
+    assert (whole["inputs"], whole["done"], whole["failed"], whole["participants"]) == (1002, 1001, 1, 3)
+    assert (whole["m"], whole["m_low"], whole["m_high"]) == (0.5, 0.0, 1.0)  # two people with a value, however often
+    alone = table[1]
+    assert alone["group"] == "P0" and alone["m"] == 0.0 and "m_low" not in alone  # no interval over one person
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    write_pile(folder, {"one.txt": "I was really angry.\nIn the end it was great!\n", "two.txt": "", "d.vtt": ""})
+    (folder / "d.vtt").write_text(
+        "WEBVTT\n\n00:01.000 --> 00:02.000\nGreat!\n\n00:05.000 --> 00:06.000\nThat was sad.\n"
+    )
+    lines = ["path;participant;start;end", "one.txt;P1;;", "two.txt;P2;;", "d.vtt;P2;0:00:04,5;", "d.vtt;P1;;"]
+    (folder / "study.csv").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    return folder
+
+
+def test_the_same_analysis_as_infer_writes(study: Path, run_cli: RunCommand, tmp_path: Path) -> None:
+    words = ("--modalities", "text", "--engine", "local", "--workers", "2", "--out", tmp_path / "out")
+    done = run_cli("batch", study / "study.csv", *words)
+    assert done.returncode == 1 and done.stdout == f"3 done, 1 failed; written to {tmp_path / 'out'}\n"
+    (line,) = done.stderr.splitlines()
+    assert line == f"error: {study / 'two.txt'}: is empty; copy or record it again"
+    alone = run_cli("infer", study / "one.txt", study / "d.vtt", "--modalities", "text", "--out", tmp_path / "alone")
+    assert alone.returncode == 0
+    results = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    for place, name in ((0, "one"), (3, "d")):
+        ours = tmp_path / "out" / results["result"][place]
+        assert snapshot(ours) == snapshot(tmp_path / "alone" / name)
+    stretch = json.loads((tmp_path / "out" / results["result"][2] / "analysis.json").read_text())
+    assert [entry["text"] for entry in stretch["utterances"]] == ["That was sad."]
+
+
+def test_wrong_rows_are_all_told_and_nothing_begins(tmp_path: Path, run_cli: RunCommand) -> None:
+    (tmp_path / "m.csv").write_text("path,start\na.txt,x\nb.txt,\n,3\n")
+    done = run_cli("batch", "m.csv", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == "" and not (tmp_path / "out").exists()
+    assert [line.split(":")[1] for line in done.stderr.splitlines()] == [" m.csv, line 2", " m.csv, line 4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--engine", "slurm"), "error: --engine: is 'slurm'; choose one of ray, local"),
+        (("--engine", "local", "--address", "auto"), "error: --engine: local knows neither"),
+        (("--modalities", "smell"), "error: --modalities: 'smell' is not a signal"),
+        (("--model", "none such"), "error: none such: "),
+    ],
+)
+def test_wrong_usage(words: Sequence[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pile(tmp_path / "pile", {"a.txt": "calm"})
+    code = batch.main([str(tmp_path / "pile"), "--out", str(tmp_path / "out"), *words])
+    assert code in (1, 2) and capsys.readouterr().err.startswith(line)
+    assert not (tmp_path / "out" / "results.csv").exists()
+
+
+@pytest.fixture
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    yield
+
+
+def test_without_ray(without_ray: None, tmp_path: Path, notes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
+    assert score(pile, tmp_path / "out", notes).done == 1
+    code = batch.main([str(pile), "--out", str(tmp_path / "ray"), "--modalities", "text"])
+    assert code == 1 and "ray: is not installed; pip install ray, or choose --engine local" in capsys.readouterr().err
+
+
+def test_other_jobs_do_not_load_ray() -> None:
+    jobs = ", ".join(f"multimodal.{job}" for job in ("batch", "batch_ray", "infer", "train"))
+    code = f"import sys, {jobs}; print('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_interrupted_before_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(tasks: Any) -> Any:
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(typer.Exit) as left:
+        score_pile(write_pile(tmp_path / "p", {"a.txt": "x"}), tmp_path / "o", BatchOptions(analysis=STUB), interrupted)
+    assert left.value.exit_code == 130
