@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import pickle
 import queue
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from multimodal.batch_plan import BatchOptions, Fingerprint, Outcome, Task, fingerprint, hashed, transcript_beside
+from multimodal.batch_wire import READY, receive, send
 from multimodal.errors import MultimodalError
 
 GLANCE_SECONDS = 0.1
@@ -100,16 +100,18 @@ def serve() -> None:
     for descriptor in (1, 2):  # what libraries print must not come between the answers
         os.dup2(nowhere, descriptor)
     tasks: queue.Queue[Any] = queue.Queue()
-    options = pickle.load(sys.stdin.buffer)
+    options = receive(sys.stdin.buffer)
+    if not isinstance(options, BatchOptions):
+        raise ValueError(f"expected options, got {type(options).__name__}")
     threading.Thread(target=_listen, args=(sys.stdin.buffer, tasks), daemon=True).start()
     try:
         analyse = _imported(options.analysis)(options)
     except Exception as error:
-        _send(answers, error if isinstance(error, MultimodalError) else RuntimeError(f"{error!r}"))
+        send(answers, error if isinstance(error, MultimodalError) else f"{error!r}")
         return
-    _send(answers, "ready")
+    send(answers, READY)
     while True:
-        _send(answers, attempt(analyse, tasks.get(), options))
+        send(answers, attempt(analyse, tasks.get(), options))
 
 
 def attempt(analyse: Analyse, task: Task, options: BatchOptions) -> Outcome:
@@ -144,16 +146,11 @@ def _imported(where: str) -> Callable[[BatchOptions], Analyse]:
     return loader
 
 
-def _send(stream: BinaryIO, thing: object) -> None:
-    pickle.dump(thing, stream)
-    stream.flush()
-
-
 def _listen(stream: BinaryIO, tasks: queue.Queue[Any]) -> None:
     """Hands tasks on; when the keeper is gone, so is this process, whatever it was doing."""
-    with contextlib.suppress(EOFError, pickle.UnpicklingError, OSError):
+    with contextlib.suppress(EOFError, ValueError, OSError):
         while True:
-            tasks.put(pickle.load(stream))
+            tasks.put(receive(stream))
     os._exit(0)
 
 
@@ -216,7 +213,7 @@ class Keeper:
         finally:
             if self.stop.is_set():
                 self.close()
-        if answer != "ready":
+        if answer != READY:
             self.close()
             if isinstance(answer, MultimodalError):
                 raise answer
@@ -257,13 +254,13 @@ class Keeper:
         why = answer or f"crashed its worker ({_death(self.process)}); copy it again or convert it to mp4"
         return Outcome(task.index, error=f"{task.path}: {why}", died=True)
 
-    def _ask(self, question: object, deadline: float | None = None) -> Any:
+    def _ask(self, question: BatchOptions | Task, deadline: float | None = None) -> Any:
         """The answer; None when the process died; a line when it took too long or too much."""
         process = self.process
         if process is None or process.stdin is None:
             return None
         with contextlib.suppress(OSError):  # it died; reading will say so
-            _send(process.stdin, question)  # type: ignore[arg-type]
+            send(process.stdin, question)
         while True:
             if self.stop.is_set():
                 self.close()
@@ -285,7 +282,7 @@ class Keeper:
 def _receive(stream: BinaryIO, answers: queue.Queue[Any]) -> None:
     try:
         while True:
-            answers.put(pickle.load(stream))
+            answers.put(receive(stream))
     except Exception:  # cut off in the middle of an answer: whatever it looks like, the process is gone
         answers.put(None)
     finally:

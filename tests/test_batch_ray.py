@@ -152,7 +152,8 @@ def test_a_node_leaves_and_another_joins(machines: Machines, tmp_path: Path, not
     assert sorted(outcome.index for outcome in outcomes) == list(range(60))
     begun = started(notes)
     assert len(begun) - 60 in (0, 1) and set(begun) == {task.name for task in report.tasks}  # at most what it was at
-    assert max(widths[:8]) == 3 and min(widths[8:]) == 2 and widths[-15] >= 3, widths
+    # Three places, two when one has left, three again; towards the end fewer, since there is less to do.
+    assert max(widths[:8]) == 3 and 2 in widths[8:45] and 3 in widths[widths.index(2, 8) : 58], widths
     score(pile, tmp_path / "calm", tmp_path / "calm-notes")
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "calm")
 
