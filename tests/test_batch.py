@@ -553,3 +553,20 @@ def test_interrupted_before_the_first(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(typer.Exit) as left:
         score_pile(write_pile(tmp_path / "p", {"a.txt": "x"}), tmp_path / "o", BatchOptions(analysis=STUB), interrupted)
     assert left.value.exit_code == 130
+
+
+def test_one_line_shows_how_far_it_is(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    shown = batch._show(quiet=False)
+    options = BatchOptions(detector=str(notes), analysis=STUB)
+    pile = write_pile(tmp_path / "pile", {"a.txt": "calm", "b.txt": "bad", "c.txt": "calm"})
+    score_pile(pile, tmp_path / "out", options, batch.local_engine(options, Limits(retries=0), 1), shown)
+    lines = terminal.getvalue().split("\r\x1b[K")[1:]
+    assert [re.split(r", \d+\.\d hours", line)[0] for line in lines[:3]] == [
+        *("1 done, 0 failed, 2 left", "1 done, 1 failed, 1 left", "2 done, 1 failed, 0 left")
+    ]
+    assert batch._show(quiet=True) is None
+    monkeypatch.setattr(terminal, "isatty", lambda: False)
+    assert batch._show(quiet=False) is None
