@@ -154,6 +154,8 @@ def score_pile(source: Path, out: Path, options: BatchOptions, run: Run, show: S
             if isinstance(error, OutputError):
                 raise
             raise typer.Exit(130) from None
+        if show is not None:
+            show("")
         _write(out, manifest, report, store)
     return report
 

@@ -58,7 +58,7 @@ Cells = dict[str, Any]
 
 
 def write_tables(
-    out: Path, manifest: Manifest, names: Sequence[str], errors: Mapping[int, str], folder: Callable[[str], Path]
+    out: Path, manifest: Manifest, names: Sequence[str], errors: dict[int, str], folder: Callable[[str], Path]
 ) -> None:
     """Writes ``results.parquet``, ``results.csv``, ``utterances.parquet`` and ``summary.csv``.
 
@@ -66,7 +66,7 @@ def write_tables(
         out: Where to.
         manifest: The inputs.
         names: Of each input's result.
-        errors: Place of each input that failed, to the reason.
+        errors: Place of each input that failed, to the reason; gains those whose result cannot be read.
         folder: Where a result stands.
 
     Raises:
@@ -76,9 +76,10 @@ def write_tables(
     with whole_file(out / "utterances.parquet") as temporary, _Blocks(temporary, manifest) as blocks:
         for index, (row, name) in enumerate(zip(manifest.rows, names, strict=True)):
             content = None if index in errors else _analysis(folder(name))
-            error = errors.get(index, "its analysis.json cannot be read; run the command again")
+            if content is None:
+                errors.setdefault(index, f"{row.path}: has a result that cannot be read; run the command again")
             said = carried(manifest, row, RESULT_COLUMNS)
-            rows.append(said | _result(name, content, error))
+            rows.append(said | _result(name, content, errors.get(index)))
             blocks.add(carried(manifest, row, UTTERANCE_COLUMNS), name, content)
     with whole_file(out / "results.parquet") as temporary:
         _write_parquet(temporary, rows, _schema(manifest, RESULT_COLUMNS))
@@ -137,7 +138,7 @@ def _analysis(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _result(name: str, content: Mapping[str, Any] | None, error: str) -> Cells:
+def _result(name: str, content: Mapping[str, Any] | None, error: str | None) -> Cells:
     if content is None:
         return {"result": None, "status": "failed", "error": error}
     media, summary, utterances = content["media"], content["summary"], content["utterances"]
