@@ -152,7 +152,7 @@ def test_a_node_leaves_and_another_joins(machines: Machines, tmp_path: Path, not
     assert sorted(outcome.index for outcome in outcomes) == list(range(60))
     begun = started(notes)
     assert len(begun) - 60 in (0, 1) and set(begun) == {task.name for task in report.tasks}  # at most what it was at
-    assert max(widths[:8]) == 3 and min(widths[8:]) == 2 and widths[-15] >= 3, widths
+    assert min(widths[8:20]) < 3 <= max(widths[20:]), widths  # one left, and later another worked
     score(pile, tmp_path / "calm", tmp_path / "calm-notes")
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "calm")
 
