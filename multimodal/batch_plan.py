@@ -150,7 +150,7 @@ def result_name(row: Row) -> str:
 
     Example:
         >>> result_name(Row(2, Path("/study/../etc/pass wd.mp4"), "../etc/pass wd.mp4"))
-        'pass_wd-1b9d8b1ca80dd9b6'
+        'pass_wd-4deeb03b5bb3c508'
     """
     plain = re.sub(r"[^A-Za-z0-9-]+", "_", Path(row.name).stem).strip("-_")[:40] or "input"
     told = "\0".join(row.identity).encode("utf-8", "surrogateescape")

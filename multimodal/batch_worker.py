@@ -17,11 +17,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from multimodal.batch_plan import BatchOptions, Fingerprint, Outcome, Task, fingerprint, hashed, transcript_beside
+from multimodal.batch_plan import (
+    MODEL,
+    BatchOptions,
+    Fingerprint,
+    Outcome,
+    Task,
+    fingerprint,
+    hashed,
+    transcript_beside,
+)
 from multimodal.batch_wire import READY, receive, send
 from multimodal.errors import MultimodalError
 
@@ -39,13 +48,16 @@ class Limits:
         timeout_seconds: Of one attempt, without the loading of the model.
         memory_bytes: Resident, of the worker's process; None for no limit.
         retries: Further attempts when the process died, took too long or too much.
-        threads: Of a worker's process.
+        threads: Of torch in a worker's process. Speech-to-text keeps as many as in ``infer``: with another number of
+            threads it may understand another word.
+        omp_threads: ``OMP_NUM_THREADS`` of the driver, which Ray would set for its actors.
     """
 
     timeout_seconds: float = 4 * 3600.0
     memory_bytes: int | None = None
     retries: int = 1
     threads: int = 1
+    omp_threads: str | None = field(default_factory=lambda: os.environ.get("OMP_NUM_THREADS"))
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,10 @@ def load_analysis(options: BatchOptions) -> Analyse:
 
 
 def serve() -> None:
-    """Scores what comes in on standard input until that ends; answers on what was standard output."""
+    """Scores what comes in on standard input until that ends; answers on what was standard output.
+
+    The process is given the number of torch's threads.
+    """
     _die_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -105,6 +120,10 @@ def serve() -> None:
         raise ValueError(f"expected options, got {type(options).__name__}")
     threading.Thread(target=_listen, args=(sys.stdin.buffer, tasks), daemon=True).start()
     try:
+        if options.analysis == MODEL:
+            import torch
+
+            torch.set_num_threads(int(sys.argv[1]))
         analyse = _imported(options.analysis)(options)
     except Exception as error:
         send(answers, error if isinstance(error, MultimodalError) else f"{error!r}")
@@ -202,7 +221,7 @@ class Keeper:
         self.close()
         self._answers = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", START],
+            [sys.executable, "-P", "-c", START, str(self.limits.threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=self._environment(),
@@ -274,9 +293,10 @@ class Keeper:
                 return f"took more than {limit / 1e9:g} GB of memory; allow more with --memory-per-worker, or cut it"
 
     def _environment(self) -> dict[str, str]:
-        threads = str(self.limits.threads)
         paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - an empty entry is the current folder
-        return {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+        inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        own = {} if self.limits.omp_threads is None else {"OMP_NUM_THREADS": self.limits.omp_threads}
+        return inherited | own | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
 
 def _receive(stream: BinaryIO, answers: queue.Queue[Any]) -> None:
