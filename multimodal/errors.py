@@ -5,6 +5,7 @@
     ├── InputUnreadableError   (OSError)            a folder, no permission, an empty file
     ├── MediaError             (ValueError)         not media, damaged, or without the stream that is needed
     ├── TranscriptError        (ValueError)         a transcript whose form, times or speakers cannot be
+    ├── AnalysisError          (ValueError)         a saved analysis that is damaged, foreign or of a later version
     ├── OutputError            (OSError)            a result cannot be written: permission, disk full
     ├── ConfigError            (ValueError)         an option or a configuration key that cannot be
     ├── CorpusError            (ValueError)         a corpus whose layout or counts are not the published ones
@@ -59,6 +60,10 @@ class MediaError(MultimodalError, ValueError):
 
 class TranscriptError(MultimodalError, ValueError):
     """A transcript is not one, states times that cannot be, or lacks the speaker that was asked for."""
+
+
+class AnalysisError(MultimodalError, ValueError):
+    """A saved analysis cannot be read: damaged, of another program, or of a later version."""
 
 
 class OutputError(MultimodalError, OSError):

@@ -1,0 +1,82 @@
+"""How emotions look wherever they are shown: a colour, a sign, and never a colour alone.
+
+The hues are those that Okabe and Ito chose so that people with any kind of colour blindness can tell them apart;
+neutral and uncertain are greys. Each emotion also has a sign, for those who see no colour and for printers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from multimodal.types import UNCERTAIN
+
+COLOURS: Mapping[str, str] = {
+    "neutral": "#787b80",
+    "happiness": "#e69f00",
+    "surprise": "#56b4e9",
+    "sadness": "#0072b2",
+    "anger": "#d55e00",
+    "disgust": "#009e73",
+    "fear": "#cc79a7",
+    "contempt": "#6b4c9a",
+    UNCERTAIN: "#d0d2d6",
+}
+"""Label to ``#rrggbb``, of a surface; letters on it are to be ``ink_on`` it.
+
+Source: Okabe and Ito 2008, "Color Universal Design", https://jfly.uni-koeln.de/color/, orange, sky blue, blue,
+vermillion, bluish green and reddish purple.
+"""
+
+SIGNS: Mapping[str, str] = {
+    "neutral": "–",
+    "happiness": "▲",
+    "surprise": "✦",
+    "sadness": "▼",
+    "anger": "◆",
+    "disgust": "■",
+    "fear": "●",
+    "contempt": "◐",
+    UNCERTAIN: "?",
+}
+"""Label to one character that most fonts have."""
+
+SIGNAL_COLOURS: Mapping[str, str] = {"face": "#7a5195", "audio": "#2f7f86", "text": "#b0622c"}
+"""Of what belongs to one signal, not to an emotion."""
+
+
+def ink_on(colour: str) -> str:
+    """The colour of letters on a surface: black or white, whichever has the higher contrast.
+
+    Args:
+        colour: ``#rrggbb``.
+
+    Returns:
+        ``#000000`` or ``#ffffff``; the contrast is at least 4.58.
+
+    Example:
+        >>> ink_on("#e69f00"), ink_on("#0072b2")
+        ('#000000', '#ffffff')
+
+    Source:
+        W3C, Web Content Accessibility Guidelines 2.2, contrast ratio.
+    """
+    # White has the luminance 1, black 0: (1.05 / (l + 0.05)) against ((l + 0.05) / 0.05).
+    return "#ffffff" if (luminance(colour) + 0.05) ** 2 < 1.05 * 0.05 else "#000000"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a colour, 0 (black) … 1 (white).
+
+    Args:
+        colour: ``#rrggbb``.
+
+    Example:
+        >>> round(luminance("#ffffff"), 3), luminance("#000000")
+        (1.0, 0.0)
+
+    Source:
+        W3C, Web Content Accessibility Guidelines 2.2, relative luminance.
+    """
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
