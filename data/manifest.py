@@ -33,6 +33,9 @@ RECORDINGS = (
 ANSWERS = (".txt", ".vtt", ".srt")
 """Suffixes that count as words alone in a folder; a table or a JSON file there may be anything."""
 
+RESULT = {"analysis.json", "frames.csv"}
+"""What stands in every folder of results."""
+
 CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
 """h:mm:ss or m:ss."""
 
@@ -234,7 +237,8 @@ def read_folder(folder: Path, without: Path | None = None) -> Manifest:
     """Takes every recording and every typed answer in a folder and those below it, in the order of their names.
 
     Args:
-        folder: Where they lie. Hidden files, transcripts beside recordings and other kinds of files are no inputs.
+        folder: Where they lie. Hidden files, transcripts beside recordings and other kinds of files are no inputs, nor
+            is what stands in a folder of results, as an overlay or subtitles.
         without: A folder in it that is left out: that of the results.
 
     Returns:
@@ -267,6 +271,9 @@ def read_folder(folder: Path, without: Path | None = None) -> Manifest:
 
 def _walk(folder: Path, without: Path | None) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
+        if RESULT <= set(files):
+            folders.clear()
+            continue
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (without is None or Path(place, name) != without)
         )

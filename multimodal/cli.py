@@ -9,10 +9,13 @@ import importlib
 import sys
 
 from multimodal import __version__
+from multimodal.commands import say
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("multimodal.infer", "say which emotions a recording shows, when, and how sure it is"),
     "batch": ("multimodal.batch", "score a pile of recordings and answers, on one machine or a cluster"),
+    "report": ("multimodal.report", "make the page of an analysis, or of a whole study"),
+    "clips": ("multimodal.clips", "cut the strongest moments of a recording into clips or one reel"),
     "train": ("multimodal.train", "train an encoder or the fusion on a corpus"),
     "evaluate": ("multimodal.evaluate", "measure a model on a corpus"),
     "sample": ("multimodal.sample", "make a short interview clip to try the program on"),
@@ -35,10 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(_help(), file=sys.stderr)
         return 2
     if words[0] in ("-h", "--help"):
-        print(_help())
+        say(_help())
         return 0
     if words[0] == "--version":
-        print(f"multimodal-emotion {__version__}")
+        say(f"multimodal-emotion {__version__}")
         return 0
     if words[0] not in COMMANDS:
         print(f"multimodal: no command {words[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)

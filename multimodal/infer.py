@@ -19,6 +19,7 @@ from multimodal.files import path_text
 
 if TYPE_CHECKING:
     from multimodal.analysis import Analysis
+    from multimodal.extras import Extras
     from multimodal.model import Model
     from multimodal.progress import ProgressCallback
 
@@ -52,21 +53,29 @@ def infer(
     model: Annotated[
         str, typer.Option(help="Shipped weights by name, a file, or a folder of one or more.")
     ] = "default",
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Write the video with what was seen drawn in.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Write timeline and summary as PNG and SVG.")] = False,
+    export: Annotated[
+        str | None, typer.Option(help="Formats to write, of vtt,srt,eaf,textgrid,parquet,jsonl.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
     """Says which emotions recordings show, when, and how surely.
 
-    Writes analysis.json, frames.csv and utterances.csv for each input. Exit code 0: all inputs were analysed; 1: some
-    failed, the others are written; 2: wrong usage.
+    Writes analysis.json, frames.csv, utterances.csv and report.html for each input. Exit code 0: all inputs were
+    analysed; 1: some failed, the others are written; 2: wrong usage.
     """
     _check_transcript(transcript, no_transcript, inputs)
+    from multimodal.extras import chosen_extras
     from multimodal.model import load_detector_for, load_model
     from multimodal.parts import check_modalities
 
     signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
     if signals is not None:
         check_modalities(signals)
+    extras = chosen_extras(not no_report, overlay, plot, export)
     load_detector_for(detector)
     loaded = load_model(model, device, signals, asr)
     if asr is not None and "text" in loaded.parts:
@@ -78,7 +87,7 @@ def infer(
     failures = 0
     for path in inputs:
         try:
-            _analyse(loaded, path, out, taken, options, quiet)
+            failures += _analyse(loaded, path, out, taken, options, extras, quiet)
         except ConfigError:
             raise
         except MultimodalError as error:
@@ -96,14 +105,25 @@ def infer(
         raise typer.Exit(1)
 
 
-def _analyse(model: Model, path: Path, out: Path, taken: set[Path], options: dict[str, Any], quiet: bool) -> None:
+def _analyse(
+    model: Model, path: Path, out: Path, taken: set[Path], options: dict[str, Any], extras: Extras, quiet: bool
+) -> bool:
+    """Analyses one input and writes what is wanted of it; returns whether something could not be written."""
     with _progress_bar(path.name, hidden=quiet or not sys.stderr.isatty()) as progress:
         analysis = model.analyze(path, **options, progress=progress)
     folder = result_folder(out, path, taken)
     taken.add(folder)
     analysis.save(folder)
+    from multimodal.extras import write_extras
+
+    with _progress_bar(f"{path.name}: overlay", hidden=quiet or not (extras.overlay and sys.stderr.isatty())) as bar:
+        made = list(write_extras(analysis, folder, extras, progress=bar))
     if not quiet:
         say(_table(analysis, folder))
+    errors = [error for error in made if isinstance(error, MultimodalError)]
+    for error in errors:
+        complain(str(error))
+    return bool(errors)
 
 
 def _check_transcript(transcript: Path | None, none: bool, inputs: list[Path]) -> None:

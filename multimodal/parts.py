@@ -39,6 +39,7 @@ def choose_weights(name: str, modalities: Sequence[str] | None) -> dict[str, str
 
     Raises:
         WeightsError: There are none of that name, or none for a signal that is to be read.
+        ConfigError: The name is empty.
 
     Example:
         >>> choose_weights("default", ["face"])["face"]
@@ -54,6 +55,8 @@ def choose_weights(name: str, modalities: Sequence[str] | None) -> dict[str, str
 
 
 def _sources(name: str, wanted: Sequence[str]) -> dict[str, str]:
+    if not name:  # of a script whose variable is not set; an empty path would be the current folder
+        raise ConfigError("--model", "is empty", "name shipped weights, a file or a folder, or leave it out")
     sources = {part: "default" for part in PARTS if part in DEFAULTS}
     if name == "default":
         return sources

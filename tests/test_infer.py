@@ -248,6 +248,8 @@ def test_tables_have_the_designed_columns_and_a_row_for_each_sampled_frame(
         (["--detector", "nonsense"], "detector: 'nonsense'", "choose one of mtcnn, yunet, haar"),
         (["--modalities", "smell"], "--modalities: 'smell'", "choose from face"),
         (["--nope"], "--nope", "--help"),
+        (["--model", ""], "--model: is empty", "leave it out"),
+        (["--export", "vtt,docx"], "--export", "choose from"),
     ],
 )
 def test_wrong_usage_is_one_line_and_nothing_is_written(

@@ -137,6 +137,8 @@ def test_a_row_is_the_same_however_its_path_is_spelt(tmp_path: Path) -> None:
 def test_a_folder_gives_its_inputs_and_nothing_else(tmp_path: Path) -> None:
     inputs = ["P01/answer.txt", "P01/talk.mp4", "P02/note.WAV", "a.srt"]
     others = ["P01/talk.vtt", "P01/talk.txt", "study.csv", ".hidden.mp4", ".git/x.mp4", "out/talk/frames.mp4", "x.docx"]
+    others += [f"results/talk/{name}" for name in ("analysis.json", "frames.csv", "overlay.mp4", "emotions.srt")]
+    others += ["results/talk/clips/01-peak.mp4"]
     for name in [*inputs, *others]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

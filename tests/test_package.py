@@ -223,3 +223,13 @@ def test_fetch_without_a_network_is_one_line(tmp_path: Path) -> None:
     assert finished.returncode == 1
     assert finished.stderr.startswith("error: yunet: could not be downloaded") and finished.stderr.count("\n") == 1
     assert not [name for _, _, names in os.walk(tmp_path) for name in names]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]])
+def test_a_reader_that_has_left_is_no_failure(words: list[str]) -> None:
+    job = [sys.executable, "-m", "multimodal.cli", *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    finished = subprocess.run(job, stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, env=subprocess_environment())
+    os.close(writing)
+    assert (finished.returncode, finished.stderr) == (0, b"")

@@ -1,0 +1,102 @@
+"""What is made of an analysis beside its tables: the report, pictures, the video with overlay, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multimodal.errors import MultimodalError
+
+if TYPE_CHECKING:
+    from multimodal.analysis import Analysis
+    from multimodal.progress import ProgressCallback
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is wanted.
+
+    Attributes:
+        report: The page ``report.html``.
+        overlay: The video again with faces, answers and words drawn in, ``overlay.mp4``.
+        plot: Timeline and summary as PNG and SVG.
+        formats: Of ``multimodal.export.FORMATS``.
+    """
+
+    report: bool = True
+    overlay: bool = False
+    plot: bool = False
+    formats: tuple[str, ...] = ()
+
+
+def chosen_extras(report: bool, overlay: bool, plot: bool, export: str | None) -> Extras:
+    """Makes sure of what a user wants before any work is done.
+
+    Args:
+        report: Whether there shall be a page.
+        overlay: Whether the video shall be drawn again.
+        plot: Whether there shall be pictures.
+        export: Formats between commas; None for none.
+
+    Raises:
+        ConfigError: A format that there is not.
+
+    Example:
+        >>> chosen_extras(True, False, False, "srt, vtt").formats
+        ('srt', 'vtt')
+    """
+    from multimodal.export import check_formats
+
+    return Extras(report, overlay, plot, () if export is None else check_formats(export))
+
+
+def write_extras(
+    analysis: Analysis,
+    folder: Path,
+    extras: Extras,
+    media: Path | None = None,
+    progress: ProgressCallback | None = None,
+) -> Iterator[Path | MultimodalError]:
+    """Makes what is wanted, one after the other; one that fails does not keep the others from being made.
+
+    Args:
+        analysis: Of a recording, or of words alone.
+        folder: Where it was saved.
+        extras: What is wanted.
+        media: Where the recording lies now; None for where the analysis says.
+        progress: Called with seconds done and seconds in all of the overlay.
+
+    Yields:
+        Each file that was written, or the error that kept one from being written.
+    """
+    for work in _works(analysis, folder, extras, media, progress):
+        try:
+            yield from work()
+        except MultimodalError as error:
+            yield error
+
+
+def _works(
+    analysis: Analysis, folder: Path, extras: Extras, media: Path | None, progress: ProgressCallback | None
+) -> Iterator[Callable[[], list[Path]]]:
+    if extras.formats:
+        from multimodal.export import export
+
+        # One format that cannot hold these words must not cost the others.
+        for name in extras.formats:
+            yield lambda name=name: export(analysis, folder, (name,))  # type: ignore[misc]
+    if extras.plot:
+        from multimodal.plots import write_plots
+
+        yield lambda: write_plots(analysis, folder)
+    # Of sound and of words there is nothing to draw on; asked for a pile, that is no failure.
+    if extras.overlay and analysis.media.has_video:
+        from multimodal.overlay import write_overlay
+
+        yield lambda: [write_overlay(analysis, folder, media, progress)]
+    if extras.report:
+        from multimodal.report import write_report
+
+        yield lambda: [write_report(analysis, folder, media)]
