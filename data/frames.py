@@ -17,6 +17,7 @@ from os import PathLike
 from types import TracebackType
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -48,6 +49,9 @@ AHEAD = 8
 
 LOOKAHEAD = 32
 """Packets known before one is decoded. A picture is shown after at most 16 that follow it in the file (H.264, A.3)."""
+
+MOST_THREADS = 16
+"""Of one decoder; FFmpeg advises against more. Fewer where OpenCV is held to fewer, as in one of many workers."""
 
 GRID_SLACK = 1e-6
 """Share of a sampling step by which a picture may come early and still count: rounding, 0.2 microseconds at 5 Hz."""
@@ -203,6 +207,7 @@ def decode_video(
         Time in seconds on the common clock, strictly increasing and not below 0, and the picture as stored.
     """
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = min(cv2.getNumThreads(), MOST_THREADS)
     packets = read_packets(container, tracks, stream, damage)
     has_times = container.format.name != "avi"  # which only knows the order of decoding
     sparse = frames_per_second is not None and (stream.average_rate or math.inf) >= 2 * frames_per_second

@@ -271,7 +271,7 @@ def read_folder(folder: Path, without: Path | None = None) -> Manifest:
 
 def _walk(folder: Path, without: Path | None) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
-        if RESULT <= set(files):
+        if set(files) >= RESULT:
             folders.clear()
             continue
         folders[:] = sorted(
