@@ -108,7 +108,7 @@ def _emotions(estimates: Sequence[UtteranceEstimate], labels: Sequence[str], tim
     _hatch(
         chart, [(each.start_seconds, each.end_seconds) for each in lacking], [0.0] * len(lacking), [1.0] * len(lacking)
     )
-    _title(chart, "Probability of each emotion, all signals together" + _means(width))
+    _title(chart, "Probability of each emotion" + _means(width))
     chart.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     chart.yaxis.formatter = NumeralTickFormatter(format="0%")
     return chart
@@ -132,7 +132,7 @@ def _stack(
 
 
 def _means(width: int | None) -> str:
-    return f" (means of {width} s until you zoom in)" if width else ""
+    return f", {width} s means" if width else ""
 
 
 def _title(chart: figure, text: str) -> None:
@@ -169,7 +169,7 @@ def _signals(rows: dict[str, list[Run]], times: Range1d) -> figure:
     absent = [(run, top) for run, top in placed if run.label is None]
     edges = [(run.start_seconds, run.end_seconds) for run, _ in absent]
     _hatch(chart, edges, [top for _, top in absent], [top + 0.84 for _, top in absent])
-    _title(chart, "What each signal says, fainter where less sure; hatched where it is absent")
+    _title(chart, "Answer of each signal, fainter if less sure")
     chart.yaxis.ticker = FixedTicker(ticks=[place + 0.5 for place in places.values()])
     chart.yaxis.major_label_overrides = {place + 0.5: ROW_NAMES[row] for row, place in places.items()}
     chart.ygrid.visible = False
@@ -187,7 +187,7 @@ def _affect(estimates: Sequence[UtteranceEstimate], times: Range1d) -> figure:
         edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
         values = np.array([[each.valence, each.arousal] for each in judged], np.float64)
         _lines(chart, *stepped(*averaged(edges, values, width)), COARSE)
-    _title(chart, "Valence (solid) and arousal (dashed), −1 to +1" + _means(width))
+    _title(chart, "Valence (solid), arousal (dashed)" + _means(width))
     chart.yaxis.ticker = FixedTicker(ticks=[-1, 0, 1])
     chart.yaxis.major_label_overrides = {0: "0", -1: "−1", 1: "+1"}
     return chart

@@ -106,7 +106,10 @@ def _seldom(place: Path) -> str:
     if place.suffix.lower() not in SELDOM_PLAYED:
         return ""
     advice = f"Many browsers cannot play {escape(place.suffix.lower())} files; make a copy as MP4 (H.264) for them."
-    return f'<p class="small muted">{advice}</p>'def timeline_place(analysis: Analysis) -> str:
+    return f'<p class="small muted">{advice}</p>'
+
+
+def timeline_place(analysis: Analysis) -> str:
     """Where the timeline is drawn, with what its colours mean and buttons for who has no wheel.
 
     Args:
