@@ -146,9 +146,8 @@ class _Slots:
 
     def element(self) -> ElementTree.Element:
         order = ElementTree.Element("TIME_ORDER")
-        for time, *key in self.order:
-            name = self.ids[key[0], key[1], key[2]]
-            _add(order, "TIME_SLOT", {"TIME_SLOT_ID": name, "TIME_VALUE": str(time)})
+        for number, slot in enumerate(self.order, start=1):
+            _add(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{number}", "TIME_VALUE": str(slot[0])})
         return order
 
     def of(self, tier: Tier, span: Span) -> dict[str, str]:
