@@ -23,6 +23,7 @@ from multimodal.types import (
     FaceObservation,
     MediaInfo,
     ModalityEstimate,
+    Probabilities,
     UtteranceEstimate,
     leading,
 )
@@ -139,7 +140,7 @@ class Analysis:
         if not duration:
             judged = {name: sum(name in estimate.modalities for estimate in self.estimates) for name in MODALITIES}
             return {name: round(number / count, 4) if count else 0.0 for name, number in judged.items()}
-        face = sum(seconds for time, seconds in self._slices() if time in self._scored_times)
+        face = sum(seconds for time, seconds in self.frame_slices() if time in self._scored_times)
         seconds = {"face": face, **{signal: self._spoken(signal) for signal in SPOKEN}}
         return {signal: round(min(value / duration, 1.0), 4) for signal, value in seconds.items()}
 
@@ -153,8 +154,12 @@ class Analysis:
         own = (seen for seen in self.faces if self.face_id in (None, seen.face_id))
         return {seen.time_seconds for seen in own if seen.probabilities is not None}
 
-    def _slices(self) -> list[tuple[float, float]]:
-        """Each sampled frame with the seconds it stands for: until the next one, or the end, or two usual steps."""
+    def frame_slices(self) -> list[tuple[float, float]]:
+        """Says for how long each sampled frame stands: until the next one, or the end, or two usual steps.
+
+        Returns:
+            Time and length in seconds of every sampled frame, in order.
+        """
         times = self.frame_times
         if not times:
             return []
@@ -178,7 +183,14 @@ class Analysis:
         ]
 
     def _judged_frames(self) -> list[tuple[float, str]]:
-        """Every sampled frame in which the utterance's own face was scored; where several overlap, the latest's."""
+        return [(seconds, leading(probabilities)) for _, seconds, probabilities in self.face_answers()]
+
+    def face_answers(self) -> list[tuple[float, float, Probabilities]]:
+        """Finds every sampled frame in which the utterance's own face was scored; where several overlap, the latest's.
+
+        Returns:
+            Time and length in seconds, and the probabilities of the face's labels, in order of time.
+        """
         scored = {(seen.time_seconds, seen.face_id): seen.probabilities for seen in self.faces if seen.probabilities}
         face_ids: list[int | None] = [None] * len(self.frame_times)
         for estimate in self.estimates:
@@ -186,9 +198,11 @@ class Analysis:
             times = (utterance.start_seconds, utterance.end_seconds)
             first, end = (bisect.bisect_left(self.frame_times, time) for time in times)
             face_ids[first:end] = [estimate.face_id] * (end - first)
-        found = zip(self._slices(), face_ids, strict=True)
-        named = [(seconds, scored.get((time, face_id))) for (time, seconds), face_id in found if face_id is not None]
-        return [(seconds, leading(probabilities)) for seconds, probabilities in named if probabilities is not None]
+        named = [
+            (*part, face_id) for part, face_id in zip(self.frame_slices(), face_ids, strict=True) if face_id is not None
+        ]
+        found = [(time, seconds, scored.get((time, face_id))) for time, seconds, face_id in named]
+        return [(time, seconds, probabilities) for time, seconds, probabilities in found if probabilities is not None]
 
     def _mean(self, value_of: Callable[[UtteranceEstimate], float | None]) -> float | None:
         """Mean over utterances, weighted by their length; None where no utterance has the value."""

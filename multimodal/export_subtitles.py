@@ -1,0 +1,138 @@
+"""Subtitles that show the emotion beside the words: WebVTT for browsers, SRT for players.
+
+Times are those of the recording's clock, so a player shows them over the recording. What has neither words nor an
+answer gets no cue; what has no length lasts a millisecond, since WebVTT knows no shorter cue. Two people who speak at
+once have cues that overlap, as both formats allow; cues stand in order of their start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from multimodal.analysis import Analysis
+from multimodal.data.transcript_text import plain_name
+from multimodal.data.transcripts import write_srt
+from multimodal.export_tiers import clean, milliseconds
+from multimodal.files import path_text, whole_file
+from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.types import UNCERTAIN, Utterance, UtteranceEstimate
+
+
+@dataclass(frozen=True)
+class _Cue:
+    start_milliseconds: int
+    end_milliseconds: int
+    speaker: str | None
+    emotion: str | None
+    words: str
+    answer: str
+
+
+def answer_text(estimate: UtteranceEstimate) -> str:
+    """An answer in a few letters.
+
+    Args:
+        estimate: Of one utterance.
+
+    Returns:
+        The emotion with its confidence, as ``happiness 97%``; ``uncertain`` alone, since its confidence is that of an
+        emotion that is not named; nothing where no signal was there.
+
+    Example:
+        >>> answer_text(UtteranceEstimate(Utterance(0.0, 1.0)))
+        ''
+    """
+    if estimate.fused is None or estimate.emotion is None:
+        return ""
+    sure = "" if estimate.uncertain else f" {estimate.fused.confidence:.0%}"
+    return clean(f"{estimate.emotion}{sure}")
+
+
+def write_emotion_vtt(analysis: Analysis, path: Path) -> None:
+    """Writes WebVTT: the emotion as text and as a class with its colour, the words in a voice tag.
+
+    Args:
+        analysis: With times.
+        path: Where the file shall stand.
+
+    Raises:
+        OutputError: It cannot be written.
+
+    Source:
+        W3C, WebVTT: The Web Video Text Tracks Format, Candidate Recommendation, 2019, section 4.
+    """
+    with whole_file(path) as temporary:
+        blocks = [*_vtt_head(analysis), *map(_vtt_cue, _cues(analysis))]
+        temporary.write_bytes(("\n\n".join(blocks) + "\n").encode("utf-8"))
+
+
+def write_emotion_srt(analysis: Analysis, path: Path) -> None:
+    """Writes SRT: ``Ada: [happiness 97%] words``, plain text only.
+
+    Args:
+        analysis: With times.
+        path: Where the file shall stand. It is empty where there is nothing to say.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    spoken = []
+    for cue in _cues(analysis):
+        text = " ".join(filter(None, [f"[{cue.answer}]" if cue.answer else "", cue.words]))
+        spoken.append(Utterance(cue.start_milliseconds / 1000, cue.end_milliseconds / 1000, cue.speaker, text))
+    write_srt(path, spoken)
+
+
+def _cues(analysis: Analysis) -> list[_Cue]:
+    cues = []
+    for estimate in analysis.estimates:
+        spoken = estimate.utterance
+        words, answer = clean(spoken.text), answer_text(estimate)
+        if words or answer:
+            times = milliseconds(spoken.start_seconds, spoken.end_seconds)
+            cues.append(_Cue(*times, plain_name(clean(spoken.speaker)), estimate.emotion, words, answer))
+    return sorted(cues, key=lambda cue: (cue.start_milliseconds, cue.end_milliseconds))
+
+
+# --- WebVTT -------------------------------------------------------------------------------------------------------
+
+
+def _vtt_head(analysis: Analysis) -> Iterator[str]:
+    yield "WEBVTT"
+    facts = [f"Perceived expression in {path_text(Path(analysis.media.path.name))}: what onlookers would call it,"]
+    facts += ["not what the person felt. The percentage says how sure the answer is."]
+    facts += [f"{part}: {models['name']}" for part, models in analysis.models.items() if models is not None]
+    yield "NOTE\n" + "\n".join(clean(fact).replace("-->", "→") for fact in facts)
+    yield "STYLE\n" + "\n".join(_style(label) for label in (*analysis.emotions, UNCERTAIN) if label in COLOURS)
+
+
+def _style(label: str) -> str:
+    colour = COLOURS[label]
+    return f"::cue(.{_class(label)}) {{ background-color: {colour}; color: {ink_on(colour)}; }}"
+
+
+def _class(label: str) -> str:
+    """A label as the name of a class, which ends at a space, a point or a bracket."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", label)
+
+
+def _vtt_cue(cue: _Cue) -> str:
+    lines = [f"{_clock(cue.start_milliseconds)} --> {_clock(cue.end_milliseconds)}"]
+    if cue.answer and cue.emotion is not None:
+        sign = SIGNS.get(cue.emotion, "")
+        lines.append(f"<c.{_class(cue.emotion)}>{_escaped(f'{sign} {cue.answer}'.strip())}</c>")
+    if cue.words:
+        lines.append(f"<v {_escaped(cue.speaker)}>{_escaped(cue.words)}</v>" if cue.speaker else _escaped(cue.words))
+    return "\n".join(lines)
+
+
+def _clock(milliseconds: int) -> str:
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

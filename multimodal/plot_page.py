@@ -1,0 +1,212 @@
+"""What the pictures share: a slide with a title and a caption, letters, and files that are the same each time.
+
+matplotlib is used without pyplot, which would keep figures and choose a window system.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multimodal.analysis import Analysis
+from multimodal.export_tiers import clean
+from multimodal.files import path_text, whole_file
+from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.types import SIGNAL_NAMES, UNCERTAIN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 40 / 3, 7.5
+"""Inches of a slide of 16 to 9."""
+
+DOTS_PER_INCH = 288
+"""3840 by 2160 pixels."""
+
+MARGIN, LEFT, RIGHT = 0.035, 0.145, 0.905
+"""Where letters begin, and where what is drawn begins and ends, in fractions of the width."""
+
+INK, MUTED, RULE, TRACK = "#1f2328", "#57606a", "#d0d7de", "#eef0f2"
+
+MEANING = "Perceived expression: what onlookers would call it, not what the person felt"
+
+_LONGEST_TITLE = 72
+
+_FALLBACKS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Microsoft YaHei",
+    "Hiragino Sans",
+    "Arial Unicode MS",
+    "Noto Sans",
+)
+"""For letters that DejaVu Sans lacks, which matplotlib brings: whichever of them is installed."""
+
+_STYLE = {
+    "text.parse_math": False,  # a file may be called $x$
+    "text.usetex": False,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "hatch.linewidth": 0.8,
+    "svg.fonttype": "path",  # a slide looks the same on a machine without our letters
+    "svg.hashsalt": "multimodal-emotion",
+}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Sets matplotlib up while figures are made and written, whatever the user's own settings are."""
+    from matplotlib import font_manager, style
+
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    families = ["DejaVu Sans", *(name for name in _FALLBACKS if name in there)]
+    with style.context(["default", {**_STYLE, "font.family": families}]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield
+
+
+def new_page(analysis: Analysis) -> Figure:
+    """An empty slide: the recording's name, what is shown, how long it is and what judged it.
+
+    Args:
+        analysis: Of any input.
+
+    Returns:
+        A figure of 16 to 9.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DOTS_PER_INCH, facecolor="white")
+    figure.text(MARGIN, 0.925, title(analysis), size=22, weight="bold", va="baseline", gid="title")
+    figure.text(MARGIN, 0.882, caption(analysis), size=11.5, color=MUTED, va="baseline", gid="caption")
+    return figure
+
+
+def title(analysis: Analysis) -> str:
+    """The file's name on one line, without its middle where it is long."""
+    name = clean(path_text(Path(analysis.media.path.name))) or "?"
+    if len(name) <= _LONGEST_TITLE:
+        return name
+    return f"{name[: _LONGEST_TITLE - 22]}…{name[-20:]}"
+
+
+def caption(analysis: Analysis) -> str:
+    """What the picture shows of what."""
+    there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
+    names = [name for signal, name in SIGNAL_NAMES.items() if signal in there]
+    judged = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+    return "   ·   ".join([MEANING, length_text(analysis), f"judged by {judged}" if judged else "nothing to judge"])
+
+
+def length_text(analysis: Analysis) -> str:
+    """How long the recording is, and which part was read where it is not the whole; of typed words the lines."""
+    media = analysis.media
+    if not media.duration_seconds:
+        lines = len(analysis.estimates)
+        return f"{lines} line{'' if lines == 1 else 's'}"
+    if media.stretch is None:
+        return clock(media.duration_seconds)
+    return f"{clock(media.stretch[0])} to {clock(media.stretch[1])} of {clock(media.duration_seconds)}"
+
+
+def clock(seconds: float) -> str:
+    """A time as people write it.
+
+    Args:
+        seconds: On the recording's clock.
+
+    Example:
+        >>> clock(65), clock(3600), clock(2.5)
+        ('1:05', '1:00:00', '0:02.5')
+    """
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    point = f".{rest % 10}" if rest % 10 and minutes < 1 else ""
+    text = f"{minutes % 60:02}:{rest // 10:02}" if minutes >= 60 else f"{minutes}:{rest // 10:02}"
+    return f"{minutes // 60}:{text}" if minutes >= 60 else f"{text}{point}"
+
+
+def colour_of(label: str) -> str:
+    """The surface of an emotion; of a label that is not ours, that of neutral."""
+    return COLOURS.get(label, COLOURS["neutral"])
+
+
+def edge_of(label: str, inches: float) -> tuple[str, float]:
+    """Colour and width in points of a block's edge: white between blocks that are wide, unseen around narrow ones."""
+    if label == UNCERTAIN:
+        return "#8c959f", 0.7 if inches > 0.06 else 0.3
+    return ("white", 0.8) if inches > 0.06 else (colour_of(label), 0.1)
+
+
+def add_label(axes: Axes, y: float, label: str, size: float) -> None:
+    """Writes an emotion's sign on its colour, and its name, at the left margin of the page.
+
+    Args:
+        axes: To draw beside.
+        y: Middle, in data.
+        label: An emotion or ``uncertain``.
+        size: Of the letters in points.
+    """
+    place, across = axes.get_position(), axes.get_yaxis_transform()
+    chip, colour = size * 1.5, colour_of(label)
+    middle = (MARGIN + chip / 2 / 72 / WIDTH - place.x0) / place.width
+    axes.plot([middle], [y], "s", color=colour, markersize=chip, transform=across, clip_on=False)
+    sign, ink = SIGNS.get(label, "·"), ink_on(colour)
+    axes.text(middle, y, sign, size=size * 0.85, color=ink, ha="center", va="center_baseline", transform=across)
+    add_name(axes, y, clean(label), size)
+
+
+def add_name(axes: Axes, y: float, name: str, size: float) -> None:
+    """Writes the name of a row where those of emotions stand, right of the signs."""
+    place = axes.get_position()
+    left = (MARGIN + size * 2.1 / 72 / WIDTH - place.x0) / place.width
+    axes.text(left, y, name, size=size, va="center_baseline", transform=axes.get_yaxis_transform())
+
+
+def percent(share: float) -> str:
+    """Whole per cent; a share that is nearly nothing, or nearly all, does not show as that.
+
+    Example:
+        >>> percent(0.004), percent(0.126), percent(0.998), percent(1.0)
+        ('<1%', '13%', '>99%', '100%')
+    """
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def bare(axes: Axes) -> None:
+    """Takes frame and ticks away."""
+    axes.set_facecolor("none")
+    axes.tick_params(length=0)
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def write_figure(figure: Figure, path: Path, about: str) -> None:
+    """Writes a figure as PNG or SVG, by the suffix; the same figure gives the same bytes.
+
+    Args:
+        figure: Made within ``drawing``.
+        path: Where the file shall stand.
+        about: What is to be seen, for those who cannot see it.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    name = clean(path_text(Path(os.fspath(path.name))))
+    with whole_file(path) as temporary:
+        if path.suffix == ".svg":
+            facts = {"Title": about, "Creator": "multimodal-emotion", "Date": None}
+            figure.savefig(temporary, format="svg", metadata=facts)
+        else:
+            facts = {"Title": name, "Description": about, "Software": "multimodal-emotion"}
+            figure.savefig(temporary, format="png", metadata=facts)

@@ -1,0 +1,250 @@
+"""The timeline: which emotion was shown when and how surely, what each signal says alone, valence and arousal.
+
+Every emotion has a lane of its own, so that place, sign and name tell it, not the colour alone. Words without times are
+drawn by the line.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from multimodal.analysis import Analysis, leading_signal
+from multimodal.export_tiers import clean, has_times
+from multimodal.palette import SIGNS, ink_on
+from multimodal.plot_blocks import (
+    Block,
+    affect_line,
+    answer_blocks,
+    gaps,
+    lane_labels,
+    mean_line,
+    signal_blocks,
+    span_of,
+)
+from multimodal.plot_page import (
+    HEIGHT,
+    LEFT,
+    MUTED,
+    RIGHT,
+    RULE,
+    WIDTH,
+    add_label,
+    add_name,
+    bare,
+    clock,
+    colour_of,
+    edge_of,
+    new_page,
+    percent,
+)
+from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+READINGS = {"face": "seen", "audio": "heard", "text": "read"}
+
+VALENCE, AROUSAL = "#1f2328", "#00707a"
+
+_STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+"""Seconds between two ticks."""
+
+_MANY = 150
+"""From so many utterances on, valence and arousal are drawn as means over a sixtieth of the recording."""
+
+_FEW_LINES = 6
+"""So many typed lines find room below the picture."""
+
+
+def draw_timeline(analysis: Analysis) -> Figure:
+    """Draws an analysis over time.
+
+    Args:
+        analysis: Of any input.
+
+    Returns:
+        A figure of axes ``answers``, ``signals`` and ``affect`` (by their labels), the last only where there is any.
+    """
+    figure = new_page(analysis)
+    affect = any(estimate.valence is not None for estimate in analysis.estimates)
+    bottom = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
+    lanes = len(lane_labels(analysis)) or 8
+    rows = len(_read(analysis))
+    signals, fixed = 0.052 * rows, 0.05 * (1 + (rows > 0) + affect)
+    room = 0.86 - bottom - signals - fixed
+    answers = min(room - (0.15 if affect else 0), 0.13 * lanes)
+    heights = {"answers": answers, "signals": signals, "affect": min(room - answers, 0.3) if affect else 0.0}
+    top = 0.86
+    drawn = []
+    for name, height in heights.items():
+        if height > 0:
+            axes = figure.add_axes((LEFT, top - 0.05 - height, RIGHT - LEFT, height), label=name)
+            top -= 0.05 + height
+            drawn.append(axes)
+            {"answers": _draw_answers, "signals": _draw_signals, "affect": _draw_affect}[name](axes, analysis)
+    for axes in drawn:
+        _draw_clock(axes, analysis, last=axes is drawn[-1])
+    return figure
+
+
+def _read(analysis: Analysis) -> list[str]:
+    return [signal for signal in MODALITIES if analysis.models.get(signal) is not None]
+
+
+def _texts(analysis: Analysis) -> list[str]:
+    """The typed lines, where they are few enough to be shown."""
+    if has_times(analysis) or len(analysis.estimates) > _FEW_LINES:
+        return []
+    return [clean(estimate.utterance.text) for estimate in analysis.estimates]
+
+
+# --- drawing ------------------------------------------------------------------------------------------------------
+
+
+def _heading(axes: Axes, text: str, x: float = 0.0) -> None:
+    inches = axes.get_position().height * HEIGHT
+    axes.text(x, 1 + 0.09 / inches, text, size=10.5, color=MUTED, va="bottom", transform=axes.transAxes)
+
+
+def _draw_answers(axes: Axes, analysis: Analysis) -> None:
+    bare(axes)
+    labels = lane_labels(analysis)
+    if not labels:
+        axes.set_ylim(0, 1)
+        axes.text(0.5, 0.5, "Nothing to judge was found.", size=16, color=MUTED, ha="center", va="center_baseline",
+                  transform=axes.transAxes)  # fmt: skip
+        return
+    _heading(axes, f"{_source(analysis)}   ·   the taller, the surer, a full lane is 100%")
+    axes.set_ylim(len(labels), 0)
+    shares = {**(analysis.summary["shares"] or {}), UNCERTAIN: analysis.summary["uncertain"] or 0.0}
+    for lane, label in enumerate(labels):
+        axes.axhline(lane + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
+        _draw_lane(axes, lane, [block for block in answer_blocks(analysis) if block.label == label], analysis)
+        add_label(axes, lane + 0.54, label, 12)
+        axes.text(1.012, lane + 0.54, percent(shares.get(label, 0.0)), size=13, weight="bold", va="center_baseline",
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+    _heading(axes, "share", 1.012)
+
+
+def _source(analysis: Analysis) -> str:
+    there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
+    if leading_signal(analysis.estimates) == "fused" and len(there) > 1:
+        return "All signals together"
+    return (
+        f"The answer, from the {' and '.join(SIGNAL_NAMES[signal] for signal in MODALITIES if signal in there)} alone"
+    )
+
+
+def _draw_lane(axes: Axes, lane: int, blocks: Sequence[Block], analysis: Analysis) -> None:
+    full = 0.88
+    start, end = span_of(analysis)
+    inches = (RIGHT - LEFT) * WIDTH / (end - start)
+    for block in blocks:
+        wide = (block.end - block.start) * inches
+        colour = colour_of(block.label)
+        height = block.confidence * full
+        edge = edge_of(block.label, wide)
+        axes.bar(block.start, -height, block.end - block.start, lane + 0.96, align="edge", color=colour,
+                 edgecolor=edge[0], linewidth=edge[1], gid=f"answer {block.label}", zorder=2)  # fmt: skip
+        lane_inches = axes.get_position().height * HEIGHT / max(axes.get_ylim()[0], 1)
+        if wide > 0.42 and height * lane_inches > 0.16 and block.label != UNCERTAIN:
+            axes.text((block.start + block.end) / 2, lane + 0.96 - height / 2, f"{block.confidence:.0%}", size=9.5,
+                      color=ink_on(colour), ha="center", va="center_baseline", zorder=3)  # fmt: skip
+
+
+def _draw_signals(axes: Axes, analysis: Analysis) -> None:
+    bare(axes)
+    rows = _read(analysis)
+    axes.set_ylim(len(rows), 0)
+    start, end = span_of(analysis)
+    lacking = any(gaps(signal_blocks(analysis, signal), start, end) for signal in rows)
+    _heading(axes, "Each signal alone" + ("   ·   hatched where it is not there" if lacking else ""))
+    inches = (RIGHT - LEFT) * WIDTH / (end - start)
+    across = axes.get_yaxis_transform()
+    for row, signal in enumerate(rows):
+        blocks = signal_blocks(analysis, signal)
+        for label in dict.fromkeys(block.label for block in blocks):
+            spans = [(block.start, block.end - block.start) for block in blocks if block.label == label]
+            colours, widths = zip(*(edge_of(label, length * inches) for _, length in spans), strict=True)
+            axes.broken_barh(spans, (row + 0.12, 0.76), facecolors=colour_of(label), zorder=2, gid=f"{signal} {label}",
+                             edgecolors=colours, linewidths=widths)  # fmt: skip
+        absent = [(first, last - first) for first, last in gaps(blocks, start, end)]
+        axes.broken_barh(absent, (row + 0.12, 0.76), facecolors="white", edgecolor=RULE, hatch="/////", linewidth=0,
+                         gid=f"{signal} absent", zorder=1)  # fmt: skip
+        for block in blocks:
+            _name_block(axes, row + 0.5, block, (block.end - block.start) * inches)
+        add_name(axes, row + 0.5, SIGNAL_NAMES[signal], 12)
+        covered = f"{READINGS[signal]} {analysis.coverage[signal]:.0%}"
+        axes.text(1.012, row + 0.5, covered, size=10, color=MUTED, va="center_baseline", transform=across)
+
+
+def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
+    """Sign and name where they fit, the sign alone where only that does."""
+    sign = SIGNS.get(block.label, "")
+    whole = f"{sign} {clean(block.label)}".strip()
+    text = whole if inches > 0.09 * len(whole) + 0.1 else sign if inches > 0.16 else ""
+    if text:
+        axes.text((block.start + block.end) / 2, y, text, size=9.5, color=ink_on(colour_of(block.label)), ha="center",
+                  va="center_baseline", zorder=3)  # fmt: skip
+
+
+def _draw_affect(axes: Axes, analysis: Analysis) -> None:
+    bare(axes)
+    start, end = span_of(analysis)
+    window = (end - start) / 60 if has_times(analysis) and len(analysis.estimates) > _MANY else None
+    means = f"   ·   means over {clock(window)}" if window else ""
+    _heading(axes, f"Valence (unpleasant −1 to pleasant +1) and arousal (calm −1 to excited +1){means}")
+    axes.set_ylim(-1.05, 1.05)
+    axes.set_yticks([-1, 0, 1], ["−1", "0", "+1"], size=10)
+    for value in (-1, 0, 1):
+        axes.axhline(value, color=MUTED if value == 0 else RULE, linewidth=0.8, zorder=0.5)
+    ends = {}
+    for name, colour, dashes in (("valence", VALENCE, "-"), ("arousal", AROUSAL, (0, (4, 1.5)))):
+        times, values = mean_line(analysis, name, window) if window else affect_line(analysis, name)
+        axes.plot(
+            times, values, color=colour, linestyle=dashes, linewidth=2, solid_joinstyle="round", gid=name, zorder=3
+        )
+        ends[name] = next((value for value in reversed(values) if not math.isnan(value)), 0.0)
+    for name, y in _apart(ends, 0.19 * 2.1 / (axes.get_position().height * HEIGHT)).items():
+        colour = VALENCE if name == "valence" else AROUSAL
+        axes.text(1.012, y, name, size=11, color=colour, va="center_baseline", transform=axes.get_yaxis_transform())
+
+
+def _apart(ends: dict[str, float], least: float) -> dict[str, float]:
+    """Moves two labels away from each other until they can be read."""
+    low, high = sorted(ends, key=ends.__getitem__)
+    lacking = max(least - (ends[high] - ends[low]), 0.0) / 2
+    return {low: ends[low] - lacking, high: ends[high] + lacking}
+
+
+def _draw_clock(axes: Axes, analysis: Analysis, last: bool) -> None:
+    start, end = span_of(analysis)
+    axes.set_xlim(start, end)
+    ticks, names = _line_ticks(analysis) if not has_times(analysis) else _time_ticks(start, end)
+    axes.set_xticks(ticks, names if last else [""] * len(names), size=10.5)
+    axes.tick_params(axis="x", pad=9)
+    if has_times(analysis) and (axes.get_label() != "answers" or lane_labels(analysis)):
+        axes.grid(axis="x", color=RULE, linewidth=0.6, zorder=0)
+        axes.set_axisbelow(True)
+
+
+def _time_ticks(start: float, end: float) -> tuple[list[float], list[str]]:
+    step = next((step for step in _STEPS if (end - start) / step <= 12), _STEPS[-1])
+    first = math.ceil(start / step - 1e-9)
+    ticks = [number * step for number in range(first, math.floor(end / step + 1e-9) + 1)]
+    return ticks, [clock(tick) for tick in ticks]
+
+
+def _line_ticks(analysis: Analysis) -> tuple[list[float], list[str]]:
+    texts = _texts(analysis)
+    count = len(analysis.estimates)
+    step = max(math.ceil(count / 20), 1)
+    ticks = [line + 0.5 for line in range(0, count, step)]
+    if not texts:
+        return ticks, [f"line {round(tick + 0.5)}" if tick < 1 else f"{round(tick + 0.5)}" for tick in ticks]
+    letters = round((RIGHT - LEFT) * WIDTH / count / 0.095)
+    return ticks, [textwrap.fill(text, letters, max_lines=4, placeholder=" …") for text in texts]
