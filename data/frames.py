@@ -320,14 +320,37 @@ class PictureMaker:
         width, height = display_size(frame.width, frame.height, self._aspect)
         scale = max(1.0, max(width, height) / self._max_side)
         image = self._rgb(frame, max(1, round(width / scale)), max(1, round(height / scale)))
+        return Frame(float(seconds), self._turned(image, self._orientation(frame)), scale)
+
+    def fitted(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+        """Converts one picture to ``(height, width, 3)``; where its shape is another, it stands between black bars."""
+        oriented = self._orientation(frame)
+        shown = display_size(frame.width, frame.height, self._aspect)
+        across, down = shown[::-1] if oriented[0] else shown
+        scale = min(width / across, height / down)
+        inner = max(1, round(across * scale)), max(1, round(down * scale))
+        if abs(inner[0] - width) <= 2 and abs(inner[1] - height) <= 2:  # rounding to an even size, not another shape
+            inner = width, height
+        image = self._turned(self._rgb(frame, *(inner[::-1] if oriented[0] else inner)), oriented)
+        if inner == (width, height):
+            return image
+        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+        barred = np.zeros((height, width, 3), np.uint8)
+        barred[top : top + inner[1], left : left + inner[0]] = image
+        return barred
+
+    def _orientation(self, frame: VideoFrame) -> tuple[bool, bool, bool]:
         # Asking a picture of PyAV 18 for its side data ties it into a reference cycle: megabytes that wait for the
         # garbage collector. So it is asked once, and again only when the rotation changes.
         if frame.rotation not in self._orientations:
             self._orientations[frame.rotation] = orientation(frame)
-        transpose, mirror_columns, mirror_rows = self._orientations[frame.rotation]
+        return self._orientations[frame.rotation]
+
+    @staticmethod
+    def _turned(image: NDArray[np.uint8], oriented: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
+        transpose, mirror_columns, mirror_rows = oriented
         image = image.swapaxes(0, 1) if transpose else image
-        image = image[:: -1 if mirror_rows else 1, :: -1 if mirror_columns else 1]
-        return Frame(float(seconds), np.ascontiguousarray(image), scale)
+        return np.ascontiguousarray(image[:: -1 if mirror_rows else 1, :: -1 if mirror_columns else 1])
 
     def _rgb(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
         smaller = width < frame.width or height < frame.height

@@ -191,7 +191,7 @@ class AudioReader:
             damage, end = Damage("sound", cut=is_cut(self.path)), stated_end(container, tracks)
             lane = _Lane(self.sample_rate, self.block_samples)
             try:
-                for frame in _decode_audio(container, tracks, stream, damage):
+                for frame in decode_audio(container, tracks, stream, damage):
                     blocks = lane.take(frame, _frame_start(frame, tracks, stream, lane, damage), damage)
                     yield from _within(blocks, self.stretch)
                     if self.stretch is not None and (lane.end_seconds or 0) >= self.stretch[1]:
@@ -255,9 +255,10 @@ def _audio_of(tracks: Tracks, path: str | PathLike[str]) -> AudioStream:
     return tracks.audio
 
 
-def _decode_audio(
+def decode_audio(
     container: InputContainer, tracks: Tracks, stream: AudioStream, damage: Damage
 ) -> Iterator[AudioFrame]:
+    """Decodes the sound of one stream, passing over what is damaged."""
     for packet in read_packets(container, tracks, stream, damage):
         try:
             yield from stream.decode(packet)

@@ -52,12 +52,15 @@ class Moment:
     why: str
 
 
-def strongest(estimates: Sequence[UtteranceEstimate], count: int = 5) -> list[Moment]:
+def strongest(
+    estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Sequence[str] = KINDS
+) -> list[Moment]:
     """Chooses the moments that show the most, of each kind in turn.
 
     Args:
         estimates: Of a recording, in order of time.
         count: How many at most.
+        kinds: Which kinds, of ``KINDS``.
 
     Returns:
         Moments that do not repeat each other, the strongest first.
@@ -67,7 +70,7 @@ def strongest(estimates: Sequence[UtteranceEstimate], count: int = 5) -> list[Mo
         []
     """
     found = sorted(find_moments(estimates), key=lambda moment: (-moment.strength, moment.start_seconds))
-    queues = [_varied(found, kind) for kind in KINDS]
+    queues = [_varied(found, kind) for kind in kinds]
     chosen: list[Moment] = []
     for moment in itertools.chain.from_iterable(itertools.zip_longest(*queues)):
         if moment is not None and len(chosen) < count and not any(_repeats(moment, other) for other in chosen):

@@ -1,0 +1,119 @@
+"""The recording again with what was found in it: faces in boxes, and under the picture the answer, the words, the time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multimodal.errors import MediaError
+from multimodal.files import whole_file
+from multimodal.recording import check_apart, find_recording
+
+if TYPE_CHECKING:
+    from multimodal.analysis import Analysis
+    from multimodal.data.cuts import Image
+    from multimodal.progress import ProgressCallback
+    from multimodal.types import MediaInfo
+
+NAME = "overlay.mp4"
+
+LONGEST_SIDE = 1280
+"""Pixels; larger pictures are scaled down."""
+
+SHORTEST_SIDE = 480
+"""Pixels of the longer side; smaller pictures are enlarged, so that there is room for words."""
+
+
+def write_overlay(
+    analysis: Analysis, folder: Path, media: Path | None = None, progress: ProgressCallback | None = None
+) -> Path:
+    """Writes ``overlay.mp4``: the part that was analysed, with everything drawn on it, its sound kept and in step.
+
+    Between judged pictures boxes move on straight. A face that was not scored is grey and dashed. Times are those of
+    the recording, also where only a stretch of it was analysed. Every picture is shown at its own time; a picture that
+    stays for long is repeated, so that words and cursor go on.
+
+    Args:
+        analysis: Made here, or read back.
+        folder: Where to write.
+        media: Where the recording lies; None for where it lay when it was analysed.
+        progress: Called with seconds done and seconds in all.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputMissingError: The recording is not there.
+        MediaError: It is another one, cannot be read, or has no picture.
+        OutputError: The file cannot be written; nothing is left behind.
+
+    Example:
+        >>> write_overlay(read_analysis("results/interview"), Path("results/interview"))   # doctest: +SKIP
+        PosixPath('results/interview/overlay.mp4')
+    """
+    if not analysis.media.has_video:
+        raise MediaError(analysis.media.path, "has no picture to draw on", "choose a video, or leave the overlay out")
+    info, target = find_recording(analysis, media), folder / NAME
+    check_apart(info.path, target)
+    from multimodal.data.cuts import Part, shown_size, sound_form
+    from multimodal.data.rendering import MovieWriter, render_part
+
+    size, sound = shown_size(info, LONGEST_SIDE, SHORTEST_SIDE), sound_form(info.path)
+    overlay = Overlay(analysis, info, size)
+    part = Part(info.path, info.read_start_seconds, info.read_end_seconds)
+    rate, channels = sound or (None, 1)
+
+    def tell(seconds: float) -> None:
+        if progress is not None:
+            progress(min(max(seconds - part.start_seconds, 0.0), part.seconds), part.seconds)
+
+    with (
+        whole_file(target) as temporary,
+        MovieWriter(temporary, (size[0], size[1] + overlay.height), info.frame_rate or 25.0, rate, channels) as writer,
+    ):
+        render_part(part, writer, size=size, sound=sound, draw=overlay.draw, progress=tell)
+    return target
+
+
+class Overlay:
+    """Draws what was found in a recording on its pictures.
+
+    Args:
+        analysis: What was found.
+        info: Facts of the recording.
+        size: Width and height of the pictures in pixels.
+
+    Attributes:
+        height: Pixels by which a picture grows.
+    """
+
+    def __init__(self, analysis: Analysis, info: MediaInfo, size: tuple[int, int]) -> None:
+        from multimodal.face_boxes import FaceTracks
+        from multimodal.panel import Panel
+
+        self._tracks = FaceTracks(analysis.faces, analysis.frame_times)
+        self._estimates = analysis.estimates
+        self._panel = Panel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, size[0])
+        self._scale = size[0] / (info.width or size[0])
+        self.height = self._panel.height
+
+    def draw(self, seconds: float, image: Image) -> Image:
+        """Draws on a copy of a picture.
+
+        Args:
+            seconds: The recording's time.
+            image: ``(height, width, 3)`` RGB of the size given.
+
+        Returns:
+            ``(height + self.height, width, 3)`` RGB.
+        """
+        import numpy as np
+
+        from multimodal.face_boxes import draw_faces
+
+        index = self._panel.current(seconds)
+        main = None if index is None else self._estimates[index].face_id
+        drawn = np.concatenate([image, self._panel.at(seconds)])
+        picture = drawn[: image.shape[0]]
+        draw_faces(picture, self._tracks.at(seconds), self._scale, self._panel.letters, main)
+        return drawn

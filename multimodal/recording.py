@@ -1,0 +1,69 @@
+"""Finds the recording that an analysis is of, and makes sure that it is the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from multimodal.analysis import Analysis
+from multimodal.errors import InputMissingError, MediaError, OutputError
+from multimodal.types import MediaInfo
+
+
+def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
+    """Finds the recording of an analysis: where it lay then, or where it is said to lie now.
+
+    Args:
+        analysis: Made here, or read back.
+        media: Where the recording lies now; None for where it lay.
+
+    Returns:
+        Facts of the file, freshly read, with the analysis's ``stretch``.
+
+    Raises:
+        InputMissingError: It is not there.
+        MediaError: It is another recording, or words alone.
+
+    Example:
+        >>> find_recording(read_analysis("results/interview")).has_video            # doctest: +SKIP
+        True
+    """
+    if not (analysis.media.has_video or analysis.media.has_audio):
+        raise MediaError(analysis.media.path, "is words alone, without picture or sound", "choose a recording")
+    from multimodal.data.media import probe  # here and not above: --help need not wait for it
+
+    path = analysis.media.path if media is None else media
+    if media is None and not path.exists():
+        raise InputMissingError(path, "is not there any more", "say with --media where the recording lies now")
+    info = probe(path)
+    if info.sha256 != analysis.media.sha256:
+        fact = "is not the recording that was analysed (its sha256 differs)"
+        raise MediaError(path, fact, "name the right one with --media, or analyse this one")
+    if analysis.media.stretch is None:
+        return info
+    start, end = analysis.media.stretch
+    if not 0 <= start < min(end, info.duration_seconds):
+        fact = f"has nothing from {start:g} s to {end:g} s, the stretch that was analysed"
+        raise MediaError(path, fact, "analyse it again")
+    return replace(info, stretch=(start, min(end, info.duration_seconds)))
+
+
+def check_apart(recording: Path, output: Path) -> None:
+    """Makes sure that what is written does not take the place of the recording itself.
+
+    Args:
+        recording: What is read.
+        output: What will be written.
+
+    Raises:
+        OutputError: Both are one file.
+
+    Example:
+        >>> check_apart(Path("talk.mp4"), Path("results/talk/overlay.mp4"))
+    """
+    try:
+        same = recording.samefile(output)
+    except OSError:  # one of them is not there
+        return
+    if same:
+        raise OutputError(output, "is the recording itself", "choose another folder")
