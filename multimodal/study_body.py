@@ -11,6 +11,7 @@ from multimodal.page import badge, clock, escape
 from multimodal.study_inputs import InputView
 from multimodal.study_outliers import FAR, FEWEST
 from multimodal.study_tables import DOWNLOADS, SHARES, Study, hours
+from multimodal.types import UNCERTAIN
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
 
@@ -66,8 +67,8 @@ def _lead(study: Study) -> str:
     label, mean, low, high = max(shares, key=lambda share: share[1])
     between = "" if low is None else f" (95% interval {low:.0%} to {high:.0%})"
     of_whom = "over participants" if "participant" in study.groupings else "over inputs"
-    most = "most answers were" if label == "uncertain" else "shown most was"
-    return f"In the whole study {most} {badge(label)}, {mean:.0%} of the judged time{between}, as a mean {of_whom}."
+    said = "the most frequent answer in the whole study" if label == UNCERTAIN else "shown most in the whole study"
+    return f"{said.capitalize()}: {badge(label)}, {mean:.0%} of the judged time{between}, as a mean {of_whom}."
 
 
 def _filters(study: Study) -> str:
@@ -190,7 +191,9 @@ def _table(study: Study) -> str:
 
 def _downloads(study: Study) -> str:
     there = [name for name in DOWNLOADS if (study.out / name).is_file()]
-    items = "".join(f'<li><a href="{name}" download>{name}</a> <span class="muted">{TABLES[name]}</span></li>' for name in there)
+    items = "".join(
+        f'<li><a href="{name}" download>{name}</a> <span class="muted">{TABLES[name]}</span></li>' for name in there
+    )
     return f"""<section class="card" aria-labelledby="tables-title">
 <h2 id="tables-title">Tables</h2>
 <ul class="plain tables">{items}</ul>

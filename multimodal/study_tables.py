@@ -84,7 +84,8 @@ class Study:
             ``[mean, low, high]``, None where there is none. The first is all of the study.
         """
         plain = [
-            {name: row[name] for name in ("status", *MEASURES)} | {name: self.said(row, name) for name in self.groupings}
+            {name: row[name] for name in ("status", *MEASURES)}
+            | {name: self.said(row, name) for name in self.groupings}
             for row in self.rows
         ]
         _, groups = summarise(plain, MEASURES)

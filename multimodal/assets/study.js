@@ -131,6 +131,7 @@
     const measures = [...shares, "mean_valence", "mean_arousal"];
     const heads = measures.map((name) => make("th", { scope: "col" }, data.signs[name] ? badge(name) : name.slice(5)));
     const table = make("table", {}, make("thead", {}, make("tr", {}, make("td", {}), ...heads)));
+    table.style.minWidth = 112 + 114 * measures.length + "px";
     let body = null;
     for (const group of groups) {
       if (body === null || body.dataset.by !== group.by) {

@@ -54,8 +54,9 @@ const charts = (() => {
     const between = low === null || low === undefined ? null : [low, high];
     if (between !== null && high > low) plot.append(placed(make("div", { class: "whisker" }), at(low), at(high) - at(low)));
     const ends = between === null ? "no interval" : between.map((value) => shown(measure, value)).join(" to ");
-    return make("td", { class: "mean" }, plot, make("div", { class: "value" }, shown(measure, mean)),
-      make("div", { class: "ends muted" }, ends));
+    const never = isShare(measure) && mean === 0;
+    return make("td", { class: never ? "mean never" : "mean" }, plot, make("div", { class: "value" }, shown(measure, mean)),
+      never ? null : make("div", { class: "ends muted" }, ends));
   }
 
   // How many inputs have which value, with the median of the inputs and the mean over participants.
