@@ -1,0 +1,151 @@
+"""``python -m multimodal.report PATH...``: a page per recording, to watch it beside what was found, from disk."""
+
+from __future__ import annotations
+
+import traceback
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from multimodal.commands import complain, guarded, say
+from multimodal.errors import ConfigError, InputMissingError, MultimodalError
+
+if TYPE_CHECKING:
+    from multimodal.analysis import Analysis
+
+PAGE = "report.html"
+
+
+def report(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that infer or batch has written, or analysis.json files.", metavar="PATH..."),
+    ],
+    media: Annotated[Path | None, typer.Option(help="The recording, where it has moved.", readable=False)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """Writes report.html into a folder of results: one page that works from disk, without a network.
+
+    Of a folder that batch has written it is the page of the whole study. Exit code 0: all were written; 1: some
+    failed, the others are written; 2: wrong usage.
+    """
+    if media is not None and len(paths) > 1:
+        raise ConfigError("--media", f"is one file for {len(paths)} reports", "report on them one by one")
+    if media is not None and not media.is_file():
+        raise InputMissingError(media, "is no file", "name the recording")
+    failures = 0
+    for path in paths:
+        try:
+            written = _write(path, media)
+            if not quiet:
+                say(str(written))
+        except ConfigError:
+            raise
+        except MultimodalError as error:
+            failures += 1
+            complain(str(error))
+            if debug:
+                traceback.print_exc()
+        except Exception as error:
+            # A fault of ours must not cost the user the other pages.
+            failures += 1
+            complain(f"{path}: unexpected {type(error).__name__}: {error}; please report it")
+            if debug:
+                traceback.print_exc()
+    if failures:
+        raise typer.Exit(1)
+
+
+def _write(path: Path, media: Path | None) -> Path:
+    if path.is_dir() and (path / "results.parquet").is_file():
+        if media is not None:
+            raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
+        from multimodal.study import write_study
+
+        return write_study(path)
+    from multimodal.saved import read_analysis
+
+    return write_report(read_analysis(path), path if path.is_dir() else path.parent, media)
+
+
+def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | PathLike[str] | None = None) -> Path:
+    """Writes the page of one recording.
+
+    The recording itself is not copied: the page finds it by the path from ``folder`` to it, and lets its reader choose
+    the file where that fails.
+
+    Args:
+        analysis: From a model, or read back by ``multimodal.saved.read_analysis``.
+        folder: Where ``report.html`` shall stand; made if it is not there.
+        media: The recording; None for where it was when it was analysed.
+
+    Returns:
+        The page.
+
+    Raises:
+        OutputError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> from multimodal.types import MediaInfo
+        >>> nothing = MediaInfo(Path("talk.wav"), "ab" * 32, 0.0, None, None, None, False, False)
+        >>> from multimodal.analysis import Analysis
+        >>> write_report(Analysis(nothing, {}, ("neutral",), (), (), ()), "results").as_posix()
+        'results/report.html'
+    """
+    from multimodal.page import write_page
+
+    target = Path(folder)
+    return write_page(target / PAGE, report_page(analysis, target, None if media is None else Path(media)))
+
+
+def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> str:
+    """The page as text.
+
+    Args:
+        analysis: Of one recording, or of typed answers.
+        folder: Where the page will stand.
+        media: The recording; None for where it was when it was analysed.
+
+    Returns:
+        HTML; the same for the same analysis and places.
+    """
+    from multimodal import report_parts as parts
+    from multimodal.charts import timeline
+    from multimodal.page import asset, render
+    from multimodal.report_stage import keys_dialog, page_data, player, timeline_place
+
+    chart = timeline(analysis)
+    stage = player(analysis, folder, media) + (timeline_place(analysis) if chart is not None else "")
+    watching = f'<section class="stage" aria-label="Recording and timeline">{stage}</section>' if stage else ""
+    body = f"""<a class="skip" href="#transcript">Skip to the transcript</a>
+<a class="skip" href="#use">Skip behind the transcript</a>
+{parts.head(analysis)}
+<main>
+{parts.summary(analysis)}
+<div class="watch{"" if stage else " words-only"}">
+{watching}
+{parts.transcript(analysis)}
+</div>
+</main>
+{parts.foot(analysis)}
+{keys_dialog() if stage else ""}"""
+    return render(
+        f"{analysis.media.path.name}: perceived expression",
+        body,
+        styles=[asset("report.css")],
+        scripts=[asset("report.js")],
+        data=page_data(analysis),
+        figures={} if chart is None else {"timeline": chart},
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return guarded(report, arguments, "report")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,297 @@
+"""The parts of a report as HTML: its head, the numbers, the transcript, what it is and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from multimodal import __version__
+from multimodal.analysis import Analysis
+from multimodal.moments import Moment, strongest
+from multimodal.page import badge, clock, escape
+from multimodal.report_numbers import Share, headline, length, listed, percent, shares_of, signals_used
+from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
+
+MOMENTS = 6
+"""Moments that are named."""
+
+KINDS = {"peak": "Peak", "change": "Sudden change", "disagreement": "Signals disagree"}
+"""Kinds of moments, as people read them."""
+
+READINGS = {"face": "Face seen", "audio": "Voice heard", "text": "Words read"}
+
+SOURCES = {"norms": "from what people say the emotion words mean", "head": "estimated by the fusion network"}
+"""Where valence and arousal come from."""
+
+PARTS = {
+    "face": "Face",
+    "audio": "Voice",
+    "text": "Words",
+    "fusion": "All together",
+    "speech_to_text": "Speech to text",
+}
+"""Parts of a model, as people read them."""
+
+
+def head(analysis: Analysis) -> str:
+    """Name, facts and the result in a sentence."""
+    return f"""<header class="page-head">
+<p class="claim small muted">What onlookers would call the face, the voice and the words, not what anybody felt.
+<a href="#use">What it must not be used for</a></p>
+<p class="eyebrow">Perceived expression</p>
+<h1 dir="auto">{escape(analysis.media.path.name)}</h1>
+<p class="lead">{escape(headline(analysis))}</p>
+<p class="facts muted">{"".join(f"<span>{escape(fact)}</span>" for fact in _facts(analysis))}</p>
+</header>"""
+
+
+def _facts(analysis: Analysis) -> list[str]:
+    media, used = analysis.media, signals_used(analysis)
+    facts = [length(media.duration_seconds)] if media.duration_seconds else []
+    if media.stretch is not None:
+        start, end = media.stretch
+        facts = [f"{clock(start)} to {clock(end)} of {length(media.duration_seconds)}"]
+    if media.has_video:
+        facts.append(f"video {media.width} × {media.height}, {'with' if media.has_audio else 'without'} sound")
+    elif media.has_audio:
+        facts.append("sound alone")
+    else:
+        facts.append(f"{len(analysis.estimates)} written {'line' if len(analysis.estimates) == 1 else 'lines'}")
+    speakers = len({each.utterance.speaker for each in analysis.estimates} - {None})
+    facts += [f"{speakers} speakers"] if speakers > 1 else []
+    return [*facts, f"judged by {listed(used)}" if used else "not judged"]
+
+
+def summary(analysis: Analysis) -> str:
+    """Shares of time, what could be judged, and the moments worth watching."""
+    cards = [_shares(analysis), _coverage(analysis), _moments(analysis)]
+    return f'<div class="summary">{"".join(filter(None, cards))}</div>{_warnings(analysis.warnings)}'
+
+
+def _shares(analysis: Analysis) -> str:
+    shares = shares_of(analysis)
+    if not shares:
+        return ""
+    missing = [label for label in analysis.emotions if label not in {each.label for each in shares}]
+    never = f"Never the answer: {', '.join(missing)}." if missing else ""
+    of_what = "Share of the judged time" if analysis.media.duration_seconds else "Share of the lines"
+    return f"""<section class="card shares" aria-labelledby="shares-title">
+<h2 id="shares-title">{of_what}</h2>
+<ul class="plain">{"".join(map(_share, shares))}</ul>
+<p class="small muted">{escape(f"{never} {_about_ranges(shares)}".strip())}</p>
+</section>"""
+
+
+def _share(each: Share) -> str:
+    reach = ""
+    if each.low is not None and each.high is not None:
+        reach = f'<i class="reach" style="left:{each.low:.2%};width:{each.high - each.low:.2%}"></i>'
+    between = f"{_bare(each.low)}–{percent(each.high)}" if each.low is not None and each.high is not None else ""
+    return (
+        f'<li>{badge(each.label)}<span class="track" aria-hidden="true"><i class="fill {escape(each.label)}" '
+        f'style="width:{each.share:.2%}"></i>{reach}</span><b class="number">{percent(each.share)}</b>'
+        f'<span class="number muted range">{between}</span></li>'
+    )
+
+
+def _bare(share: float) -> str:
+    return percent(share).rstrip("%")
+
+
+def _about_ranges(shares: Sequence[Share]) -> str:
+    if all(each.low is None for each in shares):
+        return "No ranges: there are too few stretches, or all of them have one answer."
+    return (
+        "Thin line: 95% range, had other stretches of such a conversation been recorded (block bootstrap); "
+        "the networks' mistakes are not in it."
+    )
+
+
+def _coverage(analysis: Analysis) -> str:
+    timed = bool(analysis.media.duration_seconds)
+    rows = "".join(_covered(analysis, signal) for signal in MODALITIES)
+    return f"""<section class="card coverage" aria-labelledby="coverage-title">
+<h2 id="coverage-title">What could be judged{"" if timed else ", by line"}</h2>
+<ul class="plain">{rows}</ul>
+{_affect(analysis)}
+</section>"""
+
+
+def _covered(analysis: Analysis, signal: str) -> str:
+    share = analysis.coverage[signal]
+    found = analysis.summary["shares_by_signal"][signal]
+    if found:
+        said = badge(leading(found), percent(found[leading(found)]))
+    else:
+        said = f'<span class="muted">{_why_nothing(analysis, signal)}</span>'
+    bar = f'<span class="track" aria-hidden="true"><i class="fill {signal}" style="width:{share:.2%}"></i></span>'
+    number = f'<b class="number">{percent(share)}</b>'
+    return f'<li><span>{READINGS[signal]}</span>{bar}{number}<span class="said">{said}</span></li>'
+
+
+def _why_nothing(analysis: Analysis, signal: str) -> str:
+    media = analysis.media
+    there = {"face": media.has_video, "audio": media.has_audio, "text": True}[signal]
+    if not there:
+        return {"face": "no picture", "audio": "no sound"}[signal]
+    return "not read, or nothing found" if analysis.models.get(signal) is None else "nothing found"
+
+
+def _affect(analysis: Analysis) -> str:
+    """Mean valence and arousal on their scales."""
+    valence, arousal = analysis.summary["mean_valence"], analysis.summary["mean_arousal"]
+    if valence is None or arousal is None:
+        return ""
+    scales = _scale("Valence", valence, "unpleasant", "pleasant") + _scale("Arousal", arousal, "calm", "excited")
+    return f'<ul class="plain affect">{scales}</ul><p class="small muted">Means, {escape(_source(analysis))}.</p>'
+
+
+def _scale(name: str, value: float, low: str, high: str) -> str:
+    at = min(max((value + 1) / 2, 0.0), 1.0)
+    return (
+        f'<li><span>{name}</span><span class="scale" aria-hidden="true"><span>{low}</span><span class="line">'
+        f'<i style="left:{at:.1%}"></i></span><span>{high}</span></span><b class="number">{_signed(value)}</b></li>'
+    )
+
+
+def _source(analysis: Analysis) -> str:
+    source = analysis.valence_arousal
+    if source is None:
+        return "on scales from −1 to +1"
+    reference = f" ({source['reference']})" if "reference" in source else ""
+    return f"on scales from −1 to +1, {SOURCES.get(source['source'], source['source'])}{reference}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _moments(analysis: Analysis) -> str:
+    found = strongest(analysis.estimates, MOMENTS)
+    timed = bool(analysis.media.duration_seconds)
+    items = "".join(_moment(each, timed) for each in found)
+    body = f'<ol class="plain">{items}</ol>' if found else '<p class="muted">None stands out.</p>'
+    return f"""<section class="card moments" aria-labelledby="moments-title">
+<h2 id="moments-title">{"Moments worth watching" if timed else "Lines worth reading"}</h2>
+{body}
+</section>"""
+
+
+def _moment(moment: Moment, timed: bool) -> str:
+    place = clock(moment.start_seconds) if timed else f"Line {moment.index + 1}"
+    return (
+        f'<li><button type="button" class="when" data-go="{moment.index}" data-at="{moment.start_seconds:.3f}" '
+        f'aria-label="{"Go to " if timed else ""}{place}">{place}</button>'
+        f'<span>{badge(moment.emotion)} <span class="kind">{KINDS[moment.kind]}</span>'
+        f'<span class="small muted why">{escape(moment.why)}</span></span></li>'
+    )
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    items = "".join(f'<li dir="auto">{escape(warning)}</li>' for warning in warnings)
+    return (
+        '<section class="note limits" aria-labelledby="limits-title"><h2 id="limits-title">What limits this result</h2>'
+        f"<ul>{items}</ul></section>"
+    )
+
+
+def transcript(analysis: Analysis) -> str:
+    """Every utterance with its answer and what each signal says, in order."""
+    timed = bool(analysis.media.duration_seconds)
+    rows = "".join(_utterance(index, each, timed) for index, each in enumerate(analysis.estimates))
+    name = "Transcript" if timed else "Answers"
+    return f"""<section class="transcript card" id="transcript" aria-labelledby="transcript-title" tabindex="-1">
+<div class="transcript-head">
+<h2 id="transcript-title">{name}</h2>
+<button type="button" id="follow" hidden>Follow the playback</button>
+<label class="find"><span class="visually-hidden">Find words, a speaker or an emotion</span>
+<input type="search" id="find" placeholder="Find words, speaker, emotion" autocomplete="off"></label>
+</div>
+<p class="small muted" id="found" role="status" hidden></p>
+<ol class="plain" id="utterances">{rows}</ol>
+</section>"""
+
+
+def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> str:
+    spoken, label = each.utterance, each.emotion
+    sure = each.fused.confidence if each.fused is not None else 0.0
+    place = clock(spoken.start_seconds) if timed else str(index + 1)
+    when = (
+        f'<button type="button" class="when" data-go="{index}" aria-label="Go to {place}">{place}</button>'
+        if timed
+        else f'<span class="when">{place}</span>'
+    )
+    who = f'<span class="who" dir="auto">{escape(spoken.speaker)}</span>' if spoken.speaker else ""
+    answer = badge(label, percent(sure)) if label else '<span class="muted">not judged</span>'
+    tint = f' style="--tint-of:var(--{label});--sure:{sure:.2f}"' if label else ""
+    return (
+        f'<li class="utterance{"" if label else " unjudged"}" id="u{index}"{tint}>{when}<div class="what">'
+        f'<div class="top">{who}<span class="answer">{answer}</span></div>{_words(each)}'
+        f'<p class="signals">{_signals(each)}</p></div></li>'
+    )
+
+
+def _words(each: UtteranceEstimate) -> str:
+    if each.utterance.text:
+        return f'<p class="said" dir="auto">{escape(each.utterance.text)}</p>'
+    said = "nobody speaks" if each.audio is None else "speech without a transcript"
+    return f'<p class="said muted"><i>{said}</i></p>'
+
+
+def _signals(each: UtteranceEstimate) -> str:
+    """What each signal says alone, those that are absent by name; valence and arousal."""
+    said = [
+        f"{SIGNAL_NAMES[signal]} {leading(found.probabilities)} {percent(found.confidence)}"
+        for signal in MODALITIES
+        if (found := getattr(each, signal)) is not None
+    ]
+    absent = [SIGNAL_NAMES[signal] for signal in MODALITIES if getattr(each, signal) is None]
+    said += [f"no {' or '.join(absent)}"] if absent else []
+    if each.valence is not None and each.arousal is not None:
+        said.append(f"valence {_signed(each.valence)}, arousal {_signed(each.arousal)}")
+    return " ".join(f"<span>{escape(each)}</span>" for each in said)
+
+
+def foot(analysis: Analysis) -> str:
+    """What the report must not be used for, how to read it, and what made it."""
+    return f"""<footer class="page-foot">
+<div class="foot-columns">
+<section id="use" aria-labelledby="use-title"><h2 id="use-title">What this is, and what it must not be used for</h2>
+<p>Perceived expression: what onlookers would call the face, the voice or the words. It is not what the person felt, and
+it is often wrong. Do not base a decision about a person on it.</p>
+<p>In the EU, inferring emotions of employees or students is prohibited (AI Act, Article 5(1)(f)), and people must be
+told that such a system is used on them (Article 50(3)).</p></section>
+<section aria-labelledby="reading-title"><h2 id="reading-title">How to read it</h2>
+<p>Each utterance, and each stretch where nobody speaks, gets one answer from the signals that are there. The number
+beside it is its probability; an answer below the network's threshold is <b>uncertain</b>. A signal that is absent is
+hatched in the timeline and named in the transcript, and has no say.</p>
+<p>{_about_affect(analysis)}</p></section>
+<section aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>
+{_models(analysis)}</section>
+</div>
+</footer>"""
+
+
+def _about_affect(analysis: Analysis) -> str:
+    if analysis.valence_arousal is None:
+        return "There is neither valence nor arousal in this analysis."
+    return f"Valence (unpleasant to pleasant) and arousal (calm to excited) are {escape(_source(analysis))}."
+
+
+def _models(analysis: Analysis) -> str:
+    rows = []
+    for part, facts in analysis.models.items():
+        if facts is None:
+            continue
+        rows.append(_row(PARTS.get(part, part), facts["name"], facts.get("sha256", "")))
+    rows.append(_row("Recording", analysis.media.path.name, analysis.media.sha256))
+    rows.append(_row("Program", f"multimodal-emotion {__version__}", ""))
+    headings = "<tr><th scope='col'>Part</th><th scope='col'>Name</th><th scope='col'>SHA-256</th></tr>"
+    return f'<div class="scroll"><table><thead>{headings}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _row(part: str, name: str, digest: str) -> str:
+    """A row of what made the report; twelve digits of a hash tell any two files apart."""
+    code = f"<code>{escape(digest[:12])}</code>" if digest else ""
+    return f'<tr><th scope="row">{escape(part)}</th><td dir="auto">{escape(name)}</td><td>{code}</td></tr>'
