@@ -33,7 +33,7 @@ from multimodal.weights import DEFAULTS, shipped_folder
 
 FRAME_RATE = 25
 FACES = ("--modalities", "face")
-FILES = ["analysis.json", "frames.csv", "utterances.csv"]
+FILES = ["analysis.json", "frames.csv", "report.html", "utterances.csv"]
 UNDECODABLE = os.fsdecode(b"caf\xe9 \xff.mp4")
 ODD_NAMES = ("gr\u00fcne Wei\u00dfheit [red]bold.mp4", UNDECODABLE, "-q.mp4", "...mp4")
 ERROR = re.compile(r"error: .+: .+; .+")  # the place, the fact, the remedy
@@ -222,7 +222,7 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
 def test_tables_have_the_designed_columns_and_a_row_for_each_sampled_frame(
     finished: subprocess.CompletedProcess[str], pile: Path
 ) -> None:
-    frames, utterances = (pd.read_csv(pile / "results" / "talk" / name) for name in FILES[1:])
+    frames, utterances = (pd.read_csv(pile / "results" / "talk" / name) for name in ("frames.csv", "utterances.csv"))
     place = ["time_seconds", "face_id", "x", "y", "width", "height", "detection_score"]
     assert list(frames) == [*place, *FACE_LABELS, "quality"]
     assert frames["time_seconds"].tolist() == pytest.approx([index / 5 for index in range(15)])

@@ -1,0 +1,62 @@
+"""What infer and report make of an analysis beside its tables; one that fails costs no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from analysis_fixtures import make_analysis
+from conftest import RunCommand
+
+from multimodal.analysis import Analysis
+from multimodal.errors import ConfigError, InputMissingError, MultimodalError
+from multimodal.extras import Extras, chosen_extras, write_extras
+
+PICTURES = {"timeline.png", "timeline.svg", "summary.png", "summary.svg"}
+
+
+@pytest.fixture
+def analysis(tmp_path: Path) -> Analysis:
+    return make_analysis(tmp_path / "gone.mp4", 20.0)
+
+
+def names(made: list[Path | MultimodalError]) -> set[str]:
+    return {each.name for each in made if isinstance(each, Path)}
+
+
+def test_by_default_there_is_a_report_alone(analysis: Analysis, tmp_path: Path) -> None:
+    assert names(list(write_extras(analysis, tmp_path / "out", Extras()))) == {"report.html"}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
+
+
+def test_everything_is_made_and_a_lost_recording_costs_the_overlay_alone(analysis: Analysis, tmp_path: Path) -> None:
+    wanted = chosen_extras(True, True, True, "vtt,jsonl")
+    made = list(write_extras(analysis, tmp_path / "out", wanted))
+    assert names(made) == {"report.html", "emotions.vtt", "utterances.jsonl", *PICTURES}
+    (error,) = [each for each in made if isinstance(each, MultimodalError)]
+    assert isinstance(error, InputMissingError) and "gone.mp4" in str(error)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names(made)
+
+
+def test_sound_has_no_overlay_and_that_is_no_failure(analysis: Analysis, tmp_path: Path) -> None:
+    heard = replace(analysis, media=replace(analysis.media, has_video=False), faces=(), frame_times=())
+    assert names(list(write_extras(heard, tmp_path / "out", Extras(overlay=True)))) == {"report.html"}
+
+
+def test_an_unknown_format_is_told_before_any_work() -> None:
+    with pytest.raises(ConfigError, match="docx"):
+        chosen_extras(True, False, False, "vtt,docx")
+
+
+def test_report_makes_them_of_what_was_analysed_before(
+    analysis: Analysis, tmp_path: Path, run_cli: RunCommand
+) -> None:
+    analysis.save(tmp_path / "talk")
+    done = run_cli("report", "talk", "--plot", "--export", "srt", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = {"talk/report.html", "talk/emotions.srt", *(f"talk/{name}" for name in PICTURES)}
+    assert set(done.stdout.splitlines()) == {str(Path(name)) for name in made}
+    failed = run_cli("report", "talk", "--overlay", "--quiet", cwd=tmp_path)
+    assert failed.returncode == 1 and failed.stdout == "" and failed.stderr.count("\n") == 1
+    assert failed.stderr.startswith(f"error: {tmp_path / 'gone.mp4'}: ")
