@@ -13,7 +13,10 @@ from multimodal.commands import complain, guarded, say
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from multimodal.analysis import Analysis
+    from multimodal.extras import Extras
 
 PAGE = "report.html"
 
@@ -24,10 +27,13 @@ def report(
         typer.Argument(help="Folders that infer or batch has written, or analysis.json files.", metavar="PATH..."),
     ],
     media: Annotated[Path | None, typer.Option(help="The recording, where it has moved.", readable=False)] = None,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Write the video with what was seen drawn in.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Write timeline and summary as PNG and SVG.")] = False,
+    export: Annotated[str | None, typer.Option(help="Formats to write, of vtt,srt,eaf,textgrid,parquet,jsonl.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
-    """Writes report.html into a folder of results: one page that works from disk, without a network.
+    """Writes report.html, and what else is wanted, into a folder of results: a page that works from disk.
 
     Of a folder that batch has written it is the page of the whole study. Exit code 0: all were written; 1: some
     failed, the others are written; 2: wrong usage.
@@ -36,12 +42,18 @@ def report(
         raise ConfigError("--media", f"is one file for {len(paths)} reports", "report on them one by one")
     if media is not None and not media.is_file():
         raise InputMissingError(media, "is no file", "name the recording")
+    from multimodal.extras import chosen_extras
+
+    extras = chosen_extras(True, overlay, plot, export)
     failures = 0
     for path in paths:
         try:
-            written = _write(path, media)
-            if not quiet:
-                say(str(written))
+            for made in _write(path, media, extras):
+                if isinstance(made, MultimodalError):
+                    failures += 1
+                    complain(str(made))
+                elif not quiet:
+                    say(str(made))
         except ConfigError:
             raise
         except MultimodalError as error:
@@ -59,16 +71,20 @@ def report(
         raise typer.Exit(1)
 
 
-def _write(path: Path, media: Path | None) -> Path:
+def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | MultimodalError]:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
             raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
+        if extras.overlay or extras.plot or extras.formats:
+            fact = f"are of one recording, and {path} holds a study"
+            raise ConfigError("--overlay, --plot and --export", fact, "name the folders in it")
         from multimodal.study import write_study
 
-        return write_study(path)
+        return [write_study(path)]
+    from multimodal.extras import write_extras
     from multimodal.saved import read_analysis
 
-    return write_report(read_analysis(path), path if path.is_dir() else path.parent, media)
+    return write_extras(read_analysis(path), path if path.is_dir() else path.parent, extras, media)
 
 
 def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | PathLike[str] | None = None) -> Path:

@@ -49,9 +49,7 @@ def test_an_unknown_format_is_told_before_any_work() -> None:
         chosen_extras(True, False, False, "vtt,docx")
 
 
-def test_report_makes_them_of_what_was_analysed_before(
-    analysis: Analysis, tmp_path: Path, run_cli: RunCommand
-) -> None:
+def test_report_makes_them_of_what_was_analysed_before(analysis: Analysis, tmp_path: Path, run_cli: RunCommand) -> None:
     analysis.save(tmp_path / "talk")
     done = run_cli("report", "talk", "--plot", "--export", "srt", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
