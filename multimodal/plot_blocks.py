@@ -5,6 +5,7 @@ Positions are seconds of the recording's clock; of words without times they are 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -153,6 +154,27 @@ def gaps(blocks: Iterable[Block], start: float, end: float) -> list[tuple[float,
             found.append((at, block.start))
         at = max(at, block.end)
     return found + ([(at, end)] if at < end else [])
+
+
+def apart(blocks: Iterable[Block]) -> list[Block]:
+    """Those blocks that overlap no other, so that a name on them is read as theirs.
+
+    Args:
+        blocks: In any order.
+
+    Returns:
+        In order of time.
+
+    Example:
+        >>> [block.start for block in apart([Block(0, 2, "fear", 1), Block(1, 3, "anger", 1), Block(3, 4, "fear", 1)])]
+        [3]
+    """
+    ordered, free, at = sorted(blocks, key=lambda each: (each.start, each.end)), [], -math.inf
+    for block, after in itertools.zip_longest(ordered, ordered[1:]):
+        if block.start >= at - 1e-3 and (after is None or after.start >= block.end - 1e-3):
+            free.append(block)
+        at = max(at, block.end)
+    return free
 
 
 def _places(analysis: Analysis) -> list[tuple[float, float]]:

@@ -1,0 +1,75 @@
+"""Formats are chosen by name, files are whole or not at all, and what a format cannot hold is said in a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from analysis_fixtures import make_analysis
+from export_fixtures import empty_analysis, hard_analysis, typed_analysis
+
+from multimodal.errors import ConfigError, OutputError
+from multimodal.export import FORMATS, TIMED, check_formats, export, unfit
+
+ALL = [file for files in FORMATS.values() for file in files]
+
+
+def test_formats_are_named_in_any_case_and_once() -> None:
+    assert check_formats(" VTT,srt ,, eaf,TextGrid,parquet,jsonl,vtt,") == tuple(FORMATS)
+    with pytest.raises(ConfigError, match="--export: is 'exe'; choose from vtt, srt, eaf, textgrid, parquet, jsonl"):
+        check_formats("vtt,exe")
+    for nothing in ("", " , "):
+        with pytest.raises(ConfigError, match="names no format"):
+            check_formats(nothing)
+
+
+@pytest.mark.parametrize("make", [hard_analysis, empty_analysis])
+def test_every_format_is_written_and_nothing_else(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    written = export(make(tmp_path / "a b.mp4"), tmp_path / "made" / "here", tuple(FORMATS))
+    assert [path.name for path in written] == ALL
+    assert sorted(path.name for path in (tmp_path / "made" / "here").iterdir()) == sorted(ALL)
+
+
+def test_only_what_was_asked_for_is_written(tmp_path: Path) -> None:
+    assert export(make_analysis(tmp_path / "a.mp4"), tmp_path, ("srt",)) == [tmp_path / "emotions.srt"]
+    assert export(make_analysis(tmp_path / "a.mp4"), tmp_path / "none", ()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["emotions.srt"]
+
+
+def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
+    analysis = typed_analysis(tmp_path / "answer.txt")
+    assert unfit(analysis, FORMATS) == TIMED and unfit(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
+    with pytest.raises(OutputError) as caught:
+        export(analysis, tmp_path / "out", ("vtt", "parquet", "textgrid", "jsonl"))
+    line = "answer.txt: is words without times, which vtt, textgrid cannot hold; export parquet or jsonl"
+    assert str(caught.value).endswith(line) and "\n" not in str(caught.value)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["frames.parquet", "utterances.jsonl", "utterances.parquet"]
+    assert len(export(analysis, tmp_path / "out", ("parquet", "jsonl"))) == 3
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, name: str) -> None:
+    analysis = make_analysis(tmp_path / "a.mp4", 8.0)
+    for file in FORMATS[name]:
+        (tmp_path / "out" / file).mkdir(parents=True)
+        (tmp_path / "out" / file / "mine").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        export(analysis, tmp_path / "out", (name,))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FORMATS[name])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_stood_there_stays_where_writing_fails(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = make_analysis(tmp_path / "a.mp4", 8.0)
+    before = [path.read_bytes() for path in export(analysis, tmp_path, (name,))]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        export(make_analysis(tmp_path / "a.mp4", 12.0), tmp_path, (name,))
+    assert [(tmp_path / file).read_bytes() for file in FORMATS[name]] == before
+    assert len(list(tmp_path.iterdir())) == len(before)
