@@ -155,7 +155,7 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
     Args:
         axes: To draw beside.
         y: Middle, in data.
-        label: An emotion or ``uncertain``.
+        label: An emotion or ``uncertain``, on one line.
         size: Of the letters in points.
     """
     place, across = axes.get_position(), axes.get_yaxis_transform()
@@ -164,7 +164,7 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
     axes.plot([middle], [y], "s", color=colour, markersize=chip, transform=across, clip_on=False)
     sign, ink = SIGNS.get(label, "·"), ink_on(colour)
     axes.text(middle, y, sign, size=size * 0.85, color=ink, ha="center", va="center_baseline", transform=across)
-    add_name(axes, y, clean(label), size)
+    add_name(axes, y, label, size)
 
 
 def add_name(axes: Axes, y: float, name: str, size: float) -> None:

@@ -125,7 +125,8 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
         return
     _heading(axes, f"{_source(analysis)}   ·   the taller, the surer, a full lane is 100%")
     axes.set_ylim(len(labels), 0)
-    shares = {**(analysis.summary["shares"] or {}), UNCERTAIN: analysis.summary["uncertain"] or 0.0}
+    shares = {clean(label): share for label, share in (analysis.summary["shares"] or {}).items()}
+    shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
     for lane, label in enumerate(labels):
         axes.axhline(lane + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
         _draw_lane(axes, lane, [block for block in answer_blocks(analysis) if block.label == label], analysis)
@@ -193,7 +194,7 @@ def _draw_signals(axes: Axes, analysis: Analysis) -> None:
 def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
     """Sign and name where they fit, the sign alone where only that does."""
     sign = SIGNS.get(block.label, "")
-    whole = f"{sign} {clean(block.label)}".strip()
+    whole = f"{sign} {block.label}".strip()
     text = whole if inches > 0.09 * len(whole) + 0.1 else sign if inches > 0.16 else ""
     if text:
         axes.text((block.start + block.end) / 2, y, text, size=9.5, color=ink_on(colour_of(block.label)), ha="center",

@@ -87,7 +87,8 @@ def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
     Returns:
         Shares 0 … 1 of every emotion that was the answer at any time; none where nothing was judged.
     """
-    shares = sorted((analysis.summary["shares"] or {}).items(), key=lambda pair: -pair[1])
+    named = [(clean(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
+    shares = sorted(named, key=lambda pair: -pair[1])
     return [pair for pair in [*shares, (UNCERTAIN, analysis.summary["uncertain"] or 0.0)] if pair[1] > 0]
 
 
@@ -162,5 +163,5 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
         axes.text(1, y + 0.4, high, size=9.5, color=MUTED, ha="right", va="center_baseline")
     source = analysis.valence_arousal or {}
     told = SOURCES.get(source.get("source", ""), "")
-    told += f" ({source['reference']})" if "reference" in source else ""
+    told += f" ({clean(source['reference'])})" if "reference" in source else ""
     axes.figure.text(0.615, 0.055, told, size=9.5, color=MUTED, va="bottom")

@@ -10,7 +10,7 @@ from analysis_fixtures import MODELS, make_analysis, said
 
 from multimodal.analysis import Analysis
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
+from multimodal.types import MediaInfo, ModalityEstimate, Utterance, UtteranceEstimate
 
 CONTROLS = "one\x00two\x1b[31m three\x0b\ufffe\uffff\ud800 four\r\nfive\n\n six \u0085\u2028 \"said\" 'so' \\ end"
 """Control codes, characters that are none, half a pair, line ends, quotes."""
@@ -60,6 +60,23 @@ def empty_analysis(path: Path) -> Analysis:
     times = tuple(number / 5 for number in range(22))
     models = {**MODELS, "text": None, "fusion": None}
     return Analysis(media, models, FUSED_LABELS, times, (), (UtteranceEstimate(Utterance(0.0, 4.25)),))
+
+
+def foreign_analysis(path: Path) -> Analysis:
+    """Of a model, or a file, with labels that are not ours."""
+    labels = ("<script>&\x1b\n", "excitement", 'two "words"')
+    estimates = []
+    for number, label in enumerate(labels):
+        own = {name: 0.8 if name == label else 0.1 for name in labels}
+        said_so = ModalityEstimate(own, 0.8)
+        estimates.append(UtteranceEstimate(Utterance(number, number + 1, None, "so"), text=said_so, fused=said_so))
+    plain = make_analysis(path, 3.0)
+    analysis = replace(plain, emotions=labels, estimates=tuple(estimates), faces=())
+    shares = dict.fromkeys(labels, 0.3333)
+    by_signal = {"face": None, "audio": None, "text": shares}
+    summary = {**plain.summary, "shares": shares, "shares_by_signal": by_signal, "mean_valence": None}
+    analysis.__dict__["summary"] = summary  # as reading a saved analysis sets it
+    return analysis
 
 
 def one_line(text: str | None) -> str:

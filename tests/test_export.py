@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pympi
 import pytest
+import webvtt
 from analysis_fixtures import make_analysis
-from export_fixtures import empty_analysis, hard_analysis, typed_analysis
+from export_fixtures import empty_analysis, foreign_analysis, hard_analysis, typed_analysis
+from praatio import textgrid
 
 from multimodal.errors import ConfigError, OutputError
 from multimodal.export import FORMATS, TIMED, check_formats, export, unfit
@@ -23,7 +26,7 @@ def test_formats_are_named_in_any_case_and_once() -> None:
             check_formats(nothing)
 
 
-@pytest.mark.parametrize("make", [hard_analysis, empty_analysis])
+@pytest.mark.parametrize("make", [hard_analysis, empty_analysis, foreign_analysis])
 def test_every_format_is_written_and_nothing_else(tmp_path: Path, make: object) -> None:
     assert callable(make)
     written = export(make(tmp_path / "a b.mp4"), tmp_path / "made" / "here", tuple(FORMATS))
@@ -73,3 +76,18 @@ def test_what_stood_there_stays_where_writing_fails(tmp_path: Path, name: str, m
         export(make_analysis(tmp_path / "a.mp4", 12.0), tmp_path, (name,))
     assert [(tmp_path / file).read_bytes() for file in FORMATS[name]] == before
     assert len(list(tmp_path.iterdir())) == len(before)
+
+
+def test_labels_that_are_not_ours_come_through(tmp_path: Path) -> None:
+    export(foreign_analysis(tmp_path / "a.mp4"), tmp_path, tuple(FORMATS))
+    wanted = ["<script>&", "excitement", 'two "words"']
+    elan = pympi.Eaf(str(tmp_path / "emotions.eaf"))
+    assert [value for _, _, value, _ in elan.get_ref_annotation_data_for_tier("emotion")] == wanted
+    captions = webvtt.from_string((tmp_path / "emotions.vtt").read_text(encoding="utf-8"), strict=True).captions
+    assert [caption.raw_text.split("\n")[0] for caption in captions] == [
+        "<c._script_>&lt;script&gt;&amp; 80%</c>",
+        "<c.excitement>excitement 80%</c>",
+        '<c.two_words_>two "words" 80%</c>',
+    ]
+    grid = textgrid.openTextgrid(str(tmp_path / "emotions.TextGrid"), includeEmptyIntervals=False)
+    assert [entry.label for entry in grid.getTier("emotion").entries] == wanted

@@ -149,7 +149,10 @@ def test_every_reference_resolves(hard: tuple[Analysis, Path]) -> None:
     assert {each.attrib["LINGUISTIC_TYPE_REF"] for each in root.iter("TIER")} <= types
     assert {each.attrib["PARENT_REF"] for each in root.iter("TIER") if "PARENT_REF" in each.attrib} <= tiers
     assert {each.attrib["LANG_REF"] for each in root.iter("CVE_VALUE")} == unique(root, "LANGUAGE", "LANG_ID")
-    own = {tier.attrib["TIER_ID"]: [each.attrib["ANNOTATION_ID"] for each in tier.iter() if "ANNOTATION_ID" in each.attrib] for tier in root.iter("TIER")}  # fmt: skip  # noqa: E501
+    own = {
+        tier.attrib["TIER_ID"]: [each.attrib["ANNOTATION_ID"] for each in tier.iter() if "ANNOTATION_ID" in each.attrib]
+        for tier in root.iter("TIER")
+    }
     for tier in root.iter("TIER"):
         refs = [each.attrib["ANNOTATION_REF"] for each in tier.iter("REF_ANNOTATION")]
         assert len(set(refs)) == len(refs)  # one to one
@@ -162,7 +165,8 @@ def test_emotions_are_entries_of_the_vocabulary(hard: tuple[Analysis, Path]) -> 
     assert set(entries.values()) == {
         *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "uncertain"),
     }
-    bound = {each.attrib["LINGUISTIC_TYPE_ID"]: each.get("CONTROLLED_VOCABULARY_REF") for each in root.iter("LINGUISTIC_TYPE")}  # fmt: skip  # noqa: E501
+    types = root.iter("LINGUISTIC_TYPE")
+    bound = {each.attrib["LINGUISTIC_TYPE_ID"]: each.get("CONTROLLED_VOCABULARY_REF") for each in types}
     assert bound == {"words": None, "confidence": None, "emotion": "emotions", "face": "emotions"}
     for tier in root.iter("TIER"):
         for annotation in tier.iter("ANNOTATION"):
@@ -177,7 +181,8 @@ def test_times_are_in_order_and_spans_of_a_tier_apart(hard: tuple[Analysis, Path
     assert list(slots.values()) == sorted(slots.values())
     places = list(slots)
     for tier in root.iter("TIER"):
-        refs = [(each.attrib["TIME_SLOT_REF1"], each.attrib["TIME_SLOT_REF2"]) for each in tier.iter("ALIGNABLE_ANNOTATION")]  # fmt: skip  # noqa: E501
+        own = [each.attrib for each in tier.iter("ALIGNABLE_ANNOTATION")]
+        refs = [(each["TIME_SLOT_REF1"], each["TIME_SLOT_REF2"]) for each in own]
         assert all(slots[first] < slots[second] for first, second in refs)
         order = [places.index(name) for pair in refs for name in pair]
         assert order == sorted(order), tier.attrib["TIER_ID"]

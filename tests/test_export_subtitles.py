@@ -30,7 +30,8 @@ def expected(analysis: Analysis) -> list[Row]:
         words, answer = one_line(each.utterance.text), ""
         if each.fused is not None:
             percent = f" {round(max(each.fused.probabilities.values()) * 100)}%"
-            answer = UNCERTAIN if each.uncertain else max(each.fused.probabilities, key=each.fused.probabilities.get) + percent  # type: ignore[arg-type]  # fmt: skip  # noqa: E501
+            first = max(each.fused.probabilities, key=lambda label: each.fused.probabilities[label])
+            answer = UNCERTAIN if each.uncertain else first + percent
         if words or answer:
             rows.append((*times_of(each.utterance), name_of(each.utterance.speaker), answer, words))
     return sorted(rows, key=lambda row: row[:2])
@@ -60,7 +61,7 @@ def test_webvtt_is_valid_and_says_what_the_analysis_says(hard: tuple[Analysis, P
         assert lines[0] == f"<c.{label}>{SIGNS[label]} {answer}</c>"
         assert len(lines) == 1 + bool(words)
         if words:
-            voice, spoken = re.fullmatch(r"(?:<v ([^>]*)>)?(.*?)(?:</v>)?", lines[1]).groups()  # type: ignore[union-attr]
+            voice, spoken = re.fullmatch(r"(?:<v ([^>]*)>)?(.*?)(?:</v>)?", lines[1]).groups()
             assert "<" not in spoken and ">" not in spoken
             assert html.unescape(spoken) == words
             assert (html.unescape(voice) if voice else None) == speaker
