@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pympi
 import pytest
 import webvtt
-from analysis_fixtures import make_analysis
-from export_fixtures import empty_analysis, foreign_analysis, hard_analysis, typed_analysis
+from analysis_fixtures import HOSTILE, make_analysis, said
+from export_fixtures import empty_analysis, foreign_analysis, hard_analysis, one_line, typed_analysis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from praatio import textgrid
 
 from multimodal.errors import ConfigError, OutputError
 from multimodal.export import FORMATS, TIMED, check_formats, export, unfit
+from multimodal.types import Utterance, UtteranceEstimate
 
 ALL = [file for files in FORMATS.values() for file in files]
 
@@ -91,3 +95,33 @@ def test_labels_that_are_not_ours_come_through(tmp_path: Path) -> None:
     ]
     grid = textgrid.openTextgrid(str(tmp_path / "emotions.TextGrid"), includeEmptyIntervals=False)
     assert [entry.label for entry in grid.getTier("emotion").entries] == wanted
+
+
+moments = st.floats(0, 30).map(lambda seconds: round(seconds, 3))
+spoken = st.builds(
+    lambda start, lasts, speaker, text: UtteranceEstimate(
+        Utterance(start, start + lasts, speaker, text), text=said("fear", 0.6), fused=said("fear", 0.6)
+    ),
+    moments,
+    st.sampled_from([0.0, 0.0004, 0.5, 7.25]),
+    st.none() | st.sampled_from(["Ada", "Ada (2)", ""]) | st.text(max_size=5),
+    st.none() | st.text(max_size=12) | st.sampled_from(HOSTILE),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(estimates=st.lists(spoken, max_size=6))
+def test_whatever_is_said_the_files_can_be_read(tmp_path: Path, estimates: list[UtteranceEstimate]) -> None:
+    analysis = replace(make_analysis(tmp_path / "a.mp4", 40.0), estimates=tuple(estimates), faces=())
+    export(analysis, tmp_path, tuple(FORMATS))
+    words = sorted(line for each in estimates if (line := one_line(each.utterance.text)))
+    elan = pympi.Eaf(str(tmp_path / "emotions.eaf"))
+    tiers = elan.get_tier_ids_for_linguistic_type("words")
+    read = [value for tier in tiers for _, _, value in elan.get_annotation_data_for_tier(tier)]
+    assert sorted(filter(None, read)) == words and len(read) == len(estimates)
+    grid = pympi.TextGrid(str(tmp_path / "emotions.TextGrid"))
+    heard = [tier for tier in grid.get_tiers() if tier.name in tiers]
+    assert [tier.name for tier in heard] == list(tiers)
+    assert sorted(text for tier in heard for *_, text in tier.get_intervals() if text) == words
+    assert len(webvtt.from_string((tmp_path / "emotions.vtt").read_bytes().decode(), strict=True)) == len(estimates)
+    assert len((tmp_path / "utterances.jsonl").read_bytes().splitlines()) == len(estimates)
