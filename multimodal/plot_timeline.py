@@ -58,6 +58,9 @@ _STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 _MANY = 150
 """From so many utterances on, valence and arousal are drawn as means over a sixtieth of the recording."""
 
+TOP, GAP = 0.86, 0.05
+"""Of the page's height: where the parts begin, and what a heading takes."""
+
 FULL = 0.88
 """Of a lane is 100 %; the rest keeps lanes apart."""
 
@@ -75,25 +78,26 @@ def draw_timeline(analysis: Analysis) -> Figure:
         A figure of axes ``answers``, ``signals`` and ``affect`` (by their labels), the last only where there is any.
     """
     figure = new_page(analysis)
-    affect = any(estimate.valence is not None for estimate in analysis.estimates)
-    bottom = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
-    lanes = len(lane_labels(analysis)) or 8
-    rows = len(_read(analysis))
-    signals, fixed = 0.052 * rows, 0.05 * (1 + (rows > 0) + affect)
-    room = 0.86 - bottom - signals - fixed
-    answers = min(room - (0.15 if affect else 0), 0.13 * lanes)
-    heights = {"answers": answers, "signals": signals, "affect": min(room - answers, 0.3) if affect else 0.0}
-    top = 0.86
-    drawn = []
-    for name, height in heights.items():
-        if height > 0:
-            axes = figure.add_axes((LEFT, top - 0.05 - height, RIGHT - LEFT, height), label=name)
-            top -= 0.05 + height
-            drawn.append(axes)
-            {"answers": _draw_answers, "signals": _draw_signals, "affect": _draw_affect}[name](axes, analysis)
-    for axes in drawn:
-        _draw_clock(axes, analysis, last=axes is drawn[-1])
+    draw = {"answers": _draw_answers, "signals": _draw_signals, "affect": _draw_affect}
+    top = TOP
+    for name, height in _heights(analysis).items():
+        top -= GAP + height
+        draw[name](figure.add_axes((LEFT, top, RIGHT - LEFT, height), label=name), analysis)
+    for axes in figure.axes:
+        _draw_clock(axes, analysis, last=axes is figure.axes[-1])
     return figure
+
+
+def _heights(analysis: Analysis) -> dict[str, float]:
+    """How much of the page's height each part gets; a part without content gets none and is left out."""
+    affect = any(estimate.valence is not None for estimate in analysis.estimates)
+    signals = 0.052 * len(_read(analysis))
+    below = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
+    room = TOP - below - signals - GAP * (1 + (signals > 0) + affect)
+    # A lane alone would be too tall; where nothing was found, the line that says so takes the room.
+    answers = min(room - (0.15 if affect else 0.0), 0.13 * (len(lane_labels(analysis)) or 8))
+    heights = {"answers": answers, "signals": signals, "affect": min(room - answers, 0.3) if affect else 0.0}
+    return {name: height for name, height in heights.items() if height > 0}
 
 
 def _read(analysis: Analysis) -> list[str]:

@@ -1,9 +1,10 @@
 """How batches scale: ``python tests/benchmarks/batch.py``, prints JSON.
 
 Twenty clips of ``multimodal.sample``'s interview, each of its own length, are scored by one plain ``infer`` that is
-held on one core, by one that may use all, then by batches with 1 and 2 workers, with and without Ray, each a process of
-its own on an empty folder. The overhead of Ray, and how the driver grows with the number of inputs (manifest, scan, tables), is taken with an analysis that does
-nothing. The time per file with Ray includes what ending Ray takes, once.
+held on one core, by two such side by side with half of the clips each (the best that these cores can do), by one that
+may use all, then by batches with 1 and 2 workers, with and without Ray, each a process of its own on an empty folder.
+The overhead of Ray, and how the driver grows with the number of inputs (manifest, scan, tables), is taken with an
+analysis that does nothing. The time per file with Ray includes what ending Ray takes, once.
 """
 
 from __future__ import annotations
@@ -72,16 +73,20 @@ def worker_megabytes(pid: int) -> float:
     return max(peaks) / 1024
 
 
-def one_core() -> None:
-    """Leaves a process, and what it starts, a single core."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+def held_on(core: int) -> Callable[[], None]:
+    """What leaves a process, and all that it starts, a single core."""
+    return lambda: os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
+
+
+def started(command: list[str], before: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, preexec_fn=before)
 
 
 def timed(command: list[str], out: Path, first: str, before: Callable[[], None] | None = None) -> dict[str, float]:
     """Seconds of a command, until the first result, and the peak of one worker."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, preexec_fn=before)
+    process = started(command, before)
     until_first, peak = 0.0, 0.0
     while process.poll() is None:
         if not until_first and next(out.glob(first), None) is not None:
@@ -94,17 +99,29 @@ def timed(command: list[str], out: Path, first: str, before: Callable[[], None] 
     return {"seconds": round(seconds, 1), "first_seconds": round(until_first, 1), "worker_megabytes": round(peak)}
 
 
+def side_by_side(plain: list[str], inputs: list[str], out: Path) -> float:
+    """Seconds of two commands at once, each held on a core of its own, with every other input."""
+    begun = time.perf_counter()
+    halves = [inputs[half::2] for half in (0, 1)]
+    commands = [[*plain, *own, "--out", f"{out}-{half}"] for half, own in enumerate(halves)]
+    processes = [started(command, held_on(half)) for half, command in enumerate(commands)]
+    if any(process.wait() for process in processes):
+        raise RuntimeError("one of two commands side by side failed")
+    return round(time.perf_counter() - begun, 1)
+
+
 def throughput(folder: Path, count: int, seconds: int, extra: list[str], both: bool = True) -> dict[str, Any]:
     total = clips(folder / "clips", count, seconds)
     job = [sys.executable, "-m"]
     inputs = [str(path) for path in sorted((folder / "clips").glob("*.mp4"))]
     report: dict[str, Any] = {"clips": count, "video_seconds": total, "load_average": os.getloadavg()[0]}
     out = folder / "infer"
-    plain = [*job, "multimodal.infer", *inputs, *extra, "--out"]
+    plain = [*job, "multimodal.infer", *extra]
     # Even a single infer decodes on several cores; what one core does is what two can be measured against.
-    alone = timed([*plain, f"{out}-one-core"], Path(f"{out}-one-core"), "*/analysis.json", one_core)
+    alone = timed([*plain, *inputs, "--out", f"{out}-1"], Path(f"{out}-1"), "*/analysis.json", held_on(0))
     report["infer_on_one_core"] = alone
-    report["infer"] = timed([*plain, str(out)], out, "*/analysis.json")
+    report["two_infers_side_by_side"] = {"seconds": side_by_side(plain, inputs, Path(f"{out}-2"))}
+    report["infer"] = timed([*plain, *inputs, "--out", str(out)], out, "*/analysis.json")
     for engine in ("local", "ray"):
         for workers in (1, 2) if both else (2,):
             out = folder / f"{engine}{workers}"
@@ -113,6 +130,8 @@ def throughput(folder: Path, count: int, seconds: int, extra: list[str], both: b
             figures = timed(command, out, ".batch/done/*.json")
             figures["speedup_over_infer"] = round(report["infer"]["seconds"] / figures["seconds"], 2)
             figures["speedup_over_one_core"] = round(alone["seconds"] / figures["seconds"], 2)
+            best = report["two_infers_side_by_side"]["seconds"]
+            figures["of_two_side_by_side"] = round(best / figures["seconds"], 2)
             figures["load_average"] = round(os.getloadavg()[0], 2)
             report[f"{engine}_{workers}"] = figures
     return report
