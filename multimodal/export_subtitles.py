@@ -115,8 +115,8 @@ def _style(label: str) -> str:
 
 
 def _class(label: str) -> str:
-    """A label as the name of a class, which ends at a space, a point or a bracket."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", label)
+    """A label as the name of a class, which ends at a space, a point or a bracket, and may not make an arrow."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", label)
 
 
 def _vtt_cue(cue: _Cue) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def write_utterance_table(analysis: Analysis, path: Path) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    table = analysis.utterances
+    table = _whole_texts(analysis).utterances
     if not has_times(analysis):
         table = table.assign(**dict.fromkeys(TIMES, float("nan")))
     _write(analysis, table, UTTERANCE_SCHEMA, path)
@@ -93,10 +94,9 @@ def _write(analysis: Analysis, table: pd.DataFrame, schema: str, path: Path) -> 
     import pyarrow as pa
     from pyarrow import parquet
 
-    texts = {name: [_text(value) for value in table[name]] for name in table.columns if name in TEXTS}
-    columns = {name: texts.get(name, table[name]) for name in table.columns}
-    arrays = [pa.array(columns[name], type=_type(name), from_pandas=True) for name in columns]
-    made = pa.Table.from_arrays(arrays, schema=_schema(list(columns), _facts(analysis, schema)))
+    columns = list(table.columns)
+    arrays = [pa.array(table[name], type=_type(name), from_pandas=True) for name in columns]
+    made = pa.Table.from_arrays(arrays, schema=_schema(columns, _facts(analysis, schema)))
     with whole_file(path) as temporary:
         parquet.write_table(made, temporary, compression="zstd")
 
@@ -131,8 +131,13 @@ def _facts(analysis: Analysis, schema: str) -> dict[str, str]:
     }
 
 
-def _text(value: Any) -> str | None:
-    return _whole(value) if isinstance(value, str) else None
+def _whole_texts(analysis: Analysis) -> Analysis:
+    """The same analysis with names and words that UTF-8 can hold."""
+    estimates = []
+    for estimate in analysis.estimates:
+        speaker, text = (value and _whole(value) for value in (estimate.utterance.speaker, estimate.utterance.text))
+        estimates.append(replace(estimate, utterance=replace(estimate.utterance, speaker=speaker, text=text)))
+    return replace(analysis, estimates=tuple(estimates))
 
 
 def _whole(text: str) -> str:

@@ -5,12 +5,13 @@ Positions are seconds of the recording's clock; of words without times they are 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from multimodal.analysis import Analysis, leading_signal
-from multimodal.export_tiers import has_times
+from multimodal.export_tiers import clean, has_times
 from multimodal.types import UNCERTAIN, leading
 
 
@@ -46,7 +47,7 @@ def answer_blocks(analysis: Analysis) -> list[Block]:
         said = getattr(estimate, signal) if signal else None
         if said is not None:
             label = estimate.emotion if signal == "fused" else leading(said.probabilities)
-            blocks.append(Block(start, end, label or UNCERTAIN, said.confidence))
+            blocks.append(Block(start, end, clean(label or UNCERTAIN), said.confidence))
     return blocks
 
 
@@ -62,9 +63,11 @@ def signal_blocks(analysis: Analysis, signal: str) -> list[Block]:
     """
     if signal == "face" and analysis.frame_times:
         found = [(time, time + seconds, shown) for time, seconds, shown in analysis.face_answers()]
-        return _merged(Block(start, end, leading(shown), max(shown.values())) for start, end, shown in found)
+        return _merged(Block(start, end, clean(leading(shown)), max(shown.values())) for start, end, shown in found)
     said = [(place, getattr(each, signal)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
-    return [Block(*place, leading(each.probabilities), each.confidence) for place, each in said if each is not None]
+    return [
+        Block(*place, clean(leading(each.probabilities)), each.confidence) for place, each in said if each is not None
+    ]
 
 
 def affect_line(analysis: Analysis, name: str) -> tuple[list[float], list[float]]:
@@ -131,7 +134,7 @@ def span_of(analysis: Analysis) -> tuple[float, float]:
 def lane_labels(analysis: Analysis) -> list[str]:
     """The labels that are an answer at any time, in their own order, ``uncertain`` last."""
     there = {block.label for block in answer_blocks(analysis)}
-    order = dict.fromkeys((*analysis.emotions, *sorted(there - {UNCERTAIN}), UNCERTAIN))
+    order = dict.fromkeys((*map(clean, analysis.emotions), *sorted(there - {UNCERTAIN}), UNCERTAIN))
     return [label for label in order if label in there]
 
 
@@ -153,6 +156,27 @@ def gaps(blocks: Iterable[Block], start: float, end: float) -> list[tuple[float,
             found.append((at, block.start))
         at = max(at, block.end)
     return found + ([(at, end)] if at < end else [])
+
+
+def apart(blocks: Iterable[Block]) -> list[Block]:
+    """Those blocks that overlap no other, so that a name on them is read as theirs.
+
+    Args:
+        blocks: In any order.
+
+    Returns:
+        In order of time.
+
+    Example:
+        >>> [block.start for block in apart([Block(0, 2, "fear", 1), Block(1, 3, "anger", 1), Block(3, 4, "fear", 1)])]
+        [3]
+    """
+    ordered, free, at = sorted(blocks, key=lambda each: (each.start, each.end)), [], -math.inf
+    for block, after in itertools.zip_longest(ordered, ordered[1:]):
+        if block.start >= at - 1e-3 and (after is None or after.start >= block.end - 1e-3):
+            free.append(block)
+        at = max(at, block.end)
+    return free
 
 
 def _places(analysis: Analysis) -> list[tuple[float, float]]:

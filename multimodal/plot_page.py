@@ -84,17 +84,21 @@ def new_page(analysis: Analysis) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DOTS_PER_INCH, facecolor="white")
-    figure.text(MARGIN, 0.925, title(analysis), size=22, weight="bold", va="baseline", gid="title")
+    name = figure.text(MARGIN, 0.925, title(analysis), size=22, weight="bold", va="baseline", gid="title")
+    longest = _LONGEST_TITLE
+    while longest > 30 and name.get_window_extent().x1 > (1 - MARGIN) * figure.bbox.x1:
+        longest -= 2
+        name.set_text(title(analysis, longest))
     figure.text(MARGIN, 0.882, caption(analysis), size=11.5, color=MUTED, va="baseline", gid="caption")
     return figure
 
 
-def title(analysis: Analysis) -> str:
-    """The file's name on one line, without its middle where it is long."""
+def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
+    """The file's name on one line, without its middle where it has more letters than ``longest``."""
     name = clean(path_text(Path(analysis.media.path.name))) or "?"
-    if len(name) <= _LONGEST_TITLE:
+    if len(name) <= longest:
         return name
-    return f"{name[: _LONGEST_TITLE - 22]}…{name[-20:]}"
+    return f"{name[: longest - 21]}…{name[-20:]}"
 
 
 def caption(analysis: Analysis) -> str:
@@ -142,7 +146,7 @@ def edge_of(label: str, inches: float) -> tuple[str, float]:
     """Colour and width in points of a block's edge: white between blocks that are wide, unseen around narrow ones."""
     if label == UNCERTAIN:
         return "#8c959f", 0.7 if inches > 0.06 else 0.3
-    return ("white", 0.8) if inches > 0.06 else (colour_of(label), 0.1)
+    return ("white", 0.8) if inches > 0.06 else (colour_of(label), 0.3)
 
 
 def add_label(axes: Axes, y: float, label: str, size: float) -> None:
@@ -151,7 +155,7 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
     Args:
         axes: To draw beside.
         y: Middle, in data.
-        label: An emotion or ``uncertain``.
+        label: An emotion or ``uncertain``, on one line.
         size: Of the letters in points.
     """
     place, across = axes.get_position(), axes.get_yaxis_transform()
@@ -160,14 +164,15 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
     axes.plot([middle], [y], "s", color=colour, markersize=chip, transform=across, clip_on=False)
     sign, ink = SIGNS.get(label, "·"), ink_on(colour)
     axes.text(middle, y, sign, size=size * 0.85, color=ink, ha="center", va="center_baseline", transform=across)
-    add_name(axes, y, clean(label), size)
+    add_name(axes, y, label, size)
 
 
 def add_name(axes: Axes, y: float, name: str, size: float) -> None:
     """Writes the name of a row where those of emotions stand, right of the signs."""
     place = axes.get_position()
     left = (MARGIN + size * 2.1 / 72 / WIDTH - place.x0) / place.width
-    axes.text(left, y, name, size=size, va="center_baseline", transform=axes.get_yaxis_transform())
+    fitting = size * min(10 / max(len(name), 1), 1)  # there is room for ten letters; other models have other labels
+    axes.text(left, y, name, size=fitting, va="center_baseline", transform=axes.get_yaxis_transform())
 
 
 def percent(share: float) -> str:
@@ -177,9 +182,10 @@ def percent(share: float) -> str:
         >>> percent(0.004), percent(0.126), percent(0.998), percent(1.0)
         ('<1%', '13%', '>99%', '100%')
     """
-    if 0 < share < 0.005:
+    text = f"{share:.0%}"
+    if share > 0 and text == "0%":
         return "<1%"
-    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+    return ">99%" if share < 1 and text == "100%" else text
 
 
 def bare(axes: Axes) -> None:

@@ -10,6 +10,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 from multimodal.analysis import Analysis, leading_signal
 from multimodal.export_tiers import clean, has_times
@@ -18,6 +19,7 @@ from multimodal.plot_blocks import (
     Block,
     affect_line,
     answer_blocks,
+    apart,
     gaps,
     lane_labels,
     mean_line,
@@ -56,6 +58,12 @@ _STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 _MANY = 150
 """From so many utterances on, valence and arousal are drawn as means over a sixtieth of the recording."""
 
+TOP, GAP = 0.86, 0.05
+"""Of the page's height: where the parts begin, and what a heading takes."""
+
+FULL = 0.88
+"""Of a lane is 100 %; the rest keeps lanes apart."""
+
 _FEW_LINES = 6
 """So many typed lines find room below the picture."""
 
@@ -70,25 +78,26 @@ def draw_timeline(analysis: Analysis) -> Figure:
         A figure of axes ``answers``, ``signals`` and ``affect`` (by their labels), the last only where there is any.
     """
     figure = new_page(analysis)
-    affect = any(estimate.valence is not None for estimate in analysis.estimates)
-    bottom = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
-    lanes = len(lane_labels(analysis)) or 8
-    rows = len(_read(analysis))
-    signals, fixed = 0.052 * rows, 0.05 * (1 + (rows > 0) + affect)
-    room = 0.86 - bottom - signals - fixed
-    answers = min(room - (0.15 if affect else 0), 0.13 * lanes)
-    heights = {"answers": answers, "signals": signals, "affect": min(room - answers, 0.3) if affect else 0.0}
-    top = 0.86
-    drawn = []
-    for name, height in heights.items():
-        if height > 0:
-            axes = figure.add_axes((LEFT, top - 0.05 - height, RIGHT - LEFT, height), label=name)
-            top -= 0.05 + height
-            drawn.append(axes)
-            {"answers": _draw_answers, "signals": _draw_signals, "affect": _draw_affect}[name](axes, analysis)
-    for axes in drawn:
-        _draw_clock(axes, analysis, last=axes is drawn[-1])
+    draw = {"answers": _draw_answers, "signals": _draw_signals, "affect": _draw_affect}
+    top = TOP
+    for name, height in _heights(analysis).items():
+        top -= GAP + height
+        draw[name](figure.add_axes((LEFT, top, RIGHT - LEFT, height), label=name), analysis)
+    for axes in figure.axes:
+        _draw_clock(axes, analysis, last=axes is figure.axes[-1])
     return figure
+
+
+def _heights(analysis: Analysis) -> dict[str, float]:
+    """How much of the page's height each part gets; a part without content gets none and is left out."""
+    affect = any(estimate.valence is not None for estimate in analysis.estimates)
+    signals = 0.052 * len(_read(analysis))
+    below = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
+    room = TOP - below - signals - GAP * (1 + (signals > 0) + affect)
+    # A lane alone would be too tall; where nothing was found, the line that says so takes the room.
+    answers = min(room - (0.15 if affect else 0.0), 0.13 * (len(lane_labels(analysis)) or 8))
+    heights = {"answers": answers, "signals": signals, "affect": min(room - answers, 0.3) if affect else 0.0}
+    return {name: height for name, height in heights.items() if height > 0}
 
 
 def _read(analysis: Analysis) -> list[str]:
@@ -120,7 +129,8 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
         return
     _heading(axes, f"{_source(analysis)}   ·   the taller, the surer, a full lane is 100%")
     axes.set_ylim(len(labels), 0)
-    shares = {**(analysis.summary["shares"] or {}), UNCERTAIN: analysis.summary["uncertain"] or 0.0}
+    shares = {clean(label): share for label, share in (analysis.summary["shares"] or {}).items()}
+    shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
     for lane, label in enumerate(labels):
         axes.axhline(lane + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
         _draw_lane(axes, lane, [block for block in answer_blocks(analysis) if block.label == label], analysis)
@@ -131,29 +141,32 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
 
 
 def _source(analysis: Analysis) -> str:
-    there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
+    there = [signal for signal in MODALITIES if any(getattr(each, signal) for each in analysis.estimates)]
     if leading_signal(analysis.estimates) == "fused" and len(there) > 1:
         return "All signals together"
-    return (
-        f"The answer, from the {' and '.join(SIGNAL_NAMES[signal] for signal in MODALITIES if signal in there)} alone"
-    )
+    return f"The answer, from the {SIGNAL_NAMES[there[0]]} alone"
 
 
 def _draw_lane(axes: Axes, lane: int, blocks: Sequence[Block], analysis: Analysis) -> None:
-    full = 0.88
+    label, floor = blocks[0].label, lane + 0.96
+    starts, lengths = [block.start for block in blocks], [block.end - block.start for block in blocks]
+    heights = [-FULL * block.confidence for block in blocks]  # upwards: the first lane has the smallest number
+    inches = _inches_per_unit(analysis)
+    colours, widths = zip(*(edge_of(label, length * inches) for length in lengths), strict=True)
+    axes.bar(starts, heights, lengths, floor, align="edge", color=colour_of(label), edgecolor=colours, linewidth=widths,
+             gid=f"answer {label}", zorder=2)  # fmt: skip
+    tall = axes.get_position().height * HEIGHT / axes.get_ylim()[0]
+    for block in apart(blocks) if label != UNCERTAIN else []:
+        height = FULL * block.confidence
+        if (block.end - block.start) * inches > 0.42 and height * tall > 0.16:
+            axes.text((block.start + block.end) / 2, floor - height / 2, f"{block.confidence:.0%}", size=9.5, zorder=3,
+                      color=ink_on(colour_of(label)), ha="center", va="center_baseline")  # fmt: skip
+
+
+def _inches_per_unit(analysis: Analysis) -> float:
+    """How wide a second is on the slide, or a line of words without times."""
     start, end = span_of(analysis)
-    inches = (RIGHT - LEFT) * WIDTH / (end - start)
-    for block in blocks:
-        wide = (block.end - block.start) * inches
-        colour = colour_of(block.label)
-        height = block.confidence * full
-        edge = edge_of(block.label, wide)
-        axes.bar(block.start, -height, block.end - block.start, lane + 0.96, align="edge", color=colour,
-                 edgecolor=edge[0], linewidth=edge[1], gid=f"answer {block.label}", zorder=2)  # fmt: skip
-        lane_inches = axes.get_position().height * HEIGHT / max(axes.get_ylim()[0], 1)
-        if wide > 0.42 and height * lane_inches > 0.16 and block.label != UNCERTAIN:
-            axes.text((block.start + block.end) / 2, lane + 0.96 - height / 2, f"{block.confidence:.0%}", size=9.5,
-                      color=ink_on(colour), ha="center", va="center_baseline", zorder=3)  # fmt: skip
+    return (RIGHT - LEFT) * WIDTH / (end - start)
 
 
 def _draw_signals(axes: Axes, analysis: Analysis) -> None:
@@ -163,7 +176,7 @@ def _draw_signals(axes: Axes, analysis: Analysis) -> None:
     start, end = span_of(analysis)
     lacking = any(gaps(signal_blocks(analysis, signal), start, end) for signal in rows)
     _heading(axes, "Each signal alone" + ("   ·   hatched where it is not there" if lacking else ""))
-    inches = (RIGHT - LEFT) * WIDTH / (end - start)
+    inches = _inches_per_unit(analysis)
     across = axes.get_yaxis_transform()
     for row, signal in enumerate(rows):
         blocks = signal_blocks(analysis, signal)
@@ -175,7 +188,7 @@ def _draw_signals(axes: Axes, analysis: Analysis) -> None:
         absent = [(first, last - first) for first, last in gaps(blocks, start, end)]
         axes.broken_barh(absent, (row + 0.12, 0.76), facecolors="white", edgecolor=RULE, hatch="/////", linewidth=0,
                          gid=f"{signal} absent", zorder=1)  # fmt: skip
-        for block in blocks:
+        for block in apart(blocks):
             _name_block(axes, row + 0.5, block, (block.end - block.start) * inches)
         add_name(axes, row + 0.5, SIGNAL_NAMES[signal], 12)
         covered = f"{READINGS[signal]} {analysis.coverage[signal]:.0%}"
@@ -185,7 +198,7 @@ def _draw_signals(axes: Axes, analysis: Analysis) -> None:
 def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
     """Sign and name where they fit, the sign alone where only that does."""
     sign = SIGNS.get(block.label, "")
-    whole = f"{sign} {clean(block.label)}".strip()
+    whole = f"{sign} {block.label}".strip()
     text = whole if inches > 0.09 * len(whole) + 0.1 else sign if inches > 0.16 else ""
     if text:
         axes.text((block.start + block.end) / 2, y, text, size=9.5, color=ink_on(colour_of(block.label)), ha="center",
@@ -246,5 +259,11 @@ def _line_ticks(analysis: Analysis) -> tuple[list[float], list[str]]:
     ticks = [line + 0.5 for line in range(0, count, step)]
     if not texts:
         return ticks, [f"line {round(tick + 0.5)}" if tick < 1 else f"{round(tick + 0.5)}" for tick in ticks]
-    letters = round((RIGHT - LEFT) * WIDTH / count / 0.095)
-    return ticks, [textwrap.fill(text, letters, max_lines=4, placeholder=" …") for text in texts]
+    room = (RIGHT - LEFT) * WIDTH / count - 0.15
+    return ticks, [textwrap.fill(text, _letters(text, room), max_lines=4, placeholder=" …") for text in texts]
+
+
+def _letters(text: str, inches: float) -> int:
+    """How many letters of a text fit: capitals are a third wider than others, those of East Asia twice as wide."""
+    widths = [2.0 if east_asian_width(char) in "WF" else 1.33 if char.isupper() else 1.0 for char in text]
+    return max(int(inches / (0.09 * (sum(widths) / max(len(widths), 1)))), 4)

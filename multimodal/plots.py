@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 FILES = ("timeline.png", "timeline.svg", "summary.png", "summary.svg")
 
+ASIDE = 0.615
+"""Where the letters of the right half begin."""
+
 SOURCES = {"norms": "from what the emotion words mean", "head": "estimated by the fusion head"}
 
 
@@ -87,7 +90,8 @@ def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
     Returns:
         Shares 0 … 1 of every emotion that was the answer at any time; none where nothing was judged.
     """
-    shares = sorted((analysis.summary["shares"] or {}).items(), key=lambda pair: -pair[1])
+    named = [(clean(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
+    shares = sorted(named, key=lambda pair: -pair[1])
     return [pair for pair in [*shares, (UNCERTAIN, analysis.summary["uncertain"] or 0.0)] if pair[1] > 0]
 
 
@@ -98,8 +102,14 @@ def _told(analysis: Analysis) -> str:
 def _heading(axes: Axes, text: str) -> None:
     figure = axes.figure
     place = axes.get_position()
-    left = MARGIN if axes.get_label() == "shares" else 0.615
+    left = MARGIN if axes.get_label() == "shares" else ASIDE
     figure.text(left, place.y1 + 0.035, text, size=13, weight="bold", va="bottom")
+
+
+def _name_row(axes: Axes, y: float, name: str) -> None:
+    place = axes.get_position()
+    left = (ASIDE - place.x0) / place.width
+    axes.text(left, y, name, size=13, va="center_baseline", transform=axes.get_yaxis_transform())
 
 
 def _draw_shares(axes: Axes, analysis: Analysis) -> None:
@@ -108,7 +118,7 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
     shares = sorted_shares(analysis)
     what = "time" if has_times(analysis) else "lines"
     _heading(axes, f"Share of the judged {what}")
-    slots = max(len(shares), 3)
+    slots = max(len(shares), 4)
     thick = min(0.58, 0.5 * slots / (axes.get_position().height * HEIGHT))  # fewer bars do not grow fatter
     axes.set_ylim(slots, 0)
     axes.set_xlim(0, 1)
@@ -137,7 +147,7 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
         covered = analysis.coverage[signal]
         axes.barh(row + 0.36, 1, 0.36, color=TRACK, zorder=1)
         axes.barh(row + 0.36, covered, 0.36, color=SIGNAL_COLOURS[signal], gid=f"coverage {signal}", zorder=2)
-        axes.text(-0.03, row + 0.36, SIGNAL_NAMES[signal], size=13, ha="right", va="center_baseline")
+        _name_row(axes, row + 0.36, SIGNAL_NAMES[signal])
         axes.text(1.03, row + 0.36, percent(covered), size=13, weight="bold", va="center_baseline")
         most = sorted((by_signal[signal] or {}).items(), key=lambda pair: -pair[1])[:3]
         said = ", ".join(f"{clean(label)} {percent(share)}" for label, share in most if share >= 0.005)
@@ -156,11 +166,11 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
         axes.plot([-1, 1], [y, y], color=RULE, linewidth=3, solid_capstyle="round", zorder=1)
         axes.plot([0, 0], [y - 0.12, y + 0.12], color=MUTED, linewidth=1, zorder=2)
         axes.plot([value], [y], "o", color="#1f2328", markersize=11, gid=f"mean {name}", zorder=3)
-        axes.text(-1.06, y, name, size=13, ha="right", va="center_baseline")
+        _name_row(axes, y, name)
         axes.text(1.06, y, f"{value:+.2f}".replace("-", "−"), size=13, weight="bold", va="center_baseline")
         axes.text(-1, y + 0.4, low, size=9.5, color=MUTED, va="center_baseline")
         axes.text(1, y + 0.4, high, size=9.5, color=MUTED, ha="right", va="center_baseline")
     source = analysis.valence_arousal or {}
     told = SOURCES.get(source.get("source", ""), "")
-    told += f" ({source['reference']})" if "reference" in source else ""
-    axes.figure.text(0.615, 0.055, told, size=9.5, color=MUTED, va="bottom")
+    told += f" ({clean(source['reference'])})" if "reference" in source else ""
+    axes.figure.text(ASIDE, 0.055, told, size=9.5, color=MUTED, va="bottom")
