@@ -147,6 +147,8 @@
     media.addEventListener("loadedmetadata", loaded);
     media.addEventListener("play", tick);
     for (const name of ["timeupdate", "seeking", "seeked", "pause"]) media.addEventListener(name, tell);
+    // A click leaves the keys to the page.
+    media.addEventListener("pointerup", () => setTimeout(() => media.blur(), 0));
     if (media.error !== null) unplayable();
     else if (media.readyState >= 1) loaded();
     find("choose").addEventListener("click", () => find("file").click());
@@ -397,11 +399,15 @@
 
   if (keys !== null) {
     if (find("show-keys") !== null) find("show-keys").addEventListener("click", () => keys.showModal());
-    // Before the player's own keys, which differ from browser to browser.
+    // Before the player's own letters, which differ from browser to browser.
     document.addEventListener("keydown", (event) => {
       const target = event.target;
       if (event.ctrlKey || event.metaKey || event.altKey || keys.open) return;
       if (target.matches("input, select, textarea") || (event.key === " " && target.closest("button, a, summary"))) return;
+      // The player's own buttons and sliders need these. They cannot be told from the player, save by this: where one
+      // of them has the focus, the player has it but does not show it.
+      const inside = target === media && !media.matches(":focus-visible");
+      if (inside && [" ", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
       const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
       if (action === undefined) return;
       event.preventDefault();
