@@ -267,7 +267,9 @@ def test_typed_answers_are_accessible_and_hostile_ones_harmless(shown: Shown, da
     assert page.locator(".utterance script, .utterance img").count() == 0
     page.locator(".moments button").first.click()
     expect(page.locator(".utterance[aria-current]")).to_be_visible()
-    directions = page.locator(".utterance .said").evaluate_all("(all) => all.map((each) => getComputedStyle(each).direction)")
+    directions = page.locator(".utterance .said").evaluate_all(
+        "(all) => all.map((each) => getComputedStyle(each).direction)"
+    )
     assert directions[2:4] == ["rtl", "rtl"] and directions[4] == "ltr"
 
 

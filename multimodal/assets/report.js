@@ -52,9 +52,11 @@
   }
 
   function tick() {
+    const inView = now <= view()[1];
     tell();
     if (playable() && !media.paused) {
-      if (now > view()[1] && now < end) reveal(now);
+      // The view turns like a page when the cursor leaves it, but not where the reader has moved it elsewhere.
+      if (inView && now > view()[1] && now < end) reveal(now);
       requestAnimationFrame(tick);
     }
   }
@@ -134,7 +136,7 @@
       text = "The browser plays the sound but cannot show the picture of this format; choose a copy as MP4 (H.264).";
       find("no-media").hidden = false;
       find("no-media-why").textContent = "A copy as MP4 (H.264) or WebM can be watched here; it stays on this machine.";
-    } else if (Math.abs(media.duration - duration) > 1) {
+    } else if (Number.isFinite(media.duration) && Math.abs(media.duration - duration) > 1) {
       text = "This file lasts " + page.clock(media.duration) + ", the analysed recording " + page.clock(duration) +
         ": is it the same?";
     }
@@ -293,11 +295,13 @@
       if (last - first < narrowest) continue;
       data.x.push((first + last) / 2);
       data.y.push(centre[index]);
-      data.sign.push(signs[labels[index]]);
+      data.sign.push(signs[labels[index]] || "·");
       data.ink.push(ink(colour[index], alpha[index], below));
     }
     target.data = data;
   }
+
+  const titles = new Map();
 
   // Each utterance where there is room for it, else means.
   function detail() {
@@ -310,6 +314,9 @@
         if (renderer.name === "fine") renderer.visible = fine;
         if (renderer.name === "coarse") renderer.visible = !fine;
       }
+      const title = plot.model.title;
+      if (!titles.has(title)) titles.set(title, title.text);
+      title.text = fine ? titles.get(title).replace(/, \d+ s means$/, "") : titles.get(title);
     }
   }
 
