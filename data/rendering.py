@@ -106,7 +106,7 @@ class MovieWriter:
         return self._samples / self._rate
 
     def picture(self, seconds: float, image: Image) -> None:
-        """Writes a picture, ``(height, width, 3)`` RGB, to be shown from a time on; one that comes too late is left out."""
+        """Writes a picture, ``(height, width, 3)`` RGB, to be shown from a time on; one that comes late is left out."""
         ticks = round(seconds * CLOCK)
         if self._video is None or ticks <= self._latest:
             return
@@ -137,7 +137,7 @@ class MovieWriter:
         stream.codec_context.time_base = Fraction(1, CLOCK)
         stream.codec_context.colorspace = Colorspace.ITU709
         stream.codec_context.color_range = ColorRange.MPEG
-        stream.codec_context.color_primaries = stream.codec_context.color_trc = 1  # BT.709 in ISO/IEC 23091-2
+        stream.codec_context.color_primaries = stream.codec_context.color_trc = 1  # BT.709, as ISO/IEC 23091-2 counts
         return stream
 
     def _add_audio(self, sample_rate: int, channels: int) -> AudioStream:

@@ -39,8 +39,8 @@ FADE_SECONDS = 0.03
 LEAST_SECONDS = 0.1
 """Nothing shorter is cut out."""
 
-LONGEST_SIDE, SHORTEST_SIDE = 1280, 480
-"""Pixels of the longer side: larger pictures are scaled down, and smaller ones of a reel enlarged, as for captions."""
+LONGEST_SIDE, LEAST_WIDTH = 1280, 480
+"""Pixels: larger pictures are scaled down, and narrower ones of a reel enlarged, so that there is room for captions."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _write_reel(
     from multimodal.data.cuts import Part, shown_size, sound_form
     from multimodal.data.rendering import MovieWriter, render_part
 
-    size, sound = shown_size(info, LONGEST_SIDE, SHORTEST_SIDE) if info.has_video else None, sound_form(info.path)
+    size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, sound_form(info.path)
     captions = None if size is None else Captions(cuts, analysis, info, size[0])
     whole = None if size is None or captions is None else (size[0], size[1] + captions.height)
     with MovieWriter(path, whole, info.frame_rate or 25.0, *(sound or (None,))) as writer:
@@ -264,8 +264,8 @@ class Captions:
         cut, moment = self._cuts[number], self._cuts[number].moment
         estimate = self._estimates[moment.index]
         confidence = None if estimate.fused is None else estimate.fused.confidence
-        below = f"{number + 1} of {len(self._cuts)}: {moment.kind}"
-        title = f"{range_text(moment.start_seconds, moment.end_seconds)}  {moment.why}"
+        when = range_text(moment.start_seconds, moment.end_seconds)
+        below = f"{number + 1} of {len(self._cuts)}: {when}"
         spoken = estimate.utterance
         words = ": ".join(filter(None, (spoken.speaker, spoken.text))) if spoken.text else ""
         lines = self._panel.lines(words)
@@ -275,7 +275,7 @@ class Captions:
 
             share = (seconds - cut.start_seconds) / (cut.end_seconds - cut.start_seconds)
             line = lines[min(int(max(share, 0.0) * len(lines)), len(lines) - 1)]
-            card = self._panel.card(seconds, moment.emotion, confidence, below, title, line)
+            card = self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
             return np.concatenate([image, card])
 
         return draw

@@ -36,13 +36,16 @@ OTHER_FONTS = (
     *("NotoSansDevanagari-Regular.ttf", "NotoSansBengali-Regular.ttf", "NotoSansThai-Regular.ttf", "Nirmala.ttf"),
     *("Arial Unicode.ttf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "leelawui.ttf"),
 )
-"""File names of fonts for other scripts, as Linux, macOS and Windows install them, in the order in which they are tried."""
+"""File names of fonts for other scripts, as Linux, macOS and Windows install them; the first with most letters counts."""
 
 RIGHT_TO_LEFT = ("R", "AL")
 """Directions of the letters of Hebrew and Arabic, by the Unicode character database."""
 
 LONGEST_WORD = 40
 """Letters measured at once; longer words, and scripts without spaces, may be broken anywhere."""
+
+DASH = 4.0
+"""Length of a dash, and of the gap after it, in thicknesses of the line."""
 
 SMOOTHING = 4
 """Round corners are drawn this much larger and scaled down."""
@@ -94,7 +97,7 @@ def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
 
 
 def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
-    """Leaves out of a text what a font cannot draw.
+    r"""Leaves out of a text what a font cannot draw.
 
     Args:
         text: Anything, on one line or many.
@@ -105,7 +108,7 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
         lacks is an ellipsis.
 
     Example:
-        >>> drawable("that was great \U0001f9ff!\\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
+        >>> drawable("that was great \U0001f9ff!\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
         'that was great ! … שלום'
     """
     own = chosen is None or chosen.getname()[0] == "DejaVu Sans"
@@ -119,7 +122,7 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
             continue
         elif ord(char) in known:
             kept.append(char)
-        elif category[0] in "LN" and kept[-1:] != ["…"]:
+        elif category[0] in "LN" and "".join(kept[-9:]).rstrip()[-1:] != "…":
             kept.append("…")
     return " ".join("".join(kept).split())
 
@@ -211,7 +214,9 @@ def _broken(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
     if len(word) <= LONGEST_WORD and width_of(word, chosen) <= width:
         return [word]
     size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], chosen), 1.0) * 0.8)))
-    while size > 1 and any(width_of(word[at : at + size], chosen) > width for at in range(0, min(len(word), 400), size)):
+    while size > 1 and any(
+        width_of(word[at : at + size], chosen) > width for at in range(0, min(len(word), 400), size)
+    ):
         size -= 1
     return [word[at : at + size] for at in range(0, len(word), size)]
 
@@ -315,7 +320,7 @@ def outline(
 
     x, y, width, height = box
     corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
-    lines = _dashes(corners, 4.0 * thickness) if dashed else [np.vstack([corners, corners[:1]])]
+    lines = _dashes(corners, DASH * thickness) if dashed else [np.vstack([corners, corners[:1]])]
     ends = [np.round(line * 16).astype(np.int32).reshape(-1, 1, 2) for line in lines]  # cv2 takes sixteenths of a pixel
     for ink, width_drawn in (("#101214", thickness + 2), (colour, thickness)):
         values = tuple(int(ink[at : at + 2], 16) for at in (1, 3, 5))

@@ -49,15 +49,15 @@ class FaceTracks:
         frame_times: Presentation times of the judged pictures in seconds, in order.
 
     Example:
-        >>> seen = [FaceObservation(time, 0, (100 * time, 0, 10, 10), 1.0) for time in (0.0, 0.2)]
-        >>> FaceTracks(seen, (0.0, 0.2)).at(0.15)[0].box
-        (15.0, 0.0, 10.0, 10.0)
+        >>> seen = [FaceObservation(time, 0, (100 * time, 0, 10, 10), 1.0) for time in (0.0, 0.5)]
+        >>> FaceTracks(seen, (0.0, 0.5)).at(0.25)[0].box
+        (25.0, 0.0, 10.0, 10.0)
     """
 
     def __init__(self, faces: Sequence[FaceObservation], frame_times: Sequence[float]) -> None:
         steps = sorted(after - before for before, after in itertools.pairwise(frame_times))
         usual = steps[len(steps) // 2] if steps else LONGEST_SECONDS
-        self._gap = min(LONGEST_STEPS * usual, max(LONGEST_SECONDS, 0.0))
+        self._gap = min(LONGEST_STEPS * usual, LONGEST_SECONDS)
         self._hold = min(usual, LONGEST_SECONDS)
         self._tracks: dict[int, list[FaceObservation]] = defaultdict(list)
         self._around: dict[int, set[int]] = defaultdict(set)  # per whole second, who is seen near it
@@ -110,7 +110,8 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
     for face, box in zip(faces, boxes, strict=True):
         scored = face.seen.probabilities
         colour = UNSCORED if scored is None else colour_of(leading(scored))
-        outline(image, box, colour, thickness + (face.face_id == main and scored is not None), dashed=scored is None)
+        thicker = scored is None or face.face_id == main
+        outline(image, box, colour, thickness + thicker, dashed=scored is None)
     taken: list[NDArray[np.int64]] = []
     for face, box in zip(faces, boxes, strict=True):
         label = _label(face, letters)
@@ -121,7 +122,9 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
 
 def _scaled(box: Box, scale: float, image: Image) -> Box:
     """A box in the picture's own pixels, cut to what is to be seen of it."""
-    left, top = (max(0.0, min(value * scale, size - 3.0)) for value, size in zip(box[:2], image.shape[1::-1], strict=True))
+    left, top = (
+        max(0.0, min(value * scale, size - 3.0)) for value, size in zip(box[:2], image.shape[1::-1], strict=True)
+    )
     right, bottom = (
         max(low + 2.0, min((start + length) * scale, size - 1.0))
         for low, start, length, size in zip((left, top), box[:2], box[2:], image.shape[1::-1], strict=True)
@@ -142,7 +145,7 @@ def _free_place(
     box: Box, width: int, height: int, picture: tuple[int, ...], taken: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.int64]:
     """Left, top, right and bottom of a label: above its box, else below or in it, where no other label is."""
-    x, y, box_width, box_height = box
+    x, y, _, box_height = box
     left = max(0, min(round(x) - 1, picture[1] - width))
     tops = [round(y) - height - 2, round(y + box_height) + 3, round(y) + 3, round(y + box_height) - height - 3]
     inside = [top for top in tops if 0 <= top <= picture[0] - height] or [0]

@@ -1,4 +1,4 @@
-"""The panel under a picture: the answer, the words, and where in the recording one is. It covers nothing of the picture."""
+"""The panel under a picture, which it does not cover: the answer, the words, and where in the recording one is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 GROUND, TRACK, TEXT, MUTED = "#14161a", "#2c3036", "#f2f3f5", "#a9aeb6"
-"""Of the panel, of the timeline where nothing was judged, of words and of what matters less; 17:1 and 8:1 on the ground."""
+"""Of the panel, of the timeline where nothing was judged, of words, and of what matters less."""
 
 USUAL_WIDTH = 640
 """Pixels of a picture for which the measures below are meant."""
@@ -107,7 +107,10 @@ class Panel:
     def _draw_card(self, emotion: str, confidence: float | None, below: str, title: str, words: str) -> Image:
         left, width = self._words_place()
         with _Sheet(self._answered(emotion, confidence, below)) as (drawing, sheet):
-            bold = font_for(title, self._px(BODY), bold=True)
+            # A reason is told whole, in smaller letters where it is long.
+            sizes = [self._px(size) for size in range(BODY, SMALL - 2, -1)]
+            fonts = [font_for(title, size, bold=True) for size in sizes]
+            bold = next((each for each in fonts if width_of(title, each) <= width), fonts[-1])
             write(drawing, (left, self._baseline(0)), shorten(drawable(title, bold), width, bold), bold, TEXT)
             plain = font_for(words, self._px(BODY))
             self._draw_line(drawing, shorten(drawable(words, plain), width, plain), 1, left, width, plain)
