@@ -36,7 +36,7 @@ OTHER_FONTS = (
     *("NotoSansDevanagari-Regular.ttf", "NotoSansBengali-Regular.ttf", "NotoSansThai-Regular.ttf", "Nirmala.ttf"),
     *("Arial Unicode.ttf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "leelawui.ttf"),
 )
-"""File names of fonts for other scripts, as Linux, macOS and Windows install them; the first with most letters counts."""
+"""File names of fonts for other scripts, as Linux, macOS and Windows install them; that with most letters is taken."""
 
 RIGHT_TO_LEFT = ("R", "AL")
 """Directions of the letters of Hebrew and Arabic, by the Unicode character database."""
@@ -112,7 +112,7 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
         'that was great ! … שלום'
     """
     own = chosen is None or chosen.getname()[0] == "DejaVu Sans"
-    known = _letters(None if own or chosen is None else Path(str(chosen.path)).name)
+    known = _letters(None if own or chosen is None else str(chosen.path))
     kept: list[str] = []
     for char in unicodedata.normalize("NFC", text):
         category = unicodedata.category(char)

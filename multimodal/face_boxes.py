@@ -23,7 +23,8 @@ LONGEST_SECONDS = 1.0
 """The same in seconds, where few pictures were judged: nobody moves straight on for longer."""
 
 UNSCORED = "#d0d2d6"
-ID_COLOUR = "#202327"
+ID_COLOUR, MAIN_COLOUR = "#202327", "#ffffff"
+"""Of the number of a face, and of the one that is read for the answer."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
     """Draws boxes and labels on a picture, which is written into.
 
     A scored face has a whole box in the colour of what it shows and a label with number, emotion and probability; one
-    that was not scored a grey, dashed box and its quality. The face that is read for the answer has a thicker box.
+    that was not scored a grey, dashed box and its quality. The number of the face that is read for the answer is white.
 
     Args:
         image: ``(height, width, 3)`` RGB.
@@ -105,16 +106,15 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
         letters: Size of the letters in pixels.
         main: Number of the face that is read for the answer.
     """
-    thickness = max(1, round(letters / 10))
+    thickness = max(2, round(letters / 8))  # in video, the colour of thinner lines is lost: it is stored at half size
     boxes = [_scaled(face.box, scale, image) for face in faces]
     for face, box in zip(faces, boxes, strict=True):
         scored = face.seen.probabilities
         colour = UNSCORED if scored is None else colour_of(leading(scored))
-        thicker = scored is None or face.face_id == main
-        outline(image, box, colour, thickness + thicker, dashed=scored is None)
+        outline(image, box, colour, thickness, dashed=scored is None)
     taken: list[NDArray[np.int64]] = []
     for face, box in zip(faces, boxes, strict=True):
-        label = _label(face, letters)
+        label = _label(face, letters, face.face_id == main)
         place = _free_place(box, label.shape[1], label.shape[0], image.shape, taken)
         lay(image, label, int(place[0]), int(place[1]))
         taken.append(place)
@@ -132,13 +132,13 @@ def _scaled(box: Box, scale: float, image: Image) -> Box:
     return left, top, right - left, bottom - top
 
 
-def _label(face: ShownFace, letters: int) -> NDArray[np.uint8]:
-    scored = face.seen.probabilities
+def _label(face: ShownFace, letters: int, main: bool) -> NDArray[np.uint8]:
+    scored, number = face.seen.probabilities, (str(face.face_id), MAIN_COLOUR if main else ID_COLOUR)
     if scored is None:
-        return chip(((str(face.face_id), ID_COLOUR), (face.seen.quality, UNSCORED)), letters)
+        return chip((number, (face.seen.quality, UNSCORED)), letters)
     emotion = leading(scored)
     said = answer_text(emotion, scored[emotion])
-    return chip(((str(face.face_id), ID_COLOUR), (said, colour_of(emotion))), letters)
+    return chip((number, (said, colour_of(emotion))), letters)
 
 
 def _free_place(
