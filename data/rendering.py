@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.cuts import Image, Part, Samples, read_pictures, read_sound
 from multimodal.data.frames import read_ahead
+from multimodal.errors import MediaError
 
 Draw = Callable[[float, Image], Image]
 """Given the recording's time in seconds and a picture, makes the picture to write, of the writer's size."""
@@ -182,8 +182,10 @@ def render_part(
     before = writer.sound_seconds
     if size is not None:
         pictures = read_ahead(read_pictures(part, size, lead=joined), AHEAD)
+        seen = False
         try:
             for seconds, image in pictures:
+                seen = True
                 since = seconds - part.start_seconds
                 _write_sound(writer, sounds, before + since + SOUND_AHEAD)
                 writer.picture(at_seconds + since, image if draw is None else draw(seconds, image))
@@ -191,6 +193,8 @@ def render_part(
                     progress(seconds)
         finally:
             pictures.close()
+        if not seen:
+            raise MediaError(part.path, "holds no picture that can be decoded", "copy it again or convert it to mp4")
     for samples in sounds:
         writer.sound(samples)
         if progress is not None and size is None:
@@ -225,16 +229,3 @@ def _gain(place: int, count: int, total: int, fade: int) -> NDArray[np.float32]:
     """
     places = np.arange(place, place + count, dtype=np.float32)
     return np.minimum(np.minimum(places, total - places) / np.float32(fade), np.float32(1))
-
-
-def same_file(one: str | PathLike[str], other: str | PathLike[str]) -> bool:
-    """Says whether two paths lead to one file; a path that leads nowhere is no file.
-
-    Example:
-        >>> same_file("nowhere.mp4", "nowhere.mp4")
-        False
-    """
-    try:
-        return Path(one).samefile(other)
-    except OSError:
-        return False

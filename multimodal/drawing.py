@@ -41,6 +41,9 @@ OTHER_FONTS = (
 RIGHT_TO_LEFT = ("R", "AL")
 """Directions of the letters of Hebrew and Arabic, by the Unicode character database."""
 
+LONGEST_LABEL = 20
+"""Letters of an emotion's name that are shown; an analysis that somebody wrote may hold any."""
+
 LONGEST_WORD = 40
 """Letters measured at once; longer words, and scripts without spaces, may be broken anywhere."""
 
@@ -262,7 +265,12 @@ def answer_text(emotion: str, confidence: float) -> str:
         >>> answer_text("happiness", 0.971)
         '▲ happiness 97%'
     """
-    return f"{SIGNS.get(emotion, '?')} {emotion} {confidence:.0%}"
+    return f"{sign_of(emotion)} {emotion[:LONGEST_LABEL]} {confidence:.0%}"
+
+
+def sign_of(emotion: str) -> str:
+    """The sign of an emotion; that of ``uncertain`` for one that nobody knows."""
+    return SIGNS.get(emotion, SIGNS[UNCERTAIN])
 
 
 @lru_cache(maxsize=1024)
@@ -297,14 +305,18 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
 
 
 def lay(image: Image, patch: Patch, left: int, top: int) -> None:
-    """Lays a patch on a picture, which is written into; what juts out is cut off."""
+    """Lays a patch, or another picture, on a picture, which is written into; what juts out is cut off."""
     first_row, first_column = max(0, -top), max(0, -left)
     rows = min(patch.shape[0], image.shape[0] - top) - first_row
     columns = min(patch.shape[1], image.shape[1] - left) - first_column
     if rows <= 0 or columns <= 0:
         return
-    piece = patch[first_row : first_row + rows, first_column : first_column + columns].astype(np.uint16)
+    piece = patch[first_row : first_row + rows, first_column : first_column + columns]
     below = image[top + first_row : top + first_row + rows, left + first_column : left + first_column + columns]
+    if piece.shape[2] == 3:
+        below[...] = piece
+        return
+    piece = piece.astype(np.uint16)
     share = piece[..., 3:]
     below[...] = ((piece[..., :3] * share + below * (255 - share) + 127) // 255).astype(np.uint8)
 

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from analysis_fixtures import HOSTILE, said
+from analysis_fixtures import HOSTILE, said, shows
 from conftest import RunCommand
 from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
@@ -21,10 +21,11 @@ from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 from multimodal import clips as command
 from multimodal.analysis import Analysis
 from multimodal.cutting import COLUMNS, clip_name, cut_clips
+from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
 from multimodal.moments import KINDS, Moment, strongest
 from multimodal.palette import COLOURS
-from multimodal.types import Utterance, UtteranceEstimate
+from multimodal.types import FaceObservation, Utterance, UtteranceEstimate
 
 ANSWERS = [
     (0.0, 3.0, "neutral", 0.9),
@@ -203,6 +204,25 @@ def test_moments_beyond_the_end_are_left_out(counted: Path, tmp_path: Path) -> N
     beyond = [(28.0, 1e7, "happiness", 0.9), (2e7, 3e7, "anger", 0.9)]
     cuts = cut_clips(analysis_of(counted, beyond), tmp_path)
     assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(27.0, 30.0)]
+
+
+def test_of_a_long_answer_the_most_telling_half_minute_is_cut(tmp_path: Path) -> None:
+    clip = write_media(
+        tmp_path / "long.mkv", Pictures(every(200, 100.0)), Sound({0: tone(100.0, sample_rate=8000)}, 8000)
+    )
+    faces = [
+        FaceObservation(
+            time, 3, (0, 0, 9, 9), 1.0, "clear", shows("happiness", 0.9 if 50 <= time < 75 else 0.1, FACE_LABELS)
+        )
+        for time in np.arange(0, 100, 0.5).tolist()
+    ]
+    analysis = analysis_of(clip, [(10.0, 95.0, "happiness", 0.9)])
+    cuts = cut_clips(analysis, tmp_path / "a", padding_seconds=0.5)
+    assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(9.5, 40.5)]  # nobody is seen
+    estimates = (replace(analysis.estimates[0], face_id=3),)
+    cuts = cut_clips(replace(analysis, estimates=estimates, faces=tuple(faces)), tmp_path / "b", padding_seconds=0.5)
+    assert 44.5 <= cuts[0].start_seconds <= 49.5 and cuts[0].end_seconds == cuts[0].start_seconds + 31
+    assert float(table(tmp_path / "b")[0]["end_seconds"]) == 95.0
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------

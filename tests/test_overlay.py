@@ -288,6 +288,31 @@ def test_hostile_words_stay_in_the_panel(width: int) -> None:
     assert not picture.any()
 
 
+@pytest.mark.parametrize("size", [(2, 2), (6, 1280), (16, 16), (640, 360)])
+def test_boxes_and_times_that_cannot_be_are_no_failure(size: tuple[int, int]) -> None:
+    boxes = [
+        (-1e300, 0, 1e300, 5),
+        (1e9, 1e9, 1, 1),
+        (0, 0, 0, 0),
+        (-50, -50, 60, 60),
+        (5, 5, -3, -3),
+        (0, 0, 1e6, 1e6),
+    ]
+    scored = shows("fear", 0.9, FACE_LABELS)
+    faces = tuple(FaceObservation(1.0, number, box, 0.9, "clear", scored) for number, box in enumerate(boxes))
+    analysis = replace(make_analysis(Path("x.mp4"), 20.0), faces=faces, frame_times=(1.0,))
+    overlay = Overlay(analysis, replace(analysis.media, width=size[0], height=size[1]), size)
+    for moment in (1.0, 13.0, 19.9, 1e7):
+        drawn = overlay.draw(moment, np.zeros((size[1], size[0], 3), np.uint8))
+        assert drawn.shape == (size[1] + overlay.height, size[0], 3)
+
+
+def test_an_emotion_that_nobody_knows_is_drawn_short() -> None:
+    said_long = drawing.answer_text("x" * 100_000, 0.5)
+    assert len(said_long) < 40 and said_long.startswith("? ")
+    assert drawing.colour_of("x") == COLOURS["uncertain"]
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 

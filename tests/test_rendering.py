@@ -18,6 +18,7 @@ from multimodal.data import cuts
 from multimodal.data.cuts import Part, read_pictures, read_sound, shown_size, sound_form
 from multimodal.data.media import probe
 from multimodal.data.rendering import MovieWriter, render_part
+from multimodal.errors import MediaError
 
 REFERENCE = Path(__file__).parent / "reference"
 FACTS: dict[str, dict[str, Any]] = json.loads((REFERENCE / "media.json").read_text())
@@ -215,6 +216,16 @@ def test_a_damaged_end_costs_only_what_is_damaged(suffix: str, tmp_path: Path) -
     out = render(cut, tmp_path / "out.mp4", 0.0, 20.0)
     in_step(out, [1.0, 5.0])
     assert 8 < pictures_of(out)[-1][0] < 12
+
+
+def test_pictures_that_cannot_be_decoded_are_one_line(tmp_path: Path) -> None:
+    sound = Sound({0: tone(2.0)}, codec="aac", sample_format="fltp")
+    content = bytearray(write_media(tmp_path / "clip.mp4", Pictures(every(40, 2.0)), sound).read_bytes())
+    start, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    content[start:end] = bytes(end - start)
+    (tmp_path / "broken.mp4").write_bytes(content)
+    with pytest.raises(MediaError, match="holds no picture that can be decoded"):
+        render(tmp_path / "broken.mp4", tmp_path / "out.mp4")
 
 
 def test_times_that_leap_by_days_end_the_part(tmp_path: Path) -> None:
