@@ -35,6 +35,9 @@ PAUSE_SECONDS = 0.5
 
 STEP_SECONDS = 0.2
 
+AT_ONCE = 0.005
+"""Seconds; a picture that comes so soon after a part's beginning is its first, whatever was on the screen before."""
+
 LONGEST_PAUSE = 6 * 3600.0
 """Seconds. Times that leap further are damage: what follows is left out, and no silence is written for days."""
 
@@ -45,7 +48,7 @@ STEPS_BACK = (0.0, 10.0, 60.0)
 """Seconds before the beginning to look for a picture that stands alone, in turn; behind them the whole is read."""
 
 SEEKABLE_SOUND = frozenset({"mov", "matroska", "mpegts", "asf", "flv", "ogg", "wav"})
-"""Containers whose sound has a time of its own wherever one begins to read. Elsewhere the time is a guess by the bytes."""
+"""Containers whose sound has a time of its own wherever one begins to read. Others guess the time by the bytes."""
 
 WARM_UP_SECONDS = 0.5
 """Of sound decoded before a part, so that its first samples do not depend on what the decoder had not heard."""
@@ -77,7 +80,7 @@ def shown_size(info: MediaInfo, longest: int = 1280, least: int = 2) -> tuple[in
     Args:
         info: Facts of the recording.
         longest: Of the longer side in pixels; larger pictures are scaled down.
-        least: Of the longer side in pixels; smaller pictures are enlarged.
+        least: Of the width in pixels; narrower pictures are enlarged, as far as ``longest`` allows.
 
     Returns:
         Width and height in pixels, both even, as H.264 wants them.
@@ -88,7 +91,7 @@ def shown_size(info: MediaInfo, longest: int = 1280, least: int = 2) -> tuple[in
         (722, 1280)
     """
     width, height = info.width or 2, info.height or 2
-    scale = min(longest / max(width, height), max(1.0, least / max(width, height)))
+    scale = min(longest / max(width, height), max(1.0, least / width))
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
@@ -133,7 +136,7 @@ def _true_pictures(part: Part, size: tuple[int, int], lead: bool) -> Iterator[tu
         if seconds < part.start_seconds:
             before = frame
             continue
-        if latest is None and seconds > part.start_seconds and (lead or before is not None):
+        if latest is None and seconds > part.start_seconds + AT_ONCE and (lead or before is not None):
             yield part.start_seconds, maker.fitted(frame if before is None else before, *size)
         if latest is not None and seconds - latest > LONGEST_PAUSE:
             yield latest, None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.cuts import Image, Part, Samples, read_pictures, read_sound
 from multimodal.data.frames import read_ahead
+from multimodal.errors import MediaError
 
 Draw = Callable[[float, Image], Image]
 """Given the recording's time in seconds and a picture, makes the picture to write, of the writer's size."""
@@ -106,7 +106,7 @@ class MovieWriter:
         return self._samples / self._rate
 
     def picture(self, seconds: float, image: Image) -> None:
-        """Writes a picture, ``(height, width, 3)`` RGB, to be shown from a time on; one that comes too late is left out."""
+        """Writes a picture, ``(height, width, 3)`` RGB, to be shown from a time on; one that comes late is left out."""
         ticks = round(seconds * CLOCK)
         if self._video is None or ticks <= self._latest:
             return
@@ -137,7 +137,7 @@ class MovieWriter:
         stream.codec_context.time_base = Fraction(1, CLOCK)
         stream.codec_context.colorspace = Colorspace.ITU709
         stream.codec_context.color_range = ColorRange.MPEG
-        stream.codec_context.color_primaries = stream.codec_context.color_trc = 1  # BT.709 in ISO/IEC 23091-2
+        stream.codec_context.color_primaries = stream.codec_context.color_trc = 1  # BT.709, as ISO/IEC 23091-2 counts
         return stream
 
     def _add_audio(self, sample_rate: int, channels: int) -> AudioStream:
@@ -182,8 +182,10 @@ def render_part(
     before = writer.sound_seconds
     if size is not None:
         pictures = read_ahead(read_pictures(part, size, lead=joined), AHEAD)
+        seen = False
         try:
             for seconds, image in pictures:
+                seen = True
                 since = seconds - part.start_seconds
                 _write_sound(writer, sounds, before + since + SOUND_AHEAD)
                 writer.picture(at_seconds + since, image if draw is None else draw(seconds, image))
@@ -191,6 +193,8 @@ def render_part(
                     progress(seconds)
         finally:
             pictures.close()
+        if not seen:
+            raise MediaError(part.path, "holds no picture that can be decoded", "copy it again or convert it to mp4")
     for samples in sounds:
         writer.sound(samples)
         if progress is not None and size is None:
@@ -225,16 +229,3 @@ def _gain(place: int, count: int, total: int, fade: int) -> NDArray[np.float32]:
     """
     places = np.arange(place, place + count, dtype=np.float32)
     return np.minimum(np.minimum(places, total - places) / np.float32(fade), np.float32(1))
-
-
-def same_file(one: str | PathLike[str], other: str | PathLike[str]) -> bool:
-    """Says whether two paths lead to one file; a path that leads nowhere is no file.
-
-    Example:
-        >>> same_file("nowhere.mp4", "nowhere.mp4")
-        False
-    """
-    try:
-        return Path(one).samefile(other)
-    except OSError:
-        return False

@@ -23,13 +23,12 @@ FOLDER = "clips"
 
 def clips(
     analysis: Annotated[
-        Path, typer.Argument(help="Folder that infer has written, or analysis.json.", metavar="ANALYSIS", readable=False)
+        Path,
+        typer.Argument(help="Folder that infer has written, or analysis.json.", metavar="ANALYSIS", readable=False),
     ],
     top: Annotated[int, typer.Option(min=1, max=99, help="How many moments at most.")] = 5,
     reel: Annotated[bool, typer.Option("--reel", help="One reel.mp4 with captions instead of a clip each.")] = False,
-    kind: Annotated[
-        list[str] | None, typer.Option(help="Only these: peak, change, disagreement; repeatable.")
-    ] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only these: peak, change, disagreement; repeatable.")] = None,
     padding: Annotated[float, typer.Option(min=0, max=60, help="Seconds added before and after each.")] = 1.0,
     media: Annotated[
         Path | None, typer.Option(help="The recording, where it no longer lies where it was.", readable=False)

@@ -36,11 +36,11 @@ OWN_FILES = re.compile(r"\d{2,}-(peak|change|disagreement)-[a-z]+-(\d+h)?\d+m\d\
 FADE_SECONDS = 0.03
 """Sound cut in the middle of a wave clicks; swelling for 30 ms it does not, and no word is lost."""
 
-LEAST_SECONDS = 0.1
-"""Nothing shorter is cut out."""
+LEAST_SECONDS, LONGEST_SECONDS = 0.1, 30.0
+"""Nothing shorter is cut out; of a longer moment, as an answer of minutes, the part that shows the most."""
 
-LONGEST_SIDE, SHORTEST_SIDE = 1280, 480
-"""Pixels of the longer side: larger pictures are scaled down, and smaller ones of a reel enlarged, as for captions."""
+LONGEST_SIDE, LEAST_WIDTH = 1280, 480
+"""Pixels: larger pictures are scaled down, and narrower ones of a reel enlarged, so that there is room for captions."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def cut_clips(
         PosixPath('clips/01-peak-happiness-0m12s.mp4')
     """
     info = find_recording(analysis, media)
-    cuts = _plan(strongest(analysis.estimates, count, kinds), info, folder, padding_seconds, reel)
+    cuts = _plan(analysis, strongest(analysis.estimates, count, kinds), info, folder, padding_seconds, reel)
     for target in {cut.file for cut in cuts} | {folder / TABLE}:
         check_apart(info.path, target)
     made = not folder.exists()
@@ -118,27 +118,53 @@ def cut_clips(
     return cuts
 
 
-def _plan(moments: Sequence[Moment], info: MediaInfo, folder: Path, padding: float, reel: bool) -> list[Cut]:
+def _plan(
+    analysis: Analysis, moments: Sequence[Moment], info: MediaInfo, folder: Path, padding: float, reel: bool
+) -> list[Cut]:
     """Decides where to cut, never outside of what was analysed; what is shorter than anything to see is left out."""
     suffix = ".mp4" if info.has_video else ".m4a"
     low, high = info.read_start_seconds, info.read_end_seconds
     cuts = []
     for rank, moment in enumerate(moments, start=1):
         name = "reel" if reel else clip_name(rank, moment)
-        start, end = max(low, moment.start_seconds - padding), min(high, moment.end_seconds + padding)
+        shown = _telling_part(moment, analysis)
+        start, end = max(low, shown[0] - padding), min(high, shown[1] + padding)
         if end - start >= LEAST_SECONDS:
             cuts.append(Cut(rank, moment, folder / (name + suffix), start, end))
     return _in_a_row(cuts) if reel else cuts
 
 
+def _telling_part(moment: Moment, analysis: Analysis) -> tuple[float, float]:
+    """Of a long moment the 30 s in which the face shows its emotion most; without a face, the first."""
+    start, end = moment.start_seconds, moment.end_seconds
+    if end - start <= LONGEST_SECONDS:
+        return start, end
+    face_id = analysis.estimates[moment.index].face_id
+    shown = [
+        (seen.time_seconds, seen.probabilities.get(moment.emotion, 0.0))
+        for seen in analysis.faces
+        if seen.face_id == face_id and seen.probabilities and start <= seen.time_seconds < end
+    ]
+    best, start_of_best, running, first = 0.0, start, 0.0, 0
+    for time, value in shown:
+        running += value
+        while time - shown[first][0] >= LONGEST_SECONDS:
+            running -= shown[first][1]
+            first += 1
+        if running > best + 1e-9:
+            best, start_of_best = running, shown[first][0]
+    begin = min(start_of_best, end - LONGEST_SECONDS)
+    return begin, begin + LONGEST_SECONDS
+
+
 def _in_a_row(cuts: Sequence[Cut]) -> list[Cut]:
     """Puts cuts in order of time; where two would show the same, they meet midway between their moments."""
     row: list[Cut] = []
-    for cut in sorted(cuts, key=lambda cut: (cut.moment.start_seconds, cut.rank)):
+    for cut in sorted(cuts, key=lambda cut: (cut.start_seconds, cut.rank)):
         start = cut.start_seconds
         if row and row[-1].end_seconds > start:
             midway = (row[-1].moment.end_seconds + cut.moment.start_seconds) / 2
-            start = min(max(midway, row[-1].start_seconds + LEAST_SECONDS), row[-1].end_seconds)
+            start = min(max(midway, start, row[-1].start_seconds + LEAST_SECONDS), row[-1].end_seconds)
             row[-1] = replace(row[-1], end_seconds=start)
         if cut.end_seconds - start >= LEAST_SECONDS:
             row.append(replace(cut, start_seconds=start))
@@ -218,7 +244,7 @@ def _write_reel(
     from multimodal.data.cuts import Part, shown_size, sound_form
     from multimodal.data.rendering import MovieWriter, render_part
 
-    size, sound = shown_size(info, LONGEST_SIDE, SHORTEST_SIDE) if info.has_video else None, sound_form(info.path)
+    size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, sound_form(info.path)
     captions = None if size is None else Captions(cuts, analysis, info, size[0])
     whole = None if size is None or captions is None else (size[0], size[1] + captions.height)
     with MovieWriter(path, whole, info.frame_rate or 25.0, *(sound or (None,))) as writer:
@@ -263,9 +289,9 @@ class Captions:
 
         cut, moment = self._cuts[number], self._cuts[number].moment
         estimate = self._estimates[moment.index]
-        confidence = None if estimate.fused is None else estimate.fused.confidence
-        below = f"{number + 1} of {len(self._cuts)}: {moment.kind}"
-        title = f"{range_text(moment.start_seconds, moment.end_seconds)}  {moment.why}"
+        confidence = moment.strength if estimate.fused is None else estimate.fused.confidence
+        when = range_text(moment.start_seconds, moment.end_seconds)
+        below = f"{number + 1} of {len(self._cuts)}: {when}"
         spoken = estimate.utterance
         words = ": ".join(filter(None, (spoken.speaker, spoken.text))) if spoken.text else ""
         lines = self._panel.lines(words)
@@ -275,7 +301,7 @@ class Captions:
 
             share = (seconds - cut.start_seconds) / (cut.end_seconds - cut.start_seconds)
             line = lines[min(int(max(share, 0.0) * len(lines)), len(lines) - 1)]
-            card = self._panel.card(seconds, moment.emotion, confidence, below, title, line)
+            card = self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
             return np.concatenate([image, card])
 
         return draw

@@ -36,13 +36,19 @@ OTHER_FONTS = (
     *("NotoSansDevanagari-Regular.ttf", "NotoSansBengali-Regular.ttf", "NotoSansThai-Regular.ttf", "Nirmala.ttf"),
     *("Arial Unicode.ttf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "leelawui.ttf"),
 )
-"""File names of fonts for other scripts, as Linux, macOS and Windows install them, in the order in which they are tried."""
+"""File names of fonts for other scripts, as Linux, macOS and Windows install them; that with most letters is taken."""
 
 RIGHT_TO_LEFT = ("R", "AL")
 """Directions of the letters of Hebrew and Arabic, by the Unicode character database."""
 
+LONGEST_LABEL = 20
+"""Letters of an emotion's name that are shown; an analysis that somebody wrote may hold any."""
+
 LONGEST_WORD = 40
 """Letters measured at once; longer words, and scripts without spaces, may be broken anywhere."""
+
+DASH = 4.0
+"""Length of a dash, and of the gap after it, in thicknesses of the line."""
 
 SMOOTHING = 4
 """Round corners are drawn this much larger and scaled down."""
@@ -94,7 +100,7 @@ def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
 
 
 def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
-    """Leaves out of a text what a font cannot draw.
+    r"""Leaves out of a text what a font cannot draw.
 
     Args:
         text: Anything, on one line or many.
@@ -105,11 +111,11 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
         lacks is an ellipsis.
 
     Example:
-        >>> drawable("that was great \U0001f9ff!\\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
+        >>> drawable("that was great \U0001f9ff!\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
         'that was great ! … שלום'
     """
     own = chosen is None or chosen.getname()[0] == "DejaVu Sans"
-    known = _letters(None if own or chosen is None else Path(str(chosen.path)).name)
+    known = _letters(None if own or chosen is None else str(chosen.path))
     kept: list[str] = []
     for char in unicodedata.normalize("NFC", text):
         category = unicodedata.category(char)
@@ -119,7 +125,7 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
             continue
         elif ord(char) in known:
             kept.append(char)
-        elif category[0] in "LN" and kept[-1:] != ["…"]:
+        elif category[0] in "LN" and "".join(kept[-9:]).rstrip()[-1:] != "…":
             kept.append("…")
     return " ".join("".join(kept).split())
 
@@ -211,7 +217,9 @@ def _broken(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
     if len(word) <= LONGEST_WORD and width_of(word, chosen) <= width:
         return [word]
     size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], chosen), 1.0) * 0.8)))
-    while size > 1 and any(width_of(word[at : at + size], chosen) > width for at in range(0, min(len(word), 400), size)):
+    while size > 1 and any(
+        width_of(word[at : at + size], chosen) > width for at in range(0, min(len(word), 400), size)
+    ):
         size -= 1
     return [word[at : at + size] for at in range(0, len(word), size)]
 
@@ -257,7 +265,12 @@ def answer_text(emotion: str, confidence: float) -> str:
         >>> answer_text("happiness", 0.971)
         '▲ happiness 97%'
     """
-    return f"{SIGNS.get(emotion, '?')} {emotion} {confidence:.0%}"
+    return f"{sign_of(emotion)} {emotion[:LONGEST_LABEL]} {confidence:.0%}"
+
+
+def sign_of(emotion: str) -> str:
+    """The sign of an emotion; that of ``uncertain`` for one that nobody knows."""
+    return SIGNS.get(emotion, SIGNS[UNCERTAIN])
 
 
 @lru_cache(maxsize=1024)
@@ -292,14 +305,18 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
 
 
 def lay(image: Image, patch: Patch, left: int, top: int) -> None:
-    """Lays a patch on a picture, which is written into; what juts out is cut off."""
+    """Lays a patch, or another picture, on a picture, which is written into; what juts out is cut off."""
     first_row, first_column = max(0, -top), max(0, -left)
     rows = min(patch.shape[0], image.shape[0] - top) - first_row
     columns = min(patch.shape[1], image.shape[1] - left) - first_column
     if rows <= 0 or columns <= 0:
         return
-    piece = patch[first_row : first_row + rows, first_column : first_column + columns].astype(np.uint16)
+    piece = patch[first_row : first_row + rows, first_column : first_column + columns]
     below = image[top + first_row : top + first_row + rows, left + first_column : left + first_column + columns]
+    if piece.shape[2] == 3:
+        below[...] = piece
+        return
+    piece = piece.astype(np.uint16)
     share = piece[..., 3:]
     below[...] = ((piece[..., :3] * share + below * (255 - share) + 127) // 255).astype(np.uint8)
 
@@ -315,7 +332,7 @@ def outline(
 
     x, y, width, height = box
     corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
-    lines = _dashes(corners, 4.0 * thickness) if dashed else [np.vstack([corners, corners[:1]])]
+    lines = _dashes(corners, DASH * thickness) if dashed else [np.vstack([corners, corners[:1]])]
     ends = [np.round(line * 16).astype(np.int32).reshape(-1, 1, 2) for line in lines]  # cv2 takes sixteenths of a pixel
     for ink, width_drawn in (("#101214", thickness + 2), (colour, thickness)):
         values = tuple(int(ink[at : at + 2], 16) for at in (1, 3, 5))

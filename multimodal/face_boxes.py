@@ -23,7 +23,8 @@ LONGEST_SECONDS = 1.0
 """The same in seconds, where few pictures were judged: nobody moves straight on for longer."""
 
 UNSCORED = "#d0d2d6"
-ID_COLOUR = "#202327"
+ID_COLOUR, MAIN_COLOUR = "#202327", "#ffffff"
+"""Of the number of a face, and of the one that is read for the answer."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,15 @@ class FaceTracks:
         frame_times: Presentation times of the judged pictures in seconds, in order.
 
     Example:
-        >>> seen = [FaceObservation(time, 0, (100 * time, 0, 10, 10), 1.0) for time in (0.0, 0.2)]
-        >>> FaceTracks(seen, (0.0, 0.2)).at(0.15)[0].box
-        (15.0, 0.0, 10.0, 10.0)
+        >>> seen = [FaceObservation(time, 0, (100 * time, 0, 10, 10), 1.0) for time in (0.0, 0.5)]
+        >>> FaceTracks(seen, (0.0, 0.5)).at(0.25)[0].box
+        (25.0, 0.0, 10.0, 10.0)
     """
 
     def __init__(self, faces: Sequence[FaceObservation], frame_times: Sequence[float]) -> None:
         steps = sorted(after - before for before, after in itertools.pairwise(frame_times))
         usual = steps[len(steps) // 2] if steps else LONGEST_SECONDS
-        self._gap = min(LONGEST_STEPS * usual, max(LONGEST_SECONDS, 0.0))
+        self._gap = min(LONGEST_STEPS * usual, LONGEST_SECONDS)
         self._hold = min(usual, LONGEST_SECONDS)
         self._tracks: dict[int, list[FaceObservation]] = defaultdict(list)
         self._around: dict[int, set[int]] = defaultdict(set)  # per whole second, who is seen near it
@@ -96,7 +97,7 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
     """Draws boxes and labels on a picture, which is written into.
 
     A scored face has a whole box in the colour of what it shows and a label with number, emotion and probability; one
-    that was not scored a grey, dashed box and its quality. The face that is read for the answer has a thicker box.
+    that was not scored a grey, dashed box and its quality. The number of the face that is read for the answer is white.
 
     Args:
         image: ``(height, width, 3)`` RGB.
@@ -105,15 +106,15 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
         letters: Size of the letters in pixels.
         main: Number of the face that is read for the answer.
     """
-    thickness = max(1, round(letters / 10))
+    thickness = max(2, round(letters / 8))  # in video, the colour of thinner lines is lost: it is stored at half size
     boxes = [_scaled(face.box, scale, image) for face in faces]
     for face, box in zip(faces, boxes, strict=True):
         scored = face.seen.probabilities
         colour = UNSCORED if scored is None else colour_of(leading(scored))
-        outline(image, box, colour, thickness + (face.face_id == main and scored is not None), dashed=scored is None)
+        outline(image, box, colour, thickness, dashed=scored is None)
     taken: list[NDArray[np.int64]] = []
     for face, box in zip(faces, boxes, strict=True):
-        label = _label(face, letters)
+        label = _label(face, letters, face.face_id == main)
         place = _free_place(box, label.shape[1], label.shape[0], image.shape, taken)
         lay(image, label, int(place[0]), int(place[1]))
         taken.append(place)
@@ -121,7 +122,9 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
 
 def _scaled(box: Box, scale: float, image: Image) -> Box:
     """A box in the picture's own pixels, cut to what is to be seen of it."""
-    left, top = (max(0.0, min(value * scale, size - 3.0)) for value, size in zip(box[:2], image.shape[1::-1], strict=True))
+    left, top = (
+        max(0.0, min(value * scale, size - 3.0)) for value, size in zip(box[:2], image.shape[1::-1], strict=True)
+    )
     right, bottom = (
         max(low + 2.0, min((start + length) * scale, size - 1.0))
         for low, start, length, size in zip((left, top), box[:2], box[2:], image.shape[1::-1], strict=True)
@@ -129,20 +132,20 @@ def _scaled(box: Box, scale: float, image: Image) -> Box:
     return left, top, right - left, bottom - top
 
 
-def _label(face: ShownFace, letters: int) -> NDArray[np.uint8]:
-    scored = face.seen.probabilities
+def _label(face: ShownFace, letters: int, main: bool) -> NDArray[np.uint8]:
+    scored, number = face.seen.probabilities, (str(face.face_id), MAIN_COLOUR if main else ID_COLOUR)
     if scored is None:
-        return chip(((str(face.face_id), ID_COLOUR), (face.seen.quality, UNSCORED)), letters)
+        return chip((number, (face.seen.quality, UNSCORED)), letters)
     emotion = leading(scored)
     said = answer_text(emotion, scored[emotion])
-    return chip(((str(face.face_id), ID_COLOUR), (said, colour_of(emotion))), letters)
+    return chip((number, (said, colour_of(emotion))), letters)
 
 
 def _free_place(
     box: Box, width: int, height: int, picture: tuple[int, ...], taken: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.int64]:
     """Left, top, right and bottom of a label: above its box, else below or in it, where no other label is."""
-    x, y, box_width, box_height = box
+    x, y, _, box_height = box
     left = max(0, min(round(x) - 1, picture[1] - width))
     tops = [round(y) - height - 2, round(y + box_height) + 3, round(y) + 3, round(y + box_height) - height - 3]
     inside = [top for top in tops if 0 <= top <= picture[0] - height] or [0]

@@ -52,9 +52,7 @@ class Moment:
     why: str
 
 
-def strongest(
-    estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Sequence[str] = KINDS
-) -> list[Moment]:
+def strongest(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Sequence[str] = KINDS) -> list[Moment]:
     """Chooses the moments that show the most, of each kind in turn.
 
     Args:

@@ -1,4 +1,4 @@
-"""The recording again with what was found in it: faces in boxes, and under the picture the answer, the words, the time."""
+"""The recording again with what was found in it: boxes round faces, and below the answer, the words, the time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NAME = "overlay.mp4"
 LONGEST_SIDE = 1280
 """Pixels; larger pictures are scaled down."""
 
-SHORTEST_SIDE = 480
-"""Pixels of the longer side; smaller pictures are enlarged, so that there is room for words."""
+LEAST_WIDTH = 480
+"""Pixels; narrower pictures are enlarged, so that there is room for words."""
 
 
 def write_overlay(
@@ -58,7 +58,7 @@ def write_overlay(
     from multimodal.data.cuts import Part, shown_size, sound_form
     from multimodal.data.rendering import MovieWriter, render_part
 
-    size, sound = shown_size(info, LONGEST_SIDE, SHORTEST_SIDE), sound_form(info.path)
+    size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH), sound_form(info.path)
     overlay = Overlay(analysis, info, size)
     part = Part(info.path, info.read_start_seconds, info.read_end_seconds)
     rate, channels = sound or (None, 1)

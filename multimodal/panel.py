@@ -1,4 +1,4 @@
-"""The panel under a picture: the answer, the words, and where in the recording one is. It covers nothing of the picture."""
+"""The panel under a picture, which it does not cover: the answer, the words, and where in the recording one is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 GROUND, TRACK, TEXT, MUTED = "#14161a", "#2c3036", "#f2f3f5", "#a9aeb6"
-"""Of the panel, of the timeline where nothing was judged, of words and of what matters less; 17:1 and 8:1 on the ground."""
+"""Of the panel, of the timeline where nothing was judged, of words, and of what matters less."""
 
 USUAL_WIDTH = 640
 """Pixels of a picture for which the measures below are meant."""
@@ -40,6 +40,9 @@ USUAL_WIDTH = 640
 HEIGHT, MARGIN, ANSWER_WIDTH, LINE, STRIP = 88, 14, 172, 20, 13
 BODY, SMALL = 15, 12
 """Sizes of letters in pixels."""
+
+LONGEST_NAME = 200
+"""Letters of a name, or of a reason, that are measured; far more than there is room for."""
 
 LINES = 2
 """Lines of words at a time; longer utterances turn pages."""
@@ -98,16 +101,20 @@ class Panel:
         self._draw_cursor(image, seconds)
         return image
 
-    def card(self, seconds: float, emotion: str, confidence: float | None, below: str, title: str, words: str) -> Image:
+    def card(self, seconds: float, emotion: str, confidence: float, below: str, title: str, words: str) -> Image:
         """Draws the panel as the card of a moment: what it is, when, why, and what was said."""
         image = self._card(emotion, confidence, below, title, words).copy()
         self._draw_cursor(image, seconds)
         return image
 
-    def _draw_card(self, emotion: str, confidence: float | None, below: str, title: str, words: str) -> Image:
+    def _draw_card(self, emotion: str, confidence: float, below: str, title: str, words: str) -> Image:
         left, width = self._words_place()
         with _Sheet(self._answered(emotion, confidence, below)) as (drawing, sheet):
-            bold = font_for(title, self._px(BODY), bold=True)
+            title = title[:LONGEST_NAME]
+            # A reason is told whole, in smaller letters where it is long.
+            sizes = [self._px(size) for size in range(BODY, SMALL - 2, -1)]
+            fonts = [font_for(title, size, bold=True) for size in sizes]
+            bold = next((each for each in fonts if width_of(title, each) <= width), fonts[-1])
             write(drawing, (left, self._baseline(0)), shorten(drawable(title, bold), width, bold), bold, TEXT)
             plain = font_for(words, self._px(BODY))
             self._draw_line(drawing, shorten(drawable(words, plain), width, plain), 1, left, width, plain)
@@ -139,7 +146,7 @@ class Panel:
 
     def _speaker(self, index: int) -> str:
         bold = font(self._px(BODY), bold=True)
-        name = drawable(self._estimates[index].utterance.speaker or "", bold)
+        name = drawable((self._estimates[index].utterance.speaker or "")[:LONGEST_NAME], bold)
         return shorten(name, self._words_place()[1] / 3, bold)
 
     def _words_place(self) -> tuple[int, int]:
@@ -177,10 +184,10 @@ class Panel:
         shift = width - width_of(line, chosen) if is_right_to_left(line) else 0
         write(drawing, (left + shift, self._baseline(number)), line, chosen, TEXT)
 
-    def _answered(self, emotion: str, confidence: float | None, below: str) -> Image:
+    def _answered(self, emotion: str, confidence: float, below: str) -> Image:
         """The panel with an answer on the left, and a small line below it."""
         image, small = self._ground(), font(self._px(11))
-        said = answer_text(emotion, confidence) if confidence is not None else f"{SIGNS.get(emotion, '?')} {emotion}"
+        said = answer_text(emotion, confidence)
         lay(image, chip(((said, colour_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
         with _Sheet(image) as (drawing, sheet):
             text = shorten(drawable(below), self._px(ANSWER_WIDTH - 8), small)
@@ -192,8 +199,7 @@ class Panel:
     def _ground(self) -> Image:
         ground = np.empty((self.height, self.width, 3), np.uint8)
         ground[:] = _values(GROUND)
-        rows, columns = self._timeline.shape[:2]
-        ground[self._strip_top : self._strip_top + rows, self._strip_left : self._strip_left + columns] = self._timeline
+        lay(ground, self._timeline, self._strip_left, self._strip_top)
         return ground
 
     def _draw_timeline(self) -> Image:
@@ -238,8 +244,7 @@ class Panel:
         image[top:bottom, left : left + width] = 255
         text = self._clock(int(seconds))
         place = self.width - self._px(MARGIN) - text.shape[1]
-        baseline = self._strip_top + (self._px(STRIP) - text.shape[0]) // 2
-        image[baseline : baseline + text.shape[0], max(0, place) :][:, : text.shape[1]] = text[:, : self.width]
+        lay(image, text, place, self._strip_top + (self._px(STRIP) - text.shape[0]) // 2)
 
     def _draw_clock(self, seconds: int) -> Image:
         chosen, text = font(self._px(SMALL)), f"{clock_text(seconds)} / {clock_text(round(self._end))}"

@@ -27,6 +27,7 @@ class Pictures:
     options: Mapping[str, str] = field(default_factory=lambda: {"bf": "3", "g": "25", "crf": "1"})
     disposition: Disposition = Disposition.default
     noise: bool = False
+    greys: Sequence[int] = ()  # of each picture, instead of grey_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _add_pictures(container, pictures: Pictures):
     def encode():
         packets = []
         for index, time in enumerate(pictures.times_ms):
-            image = np.full((*pictures.size[::-1], 3), grey_of(index), dtype=np.uint8)
+            level = pictures.greys[index] if pictures.greys else grey_of(index)
+            image = np.full((*pictures.size[::-1], 3), level, dtype=np.uint8)
             if pictures.noise:
                 image += random.integers(0, 20, image.shape, dtype=np.uint8)
             frame = VideoFrame.from_ndarray(image, format="rgb24")

@@ -146,7 +146,7 @@ def test_times_that_overlap_leap_or_tremble(
     disordered: int,
 ) -> None:
     path = write_media(tmp_path / "plain.wav", Sound({0: tone(0.1)}))
-    monkeypatch.setattr(media, "_decode_audio", lambda *arguments: iter(frames_at(*starts)))
+    monkeypatch.setattr(media, "decode_audio", lambda *arguments: iter(frames_at(*starts)))
     reader = read_audio(path)
     sound = timeline(list(reader), 2)
     for start, level in expected:
