@@ -8,12 +8,20 @@ from typing import Any
 
 from multimodal.batch_summary import RESAMPLES
 from multimodal.page import badge, clock, escape
-from multimodal.study_inputs import InputView
+from multimodal.study_inputs import BINS, InputView
 from multimodal.study_outliers import FAR, FEWEST
-from multimodal.study_tables import DOWNLOADS, SHARES, Study, hours
+from multimodal.study_tables import SHARES, Study, hours
 from multimodal.types import UNCERTAIN
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
+
+TABLES = {
+    "results.csv": "a row per input, for spreadsheets",
+    "results.parquet": "the same, as it is, for programs",
+    "utterances.parquet": "a row per utterance of all inputs",
+    "summary.csv": "means with intervals by task, question and participant",
+}
+"""What a batch writes for a study, and what it is."""
 
 OPEN_FAILURES = 5
 """Up to so many failures are listed without being asked for."""
@@ -44,7 +52,7 @@ the tables beside it.</p></noscript>
 {_watching()}
 {_time(study)}
 {_distributions(study)}
-{_table(study)}
+{_table()}
 {_downloads(study)}
 </main>
 {_foot(study, views)}"""
@@ -132,10 +140,10 @@ def _emotions(study: Study) -> str:
     return f"""<section class="card" aria-labelledby="emotions-title">
 <h2 id="emotions-title">Emotions shown</h2>
 <div class="scroll" id="emotions" role="region" aria-labelledby="emotions-title" tabindex="0"></div>
-<p class="small muted explained">Share of the judged time with each answer, and mean valence and arousal (−1 to 1). {unit}. Thin
-lines and the numbers below are 95% intervals by a bootstrap over participants ({RESAMPLES:,} draws); they say how far the mean would
-move with other participants, not how often an answer is right. There is none for fewer than two participants, and below ten it is
-too narrow. <span id="anew"></span></p>
+<p class="small muted explained">Share of the judged time with each answer, and mean valence and arousal (−1 to 1).
+{unit}. Thin lines and the numbers below them are 95% intervals by a bootstrap over participants ({RESAMPLES:,} draws):
+how far the mean might move with other participants, not how often an answer is right. Fewer than two participants have
+none; of fewer than ten it is too narrow. <span id="anew"></span></p>
 </section>"""
 
 
@@ -144,8 +152,9 @@ def _watching() -> str:
 <h2 id="watching-title">Worth watching</h2>
 <div class="watching">
 <div class="card"><h3>Stands apart</h3><div id="outliers"></div>
-<p class="small muted explained">Inputs whose numbers lie {FAR} robust deviations or more from the median of the study, their task or their
-question (of {FEWEST} inputs or more), whatever is filtered. Look before you leave one out: it may be the one that matters.</p></div>
+<p class="small muted explained">Inputs that lie {FAR} robust deviations or more from the median of the study, of their
+task or of their question ({FEWEST} inputs or more), whatever is filtered. Look before you leave one out: it may be the
+one that matters.</p></div>
 <div class="card"><h3>Signals disagree</h3><div id="disagreement"></div></div>
 <div class="card"><h3>Sudden changes</h3><div id="change"></div></div>
 <div class="card"><h3>Peaks</h3><div id="peak"></div></div>
@@ -166,8 +175,9 @@ def _time(study: Study) -> str:
 <ul class="legend plain" id="legend" aria-label="Legend"></ul>
 <div class="strips" id="strips" role="region" aria-labelledby="time-title" tabindex="0"></div>
 <p id="strips-more" class="more screen-only"></p>
-<p class="small muted explained">A line per input, from its beginning to its end (relative) or on one clock (absolute), in steps of a sixtieth of the input; each has the
-answer that lasts longest in it. Hatched: nothing was judged. Typed answers have no times: a step per line.</p>
+<p class="small muted explained">A line per input, from its beginning to its end (relative) or on one clock (absolute),
+in {BINS} steps; each has the answer that lasts longest in it. Hatched: nothing was judged. Typed answers have no times:
+a step per line.</p>
 </section>"""
 
 
@@ -176,11 +186,12 @@ def _distributions(study: Study) -> str:
     return f"""<section class="card" aria-labelledby="spread-title">
 <h2 id="spread-title">Spread over inputs</h2>
 <div class="spread" id="spread"></div>
-<p class="small muted explained">Bars: how many inputs. Line: median of the inputs. Dot and whiskers: mean over {of_whom} with its 95% interval.</p>
+<p class="small muted explained">Bars: how many inputs. Line: median of the inputs. Dot and whiskers: mean over
+{of_whom} with its 95% interval.</p>
 </section>"""
 
 
-def _table(study: Study) -> str:
+def _table() -> str:
     return """<section class="card" aria-labelledby="inputs-title">
 <div class="title-row"><h2 id="inputs-title">All inputs</h2>
 <button type="button" id="download" class="screen-only">Download as CSV</button></div>
@@ -190,22 +201,12 @@ def _table(study: Study) -> str:
 
 
 def _downloads(study: Study) -> str:
-    there = [name for name in DOWNLOADS if (study.out / name).is_file()]
-    items = "".join(
-        f'<li><a href="{name}" download>{name}</a> <span class="muted">{TABLES[name]}</span></li>' for name in there
-    )
+    there = [(name, meaning) for name, meaning in TABLES.items() if (study.out / name).is_file()]
+    items = (f'<li><a href="{name}" download>{name}</a> <span class="muted">{said}</span></li>' for name, said in there)
     return f"""<section class="card" aria-labelledby="tables-title">
 <h2 id="tables-title">Tables</h2>
-<ul class="plain tables">{items}</ul>
+<ul class="plain tables">{"".join(items)}</ul>
 </section>"""
-
-
-TABLES = {
-    "results.csv": "a row per input, for spreadsheets",
-    "results.parquet": "the same, as it is, for programs",
-    "utterances.parquet": "a row per utterance of all inputs",
-    "summary.csv": "means with intervals by task, question and participant",
-}
 
 
 def _foot(study: Study, views: Sequence[InputView]) -> str:
