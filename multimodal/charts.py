@@ -136,7 +136,7 @@ def _means(width: int | None) -> str:
 
 
 def _title(chart: figure, text: str) -> None:
-    chart.title.update(text=text, text_font=FONT, text_font_size="12px", text_font_style="normal", standoff=4)
+    chart.title.update(text=text, text_font=FONT, text_font_size="12px", text_font_style="normal", standoff=4, offset=4)
     chart.title.tags = [{"text_color": "muted"}]
     chart.height += TITLE_HEIGHT
 

@@ -210,9 +210,13 @@ def badge(label: str, note: str = "") -> str:
         >>> badge("anger", "83 %")
         '<span class="badge"><i class="sign anger" aria-hidden="true">◆</i>anger <b>83 %</b></span>'
     """
-    sign = f'<i class="sign {escape(label)}" aria-hidden="true">{escape(SIGNS.get(label, "·"))}</i>'
     behind = f" <b>{escape(note)}</b>" if note else ""
-    return f'<span class="badge">{sign}{escape(label)}{behind}</span>'
+    return f'<span class="badge">{sign(label)}{escape(label)}{behind}</span>'
+
+
+def sign(label: str) -> str:
+    """An emotion's sign on its colour, for where its name stands beside it anyway."""
+    return f'<i class="sign {escape(label)}" aria-hidden="true">{escape(SIGNS.get(label, "·"))}</i>'
 
 
 def clock(seconds: float) -> str:

@@ -118,7 +118,9 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
     from multimodal.report_stage import keys_dialog, page_data, player, timeline_place
 
     chart = timeline(analysis)
-    stage = player(analysis, folder, media) + (timeline_place(analysis) if chart is not None else "")
+    stage = player(analysis, folder, media)
+    if chart is not None:
+        stage += timeline_place(analysis, sum(child.height for child in chart.children))
     watching = f'<section class="stage" aria-label="Recording and timeline">{stage}</section>' if stage else ""
     body = f"""<a class="skip" href="#transcript">Skip to the transcript</a>
 <a class="skip" href="#use">Skip behind the transcript</a>

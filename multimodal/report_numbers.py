@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,9 +135,20 @@ def headline(analysis: Analysis) -> str:
     judged = _judged_part(analysis)
     if summary["dominant"] is None:
         return f"No answer was sure enough to be named in {judged}."
-    label, uncertain = summary["dominant"], summary["uncertain"] or 0.0
-    unsure = f"; no answer was sure enough in {percent(uncertain)}" if uncertain >= 0.005 else ""
-    return f"Mostly {label}: {percent(summary['shares'][label])} of {judged}{unsure}."
+    unsure = summary["uncertain"] or 0.0
+    behind = f"; no answer was sure enough in {percent(unsure)}" if unsure >= 0.005 else ""
+    return f"{_leaders(summary['shares'])} of {judged}{behind}."
+
+
+def _leaders(shares: Mapping[str, float]) -> str:
+    """What was shown most, in as strong a word as the shares allow."""
+    top = max(shares.values())
+    leaders = [label for label, share in shares.items() if top - share < 0.005]
+    if len(leaders) > 1:
+        return f"No emotion leads: {listed(leaders)}, each {percent(top)}"
+    if top >= 0.5:
+        return f"Mostly {leaders[0]}: {percent(top)}"
+    return f"{leaders[0].capitalize()} most often: {percent(top)}"
 
 
 def _judged_part(analysis: Analysis) -> str:
@@ -172,16 +183,16 @@ def length(seconds: float) -> str:
         >>> length(0.94), length(14.2), length(3725)
         ('0.9 s', '14 s', '1:02:05')
     """
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 60 else clock(round(seconds))
+    return f"{seconds:.0f} s" if seconds < 59.5 else clock(round(seconds))
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], word: str = "and") -> str:
     """Names as a list in a sentence.
 
     Example:
-        >>> listed(["face", "voice", "words"]), listed(["words"]), listed([])
-        ('face, voice and words', 'words', '')
+        >>> listed(["face", "voice", "words"]), listed(["face", "words"], "or"), listed([])
+        ('face, voice and words', 'face or words', '')
     """
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from multimodal import __version__
 from multimodal.analysis import Analysis
 from multimodal.moments import Moment, strongest
-from multimodal.page import badge, clock, escape
+from multimodal.page import badge, clock, escape, sign
 from multimodal.report_numbers import Share, headline, length, listed, percent, shares_of, signals_used
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
 
-MOMENTS = 6
+MOMENTS = 5
 """Moments that are named."""
 
 KINDS = {"peak": "Peak", "change": "Sudden change", "disagreement": "Signals disagree"}
@@ -35,12 +35,12 @@ PARTS = {
 def head(analysis: Analysis) -> str:
     """Name, facts and the result in a sentence."""
     return f"""<header class="page-head">
-<p class="claim small muted">What onlookers would call the face, the voice and the words, not what anybody felt.
-<a href="#use">What it must not be used for</a></p>
 <p class="eyebrow">Perceived expression</p>
 <h1 dir="auto">{escape(analysis.media.path.name)}</h1>
 <p class="lead">{escape(headline(analysis))}</p>
 <p class="facts muted">{"".join(f"<span>{escape(fact)}</span>" for fact in _facts(analysis))}</p>
+<p class="claim small muted">What onlookers would call the face, the voice and the words, not what anybody felt.
+<a href="#use">What it must not be used for</a></p>
 </header>"""
 
 
@@ -87,10 +87,14 @@ def _share(each: Share) -> str:
         reach = f'<i class="reach" style="left:{each.low:.2%};width:{each.high - each.low:.2%}"></i>'
     between = f"{_bare(each.low)}–{percent(each.high)}" if each.low is not None and each.high is not None else ""
     return (
-        f'<li>{badge(each.label)}<span class="track" aria-hidden="true"><i class="fill {escape(each.label)}" '
-        f'style="width:{each.share:.2%}"></i>{reach}</span><b class="number">{percent(each.share)}</b>'
+        f'<li>{badge(each.label)}<span class="track" aria-hidden="true">{_fill(each.label, each.share)}{reach}</span>'
+        f'<b class="number">{percent(each.share)}</b>'
         f'<span class="number muted range">{between}</span></li>'
     )
+
+
+def _fill(kind: str, share: float) -> str:
+    return f'<i class="fill {escape(kind)}" style="width:{share:.2%}"></i>' if share else ""
 
 
 def _bare(share: float) -> str:
@@ -108,7 +112,7 @@ def _about_ranges(shares: Sequence[Share]) -> str:
 
 def _coverage(analysis: Analysis) -> str:
     timed = bool(analysis.media.duration_seconds)
-    rows = "".join(_covered(analysis, signal) for signal in MODALITIES)
+    rows = "".join(_covered(analysis, signal) for signal in MODALITIES if timed or signal == "text")
     return f"""<section class="card coverage" aria-labelledby="coverage-title">
 <h2 id="coverage-title">What could be judged{"" if timed else ", by line"}</h2>
 <ul class="plain">{rows}</ul>
@@ -123,7 +127,7 @@ def _covered(analysis: Analysis, signal: str) -> str:
         said = badge(leading(found), percent(found[leading(found)]))
     else:
         said = f'<span class="muted">{_why_nothing(analysis, signal)}</span>'
-    bar = f'<span class="track" aria-hidden="true"><i class="fill {signal}" style="width:{share:.2%}"></i></span>'
+    bar = f'<span class="track" aria-hidden="true">{_fill(signal, share)}</span>'
     number = f'<b class="number">{percent(share)}</b>'
     return f'<li><span>{READINGS[signal]}</span>{bar}{number}<span class="said">{said}</span></li>'
 
@@ -142,7 +146,7 @@ def _affect(analysis: Analysis) -> str:
     if valence is None or arousal is None:
         return ""
     scales = _scale("Valence", valence, "unpleasant", "pleasant") + _scale("Arousal", arousal, "calm", "excited")
-    return f'<ul class="plain affect">{scales}</ul><p class="small muted">Means, {escape(_source(analysis))}.</p>'
+    return f'<ul class="plain affect">{scales}</ul>'
 
 
 def _scale(name: str, value: float, low: str, high: str) -> str:
@@ -180,9 +184,8 @@ def _moment(moment: Moment, timed: bool) -> str:
     place = clock(moment.start_seconds) if timed else f"Line {moment.index + 1}"
     return (
         f'<li><button type="button" class="when" data-go="{moment.index}" data-at="{moment.start_seconds:.3f}" '
-        f'aria-label="{"Go to " if timed else ""}{place}">{place}</button>'
-        f'<span>{badge(moment.emotion)} <span class="kind">{KINDS[moment.kind]}</span>'
-        f'<span class="small muted why">{escape(moment.why)}</span></span></li>'
+        f'aria-label="Go to {place}">{place}</button>{sign(moment.emotion)}'
+        f'<span><b class="kind">{KINDS[moment.kind]}</b> <span class="muted">{escape(moment.why)}</span></span></li>'
     )
 
 
@@ -206,7 +209,7 @@ def transcript(analysis: Analysis) -> str:
 <h2 id="transcript-title">{name}</h2>
 <button type="button" id="follow" hidden>Follow the playback</button>
 <label class="find"><span class="visually-hidden">Find words, a speaker or an emotion</span>
-<input type="search" id="find" placeholder="Find words, speaker, emotion" autocomplete="off"></label>
+<input type="search" id="find" placeholder="Find in the transcript" autocomplete="off"></label>
 </div>
 <p class="small muted" id="found" role="status" hidden></p>
 <ol class="plain" id="utterances">{rows}</ol>
@@ -247,7 +250,7 @@ def _signals(each: UtteranceEstimate) -> str:
         if (found := getattr(each, signal)) is not None
     ]
     absent = [SIGNAL_NAMES[signal] for signal in MODALITIES if getattr(each, signal) is None]
-    said += [f"no {' or '.join(absent)}"] if absent else []
+    said += [f"no {listed(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:
         said.append(f"valence {_signed(each.valence)}, arousal {_signed(each.arousal)}")
     return " ".join(f"<span>{escape(each)}</span>" for each in said)

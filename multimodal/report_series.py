@@ -14,8 +14,8 @@ from multimodal.types import MODALITIES, Probabilities, UtteranceEstimate, leadi
 ALL = "all"
 """The row of what all signals together say."""
 
-MOST_RUNS = 1200
-"""Pieces of a row: about a pixel each on a wide screen. A face judged 18,000 times an hour is summed up into these."""
+MOST_RUNS = 3000
+"""Pieces of a row, of 1.2 s in an hour. A face judged 18,000 times an hour is summed up into these."""
 
 MOST_COLUMNS = 150
 """Of probabilities side by side, so that each is some pixels wide."""
@@ -89,7 +89,8 @@ def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
         most: Pieces at most.
 
     Returns:
-        Runs without gaps from the first frame on; in each the mean of the scored frames, None where none was scored.
+        Runs without gaps from the first frame on; in each the mean of the scored frames, None where fewer than half
+        were scored.
     """
     times = np.array(analysis.frame_times)
     start, end = time_span(analysis)
@@ -102,7 +103,7 @@ def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
     runs = []
     for piece, shown in pieces.items():
         first = float(times[0]) + piece * width
-        runs.append(_mean_run(first, min(first + width, end), [each for each in shown if each is not None]))
+        runs.append(_mean_run(first, min(first + width, end), shown))
     return _joined(runs, 2 * usual)
 
 
@@ -121,8 +122,9 @@ def _judged_faces(analysis: Analysis) -> list[Probabilities | None]:
     return faces
 
 
-def _mean_run(start: float, end: float, shown: Sequence[Probabilities]) -> Run:
-    if not shown:
+def _mean_run(start: float, end: float, frames: Sequence[Probabilities | None]) -> Run:
+    shown = [each for each in frames if each is not None]
+    if 2 * len(shown) < len(frames) or not shown:  # absent for most of it: a short look must not pass for a long one
         return Run(start, end, None)
     mean = {label: sum(each[label] for each in shown) / len(shown) for label in shown[0]}
     return Run(start, end, leading(mean), mean[leading(mean)])

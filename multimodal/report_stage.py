@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 from multimodal.analysis import Analysis
-from multimodal.charts import HEIGHTS
 from multimodal.page import badge, chart_place, clock, escape
 from multimodal.palette import COLOURS, SIGNS
 from multimodal.report_series import signal_rows, time_span
@@ -109,11 +108,12 @@ def _seldom(place: Path) -> str:
     return f'<p class="small muted">{advice}</p>'
 
 
-def timeline_place(analysis: Analysis) -> str:
+def timeline_place(analysis: Analysis, height: int) -> str:
     """Where the timeline is drawn, with what its colours mean and buttons for who has no wheel.
 
     Args:
         analysis: Of a recording with a time axis.
+        height: Of the timeline in pixels.
 
     Returns:
         HTML.
@@ -128,11 +128,11 @@ def timeline_place(analysis: Analysis) -> str:
 <div class="tools screen-only">
 <button type="button" id="zoom-out" aria-label="Zoom out">−</button>
 <button type="button" id="zoom-in" aria-label="Zoom in">+</button>
-<button type="button" id="zoom-all">Whole</button>
+<button type="button" id="zoom-all">All</button>
 <button type="button" id="show-keys">Keys <kbd>?</kbd></button>
 </div></div>
 <ul class="plain legend">{_legend(analysis)}</ul>
-<div class="over" id="over">{chart_place("timeline", label, HEIGHTS["emotions"] + HEIGHTS["affect"])}
+<div class="over" id="over">{chart_place("timeline", label, height)}
 <div id="cursor" aria-hidden="true" hidden></div><div id="tip" aria-hidden="true" hidden></div></div>
 </section>"""
 
