@@ -8,6 +8,7 @@ from typing import Any
 
 from multimodal.batch_summary import RESAMPLES
 from multimodal.page import badge, clock, escape
+from multimodal.report_numbers import percent
 from multimodal.study_inputs import BINS, InputView
 from multimodal.study_outliers import FAR, FEWEST
 from multimodal.study_tables import SHARES, Study, hours
@@ -73,10 +74,11 @@ def _lead(study: Study) -> str:
     if not shares:
         return "No input showed anything that could be judged."
     label, mean, low, high = max(shares, key=lambda share: share[1])
-    between = "" if low is None else f" (95% interval {low:.0%} to {high:.0%})"
+    between = "" if low is None else f" (95% interval {escape(percent(low))} to {escape(percent(high))})"
     of_whom = "over participants" if "participant" in study.groupings else "over inputs"
-    said = "the most frequent answer in the whole study" if label == UNCERTAIN else "shown most in the whole study"
-    return f"{said.capitalize()}: {badge(label)}, {mean:.0%} of the judged time{between}, as a mean {of_whom}."
+    said = "The most frequent answer in the whole study" if label == UNCERTAIN else "Shown most in the whole study"
+    share = f"{badge(label)}, {escape(percent(mean))} of the judged time{between}"
+    return f"{said}: {share}, as a mean {of_whom}."
 
 
 def _filters(study: Study) -> str:
@@ -139,7 +141,7 @@ def _emotions(study: Study) -> str:
         unit = "The manifest names no participants, so each input counts as a participant of its own"
     return f"""<section class="card" aria-labelledby="emotions-title">
 <h2 id="emotions-title">Emotions shown</h2>
-<div class="scroll" id="emotions" role="region" aria-labelledby="emotions-title" tabindex="0"></div>
+<div class="scroll" id="emotions" role="group" aria-label="Means and intervals" tabindex="0"></div>
 <p class="small muted explained">Share of the judged time with each answer, and mean valence and arousal (−1 to 1).
 {unit}. Thin lines and the numbers below them are 95% intervals by a bootstrap over participants ({RESAMPLES:,} draws):
 how far the mean might move with other participants, not how often an answer is right. Fewer than two participants have
@@ -173,7 +175,7 @@ def _time(study: Study) -> str:
 <label>Order <select id="order"></select></label>
 </div></div>
 <ul class="legend plain" id="legend" aria-label="Legend"></ul>
-<div class="strips" id="strips" role="region" aria-labelledby="time-title" tabindex="0"></div>
+<div class="strips" id="strips" role="group" aria-label="Lines, one per input" tabindex="0"></div>
 <p id="strips-more" class="more screen-only"></p>
 <p class="small muted explained">A line per input, from its beginning to its end (relative) or on one clock (absolute),
 in {BINS} steps; each has the answer that lasts longest in it. Hatched: nothing was judged. Typed answers have no times:
@@ -195,7 +197,7 @@ def _table() -> str:
     return """<section class="card" aria-labelledby="inputs-title">
 <div class="title-row"><h2 id="inputs-title">All inputs</h2>
 <button type="button" id="download" class="screen-only">Download as CSV</button></div>
-<div class="scroll inputs" id="inputs" role="region" aria-labelledby="inputs-title" tabindex="0"></div>
+<div class="scroll inputs" id="inputs" role="group" aria-label="Table of inputs" tabindex="0"></div>
 <p id="inputs-more" class="more screen-only"></p>
 </section>"""
 

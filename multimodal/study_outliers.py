@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from multimodal.report_numbers import percent
 from multimodal.study_tables import SHARES, Study, by_group
 from multimodal.types import UNCERTAIN
 
@@ -165,7 +166,7 @@ def _strongest(reasons: Mapping[str, Reason]) -> tuple[Reason, ...]:
 
 
 def _shown(measure: str, value: float) -> str:
-    return _signed(value, 2) if measure in ("mean_valence", "mean_arousal") else f"{value:.0%}"
+    return _signed(value, 2) if measure in ("mean_valence", "mean_arousal") else percent(value)
 
 
 def _signed(value: float, digits: int) -> str:
