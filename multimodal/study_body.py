@@ -10,9 +10,8 @@ from multimodal.batch_summary import RESAMPLES
 from multimodal.page import badge, clock, escape
 from multimodal.report_numbers import percent
 from multimodal.study_inputs import BINS, InputView
-from multimodal.study_outliers import FAR, FEWEST
+from multimodal.study_outliers import FAR, FEWEST, FEWEST_UTTERANCES
 from multimodal.study_tables import SHARES, Study, hours
-from multimodal.types import UNCERTAIN
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
 
@@ -68,17 +67,20 @@ def _head(study: Study) -> str:
 
 
 def _lead(study: Study) -> str:
-    """What was shown most in the whole study, in a sentence."""
+    """What was shown most in the whole study, and what came next, in a sentence."""
     values = study.summary[0]["values"]
-    shares = [(label, *values[label]) for label in SHARES if values[label][0]]
+    shares = sorted(((label, *values[label]) for label in SHARES if values[label][0]), key=lambda share: -share[1])
     if not shares:
         return "No input showed anything that could be judged."
-    label, mean, low, high = max(shares, key=lambda share: share[1])
-    between = "" if low is None else f" (95% interval {escape(percent(low))} to {escape(percent(high))})"
-    of_whom = "over participants" if "participant" in study.groupings else "over inputs"
-    said = "The most frequent answer in the whole study" if label == UNCERTAIN else "Shown most in the whole study"
-    share = f"{badge(label)}, {escape(percent(mean))} of the judged time{between}"
-    return f"{said}: {share}, as a mean {of_whom}."
+    first, *rest = [_told(*share) for share in shares]
+    second = f", then {rest[0]}" if rest else ""
+    of_whom = "participants" if "participant" in study.groupings else "inputs"
+    return f"Share of the judged time in the whole study: {first}{second}, as means over {of_whom}."
+
+
+def _told(label: str, mean: float, low: float | None, high: float | None) -> str:
+    between = "" if low is None or high is None else f" (95% interval {percent(low)} to {percent(high)})"
+    return f"{badge(label)} {escape(percent(mean) + between)}"
 
 
 def _filters(study: Study) -> str:
@@ -155,8 +157,8 @@ def _watching() -> str:
 <div class="watching">
 <div class="card"><h3>Stands apart</h3><div id="outliers"></div>
 <p class="small muted explained">Inputs that lie {FAR} robust deviations or more from the median of the study, of their
-task or of their question ({FEWEST} inputs or more), whatever is filtered. Look before you leave one out: it may be the
-one that matters.</p></div>
+task or of their question ({FEWEST} inputs or more), whatever is filtered; shares of fewer than {FEWEST_UTTERANCES}
+utterances are not compared. Look before you leave one out: it may be the one that matters.</p></div>
 <div class="card"><h3>Signals disagree</h3><div id="disagreement"></div></div>
 <div class="card"><h3>Sudden changes</h3><div id="change"></div></div>
 <div class="card"><h3>Peaks</h3><div id="peak"></div></div>

@@ -83,7 +83,7 @@ def test_the_page_says_its_first_numbers_without_a_script(study: Path) -> None:
     minutes, seconds = divmod(int(done["duration_seconds"].sum()), 60)
     assert f'data-number="recorded">{minutes}:{seconds:02}</dd>' in text
     leading = pd.read_csv(study / "summary.csv", encoding="utf-8-sig").iloc[0]
-    assert f"{leading['neutral']:.0%} of the judged time (95% interval {leading['neutral_low']:.0%} to" in text
+    assert f"neutral</span> {leading['neutral']:.0%} (95% interval {leading['neutral_low']:.0%} to" in text
     assert text.count(FAILURE) >= 2
 
 
@@ -172,6 +172,19 @@ def _always(folder: Path, emotion: str, seed: int) -> Any:
     valence, arousal = affect_from_norms(sure.probabilities)
     alike = [replace(each, fused=sure, uncertain=False, valence=valence, arousal=arousal) for each in whole.estimates]
     return without_frames(replace(whole, estimates=tuple(alike)))
+
+
+def test_shares_of_a_few_lines_are_not_compared(tmp_path: Path) -> None:
+    rows = [{"path": f"{number}.mp4"} for number in range(20)]
+    analyses = [
+        _always(tmp_path, "anger" if number == 3 else "fear", number) for number in range(20)
+    ]  # alike in valence
+    study = read_study(write_results(tmp_path / "results", rows, analyses))
+    measures = {reason.measure for outlier in find_outliers(study) for reason in outlier.reasons}
+    assert not measures & {"anger", "fear"}
+    longer = tuple({**row, "utterances": 30} for row in study.rows)
+    found = find_outliers(type(study)(study.out, study.columns, longer, study.named))
+    assert {reason.measure for reason in found[0].reasons} >= {"anger", "fear"} and found[0].index == 3
 
 
 def test_few_inputs_are_compared_with_nothing(tmp_path: Path) -> None:

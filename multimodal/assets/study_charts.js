@@ -97,7 +97,7 @@ const charts = (() => {
       placed(make("div", { class: "median" }), at(median)));
     const range = make("div", { class: "range", "aria-hidden": "true" }, placed(make("div", { class: "dot" }), at(mean)));
     if (low !== null && low !== undefined) range.append(placed(make("div", { class: "whisker" }), at(low), at(high) - at(low)));
-    const ticks = [0, 0.5, 1].map((share) => make("span", {}, shown(measure, from + share * (to - from))));
+    const ticks = [from, (from + to) / 2, to].map((value) => make("span", {}, value === 0 ? "0" : shown(measure, value)));
     figure.append(plot, range, make("div", { class: "ticks small muted", "aria-hidden": "true" }, ...ticks),
       make("p", { class: "small" }, told));
     return figure;
