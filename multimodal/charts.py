@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from multimodal.palette import COLOURS
 from multimodal.report_series import ALL, Run, averaged, coarse_seconds, signal_rows, stepped, steps, time_span
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate
+from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate
 
 if TYPE_CHECKING:
     from bokeh.models import Column, Range1d
@@ -35,15 +35,16 @@ FINE, COARSE, BOTH = "fine", "coarse", "both"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif'
 
 
-def timeline(analysis: Analysis) -> Column | None:
+def timeline(analysis: Analysis) -> tuple[Column, int] | None:
     """Draws what an analysis says over time.
 
     Args:
         analysis: Of a recording; of typed answers, which have no time, there is nothing to draw.
 
     Returns:
-        Bokeh figures with one range of times: ``emotions`` (probabilities of all signals together, stacked),
-        ``signals`` (a row each) and ``affect`` (valence and arousal); those with anything in them. None without any.
+        Bokeh figures with one range of times, and their height together in pixels: ``emotions`` (probabilities of all
+        signals together, stacked), ``signals`` (a row each) and ``affect`` (valence and arousal); those with anything
+        in them. None without any.
     """
     from bokeh.layouts import column
     from bokeh.models import Range1d
@@ -51,27 +52,32 @@ def timeline(analysis: Analysis) -> Column | None:
     start, end = time_span(analysis)
     if end <= start:
         return None
-    times = Range1d(start, end, bounds=(start, end), min_interval=min(1.0, end - start))
+    times = Range1d(start=start, end=end, bounds=(start, end), min_interval=min(1.0, end - start))
     estimates, rows = analysis.estimates, signal_rows(analysis)
-    charts = [_emotions(estimates, analysis.emotions, times)] if ALL in rows else []
+    charts = [_emotions(estimates, analysis.emotions, times, end - start)] if ALL in rows else []
     charts += [_signals(rows, times)] if rows else []
-    charts += [_affect(estimates, times)] if any(each.valence is not None for each in estimates) else []
+    charts += [_affect(estimates, times, end - start)] if any(each.valence is not None for each in estimates) else []
     if not charts:
         return None
     _show_times(charts[-1])
-    return column(*charts, sizing_mode="stretch_width", spacing=0)
+    height = sum(chart.height or 0 for chart in charts)
+    return column(*charts, sizing_mode="stretch_width", spacing=0), height
 
 
-def _chart(name: str, height: int, times: Range1d, **ranges: Any) -> figure:
+def _chart(name: str, title: str, height: int, times: Range1d, **ranges: Any) -> figure:
     """An empty chart: no frame, no toolbar, drag to move, Ctrl and the wheel to zoom."""
     from bokeh.models import PanTool, WheelZoomTool
+    from bokeh.models.annotations import Title
     from bokeh.plotting import figure
 
     pan, wheel = PanTool(dimensions="width"), WheelZoomTool(dimensions="width", modifiers={"ctrl": True})
+    heading = Title(text=title, text_font=FONT, text_font_size="12px", text_font_style="normal", standoff=4, offset=4)
+    heading.tags = [{"text_color": "muted"}]
     chart = figure(
-        name=name, height=height, sizing_mode="stretch_width", x_range=times, tools=[pan, wheel], toolbar_location=None,
-        background_fill_alpha=0.0, border_fill_alpha=0.0, outline_line_color=None, lod_threshold=None,
-        min_border_left=GUTTER, min_border_right=12, min_border_top=6, min_border_bottom=6, **ranges,
+        name=name, title=heading, height=height + TITLE_HEIGHT, sizing_mode="stretch_width", x_range=times,
+        tools=[pan, wheel], toolbar_location=None, background_fill_alpha=0.0, border_fill_alpha=0.0,
+        outline_line_color=None, lod_threshold=None, min_border_left=GUTTER, min_border_right=12, min_border_top=6,
+        min_border_bottom=6, **ranges,
     )  # fmt: skip
     chart.toolbar.active_drag, chart.toolbar.active_scroll = pan, wheel
     chart.xaxis.visible = False
@@ -88,19 +94,19 @@ def _show_times(chart: figure) -> None:
 
     chart.xaxis.visible = True
     chart.xaxis.ticker = FixedTicker(ticks=[])
-    chart.xaxis.name = "times"
-    chart.height += AXIS_HEIGHT
+    chart.height = (chart.height or 0) + AXIS_HEIGHT
     chart.min_border_bottom = AXIS_HEIGHT
 
 
-def _emotions(estimates: Sequence[UtteranceEstimate], labels: Sequence[str], times: Range1d) -> figure:
+def _emotions(estimates: Sequence[UtteranceEstimate], labels: Sequence[str], times: Range1d, seconds: float) -> figure:
     from bokeh.models import FixedTicker, NumeralTickFormatter
 
-    chart = _chart("emotions", HEIGHTS["emotions"], times, y_range=(0.0, 1.0))
     judged = [each for each in estimates if each.fused is not None]
+    width = coarse_seconds(seconds, len(judged))
+    title = "Probability of each emotion" + _means(width)
+    chart = _chart("emotions", title, HEIGHTS["emotions"], times, y_range=(0.0, 1.0))
     edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
     shares = np.array([[each.fused.probabilities.get(label, 0.0) for label in labels] for each in judged if each.fused])
-    width = coarse_seconds(times.start, times.end, len(judged))
     _stack(chart, edges, shares, labels, FINE if width else BOTH)
     if width:
         _stack(chart, *averaged(edges, shares, width), labels, COARSE)
@@ -108,7 +114,6 @@ def _emotions(estimates: Sequence[UtteranceEstimate], labels: Sequence[str], tim
     _hatch(
         chart, [(each.start_seconds, each.end_seconds) for each in lacking], [0.0] * len(lacking), [1.0] * len(lacking)
     )
-    _title(chart, "Probability of each emotion" + _means(width))
     chart.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     chart.yaxis.formatter = NumeralTickFormatter(format="0%")
     return chart
@@ -126,7 +131,8 @@ def _stack(
     for number, label in enumerate(labels):
         bottom = f"top{number - 1}" if number else "bottom"
         chart.quad(
-            left="start", right="end", bottom=bottom, top=f"top{number}", source=source, fill_color=COLOURS[label],
+            left="start", right="end", bottom=bottom, top=f"top{number}", source=source,
+            fill_color=COLOURS.get(label, COLOURS[UNCERTAIN]),
             line_color=None, name=level, visible=level != FINE,
         )  # fmt: skip
 
@@ -135,24 +141,23 @@ def _means(width: int | None) -> str:
     return f", {width} s means" if width else ""
 
 
-def _title(chart: figure, text: str) -> None:
-    chart.title.update(text=text, text_font=FONT, text_font_size="12px", text_font_style="normal", standoff=4, offset=4)
-    chart.title.tags = [{"text_color": "muted"}]
-    chart.height += TITLE_HEIGHT
-
-
 def _signals(rows: dict[str, list[Run]], times: Range1d) -> figure:
     from bokeh.core.properties import value
     from bokeh.models import ColumnDataSource, FixedTicker
 
-    chart = _chart("signals", HEIGHTS["row"] * len(rows) + 12, times, y_range=(float(len(rows)), 0.0))
+    height = HEIGHTS["row"] * len(rows) + 12
+    title = "Answers by signal, faint if unsure"
+    chart = _chart("signals", title, height, times, y_range=(float(len(rows)), 0.0))
     places = dict(zip(rows, range(len(rows)), strict=True))
     placed = [(run, places[row] + 0.08) for row, runs in rows.items() for run in runs]
     shown = [(run, top) for run, top in placed if run.label is not None]
     columns = _edges([(run.start_seconds, run.end_seconds) for run, _ in shown])
     columns |= {"top": np.array([top for _, top in shown]), "bottom": np.array([top + 0.84 for _, top in shown])}
     columns |= {"middle": (columns["start"] + columns["end"]) / 2, "centre": np.array([top + 0.42 for _, top in shown])}
-    columns |= {"label": [run.label for run, _ in shown], "colour": [COLOURS[str(run.label)] for run, _ in shown]}
+    columns |= {
+        "label": [run.label for run, _ in shown],
+        "colour": [COLOURS.get(str(run.label), COLOURS[UNCERTAIN]) for run, _ in shown],
+    }
     # Faint where it is unsure; the script writes the sign on what is wide enough for it.
     columns |= {"alpha": np.array([0.25 + 0.75 * run.probability for run, _ in shown], np.float32)}
     columns |= {"sign": [""] * len(shown), "ink": ["#000000"] * len(shown)}
@@ -169,25 +174,24 @@ def _signals(rows: dict[str, list[Run]], times: Range1d) -> figure:
     absent = [(run, top) for run, top in placed if run.label is None]
     edges = [(run.start_seconds, run.end_seconds) for run, _ in absent]
     _hatch(chart, edges, [top for _, top in absent], [top + 0.84 for _, top in absent])
-    _title(chart, "Answer of each signal, fainter if less sure")
     chart.yaxis.ticker = FixedTicker(ticks=[place + 0.5 for place in places.values()])
     chart.yaxis.major_label_overrides = {place + 0.5: ROW_NAMES[row] for row, place in places.items()}
     chart.ygrid.visible = False
     return chart
 
 
-def _affect(estimates: Sequence[UtteranceEstimate], times: Range1d) -> figure:
+def _affect(estimates: Sequence[UtteranceEstimate], times: Range1d, seconds: float) -> figure:
     from bokeh.models import FixedTicker
 
-    chart = _chart("affect", HEIGHTS["affect"], times, y_range=(-1.0, 1.0))
     judged = [each for each in estimates if each.valence is not None and each.arousal is not None]
-    width = coarse_seconds(times.start, times.end, len(judged))
+    width = coarse_seconds(seconds, len(judged))
+    title = "Valence (solid), arousal (dashed)" + _means(width)
+    chart = _chart("affect", title, HEIGHTS["affect"], times, y_range=(-1.0, 1.0))
     _lines(chart, *steps(estimates), FINE if width else BOTH)
     if width:
         edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
         values = np.array([[each.valence, each.arousal] for each in judged], np.float64)
         _lines(chart, *stepped(*averaged(edges, values, width)), COARSE)
-    _title(chart, "Valence (solid), arousal (dashed)" + _means(width))
     chart.yaxis.ticker = FixedTicker(ticks=[-1, 0, 1])
     chart.yaxis.major_label_overrides = {0: "0", -1: "−1", 1: "+1"}
     return chart

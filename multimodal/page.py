@@ -164,7 +164,7 @@ def figure_item(figure: Model) -> dict[str, Any]:
     """
     from bokeh.embed import json_item
 
-    text = json.dumps(json_item(figure), allow_nan=False)  # type: ignore[arg-type]
+    text = json.dumps(json_item(figure), allow_nan=False)
     # Bokeh numbers its models through the process: p1001, p1002, …
     numbers = itertools.count(1)
     names: dict[str, str] = {}

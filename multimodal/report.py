@@ -32,6 +32,7 @@ def report(
     Of a folder that batch has written it is the page of the whole study. Exit code 0: all were written; 1: some
     failed, the others are written; 2: wrong usage.
     """
+    paths = [each for path in paths for each in _results(path)]
     if media is not None and len(paths) > 1:
         raise ConfigError("--media", f"is one file for {len(paths)} reports", "report on them one by one")
     if media is not None and not media.is_file():
@@ -120,7 +121,7 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
     chart = timeline(analysis)
     stage = player(analysis, folder, media)
     if chart is not None:
-        stage += timeline_place(analysis, sum(child.height for child in chart.children))
+        stage += timeline_place(analysis, chart[1])
     watching = f'<section class="stage" aria-label="Recording and timeline">{stage}</section>' if stage else ""
     body = f"""<a class="skip" href="#transcript">Skip to the transcript</a>
 <a class="skip" href="#use">Skip behind the transcript</a>
@@ -140,8 +141,15 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
         styles=[asset("report.css")],
         scripts=[asset("report.js")],
         data=page_data(analysis),
-        figures={} if chart is None else {"timeline": chart},
+        figures={} if chart is None else {"timeline": chart[0]},
     )
+
+
+def _results(path: Path) -> list[Path]:
+    """The path itself, or the results in it where it is the folder of a folder per input that infer writes."""
+    if not path.is_dir() or any((path / name).is_file() for name in ("analysis.json", "results.parquet")):
+        return [path]
+    return sorted(file.parent for file in path.glob("*/analysis.json")) or [path]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -171,11 +171,11 @@ def _signed(value: float) -> str:
 
 def _moments(analysis: Analysis) -> str:
     found = strongest(analysis.estimates, MOMENTS)
-    timed = bool(analysis.media.duration_seconds)
+    media, timed = analysis.media, bool(analysis.media.duration_seconds)
     items = "".join(_moment(each, timed) for each in found)
     body = f'<ol class="plain">{items}</ol>' if found else '<p class="muted">None stands out.</p>'
     return f"""<section class="card moments" aria-labelledby="moments-title">
-<h2 id="moments-title">{"Moments worth watching" if timed else "Lines worth reading"}</h2>
+<h2 id="moments-title">{"Moments worth watching" if media.has_video or media.has_audio else "Lines worth reading"}</h2>
 {body}
 </section>"""
 
@@ -227,7 +227,7 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> str:
     )
     who = f'<span class="who" dir="auto">{escape(spoken.speaker)}</span>' if spoken.speaker else ""
     answer = badge(label, percent(sure)) if label else '<span class="muted">not judged</span>'
-    tint = f' style="--tint-of:var(--{label});--sure:{sure:.2f}"' if label else ""
+    tint = f' style="--tint-of:var(--{escape(label)});--sure:{sure:.2f}"' if label else ""
     return (
         f'<li class="utterance{"" if label else " unjudged"}" id="u{index}"{tint}>{when}<div class="what">'
         f'<div class="top">{who}<span class="answer">{answer}</span></div>{_words(each)}'
@@ -287,7 +287,7 @@ def _models(analysis: Analysis) -> str:
     for part, facts in analysis.models.items():
         if facts is None:
             continue
-        rows.append(_row(PARTS.get(part, part), facts["name"], facts.get("sha256", "")))
+        rows.append(_row(PARTS.get(part, part), facts.get("name", ""), facts.get("sha256", "")))
     rows.append(_row("Recording", analysis.media.path.name, analysis.media.sha256))
     rows.append(_row("Program", f"multimodal-emotion {__version__}", ""))
     headings = "<tr><th scope='col'>Part</th><th scope='col'>Name</th><th scope='col'>SHA-256</th></tr>"

@@ -101,24 +101,24 @@ def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
     for time, shown in zip(analysis.frame_times, _judged_faces(analysis), strict=True):
         pieces.setdefault(int((time - times[0]) / width + 1e-6), []).append(shown)
     runs = []
-    for piece, shown in pieces.items():
+    for piece, frames in pieces.items():
         first = float(times[0]) + piece * width
-        runs.append(_mean_run(first, min(first + width, end), shown))
+        runs.append(_mean_run(first, min(first + width, end), frames))
     return _joined(runs, 2 * usual)
 
 
 def _judged_faces(analysis: Analysis) -> list[Probabilities | None]:
     """Per sampled frame what the face showed that its utterance is judged by."""
-    scored = {(seen.time_seconds, seen.face_id): seen.probabilities for seen in analysis.faces if seen.probabilities}
+    scored: dict[tuple[float, int | None], Probabilities] = {
+        (seen.time_seconds, seen.face_id): seen.probabilities for seen in analysis.faces if seen.probabilities
+    }
     faces: list[Probabilities | None] = []
     estimates, at = analysis.estimates, 0
     for time in analysis.frame_times:
         while at + 1 < len(estimates) and estimates[at + 1].utterance.start_seconds <= time:
             at += 1
         # In a pause too short for a stretch of its own, the face of the utterance before is still the one.
-        faces.append(
-            scored.get((time, estimates[at].face_id)) if estimates and estimates[at].face_id is not None else None
-        )
+        faces.append(scored.get((time, estimates[at].face_id)) if estimates else None)
     return faces
 
 
@@ -152,24 +152,23 @@ def _joined(runs: Sequence[Run], gap: float) -> list[Run]:
     return joined
 
 
-def coarse_seconds(start: float, end: float, count: int) -> int | None:
+def coarse_seconds(seconds: float, count: int) -> int | None:
     """How long the stretches are that many utterances are averaged over, so that a long recording can be read.
 
     Args:
-        start: Of the time axis, in seconds.
-        end: Of the time axis.
+        seconds: How long the recording is.
         count: Of utterances.
 
     Returns:
         Seconds; None where there are so few utterances that each has room.
 
     Example:
-        >>> coarse_seconds(0.0, 3600.0, 900), coarse_seconds(0.0, 60.0, 15)
+        >>> coarse_seconds(3600.0, 900), coarse_seconds(60.0, 15)
         (30, None)
     """
     if count <= MOST_COLUMNS:
         return None
-    return next((width for width in WIDTHS if (end - start) / width <= MOST_COLUMNS), WIDTHS[-1])
+    return next((width for width in WIDTHS if seconds / width <= MOST_COLUMNS), WIDTHS[-1])
 
 
 def averaged(

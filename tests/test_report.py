@@ -314,6 +314,31 @@ def test_wrong_usage_is_one_line(words: list[str], code: int, capsys: pytest.Cap
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1
 
 
+def test_a_folder_of_results_gets_a_page_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [saved(tmp_path / "results" / name) for name in ("one", "two")]
+    assert report.main([str(tmp_path / "results")]) == 0
+    assert capsys.readouterr().out.split() == [str(folder / PAGE) for folder in folders]
+
+
+def test_a_label_that_is_no_emotion_of_ours_is_shown_and_harmless(tmp_path: Path) -> None:
+    label = '"><script>alert(1)</script>'
+    estimate = UtteranceEstimate(Utterance(0.0, 4.0, None, "Well."), fused=said(label, 1.0, (label, "neutral")))
+    media = dataclasses.replace(make_analysis(tmp_path / "talk.mp4", 4.0).media)
+    parsed = page_of(Analysis(media, {}, (label, "neutral"), (), (), (estimate,)), tmp_path)
+    assert len(digests(parsed)) == 3
+    assert label in parsed.all("span", class_="answer")[0][1]
+
+
+def test_words_with_times_but_no_recording_have_a_timeline_and_no_player(tmp_path: Path) -> None:
+    analysis = make_analysis(tmp_path / "talk.vtt", 60.0)
+    media = dataclasses.replace(analysis.media, has_video=False, has_audio=False, width=None, height=None)
+    spoken = tuple(dataclasses.replace(each, face=None, face_id=None, audio=None) for each in analysis.estimates)
+    models = {**analysis.models, "face": None, "audio": None}
+    changes = {"media": media, "estimates": spoken, "models": models, "faces": (), "frame_times": ()}
+    parsed = page_of(dataclasses.replace(analysis, **changes), tmp_path)
+    assert parsed.all("div", class_="chart") and not parsed.all("video") and not parsed.all("audio")
+
+
 def test_media_names_the_recording_where_it_has_moved(tmp_path: Path) -> None:
     folder = saved(tmp_path / "results")
     (tmp_path / "moved.mp4").write_bytes(b"there")

@@ -67,7 +67,7 @@ const page = (() => {
       for (const call of listeners) call();
     });
   }
-  dark.addEventListener("change", repaint);
+  for (const query of [dark, window.matchMedia("print")]) query.addEventListener("change", repaint);
 
   function onScheme(call) {
     listeners.push(call);

@@ -52,9 +52,11 @@
   }
 
   function tick() {
+    const inView = now <= view()[1];
     tell();
     if (playable() && !media.paused) {
-      if (now > view()[1] && now < end) reveal(now);
+      // The view turns like a page when the cursor leaves it, but not where the reader has moved it elsewhere.
+      if (inView && now > view()[1] && now < end) reveal(now);
       requestAnimationFrame(tick);
     }
   }
@@ -134,7 +136,7 @@
       text = "The browser plays the sound but cannot show the picture of this format; choose a copy as MP4 (H.264).";
       find("no-media").hidden = false;
       find("no-media-why").textContent = "A copy as MP4 (H.264) or WebM can be watched here; it stays on this machine.";
-    } else if (Math.abs(media.duration - duration) > 1) {
+    } else if (Number.isFinite(media.duration) && Math.abs(media.duration - duration) > 1) {
       text = "This file lasts " + page.clock(media.duration) + ", the analysed recording " + page.clock(duration) +
         ": is it the same?";
     }
@@ -147,6 +149,8 @@
     media.addEventListener("loadedmetadata", loaded);
     media.addEventListener("play", tick);
     for (const name of ["timeupdate", "seeking", "seeked", "pause"]) media.addEventListener(name, tell);
+    // A click leaves the keys to the page.
+    media.addEventListener("pointerup", () => setTimeout(() => media.blur(), 0));
     if (media.error !== null) unplayable();
     else if (media.readyState >= 1) loaded();
     find("choose").addEventListener("click", () => find("file").click());
@@ -291,11 +295,13 @@
       if (last - first < narrowest) continue;
       data.x.push((first + last) / 2);
       data.y.push(centre[index]);
-      data.sign.push(signs[labels[index]]);
+      data.sign.push(signs[labels[index]] || "·");
       data.ink.push(ink(colour[index], alpha[index], below));
     }
     target.data = data;
   }
+
+  const titles = new Map();
 
   // Each utterance where there is room for it, else means.
   function detail() {
@@ -308,6 +314,9 @@
         if (renderer.name === "fine") renderer.visible = fine;
         if (renderer.name === "coarse") renderer.visible = !fine;
       }
+      const title = plot.model.title;
+      if (!titles.has(title)) titles.set(title, title.text);
+      title.text = fine ? titles.get(title).replace(/, \d+ s means$/, "") : titles.get(title);
     }
   }
 
@@ -397,11 +406,15 @@
 
   if (keys !== null) {
     if (find("show-keys") !== null) find("show-keys").addEventListener("click", () => keys.showModal());
-    // Before the player's own keys, which differ from browser to browser.
+    // Before the player's own letters, which differ from browser to browser.
     document.addEventListener("keydown", (event) => {
       const target = event.target;
       if (event.ctrlKey || event.metaKey || event.altKey || keys.open) return;
       if (target.matches("input, select, textarea") || (event.key === " " && target.closest("button, a, summary"))) return;
+      // The player's own buttons and sliders need these. They cannot be told from the player, save by this: where one
+      // of them has the focus, the player has it but does not show it.
+      const inside = target === media && !media.matches(":focus-visible");
+      if (inside && [" ", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
       const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
       if (action === undefined) return;
       event.preventDefault();
