@@ -8,12 +8,20 @@ from typing import Any
 
 from multimodal.batch_summary import RESAMPLES
 from multimodal.page import badge, clock, escape
-from multimodal.study_inputs import InputView
-from multimodal.study_outliers import FAR, FEWEST
-from multimodal.study_tables import DOWNLOADS, SHARES, Study, hours
-from multimodal.types import UNCERTAIN
+from multimodal.report_numbers import percent
+from multimodal.study_inputs import BINS, InputView
+from multimodal.study_outliers import FAR, FEWEST, FEWEST_UTTERANCES
+from multimodal.study_tables import SHARES, Study, hours
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
+
+TABLES = {
+    "results.csv": "a row per input, for spreadsheets",
+    "results.parquet": "the same, as it is, for programs",
+    "utterances.parquet": "a row per utterance of all inputs",
+    "summary.csv": "means with intervals by task, question and participant",
+}
+"""What a batch writes for a study, and what it is."""
 
 OPEN_FAILURES = 5
 """Up to so many failures are listed without being asked for."""
@@ -44,7 +52,7 @@ the tables beside it.</p></noscript>
 {_watching()}
 {_time(study)}
 {_distributions(study)}
-{_table(study)}
+{_table()}
 {_downloads(study)}
 </main>
 {_foot(study, views)}"""
@@ -59,16 +67,20 @@ def _head(study: Study) -> str:
 
 
 def _lead(study: Study) -> str:
-    """What was shown most in the whole study, in a sentence."""
+    """What was shown most in the whole study, and what came next, in a sentence."""
     values = study.summary[0]["values"]
-    shares = [(label, *values[label]) for label in SHARES if values[label][0]]
+    shares = sorted(((label, *values[label]) for label in SHARES if values[label][0]), key=lambda share: -share[1])
     if not shares:
         return "No input showed anything that could be judged."
-    label, mean, low, high = max(shares, key=lambda share: share[1])
-    between = "" if low is None else f" (95% interval {low:.0%} to {high:.0%})"
-    of_whom = "over participants" if "participant" in study.groupings else "over inputs"
-    said = "the most frequent answer in the whole study" if label == UNCERTAIN else "shown most in the whole study"
-    return f"{said.capitalize()}: {badge(label)}, {mean:.0%} of the judged time{between}, as a mean {of_whom}."
+    first, *rest = [_told(*share) for share in shares]
+    second = f", then {rest[0]}" if rest else ""
+    of_whom = "participants" if "participant" in study.groupings else "inputs"
+    return f"Share of the judged time in the whole study: {first}{second}, as means over {of_whom}."
+
+
+def _told(label: str, mean: float, low: float | None, high: float | None) -> str:
+    between = "" if low is None or high is None else f" (95% interval {percent(low)} to {percent(high)})"
+    return f"{badge(label)} {escape(percent(mean) + between)}"
 
 
 def _filters(study: Study) -> str:
@@ -131,11 +143,11 @@ def _emotions(study: Study) -> str:
         unit = "The manifest names no participants, so each input counts as a participant of its own"
     return f"""<section class="card" aria-labelledby="emotions-title">
 <h2 id="emotions-title">Emotions shown</h2>
-<div class="scroll" id="emotions" role="region" aria-labelledby="emotions-title" tabindex="0"></div>
-<p class="small muted explained">Share of the judged time with each answer, and mean valence and arousal (−1 to 1). {unit}. Thin
-lines and the numbers below are 95% intervals by a bootstrap over participants ({RESAMPLES:,} draws); they say how far the mean would
-move with other participants, not how often an answer is right. There is none for fewer than two participants, and below ten it is
-too narrow. <span id="anew"></span></p>
+<div class="scroll" id="emotions" role="group" aria-label="Means and intervals" tabindex="0"></div>
+<p class="small muted explained">Share of the judged time with each answer, and mean valence and arousal (−1 to 1).
+{unit}. Thin lines and the numbers below them are 95% intervals by a bootstrap over participants ({RESAMPLES:,} draws):
+how far the mean might move with other participants, not how often an answer is right. Fewer than two participants have
+none; of fewer than ten it is too narrow. <span id="anew"></span></p>
 </section>"""
 
 
@@ -144,8 +156,9 @@ def _watching() -> str:
 <h2 id="watching-title">Worth watching</h2>
 <div class="watching">
 <div class="card"><h3>Stands apart</h3><div id="outliers"></div>
-<p class="small muted explained">Inputs whose numbers lie {FAR} robust deviations or more from the median of the study, their task or their
-question (of {FEWEST} inputs or more), whatever is filtered. Look before you leave one out: it may be the one that matters.</p></div>
+<p class="small muted explained">Inputs that lie {FAR} robust deviations or more from the median of the study, of their
+task or of their question ({FEWEST} inputs or more), whatever is filtered; shares of fewer than {FEWEST_UTTERANCES}
+utterances are not compared. Look before you leave one out: it may be the one that matters.</p></div>
 <div class="card"><h3>Signals disagree</h3><div id="disagreement"></div></div>
 <div class="card"><h3>Sudden changes</h3><div id="change"></div></div>
 <div class="card"><h3>Peaks</h3><div id="peak"></div></div>
@@ -164,10 +177,11 @@ def _time(study: Study) -> str:
 <label>Order <select id="order"></select></label>
 </div></div>
 <ul class="legend plain" id="legend" aria-label="Legend"></ul>
-<div class="strips" id="strips" role="region" aria-labelledby="time-title" tabindex="0"></div>
+<div class="strips" id="strips" role="group" aria-label="Lines, one per input" tabindex="0"></div>
 <p id="strips-more" class="more screen-only"></p>
-<p class="small muted explained">A line per input, from its beginning to its end (relative) or on one clock (absolute), in steps of a sixtieth of the input; each has the
-answer that lasts longest in it. Hatched: nothing was judged. Typed answers have no times: a step per line.</p>
+<p class="small muted explained">A line per input, from its beginning to its end (relative) or on one clock (absolute),
+in {BINS} steps; each has the answer that lasts longest in it. Hatched: nothing was judged. Typed answers have no times:
+a step per line.</p>
 </section>"""
 
 
@@ -176,36 +190,27 @@ def _distributions(study: Study) -> str:
     return f"""<section class="card" aria-labelledby="spread-title">
 <h2 id="spread-title">Spread over inputs</h2>
 <div class="spread" id="spread"></div>
-<p class="small muted explained">Bars: how many inputs. Line: median of the inputs. Dot and whiskers: mean over {of_whom} with its 95% interval.</p>
+<p class="small muted explained">Bars: how many inputs. Line: median of the inputs. Dot and whiskers: mean over
+{of_whom} with its 95% interval.</p>
 </section>"""
 
 
-def _table(study: Study) -> str:
+def _table() -> str:
     return """<section class="card" aria-labelledby="inputs-title">
 <div class="title-row"><h2 id="inputs-title">All inputs</h2>
 <button type="button" id="download" class="screen-only">Download as CSV</button></div>
-<div class="scroll inputs" id="inputs" role="region" aria-labelledby="inputs-title" tabindex="0"></div>
+<div class="scroll inputs" id="inputs" role="group" aria-label="Table of inputs" tabindex="0"></div>
 <p id="inputs-more" class="more screen-only"></p>
 </section>"""
 
 
 def _downloads(study: Study) -> str:
-    there = [name for name in DOWNLOADS if (study.out / name).is_file()]
-    items = "".join(
-        f'<li><a href="{name}" download>{name}</a> <span class="muted">{TABLES[name]}</span></li>' for name in there
-    )
+    there = [(name, meaning) for name, meaning in TABLES.items() if (study.out / name).is_file()]
+    items = (f'<li><a href="{name}" download>{name}</a> <span class="muted">{said}</span></li>' for name, said in there)
     return f"""<section class="card" aria-labelledby="tables-title">
 <h2 id="tables-title">Tables</h2>
-<ul class="plain tables">{items}</ul>
+<ul class="plain tables">{"".join(items)}</ul>
 </section>"""
-
-
-TABLES = {
-    "results.csv": "a row per input, for spreadsheets",
-    "results.parquet": "the same, as it is, for programs",
-    "utterances.parquet": "a row per utterance of all inputs",
-    "summary.csv": "means with intervals by task, question and participant",
-}
 
 
 def _foot(study: Study, views: Sequence[InputView]) -> str:

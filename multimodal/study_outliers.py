@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.study_tables import SHARES, Study, by_group
+from multimodal.report_numbers import percent
+from multimodal.study_tables import SHARES, Cells, Study, by_group
 from multimodal.types import UNCERTAIN
 
 FAR = 3.5
@@ -21,6 +22,9 @@ FAR = 3.5
 
 FEWEST = 8
 """Inputs that a group needs for a median and a deviation that mean something."""
+
+FEWEST_UTTERANCES = 5
+"""That an input needs for its shares to be compared: of three typed lines a share is all, nothing or a third."""
 
 LEAST_DEVIATION = 0.05
 """Deviations below this count as this much: where nearly all inputs are alike, a few points are no news."""
@@ -116,7 +120,7 @@ def find_outliers(study: Study) -> list[Outlier]:
     found: dict[int, dict[str, Reason]] = {}
     for by, group, indices in _groups(study):
         for measure in COMPARED:
-            values = np.array([_number(study.rows[index][measure]) for index in indices], np.float64)
+            values = np.array([_value(study.rows[index], measure) for index in indices], np.float64)
             if np.isfinite(values).sum() < FEWEST:
                 continue
             scores = robust_scores(values)
@@ -165,12 +169,14 @@ def _strongest(reasons: Mapping[str, Reason]) -> tuple[Reason, ...]:
 
 
 def _shown(measure: str, value: float) -> str:
-    return _signed(value, 2) if measure in ("mean_valence", "mean_arousal") else f"{value:.0%}"
+    return _signed(value, 2) if measure in ("mean_valence", "mean_arousal") else percent(value)
 
 
 def _signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _value(row: Cells, measure: str) -> float:
+    """What is compared of an input; NaN where it has no value, or a share of too little."""
+    value, coarse = row[measure], measure in SHARES and (row["utterances"] or 0) < FEWEST_UTTERANCES
+    return float("nan") if value is None or coarse else float(value)

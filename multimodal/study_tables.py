@@ -24,9 +24,6 @@ from multimodal.types import UNCERTAIN
 
 TABLE = "results.parquet"
 
-DOWNLOADS = ("results.csv", TABLE, "utterances.parquet", "summary.csv")
-"""The tables of a batch, as ``write_tables`` names them."""
-
 SHARES = (*FUSED_LABELS, UNCERTAIN)
 """The measures that are shares of an input; together they are 1."""
 

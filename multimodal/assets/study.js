@@ -127,10 +127,14 @@
   function showEmotions(groups) {
     const shares = data.shares.filter((label) => groups.some((group) => group.values[label][0] > 0));
     const highest = Math.max(...groups.flatMap((group) => shares.map((label) => Math.max(...group.values[label].map(Number)))), 0.1);
-    const scales = { mean_valence: [-1, 1], mean_arousal: [-1, 1] };
-    const measures = [...shares, "mean_valence", "mean_arousal"];
+    const affects = ["mean_valence", "mean_arousal"];
+    const ends = groups.flatMap((group) => affects.flatMap((name) => group.values[name].map((value) => Math.abs(value || 0))));
+    const reach = Math.min(Math.ceil(4 * Math.max(...ends, 0.25)) / 4, 1);
+    const scaleOf = (measure) => (affects.includes(measure) ? [-reach, reach] : [0, Math.min(highest, 1)]);
+    const measures = [...shares, ...affects];
+    const scale = `bars to ${percent(Math.min(highest, 1))}, dots from −${reach} to +${reach}`;
     const heads = measures.map((name) => make("th", { scope: "col" }, data.signs[name] ? badge(name) : name.slice(5)));
-    const table = make("table", {}, make("thead", {}, make("tr", {}, make("td", {}), ...heads)));
+    const table = make("table", {}, make("thead", {}, make("tr", {}, make("td", { class: "small muted" }, scale), ...heads)));
     table.style.minWidth = 112 + 114 * measures.length + "px";
     let body = null;
     for (const group of groups) {
@@ -145,7 +149,7 @@
       const head = make("th", { scope: "row", class: group.group || group.by === "all" ? null : "muted" }, named(name),
         make("div", { class: "small muted" }, size));
       body.append(make("tr", {}, head, ...measures.map((measure) => (
-        charts.meanCell(measure, group.values[measure], scales[measure] || [0, Math.min(highest, 1)])))));
+        charts.meanCell(measure, group.values[measure], scaleOf(measure))))));
     }
     place("emotions").replaceChildren(table);
     place("anew").textContent = groups.some((group) => group.anew)
@@ -201,7 +205,7 @@
     const note = moment.kind === "peak" ? percent(moment.strength) : "";
     return [
       make("div", { class: "first" }, linked(row, text, at), context(row)),
-      make("div", {}, badge(moment.emotion, note), moment.kind === "peak" ? null : make("span", { class: "why" }, moment.why)),
+      make("div", { class: "shown" }, badge(moment.emotion, note), moment.kind === "peak" ? null : make("span", { class: "why" }, moment.why)),
       moment.quote ? make("q", { dir: "auto" }, moment.quote) : null,
     ];
   }

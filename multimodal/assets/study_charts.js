@@ -10,8 +10,19 @@ const charts = (() => {
     return element;
   }
 
-  const percent = (value) => (value > 0 && value < 0.005 ? "<1%" : Math.round(100 * value) + "%");
-  const signed = (value) => (value < -0.004999 ? "−" : "+") + Math.abs(value).toFixed(2);
+  // As multimodal/report_numbers.py writes them; Python rounds halves to the even number.
+  function percent(share) {
+    if (share > 0 && share < 0.005) return "<1%";
+    if (share >= 0.995 && share < 1) return ">99%";
+    const rounded = Math.round(100 * share);
+    return (Math.abs((100 * share) % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded) + "%";
+  }
+
+  function signed(value) {
+    const text = Math.abs(value).toFixed(2);
+    return (value < 0 && text !== "0.00" ? "−" : "+") + text;
+  }
+
   const isShare = (measure) => !["mean_valence", "mean_arousal"].includes(measure);
   const shown = (measure, value) => (isShare(measure) ? percent(value) : signed(value));
 
@@ -86,7 +97,7 @@ const charts = (() => {
       placed(make("div", { class: "median" }), at(median)));
     const range = make("div", { class: "range", "aria-hidden": "true" }, placed(make("div", { class: "dot" }), at(mean)));
     if (low !== null && low !== undefined) range.append(placed(make("div", { class: "whisker" }), at(low), at(high) - at(low)));
-    const ticks = [0, 0.5, 1].map((share) => make("span", {}, shown(measure, from + share * (to - from))));
+    const ticks = [from, (from + to) / 2, to].map((value) => make("span", {}, value === 0 ? "0" : shown(measure, value)));
     figure.append(plot, range, make("div", { class: "ticks small muted", "aria-hidden": "true" }, ...ticks),
       make("p", { class: "small" }, told));
     return figure;

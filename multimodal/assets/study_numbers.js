@@ -98,8 +98,11 @@ const numbers = (() => {
         if (!found.has(row.said[by])) found.set(row.said[by], []);
         found.get(row.said[by]).push(row);
       }
-      const named = [...found.keys()].filter(Boolean).sort(compareTexts);
-      for (const name of found.has("") ? [...named, ""] : named) groups.push([by, name, found.get(name)]);
+      // Inputs without a task stand under their question, and the other way round; only those without both are named.
+      const other = by === "task" ? "question" : "task";
+      const lost = (found.get("") || []).filter((row) => !row.said[other]);
+      for (const [name, chosen] of found) if (name !== "") groups.push([by, name, chosen]);
+      if (lost.length > 0) groups.push([by, "", found.get("")]);
     }
     return groups.map(([by, group, chosen]) => {
       const known = whole.get(by + "\n" + group);
