@@ -52,6 +52,24 @@ def chosen_extras(report: bool, overlay: bool, plot: bool, export: str | None) -
     return Extras(report, overlay, plot, () if export is None else check_formats(export))
 
 
+def left_out(analysis: Analysis, extras: Extras) -> tuple[str, ...]:
+    """What is wanted and cannot be made of this input, by its nature; asked for a whole pile, that is no failure.
+
+    Args:
+        analysis: Of a recording, or of words alone.
+        extras: What is wanted.
+
+    Returns:
+        A plain line for each.
+    """
+    from multimodal.export import unfit
+
+    lines = ["no overlay: there is no picture"] if extras.overlay and not analysis.media.has_video else []
+    if formats := unfit(analysis, extras.formats):
+        lines.append(f"no {', '.join(formats)}: these words have no times")
+    return tuple(lines)
+
+
 def write_extras(
     analysis: Analysis,
     folder: Path,
@@ -64,7 +82,7 @@ def write_extras(
     Args:
         analysis: Of a recording, or of words alone.
         folder: Where it was saved.
-        extras: What is wanted.
+        extras: What is wanted; what ``left_out`` names is passed over.
         media: Where the recording lies now; None for where the analysis says.
         progress: Called with seconds done and seconds in all of the overlay.
 
@@ -82,16 +100,14 @@ def _works(
     analysis: Analysis, folder: Path, extras: Extras, media: Path | None, progress: ProgressCallback | None
 ) -> Iterator[Callable[[], list[Path]]]:
     if extras.formats:
-        from multimodal.export import export
+        from multimodal.export import export, unfit
 
-        # One format that cannot hold these words must not cost the others.
-        for name in extras.formats:
-            yield lambda name=name: export(analysis, folder, (name,))  # type: ignore[misc]
+        formats = [name for name in extras.formats if name not in unfit(analysis, extras.formats)]
+        yield lambda: export(analysis, folder, formats)
     if extras.plot:
         from multimodal.plots import write_plots
 
         yield lambda: write_plots(analysis, folder)
-    # Of sound and of words there is nothing to draw on; asked for a pile, that is no failure.
     if extras.overlay and analysis.media.has_video:
         from multimodal.overlay import write_overlay
 

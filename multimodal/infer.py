@@ -112,12 +112,12 @@ def _analyse(
     folder = result_folder(out, path, taken)
     taken.add(folder)
     analysis.save(folder)
-    from multimodal.extras import write_extras
+    from multimodal.extras import left_out, write_extras
 
     with _progress_bar(f"{path.name}: overlay", hidden=quiet or not (extras.overlay and sys.stderr.isatty())) as bar:
         made = list(write_extras(analysis, folder, extras, progress=bar))
     if not quiet:
-        say(_table(analysis, folder))
+        say("\n".join([_table(analysis, folder, extras.report), *(f"  {line}" for line in left_out(analysis, extras))]))
     errors = [error for error in made if isinstance(error, MultimodalError)]
     for error in errors:
         complain(str(error))
@@ -193,7 +193,7 @@ def _progress_bar(name: str, hidden: bool) -> Iterator[ProgressCallback | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _table(analysis: Analysis, folder: Path) -> str:
+def _table(analysis: Analysis, folder: Path, page: bool) -> str:
     """What was found in one input, at a glance: the joint answer with its shares, then what each signal says alone."""
     summary, media = analysis.summary, analysis.media
     read = [signal for signal in READINGS if analysis.models[signal] is not None]
@@ -208,7 +208,7 @@ def _table(analysis: Analysis, folder: Path) -> str:
         lines.append(f"  {found}: {shares}" if shares else f"  {found}")
     lines += _affect(analysis)
     lines += [f"  warning: {warning}" for warning in analysis.warnings]
-    lines.append(f"  written to {folder}")
+    lines.append(f"  written to {folder}{', open report.html there' if page else ''}")
     return "\n".join(lines)
 
 

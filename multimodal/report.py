@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +73,7 @@ def report(
         raise typer.Exit(1)
 
 
-def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | MultimodalError]:
+def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | str | MultimodalError]:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
             raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
@@ -82,10 +83,12 @@ def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | Mu
         from multimodal.study import write_study
 
         return [write_study(path)]
-    from multimodal.extras import write_extras
+    from multimodal.extras import left_out, write_extras
     from multimodal.saved import read_analysis
 
-    return write_extras(read_analysis(path), path if path.is_dir() else path.parent, extras, media)
+    analysis = read_analysis(path)
+    notes = [f"{path}: {line}" for line in left_out(analysis, extras)]
+    return chain(notes, write_extras(analysis, path if path.is_dir() else path.parent, extras, media))
 
 
 def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | PathLike[str] | None = None) -> Path:

@@ -11,7 +11,8 @@ from conftest import RunCommand
 
 from multimodal.analysis import Analysis
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
-from multimodal.extras import Extras, chosen_extras, write_extras
+from multimodal.extras import Extras, chosen_extras, left_out, write_extras
+from multimodal.types import Utterance
 
 PICTURES = {"timeline.png", "timeline.svg", "summary.png", "summary.svg"}
 
@@ -39,9 +40,21 @@ def test_everything_is_made_and_a_lost_recording_costs_the_overlay_alone(analysi
     assert {path.name for path in (tmp_path / "out").iterdir()} == names(made)
 
 
-def test_sound_has_no_overlay_and_that_is_no_failure(analysis: Analysis, tmp_path: Path) -> None:
+def test_what_an_input_has_no_room_for_is_said_and_no_failure(analysis: Analysis, tmp_path: Path) -> None:
     heard = replace(analysis, media=replace(analysis.media, has_video=False), faces=(), frame_times=())
-    assert names(list(write_extras(heard, tmp_path / "out", Extras(overlay=True)))) == {"report.html"}
+    wanted = Extras(overlay=True, formats=("vtt", "jsonl"))
+    assert names(list(write_extras(heard, tmp_path / "heard", wanted))) == {
+        *("report.html", "emotions.vtt", "utterances.jsonl")
+    }
+    assert left_out(heard, wanted) == ("no overlay: there is no picture",)
+    assert left_out(analysis, wanted) == ()
+    typed = replace(
+        heard,
+        media=replace(heard.media, has_audio=False, duration_seconds=0.0),
+        estimates=tuple(replace(each, utterance=Utterance(0, 0, text="a"), face=None) for each in heard.estimates),
+    )
+    assert names(list(write_extras(typed, tmp_path / "typed", wanted))) == {"report.html", "utterances.jsonl"}
+    assert left_out(typed, wanted)[1:] == ("no vtt: these words have no times",)
 
 
 def test_an_unknown_format_is_told_before_any_work() -> None:
