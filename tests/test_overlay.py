@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from analysis_fixtures import HOSTILE, make_analysis, shows
+from browser_fixtures import OpenPage, chromium, open_page  # noqa: F401
 from conftest import subprocess_environment
 from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, write_flashes
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
@@ -185,6 +186,30 @@ def test_words_change_while_a_picture_stays(tmp_path: Path) -> None:
     assert near(shown[0.6][10:30, 14:100], COLOURS["fear"]).mean() > 0.3
     assert near(shown[2.4][10:30, 14:100], COLOURS["anger"]).mean() > 0.3
     assert not near(shown[1.6][10:30, 14:100], COLOURS["fear"]).any()
+
+
+@pytest.mark.browser
+def test_a_browser_plays_it_from_any_place(
+    grey: Path,
+    tmp_path: Path,
+    open_page: OpenPage,  # noqa: F811
+) -> None:
+    out = write_overlay(analysis_of(grey, [(0.0, 6.0, "happiness", 0.9)]), tmp_path)
+    page_file = tmp_path / "page.html"
+    page_file.write_text(f'<!doctype html><title>Player</title><video src="{out.name}" preload="auto"></video>')
+    facts = open_page(page_file).evaluate("""async () => {
+        const video = document.querySelector("video");
+        const event = name => new Promise((done, failed) => {
+            video.addEventListener(name, done, {once: true});
+            video.addEventListener("error", () => failed(video.error.message), {once: true});
+        });
+        if (video.readyState < 1) await event("loadedmetadata");
+        video.currentTime = 4.5;
+        await event("seeked");
+        return [video.duration, video.videoWidth, video.videoHeight, video.currentTime];
+    }""")
+    # AAC fills up its last 1024 samples.
+    assert facts == [pytest.approx(6.0, abs=0.07), 640, 448, pytest.approx(4.5, abs=0.01)]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
