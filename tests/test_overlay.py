@@ -148,6 +148,9 @@ def test_only_the_stretch_is_rendered_and_times_stay_right(grey: Path, tmp_path:
     happy = strip_columns(pictures[5][1][HEIGHT:], COLOURS["happiness"])
     fearful = strip_columns(pictures[5][1][HEIGHT:], COLOURS["fear"])
     assert len(happy) / len(fearful) == pytest.approx(0.5 / 0.7, abs=0.1)
+    left, width = happy.min(), fearful.max() + 1 - happy.min()
+    for number in (3, 15, 27):
+        assert (cursor_of(pictures[number][1]) - left) / width == pytest.approx(number * 0.04 / 1.2, abs=0.01)
 
 
 @pytest.mark.parametrize("start", [0, 500])
@@ -298,6 +301,16 @@ def test_every_word_of_a_long_utterance_is_shown_and_fits() -> None:
     assert left + width <= 640 and all(font(15).getlength(line) <= width for page in pages for line in page)
     numbers = [panel._page_number(0, time) for time in np.linspace(0, 3.999, 200)]
     assert numbers == sorted(numbers) and set(numbers) == set(range(len(pages)))
+
+
+@pytest.mark.parametrize(
+    ("words", "right"), [("\u05e9\u05dc\u05d5\u05dd abc", True), ("abc \u05e9\u05dc\u05d5\u05dd", False)]
+)
+def test_lines_begin_on_the_side_that_their_script_begins(words: str, right: bool) -> None:
+    panel = Panel(make_analysis(Path("x.mp4"), 4.0, (words,), people=1).estimates, 0.0, 4.0, 640)
+    lit = np.flatnonzero((panel.at(1.0)[12:34, 240:].max(axis=-1) > 150).any(axis=0)) + 240
+    left, width = panel._words_place()
+    assert (lit.max() > left + width - 6) == right
 
 
 @pytest.mark.parametrize("width", [480, 640, 1280])
