@@ -153,6 +153,14 @@ def test_only_the_stretch_is_rendered_and_times_stay_right(grey: Path, tmp_path:
         assert (cursor_of(pictures[number][1]) - left) / width == pytest.approx(number * 0.04 / 1.2, abs=0.01)
 
 
+def test_a_recording_is_shown_to_its_real_end(grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from multimodal.data import media
+
+    analysis, facts = analysis_of(grey, []), media.probe(grey)
+    monkeypatch.setattr(media, "probe", lambda path: replace(facts, duration_seconds=4.5))  # as a header may state
+    assert len(pictures_of(write_overlay(analysis, tmp_path))) == 150
+
+
 @pytest.mark.parametrize("start", [0, 500])
 def test_sound_is_kept_and_in_step(start: int, tmp_path: Path) -> None:
     clip = write_flashes(tmp_path / "clip.mkv", 6.0, [1000, 3520, 5000], size=(320, 180), sound_start_ms=start)
