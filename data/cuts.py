@@ -169,7 +169,7 @@ def _decode_from(part: Part, damage: Damage) -> Iterator[tuple[float, VideoFrame
             target = None if back is None else part.start_seconds - back
             if target is not None and not _seek(container, tracks, tracks.video, target):
                 continue
-            damage.reached_seconds = Fraction(target or 0)  # what was leapt over is no gap
+            damage.reached_seconds = Fraction(0)  # each try anew
             timed = decode_video(container, tracks, tracks.video, damage)
             first = next(timed, None)
             if target is not None and (first is None or first[0] > part.start_seconds):

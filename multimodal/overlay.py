@@ -23,6 +23,9 @@ LONGEST_SIDE = 1280
 LEAST_WIDTH = 480
 """Pixels; narrower pictures are enlarged, so that there is room for words."""
 
+BEYOND_SECONDS = 60.0
+"""A recording is shown to its real end, which may lie behind the one that its header states."""
+
 
 def write_overlay(
     analysis: Analysis, folder: Path, media: Path | None = None, progress: ProgressCallback | None = None
@@ -60,12 +63,13 @@ def write_overlay(
 
     size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH), sound_form(info.path)
     overlay = Overlay(analysis, info, size)
-    part = Part(info.path, info.read_start_seconds, info.read_end_seconds)
+    start, end = info.read_start_seconds, info.read_end_seconds
+    part = Part(info.path, start, end if info.stretch is not None else end + BEYOND_SECONDS)
     rate, channels = sound or (None, 1)
 
     def tell(seconds: float) -> None:
         if progress is not None:
-            progress(min(max(seconds - part.start_seconds, 0.0), part.seconds), part.seconds)
+            progress(min(max(seconds - start, 0.0), end - start), end - start)
 
     with (
         whole_file(target) as temporary,

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from analysis_fixtures import HOSTILE, make_analysis, shows
+from browser_fixtures import OpenPage, chromium, open_page  # noqa: F401
 from conftest import subprocess_environment
 from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, write_flashes
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
@@ -147,6 +148,17 @@ def test_only_the_stretch_is_rendered_and_times_stay_right(grey: Path, tmp_path:
     happy = strip_columns(pictures[5][1][HEIGHT:], COLOURS["happiness"])
     fearful = strip_columns(pictures[5][1][HEIGHT:], COLOURS["fear"])
     assert len(happy) / len(fearful) == pytest.approx(0.5 / 0.7, abs=0.1)
+    left, width = happy.min(), fearful.max() + 1 - happy.min()
+    for number in (3, 15, 27):
+        assert (cursor_of(pictures[number][1]) - left) / width == pytest.approx(number * 0.04 / 1.2, abs=0.01)
+
+
+def test_a_recording_is_shown_to_its_real_end(grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from multimodal.data import media
+
+    analysis, facts = analysis_of(grey, []), media.probe(grey)
+    monkeypatch.setattr(media, "probe", lambda path: replace(facts, duration_seconds=4.5))  # as a header may state
+    assert len(pictures_of(write_overlay(analysis, tmp_path))) == 150
 
 
 @pytest.mark.parametrize("start", [0, 500])
@@ -185,6 +197,30 @@ def test_words_change_while_a_picture_stays(tmp_path: Path) -> None:
     assert near(shown[0.6][10:30, 14:100], COLOURS["fear"]).mean() > 0.3
     assert near(shown[2.4][10:30, 14:100], COLOURS["anger"]).mean() > 0.3
     assert not near(shown[1.6][10:30, 14:100], COLOURS["fear"]).any()
+
+
+@pytest.mark.browser
+def test_a_browser_plays_it_from_any_place(
+    grey: Path,
+    tmp_path: Path,
+    open_page: OpenPage,  # noqa: F811
+) -> None:
+    out = write_overlay(analysis_of(grey, [(0.0, 6.0, "happiness", 0.9)]), tmp_path)
+    page_file = tmp_path / "page.html"
+    page_file.write_text(f'<!doctype html><title>Player</title><video src="{out.name}" preload="auto"></video>')
+    facts = open_page(page_file).evaluate("""async () => {
+        const video = document.querySelector("video");
+        const event = name => new Promise((done, failed) => {
+            video.addEventListener(name, done, {once: true});
+            video.addEventListener("error", () => failed(video.error.message), {once: true});
+        });
+        if (video.readyState < 1) await event("loadedmetadata");
+        video.currentTime = 4.5;
+        await event("seeked");
+        return [video.duration, video.videoWidth, video.videoHeight, video.currentTime];
+    }""")
+    # AAC fills up its last 1024 samples.
+    assert facts == [pytest.approx(6.0, abs=0.07), 640, 448, pytest.approx(4.5, abs=0.01)]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -273,6 +309,16 @@ def test_every_word_of_a_long_utterance_is_shown_and_fits() -> None:
     assert left + width <= 640 and all(font(15).getlength(line) <= width for page in pages for line in page)
     numbers = [panel._page_number(0, time) for time in np.linspace(0, 3.999, 200)]
     assert numbers == sorted(numbers) and set(numbers) == set(range(len(pages)))
+
+
+@pytest.mark.parametrize(
+    ("words", "right"), [("\u05e9\u05dc\u05d5\u05dd abc", True), ("abc \u05e9\u05dc\u05d5\u05dd", False)]
+)
+def test_lines_begin_on_the_side_that_their_script_begins(words: str, right: bool) -> None:
+    panel = Panel(make_analysis(Path("x.mp4"), 4.0, (words,), people=1).estimates, 0.0, 4.0, 640)
+    lit = np.flatnonzero((panel.at(1.0)[12:34, 240:].max(axis=-1) > 150).any(axis=0)) + 240
+    left, width = panel._words_place()
+    assert (lit.max() > left + width - 6) == right
 
 
 @pytest.mark.parametrize("width", [480, 640, 1280])
