@@ -23,7 +23,7 @@ from multimodal.types import (
 )
 
 
-def read_analysis(path: str | PathLike[str]) -> Analysis:
+def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
     """Reads an analysis from the folder that it was saved in.
 
     Summary and coverage are those that were saved; embeddings and states of the encoders are not saved, so there are
@@ -31,6 +31,7 @@ def read_analysis(path: str | PathLike[str]) -> Analysis:
 
     Args:
         path: The folder, or the ``analysis.json`` in it.
+        frames: Whether ``frames.csv`` is read too, which takes most of the time.
 
     Returns:
         The analysis, with numbers as they were rounded for the file.
@@ -59,7 +60,7 @@ def read_analysis(path: str | PathLike[str]) -> Analysis:
         fact = f"is of version {content.get('schema_version')!r}, this program reads {SCHEMA_VERSION}"
         raise AnalysisError(file, fact, "analyse the recording again")
     try:
-        return _analysis(content, file.parent / "frames.csv")
+        return _analysis(content, file.parent / "frames.csv" if frames else None)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, csv.Error) as error:
         if isinstance(error, AnalysisError):
             raise
@@ -74,8 +75,8 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no number")
 
 
-def _analysis(content: Mapping[str, Any], frames: Path) -> Analysis:
-    times, faces = _frames(frames)
+def _analysis(content: Mapping[str, Any], frames: Path | None) -> Analysis:
+    times, faces = _frames(frames) if frames is not None else ((), ())
     analysis = Analysis(
         media=_media(content),
         models=content["models"],

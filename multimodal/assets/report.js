@@ -426,4 +426,12 @@
     }, true);
   }
   show();
+
+  // The page of a study leads to a moment: report.html#t=75.3. Lines without times are found by the browser: #u3.
+  function arrive() {
+    const time = Number.parseFloat(new URLSearchParams(location.hash.slice(1)).get("t"));
+    if (timed && Number.isFinite(time)) seek(time);
+  }
+  window.addEventListener("hashchange", arrive);
+  arrive();
 })();

@@ -1,0 +1,99 @@
+"""The page of a whole study: what a batch's inputs showed, by task, question and participant, and what to watch.
+
+It stands beside the tables of the batch as ``report.html`` and leads to a page of each input's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from multimodal.errors import MultimodalError
+from multimodal.page import asset, render, write_page
+from multimodal.palette import COLOURS
+from multimodal.saved import read_analysis
+from multimodal.study_body import body
+from multimodal.study_data import REPORT, page_data
+from multimodal.study_inputs import InputView, view_of
+from multimodal.study_tables import Study, read_study
+
+SCRIPTS = ("study_numbers.js", "study_charts.js", "study.js")
+
+Show = Callable[[str], None]
+
+
+def write_study(out: Path, show: Show | None = None) -> Path:
+    """Writes the page of a study, and that of each input where it is missing or older than the input's analysis.
+
+    Args:
+        out: The folder that a batch wrote.
+        show: Gets a line on how far it is, after each input.
+
+    Returns:
+        The page, ``report.html`` in ``out``.
+
+    Raises:
+        InputMissingError: The folder holds no tables of a batch.
+        AnalysisError: The table of results is damaged or another one.
+        OutputError: The page cannot be written. An input whose own analysis cannot be read, or whose page cannot be
+            written, is marked in the page instead.
+
+    Example:
+        >>> write_study(Path("nowhere"))
+        Traceback (most recent call last):
+        ...
+        multimodal.errors.InputMissingError: nowhere: holds no results.parquet; name a folder that batch has written
+    """
+    study = read_study(out)
+    views = []
+    for number, row in enumerate(study.rows, start=1):
+        views.append(_view(study, row))
+        if show is not None:
+            show(f"{number} of {len(study.rows)} inputs read")
+    page = render(
+        f"Study: {study.name}",
+        body(study, views),
+        styles=[_colours(), asset("study.css")],
+        scripts=[asset(name) for name in SCRIPTS],
+        data=page_data(study, views),
+    )
+    return write_page(out / REPORT, page)
+
+
+def _colours() -> str:
+    """Surfaces in the colour of an emotion, with letters on them."""
+    return "\n".join(f".{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLOURS)
+
+
+def _view(study: Study, row: Any) -> InputView:
+    """What is shown of an input; a fault in one of them must not cost the others."""
+    if row["status"] != "done":
+        return InputView()
+    folder = study.folder(row)
+    if folder is None:
+        return InputView(problem=f"{row['result']}: is no folder of this study; run the batch again")
+    try:
+        return _read(folder)
+    except MultimodalError as error:
+        return InputView(problem=str(error))
+    except Exception as error:
+        return InputView(problem=f"{folder.name}: unexpected {type(error).__name__}: {error}; analyse it again")
+
+
+def _read(folder: Path) -> InputView:
+    from multimodal.report import write_report
+
+    stale = _is_stale(folder)
+    analysis = read_analysis(folder, frames=stale)
+    if stale:
+        write_report(analysis, folder)
+    return view_of(analysis)
+
+
+def _is_stale(folder: Path) -> bool:
+    """Whether an input's page is missing or older than its analysis."""
+    try:
+        return (folder / REPORT).stat().st_mtime_ns < (folder / "analysis.json").stat().st_mtime_ns
+    except OSError:  # one of them is not there; reading will say which
+        return True
