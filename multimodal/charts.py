@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GUTTER = 66
 """Pixels left of every chart, so that one time stands in one column."""
 
-HEIGHTS = {"emotions": 150, "row": 26, "affect": 116}
+HEIGHTS = {"emotions": 124, "row": 25, "affect": 92}
 """Of the charts, in pixels; of the signals, of each row."""
 
 AXIS_HEIGHT = 26

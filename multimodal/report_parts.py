@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from multimodal import __version__
+from multimodal import page_foot
 from multimodal.analysis import Analysis
 from multimodal.moments import Moment, strongest
 from multimodal.page import badge, clock, escape, sign
+from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, made_table
 from multimodal.report_numbers import Share, headline, length, listed, percent, shares_of, signals_used
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
 
@@ -19,18 +20,6 @@ KINDS = {"peak": "Peak", "change": "Sudden change", "disagreement": "Signals dis
 
 READINGS = {"face": "Face seen", "audio": "Voice heard", "text": "Words read"}
 
-SOURCES = {"norms": "from what people say the emotion words mean", "head": "estimated by the fusion network"}
-"""Where valence and arousal come from."""
-
-PARTS = {
-    "face": "Face",
-    "audio": "Voice",
-    "text": "Words",
-    "fusion": "All together",
-    "speech_to_text": "Speech to text",
-}
-"""Parts of a model, as people read them."""
-
 
 def head(analysis: Analysis) -> str:
     """Name, facts and the result in a sentence."""
@@ -39,8 +28,7 @@ def head(analysis: Analysis) -> str:
 <h1 dir="auto">{escape(analysis.media.path.name)}</h1>
 <p class="lead">{escape(headline(analysis))}</p>
 <p class="facts muted">{"".join(f"<span>{escape(fact)}</span>" for fact in _facts(analysis))}</p>
-<p class="claim small muted">What onlookers would call the face, the voice and the words, not what anybody felt.
-<a href="#use">What it must not be used for</a></p>
+{CLAIM}
 </header>"""
 
 
@@ -157,14 +145,6 @@ def _scale(name: str, value: float, low: str, high: str) -> str:
     )
 
 
-def _source(analysis: Analysis) -> str:
-    source = analysis.valence_arousal
-    if source is None:
-        return "on scales from −1 to +1"
-    reference = f" ({source['reference']})" if "reference" in source else ""
-    return f"on scales from −1 to +1, {SOURCES.get(source['source'], source['source'])}{reference}"
-
-
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
@@ -258,43 +238,14 @@ def _signals(each: UtteranceEstimate) -> str:
 
 def foot(analysis: Analysis) -> str:
     """What the report must not be used for, how to read it, and what made it."""
-    return f"""<footer class="page-foot">
-<div class="foot-columns">
-<section id="use" aria-labelledby="use-title"><h2 id="use-title">What this is, and what it must not be used for</h2>
-<p>Perceived expression: what onlookers would call the face, the voice or the words. It is not what the person felt, and
-it is often wrong. Do not base a decision about a person on it.</p>
-<p>In the EU, inferring emotions of employees or students is prohibited (AI Act, Article 5(1)(f)), and people must be
-told that such a system is used on them (Article 50(3)).</p></section>
-<section aria-labelledby="reading-title"><h2 id="reading-title">How to read it</h2>
-<p>Each utterance, and each stretch where nobody speaks, gets one answer from the signals that are there. The number
-beside it is its probability; an answer below the network's threshold is <b>uncertain</b>. A signal that is absent is
-hatched in the timeline and named in the transcript, and has no say.</p>
-<p>{_about_affect(analysis)}</p></section>
-<section aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>
-{_models(analysis)}</section>
-</div>
-</footer>"""
-
-
-def _about_affect(analysis: Analysis) -> str:
-    if analysis.valence_arousal is None:
-        return "There is neither valence nor arousal in this analysis."
-    return f"Valence (unpleasant to pleasant) and arousal (calm to excited) are {escape(_source(analysis))}."
-
-
-def _models(analysis: Analysis) -> str:
-    rows = []
-    for part, facts in analysis.models.items():
-        if facts is None:
-            continue
-        rows.append(_row(PARTS.get(part, part), facts.get("name", ""), facts.get("sha256", "")))
-    rows.append(_row("Recording", analysis.media.path.name, analysis.media.sha256))
-    rows.append(_row("Program", f"multimodal-emotion {__version__}", ""))
-    headings = "<tr><th scope='col'>Part</th><th scope='col'>Name</th><th scope='col'>SHA-256</th></tr>"
-    return f'<div class="scroll"><table><thead>{headings}</thead><tbody>{"".join(rows)}</tbody></table></div>'
-
-
-def _row(part: str, name: str, digest: str) -> str:
-    """A row of what made the report; twelve digits of a hash tell any two files apart."""
-    code = f"<code>{escape(digest[:12])}</code>" if digest else ""
-    return f'<tr><th scope="row">{escape(part)}</th><td dir="auto">{escape(name)}</td><td>{code}</td></tr>'
+    reading = f"""<p>Each utterance, and each stretch where nobody speaks, gets one answer from the signals that are
+there. The number beside it is its probability; an answer below the network's threshold is <b>uncertain</b>. A signal
+that is absent is hatched in the timeline and named in the transcript, and has no say.</p>
+<p>{about_affect(analysis.valence_arousal)}</p>"""
+    models = [
+        (PARTS.get(part, part), str(facts.get("name", "")), str(facts.get("sha256", "")))
+        for part, facts in analysis.models.items()
+        if facts is not None
+    ]
+    recording = ("Recording", analysis.media.path.name, analysis.media.sha256)
+    return page_foot.foot(reading, made_table([*models, recording, PROGRAM]))

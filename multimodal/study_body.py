@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from multimodal.batch_summary import RESAMPLES
 from multimodal.page import badge, clock, escape
+from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
 from multimodal.report_numbers import percent
 from multimodal.study_inputs import BINS, InputView
 from multimodal.study_outliers import FAR, FEWEST, FEWEST_UTTERANCES
@@ -25,9 +25,6 @@ TABLES = {
 
 OPEN_FAILURES = 5
 """Up to so many failures are listed without being asked for."""
-
-SHORT = 12
-"""Digits of a hash that are shown."""
 
 
 def body(study: Study, views: Sequence[InputView]) -> str:
@@ -55,14 +52,15 @@ the tables beside it.</p></noscript>
 {_table()}
 {_downloads(study)}
 </main>
-{_foot(study, views)}"""
+{_foot(views)}"""
 
 
 def _head(study: Study) -> str:
     return f"""<header class="page-head">
-<p class="eyebrow">Study</p>
+<p class="eyebrow">Perceived expression: a study</p>
 <h1 dir="auto">{escape(study.name)}</h1>
 <p class="lead">{_lead(study)}</p>
+{CLAIM}
 </header>"""
 
 
@@ -213,19 +211,17 @@ def _downloads(study: Study) -> str:
 </section>"""
 
 
-def _foot(study: Study, views: Sequence[InputView]) -> str:
-    return f"""<footer class="page-foot">
-{_models(views)}
-</footer>"""
-
-
-def _models(views: Iterable[InputView]) -> str:
-    """Which models judged how many inputs."""
+def _foot(views: Sequence[InputView]) -> str:
+    """The notices, how to read the page, and which models judged how many inputs."""
+    sources = dict.fromkeys(view.affect for view in views if view.affect)
+    reading = f"""<p>Each input has a page of its own, with its recording, its timeline and what was said. Its answers,
+one per utterance and stretch where nobody speaks, make up its shares; below the network's threshold an answer is
+<b>uncertain</b>. Look at the recordings before you believe a number: what differs between tasks may be the light or
+the microphone.</p>
+<p>{" ".join(sources) or about_affect(None)}</p>"""
     found: Counter[tuple[str, str, str]] = Counter()
     for view in views:
-        found.update((part, name, sha256) for part, (name, sha256) in view.models.items())
-    items: list[Any] = [
-        f"<li>{escape(part)}: {escape(name)} <code>{escape(sha256[:SHORT])}</code>, {count} inputs</li>"
-        for (part, name, sha256), count in sorted(found.items())
-    ]
-    return f'<h2>Models</h2><ul class="plain">{"".join(items)}</ul>' if items else ""
+        found.update((PARTS.get(part, part), *facts) for part, facts in view.models.items())
+    order = [*PARTS.values()]
+    rows = sorted(found, key=lambda row: (order.index(row[0]) if row[0] in order else len(order), row))
+    return foot(reading, made_table([*rows, PROGRAM], [*(found[row] for row in rows), None]))

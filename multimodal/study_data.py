@@ -114,6 +114,7 @@ def _moments(views: Sequence[InputView]) -> list[dict[str, Any]]:
                     "strength": round(moment.strength, 4),
                     "why": moment.why,
                     "start": round(moment.start_seconds, 3) if timed else None,
+                    "line": moment.index,
                     "quote": quoted,
                 }
             )

@@ -9,6 +9,7 @@ from typing import Any
 from multimodal.analysis import Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.moments import KINDS, Moment, find_moments
+from multimodal.page_foot import about_affect
 from multimodal.types import UNCERTAIN, UtteranceEstimate, leading
 
 BINS = 60
@@ -41,7 +42,7 @@ class InputView:
         quotes: What was said in each of them.
         words: All that was said.
         models: Per part ``(name, sha256)``.
-        valence_arousal: Where both come from; None where there are none.
+        affect: Where valence and arousal come from, as HTML; None where there are none.
         warnings: How many.
         problem: Why the analysis, or its page, is not there; None where it is.
     """
@@ -53,7 +54,7 @@ class InputView:
     quotes: tuple[str, ...] = ()
     words: str = ""
     models: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    valence_arousal: Mapping[str, str] | None = None
+    affect: str | None = None
     warnings: int = 0
     problem: str | None = None
 
@@ -79,7 +80,7 @@ def view_of(analysis: Analysis) -> InputView:
         quotes=tuple(_short(estimates[moment.index].utterance.text or "") for moment in moments),
         words=" ".join(filter(None, (estimate.utterance.text for estimate in estimates))),
         models={part: _named(facts) for part, facts in analysis.models.items() if facts},
-        valence_arousal=analysis.valence_arousal,
+        affect=about_affect(analysis.valence_arousal) if analysis.valence_arousal else None,
         warnings=len(analysis.warnings),
     )
 

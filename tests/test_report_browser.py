@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from analysis_fixtures import HOSTILE, make_analysis
 from browser_fixtures import OpenPage, accessibility_faults, chromium, open_page  # noqa: F401
+from media_fixtures import Sound, tone, write_media
 from page_fixtures import make_recording
 from playwright.sync_api import Page, expect
 from test_report import answers
@@ -321,6 +322,16 @@ def test_a_recording_that_the_browser_cannot_play_is_said_to_be_so(shown: Shown,
     expect(page.locator("#no-media")).to_be_visible()
     expect(page.locator("#no-media-why")).to_contain_text("cannot play the recording")
     assert "Many browsers cannot play .avi" in page.locator(".player").inner_text()
+
+
+def test_a_picture_that_the_browser_cannot_show_is_said_to_be_so(shown: Shown, tmp_path: Path) -> None:
+    # As with HEVC where the browser lacks it: the sound plays, and there is no picture.
+    sound = write_media(tmp_path / "talk.webm", Sound({0: tone(SECONDS, 440.0, 48000, 0.05)}, 48000, "libopus", "flt"))
+    page = shown(make_analysis(sound, SECONDS))
+    expect(page.locator("#no-media-why")).to_contain_text("cannot show the picture")
+    expect(page.locator("#media")).to_be_visible()
+    page.keyboard.press("l")
+    wait_for_time(page, 10.0)
 
 
 def test_sound_alone_has_a_player_and_a_timeline(shown: Shown, recording: Path) -> None:

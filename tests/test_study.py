@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 import scipy.stats
-from analysis_fixtures import HOSTILE, make_analysis, said
+from analysis_fixtures import HOSTILE, MODELS, make_analysis, said
 from study_fixtures import FAILURE, QUESTION, TASKS, make_study, without_frames, write_results
 
 from multimodal.batch_results import MEASURES
@@ -25,6 +25,7 @@ from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.moments import KINDS, find_moments
+from multimodal.page_foot import CLAIM
 from multimodal.saved import read_analysis
 from multimodal.study import write_study
 from multimodal.study_data import WORDS_AT_MOST, page_data
@@ -85,6 +86,23 @@ def test_the_page_says_its_first_numbers_without_a_script(study: Path) -> None:
     leading = pd.read_csv(study / "summary.csv", encoding="utf-8-sig").iloc[0]
     assert f"neutral</span> {leading['neutral']:.0%} (95% interval {leading['neutral_low']:.0%} to" in text
     assert text.count(FAILURE) >= 2
+
+
+def test_the_notices_and_the_models_are_those_of_every_page(study: Path) -> None:
+    text = " ".join(write_study(study).read_text(encoding="utf-8").split())
+    for words in (
+        *CLAIM.split("\n"),
+        "Article 5(1)(f)",
+        "Article 50(3)",
+        "Do not base a decision about a person on it",
+    ):
+        assert words in text
+    done = (results_of(study)["status"] == "done").sum()
+    for part, model in MODELS.items():
+        assert (
+            f'<td dir="auto">{model["name"]}</td><td><code>{model["sha256"][:12]}</code></td><td>{done}</td>' in text
+        ), part
+    assert "Russell and Mehrabian 1977" in text
 
 
 def test_columns_and_cells_are_those_of_the_table(study: Path) -> None:
@@ -257,14 +275,16 @@ def test_a_damaged_analysis_marks_its_row_and_costs_nothing_else(study: Path) ->
     content = json.loads((study / names[2] / "analysis.json").read_text(encoding="utf-8"))
     (study / names[2] / "analysis.json").write_text(json.dumps(content | {"models": ["no mapping"]}), encoding="utf-8")
     shutil.rmtree(study / names[3])
+    content = json.loads((study / names[4] / "analysis.json").read_text(encoding="utf-8"))
+    (study / names[4] / "analysis.json").write_text(json.dumps(content | {"valence_arousal": "x"}), encoding="utf-8")
     page = write_study(study)
     inputs = data_of(page)["inputs"]
     broken = {row: each for row, each in enumerate(inputs) if each["problem"]}
-    assert len(broken) == 4 and all(each["link"] is None and each["strip"] == "" for each in broken.values())
+    assert len(broken) == 5 and all(each["link"] is None and each["strip"] == "" for each in broken.values())
     assert "cannot be read" in broken[0]["problem"] and "holds no analysis" in broken[1]["problem"]
     assert all("\n" not in each["problem"] for each in broken.values())
-    assert page.read_text(encoding="utf-8").count("<li data-input=") == 4 + 2
-    assert sum(each["link"] is not None for each in inputs) == len(names) - 4
+    assert page.read_text(encoding="utf-8").count("<li data-input=") == 5 + 2
+    assert sum(each["link"] is not None for each in inputs) == len(names) - 5
 
 
 @pytest.mark.parametrize("name", ["../outside", "..", ".", "a/b", "a\\b", "/tmp", "", "nul\0l"])

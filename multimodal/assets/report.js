@@ -132,10 +132,13 @@
   function loaded() {
     if (now > 0) media.currentTime = now;
     let text = "";
-    if (video && media.videoWidth === 0) {
-      text = "The browser plays the sound but cannot show the picture of this format; choose a copy as MP4 (H.264).";
-      find("no-media").hidden = false;
-      find("no-media-why").textContent = "A copy as MP4 (H.264) or WebM can be watched here; it stays on this machine.";
+    const blind = video && media.videoWidth === 0;
+    media.classList.toggle("blind", blind);
+    find("no-media").hidden = !blind;
+    if (blind) {
+      find("no-media-why").textContent =
+        "The browser plays the sound but cannot show the picture, whose format it does not know. A copy as MP4 (H.264) " +
+        "or WebM can be chosen instead; it stays on this machine.";
     } else if (Number.isFinite(media.duration) && Math.abs(media.duration - duration) > 1) {
       text = "This file lasts " + page.clock(media.duration) + ", the analysed recording " + page.clock(duration) +
         ": is it the same?";
@@ -423,4 +426,12 @@
     }, true);
   }
   show();
+
+  // The page of a study leads to a moment: report.html#t=75.3. Lines without times are found by the browser: #u3.
+  function arrive() {
+    const time = Number.parseFloat(new URLSearchParams(location.hash.slice(1)).get("t"));
+    if (timed && Number.isFinite(time)) seek(time);
+  }
+  window.addEventListener("hashchange", arrive);
+  arrive();
 })();

@@ -200,8 +200,8 @@
 
   function momentItem(moment) {
     const row = all[moment.input];
-    const at = moment.start === null ? "" : "#t=" + moment.start;
-    const text = row.label + (moment.start === null ? "" : ", " + page.clock(moment.start));
+    const at = moment.start === null ? "#u" + moment.line : "#t=" + moment.start;
+    const text = row.label + ", " + (moment.start === null ? `line ${moment.line + 1}` : page.clock(moment.start));
     const note = moment.kind === "peak" ? percent(moment.strength) : "";
     return [
       make("div", { class: "first" }, linked(row, text, at), context(row)),
