@@ -214,7 +214,7 @@ def _write_all(
         elif not reel:
             for cut, bar in zip(cuts, bars, strict=True):
                 _write_clip(files.enter_context(whole_file(cut.file)), cut, info, bar)
-        with table.open("w", encoding="utf-8", newline="") as file:
+        with table.open("w", encoding="utf-8", errors="replace", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(COLUMNS)
             rows.writerows(_row(cut, analysis) for cut in cuts)

@@ -97,8 +97,8 @@ def _write(analysis: Analysis, table: pd.DataFrame, schema: str, path: Path) -> 
     columns = list(table.columns)
     arrays = [pa.array(table[name], type=_type(name), from_pandas=True) for name in columns]
     made = pa.Table.from_arrays(arrays, schema=_schema(columns, _facts(analysis, schema)))
-    with whole_file(path) as temporary:
-        parquet.write_table(made, temporary, compression="zstd")
+    with whole_file(path) as temporary, temporary.open("wb") as file:  # a name may be one that pyarrow cannot open
+        parquet.write_table(made, file, compression="zstd")
 
 
 def _type(name: str) -> Any:

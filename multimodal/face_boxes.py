@@ -22,6 +22,9 @@ LONGEST_STEPS = 2.5
 LONGEST_SECONDS = 1.0
 """The same in seconds, where few pictures were judged: nobody moves straight on for longer."""
 
+MOST = 100
+"""Faces drawn in one picture, the largest; of more, nothing else would be seen."""
+
 UNSCORED = "#d0d2d6"
 ID_COLOUR, MAIN_COLOUR = "#202327", "#ffffff"
 """Of the number of a face, and of the one that is read for the answer."""
@@ -106,6 +109,8 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
         letters: Size of the letters in pixels.
         main: Number of the face that is read for the answer.
     """
+    if len(faces) > MOST:
+        faces = sorted(faces, key=lambda face: face.box[2] * face.box[3])[-MOST:]
     thickness = max(2, round(letters / 8))  # in video, the colour of thinner lines is lost: it is stored at half size
     boxes = [_scaled(face.box, scale, image) for face in faces]
     for face, box in zip(faces, boxes, strict=True):

@@ -33,7 +33,7 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
     from multimodal.data.media import probe  # here and not above: --help need not wait for it
 
     path = analysis.media.path if media is None else media
-    if media is None and not path.exists():
+    if media is None and not is_there(path):
         raise InputMissingError(path, "is not there any more", "say with --media where the recording lies now")
     info = probe(path)
     if info.sha256 != analysis.media.sha256:
@@ -46,6 +46,19 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
         fact = f"has nothing from {start:g} s to {end:g} s, the stretch that was analysed"
         raise MediaError(path, fact, "analyse it again")
     return replace(info, stretch=(start, min(end, info.duration_seconds)))
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at a path; an untrusted one may be longer than the system allows.
+
+    Example:
+        >>> is_there(Path("a" * 9999))
+        False
+    """
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def check_apart(recording: Path, output: Path) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import math
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from multimodal.analysis import JSON_KEYS, SCHEMA, SCHEMA_VERSION, SIGNALS, Analysis
+from multimodal.analysis import JSON_KEYS, SCHEMA, SCHEMA_VERSION, SIGNALS, Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError
 from multimodal.types import (
+    MODALITIES,
     UNCERTAIN,
     FaceObservation,
     MediaInfo,
@@ -21,6 +22,11 @@ from multimodal.types import (
     Utterance,
     UtteranceEstimate,
 )
+
+Value = TypeVar("Value")
+
+LARGEST = 1e9
+"""No time in seconds, no place and no number of a face is beyond it; numbers that are lead arithmetic astray."""
 
 
 def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
@@ -49,10 +55,14 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
     given = Path(path)
     file = given / "analysis.json" if given.is_dir() else given
     try:
+        if file.exists() and not file.is_file():  # a named pipe would block for ever, a device never ends
+            raise _broken(file, "it is no ordinary file")
         content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (FileNotFoundError, NotADirectoryError):
         raise InputMissingError(given, "holds no analysis", "name a folder that infer has written") from None
-    except (OSError, ValueError) as error:
+    except AnalysisError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
         raise _broken(file, str(error)) from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise AnalysisError(file, "is not an analysis of this program", "name a folder that infer has written")
@@ -77,39 +87,69 @@ def _refuse(constant: str) -> float:
 
 def _analysis(content: Mapping[str, Any], frames: Path | None) -> Analysis:
     times, faces = _frames(frames) if frames is not None else ((), ())
+    source = _or_none(_texts, content["valence_arousal"])
+    if source is not None:
+        _text(source["source"])
     analysis = Analysis(
         media=_media(content),
-        models=content["models"],
-        emotions=tuple(content["emotions"]),
+        models={_text(part): _or_none(_model, facts) for part, facts in content["models"].items()},
+        emotions=tuple(map(_text, content["emotions"])),
         frame_times=times,
         faces=faces,
         estimates=tuple(_estimate(entry) for entry in content["utterances"]),
         warnings=tuple(map(str, content["warnings"])),
-        valence_arousal=content["valence_arousal"],
+        valence_arousal=source,
     )
     # What was saved counts, not what rounded numbers would give; a cached property lives in the instance's dictionary.
-    analysis.__dict__.update(summary=content["summary"], coverage=content["coverage"])
+    coverage = {signal: _share(content["coverage"][signal]) for signal in MODALITIES}
+    analysis.__dict__.update(summary=_summary(content["summary"], analysis), coverage=coverage)
     return analysis
+
+
+def _model(facts: Mapping[str, Any]) -> dict[str, str]:
+    _text(facts["name"])
+    return _texts(facts)
 
 
 def _media(content: Mapping[str, Any]) -> MediaInfo:
     media, stretch = content["media"], content.get("stretch")
+    os.fsencode(_text(media["path"]))  # what is no file name is no path either
     return MediaInfo(
         path=Path(media["path"]),
-        sha256=media["sha256"],
-        duration_seconds=_finite(media["duration_seconds"]),
-        width=media["width"],
-        height=media["height"],
-        frame_rate=media["frame_rate"],
-        has_video=media["has_video"],
-        has_audio=media["has_audio"],
-        stretch=None if stretch is None else (_finite(stretch["start_seconds"]), _finite(stretch["end_seconds"])),
+        sha256=_name(media["sha256"]),
+        duration_seconds=_time(media["duration_seconds"]),
+        width=_or_none(_whole, media["width"]),
+        height=_or_none(_whole, media["height"]),
+        frame_rate=_or_none(_number, media["frame_rate"]),
+        has_video=_flag(media["has_video"]),
+        has_audio=_flag(media["has_audio"]),
+        stretch=None if stretch is None else (_time(stretch["start_seconds"]), _time(stretch["end_seconds"])),
     )
 
 
+def _summary(saved: Mapping[str, Any], analysis: Analysis) -> dict[str, Any]:
+    signal, by_signal, shares = saved["signal"], saved["shares_by_signal"], _or_none(_shares, saved["shares"])
+    judged = leading_signal(analysis.estimates)
+    if signal != judged or set(shares or ()) != set(analysis.emotions if judged else ()):
+        raise ValueError("the summary is not of these utterances")
+    return {
+        "signal": signal,
+        "shares": shares,
+        "uncertain": _or_none(_share, saved["uncertain"]),
+        "judged_seconds": _time(saved["judged_seconds"]),
+        "dominant": _or_none(_text, saved["dominant"]),
+        "shares_by_signal": {name: _or_none(_shares, by_signal[name]) for name in MODALITIES},
+        "mean_valence": _or_none(_number, saved["mean_valence"]),
+        "mean_arousal": _or_none(_number, saved["mean_arousal"]),
+    }
+
+
 def _estimate(entry: Mapping[str, Any]) -> UtteranceEstimate:
-    spoken = Utterance(_finite(entry["start_seconds"]), _finite(entry["end_seconds"]), entry["speaker"], entry["text"])
+    times = _time(entry["start_seconds"]), _time(entry["end_seconds"])
+    spoken = Utterance(*times, _or_none(_text, entry["speaker"]), _or_none(_text, entry["text"]))
     signals = {signal: _signal(entry, signal) for signal in SIGNALS}
+    if signals["fused"] is not None and all(signals[signal] is None for signal in MODALITIES):
+        raise ValueError("an answer is from no signal")
     return UtteranceEstimate(
         spoken,
         face=signals["face"],
@@ -117,9 +157,9 @@ def _estimate(entry: Mapping[str, Any]) -> UtteranceEstimate:
         text=signals["text"],
         fused=signals["fused"],
         uncertain=entry["emotion"] == UNCERTAIN,
-        valence=entry["valence"],
-        arousal=entry["arousal"],
-        face_id=entry["face_id"],
+        valence=_or_none(_number, entry["valence"]),
+        arousal=_or_none(_number, entry["arousal"]),
+        face_id=_or_none(_whole, entry["face_id"]),
     )
 
 
@@ -127,9 +167,9 @@ def _signal(entry: Mapping[str, Any], signal: str) -> ModalityEstimate | None:
     probabilities = entry[JSON_KEYS.get(signal, signal)]
     if probabilities is None:
         return None
-    found = {str(label): _finite(value) for label, value in probabilities.items()}
+    found = _shares(probabilities)
     said = entry["confidence"] if signal == "fused" else None
-    return ModalityEstimate(found, max(found.values()) if said is None else _finite(said))
+    return ModalityEstimate(found, max(found.values()) if said is None else _share(said))
 
 
 def _frames(path: Path) -> tuple[tuple[float, ...], tuple[FaceObservation, ...]]:
@@ -138,25 +178,79 @@ def _frames(path: Path) -> tuple[tuple[float, ...], tuple[FaceObservation, ...]]
         return (), ()
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    times = dict.fromkeys(_finite(row["time_seconds"]) for row in rows)
-    return tuple(times), tuple(_face(row) for row in rows if row["face_id"])
+    times = tuple(dict.fromkeys(_time(float(row["time_seconds"])) for row in rows))
+    if list(times) != sorted(times):
+        raise ValueError(f"{path.name} is not in order of time")
+    return times, tuple(_face(row) for row in rows if row["face_id"])
 
 
 def _face(row: Mapping[str, str]) -> FaceObservation:
-    scored = {label: _finite(row[label]) for label in FACE_LABELS} if row[FACE_LABELS[0]] else None
-    x, y, width, height = (_finite(row[name]) for name in ("x", "y", "width", "height"))
+    scored = {label: _share(float(row[label])) for label in FACE_LABELS} if row[FACE_LABELS[0]] else None
+    x, y, width, height = (_number(float(row[name])) for name in ("x", "y", "width", "height"))
     return FaceObservation(
-        time_seconds=_finite(row["time_seconds"]),
-        face_id=int(row["face_id"]),
+        time_seconds=float(row["time_seconds"]),
+        face_id=_whole(int(row["face_id"])),
         box=(x, y, width, height),
-        detection_score=_finite(row["detection_score"]),
+        detection_score=_number(float(row["detection_score"])),
         quality=row["quality"],
         probabilities=scored,
     )
 
 
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no finite number")
-    return number
+# --- values: whoever reads an analysis may trust that each is of its kind -----------------------------------------
+
+
+def _or_none(kind: Callable[[Any], Value], value: Any) -> Value | None:
+    return None if value is None else kind(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _name(value: Any) -> str:
+    """A text that any file can hold, unlike half of a UTF-16 pair."""
+    _text(value).encode()
+    return value
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _text(value) for name, value in values.items()}
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    if not -LARGEST <= value <= LARGEST:  # nor is what is infinite
+        raise ValueError("a number is too large")
+    return float(value)
+
+
+def _time(value: Any) -> float:
+    if _number(value) < 0:
+        raise ValueError(f"{value!r} is before the beginning")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or _time(value) != value:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+def _share(value: Any) -> float:
+    if not 0 <= _number(value) <= 1:
+        raise ValueError(f"{value!r} is no share from 0 to 1")
+    return float(value)
+
+
+def _shares(values: Mapping[str, Any]) -> dict[str, float]:
+    return {label: _share(value) for label, value in values.items()}

@@ -29,7 +29,11 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A browser for all tests; without one they are skipped, or fail where CI=true."""
+    """A browser for the tests of a file; without one they are skipped, or fail where CI=true.
+
+    Not for the whole session: each file that imports the fixture has one of its own, and Playwright runs but one at a
+    time.
+    """
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         line = "there is no Chromium; install it"

@@ -29,7 +29,8 @@ def expected(analysis: Analysis) -> list[Row]:
     for each in analysis.estimates:
         words, answer = one_line(each.utterance.text), ""
         if each.fused is not None:
-            percent = f" {round(max(each.fused.probabilities.values()) * 100)}%"
+            sure = round(max(each.fused.probabilities.values()) * 1000)
+            percent = " >99%" if 995 <= sure < 1000 else f" {round(sure / 10)}%"
             first = max(each.fused.probabilities, key=lambda label: each.fused.probabilities[label])
             answer = UNCERTAIN if each.uncertain else first + percent
         if words or answer:

@@ -80,3 +80,11 @@ def test_words_without_times_have_moments_too() -> None:
     typed = [UtteranceEstimate(Utterance(0, 0, text="a"), text=said(label, 0.9), fused=said(label, 0.9)) for label in
              ("anger", "happiness")]  # fmt: skip
     assert {moment.index for moment in strongest(typed)} == {0, 1}
+
+
+def test_what_is_not_quite_certain_does_not_look_it() -> None:
+    words, face = said("happiness", 0.997), said("fear", 0.998, FACE_LABELS)
+    (peak,) = of_kind("peak", [judged(0, 4, "happiness", 0.996)])
+    assert peak.why == "happiness at >99%"
+    (found,) = of_kind("disagreement", [judged(0, 4, "happiness", face=face, text=words)])
+    assert found.why == "words (happiness >99%) positive, face (fear >99%) negative"

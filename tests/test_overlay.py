@@ -21,7 +21,7 @@ from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, write
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 from numpy.typing import NDArray
 
-from multimodal import drawing
+from multimodal import drawing, face_boxes
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.drawing import drawable, font, font_for, in_visual_order
 from multimodal.errors import InputMissingError, MediaError, OutputError
@@ -359,6 +359,22 @@ def test_an_emotion_that_nobody_knows_is_drawn_short() -> None:
     assert drawing.colour_of("x") == COLOURS["uncertain"]
 
 
+def test_an_answer_is_not_drawn_surer_than_it_is() -> None:
+    assert drawing.answer_text("happiness", 0.998) == "▲ happiness >99%"
+    assert drawing.answer_text("uncertain", 0.45) == "? uncertain"
+
+
+def test_of_a_crowd_the_largest_faces_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+    monkeypatch.setattr(face_boxes, "outline", lambda image, box, *_, **__: drawn.append(box[2]))
+    sizes = np.linspace(10, 60, 300)
+    seen = [FaceObservation(0.0, number, (5.0, 5.0, size, size), 0.9) for number, size in enumerate(sizes)]
+    face_boxes.draw_faces(
+        np.zeros((90, 90, 3), np.uint8), [face_boxes.ShownFace(face.face_id, face.box, face) for face in seen], 1.0, 10
+    )
+    assert len(drawn) == face_boxes.MOST and min(drawn) == pytest.approx(sizes[-face_boxes.MOST])
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -377,6 +393,9 @@ def test_the_recording_has_to_be_there_and_the_same(grey: Path, tmp_path: Path) 
     other = write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     with pytest.raises(MediaError, match="sha256 differs"):
         write_overlay(gone, tmp_path / "out", media=other)
+    long = replace(analysis, media=replace(analysis.media, path=tmp_path / ("long" * 999)))
+    with pytest.raises(InputMissingError, match="is not there any more"):
+        write_overlay(long, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert write_overlay(gone, tmp_path / "out", media=grey).is_file()
 

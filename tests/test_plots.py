@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from analysis_fixtures import HOSTILE, make_analysis
+from analysis_fixtures import HOSTILE, make_analysis, said
 from conftest import subprocess_environment
 from export_fixtures import empty_analysis, foreign_analysis, hard_analysis, typed_analysis
 from matplotlib.axes import Axes
@@ -335,3 +335,17 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_line(tmp_path: Path) -> No
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match="cannot be written"):
         write_plots(make_analysis(tmp_path / "a.mp4", 8.0), tmp_path / "out")
+
+
+def test_a_timeline_of_years_has_a_handful_of_ticks(tmp_path: Path) -> None:
+    analysis = make_analysis(tmp_path / "a.mp4", 20.0)
+    figure = draw_timeline(replace(analysis, media=replace(analysis.media, duration_seconds=9e8)))
+    for axes in figure.axes:
+        assert len(axes.get_xticks()) <= 14
+
+
+def test_what_is_nearly_certain_is_not_drawn_as_certain(tmp_path: Path) -> None:
+    analysis = make_analysis(tmp_path / "a.mp4", 4.0, texts=("so",))
+    estimate = replace(analysis.estimates[0], fused=said("happiness", 0.998))
+    shown = [text.get_text() for text in texts(draw_timeline(replace(analysis, estimates=(estimate,))))]
+    assert ">99%" in shown

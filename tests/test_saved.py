@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,87 @@ def test_a_folder_without_one_is_named(tmp_path: Path) -> None:
     for nothing in (tmp_path, tmp_path / "gone", tmp_path / "gone" / "analysis.json"):
         with pytest.raises(InputMissingError, match="holds no analysis"):
             read_analysis(nothing)
+
+
+BAD: dict[str, tuple[object, ...]] = {
+    "media path": (None, 7, ["a"], "\ud800"),
+    "media sha256": (None, True, "\ud800"),
+    "media width": ('1"><script>', -1, 1.5, True, 10**400),
+    "media duration_seconds": (None, "60", -1, 1e300, 10**400),
+    "media has_video": (None, "yes", 1),
+    "models": (None, 7, {"face": 7}, {"face": False}, {"face": {"name": 7}}, {"face": {"sha256": "ab"}}),
+    "emotions": (7, [7], [["a"]]),
+    "valence_arousal": (7, "norms", {}, {"source": []}),
+    "utterances 0 end_seconds": ("4", 1e300, -1, None),
+    "utterances 0 speaker": (7, ["a"]),
+    "utterances 0 text": (7, {}),
+    "utterances 0 valence": ("0.5", 1e300, []),
+    "utterances 0 face_id": ("0", 0.5, 10**400),
+    "utterances 0 confidence": ("0.5", 1.5, -0.5),
+    "utterances 0 fused": (7, {}, {"anger": 2}, {"anger": "1"}),
+    "summary": (None, 7, {}),
+    "summary signal": (None, "text", "__class__", 7),
+    "summary shares": (None, 7, {"anger": 1.0}),
+    "summary shares_by_signal face": (7, {"anger": "1"}),
+    "summary mean_arousal": ("0", 1e300),
+    "coverage": (None, {}, {"face": 1.0}),
+    "coverage text": (None, "1", 1.5),
+    "warnings": (None, 7),
+}
+"""Where in an analysis, and what may not stand there."""
+
+
+@pytest.mark.parametrize("where", BAD)
+def test_values_that_cannot_be_are_refused_in_one_line(where: str, saved: tuple[Analysis, Path]) -> None:
+    file = saved[1] / "analysis.json"
+    whole = file.read_text(encoding="utf-8")
+    for value in BAD[where]:
+        content = inner = json.loads(whole)
+        *steps, last = where.split()
+        for step in steps:
+            inner = inner[int(step) if step.isdigit() else step]
+        inner[last] = value
+        file.write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(AnalysisError, match="cannot be read") as caught:
+            read_analysis(saved[1])
+        assert "\n" not in str(caught.value)
+
+
+def test_frames_that_cannot_be_are_refused(saved: tuple[Analysis, Path]) -> None:
+    file = saved[1] / "frames.csv"
+    head, first, *rest = file.read_text(encoding="utf-8").splitlines()
+    cells = first.split(",")
+    for place, value in ((0, "nan"), (0, "-1"), (0, "1e300"), (1, "1e3"), (1, "-1"), (2, "inf"), (7, "2")):
+        row = ",".join([*cells[:place], value, *cells[place + 1 :]])
+        file.write_text("\n".join([head, row, *rest]), encoding="utf-8")
+        with pytest.raises(AnalysisError, match="cannot be read"):
+            read_analysis(saved[1])
+    file.write_text("\n".join([head, *reversed([first, *rest])]), encoding="utf-8")
+    with pytest.raises(AnalysisError, match="not in order of time"):
+        read_analysis(saved[1])
+
+
+def test_an_answer_from_nothing_is_refused(saved: tuple[Analysis, Path]) -> None:
+    file = saved[1] / "analysis.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["utterances"][0] |= {"face": None, "audio": None, "words": None}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(AnalysisError, match="from no signal"):
+        read_analysis(saved[1])
+
+
+def test_nesting_without_end_is_refused(saved: tuple[Analysis, Path]) -> None:
+    (saved[1] / "analysis.json").write_text("[" * 200_000, encoding="utf-8")
+    with pytest.raises(AnalysisError, match="cannot be read"):
+        read_analysis(saved[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+def test_what_would_never_end_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "analysis.json")
+    with pytest.raises(AnalysisError, match="no ordinary file"):
+        read_analysis(tmp_path)
+    (tmp_path / "analysis.json").unlink()
+    (tmp_path / "analysis.json").symlink_to("/dev/zero")
+    with pytest.raises(AnalysisError, match="no ordinary file"):
+        read_analysis(tmp_path)
