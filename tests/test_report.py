@@ -249,6 +249,40 @@ def test_a_stretch_has_the_times_of_the_recording(tmp_path: Path) -> None:
     assert "0:20 to 1:00 of 1:00:00" in parsed.all("header")[0][1]
 
 
+def lacking(seed: int) -> Analysis:
+    """An analysis in which anything may be missing, overlap, have no length, or reach beyond the end."""
+    draw = np.random.default_rng(seed)
+    whole = make_analysis(Path("talk.mp4"), float(draw.choice([0.3, 1.0, 5.0, 40.0, 130.0])), seed=seed, people=3)
+    estimates = []
+    for each in whole.estimates:
+        spoken, gone = (
+            each.utterance,
+            {name: None for name in ("face", "audio", "text", "fused") if draw.random() < 0.3},
+        )
+        if draw.random() < 0.5:
+            end = float(draw.choice([spoken.start_seconds, spoken.end_seconds + 30.0]))
+            spoken = Utterance(spoken.start_seconds, end, None, spoken.text)
+        uncertain = each.uncertain and "fused" not in gone
+        estimates.append(dataclasses.replace(each, utterance=spoken, uncertain=uncertain, **gone))
+    kept = tuple(estimates[: int(draw.choice([0, 1, len(estimates)]))])
+    found = dataclasses.replace(whole, estimates=kept)
+    if draw.random() < 0.3:
+        found = dataclasses.replace(found, faces=(), frame_times=whole.frame_times[:1])
+    if draw.random() < 0.3:
+        found = dataclasses.replace(found, models=dict.fromkeys(whole.models), valence_arousal=None)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_missing_the_page_holds_together(seed: int, tmp_path: Path) -> None:
+    analysis = lacking(seed)
+    parsed = page_of(analysis, tmp_path)  # every element is closed where it should be
+    assert len(parsed.all("li", class_="utterance")) == len(parsed.data["utterances"]) == len(analysis.estimates)
+    judged = [each for each in analysis.estimates if each.fused is not None]
+    assert bool(parsed.all("section", class_="shares")) == (analysis.summary["shares"] is not None)
+    assert sum(shares is not None for _, _, _, shares, *_ in parsed.data["utterances"]) == len(judged)
+
+
 # --- the recording ------------------------------------------------------------------------------------------------
 
 

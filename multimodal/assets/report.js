@@ -172,6 +172,12 @@
   for (const name of ["wheel", "touchmove"]) {
     list.addEventListener(name, () => timed && follow(false), { passive: true });
   }
+  list.addEventListener("keydown", (event) => {
+    if (timed && ["PageUp", "PageDown", "Home", "End", "ArrowUp", "ArrowDown"].includes(event.key)) follow(false);
+  });
+  list.addEventListener("focusin", (event) => {
+    if (timed && event.target.matches(":focus-visible")) follow(false);
+  });
   list.addEventListener("pointerdown", (event) => {
     if (timed && event.target === list) follow(false);
   });
