@@ -139,7 +139,7 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
         f"{analysis.media.path.name}: perceived expression",
         body,
         styles=[asset("report.css")],
-        scripts=[asset("report.js")],
+        scripts=[asset("report_timeline.js"), asset("report.js")],
         data=page_data(analysis),
         figures={} if chart is None else {"timeline": chart[0]},
     )
