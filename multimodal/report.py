@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import complain, guarded, say
+from multimodal.commands import complain, guarded, redrawn, say
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def report(
     failures = 0
     for path in paths:
         try:
-            written = _write(path, media)
+            written = _write(path, media, quiet)
             if not quiet:
                 say(str(written))
         except ConfigError:
@@ -60,13 +60,13 @@ def report(
         raise typer.Exit(1)
 
 
-def _write(path: Path, media: Path | None) -> Path:
+def _write(path: Path, media: Path | None, quiet: bool) -> Path:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
             raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
         from multimodal.study import write_study
 
-        return write_study(path)
+        return write_study(path, redrawn(quiet))
     from multimodal.saved import read_analysis
 
     return write_report(read_analysis(path), path if path.is_dir() else path.parent, media)

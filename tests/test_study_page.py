@@ -19,6 +19,9 @@ from playwright.sync_api import Page, expect
 from study_fixtures import TASKS, make_study, manifest_of, without_frames, write_results
 
 from multimodal.batch_results import MEASURES, neutral, write_tables
+from multimodal.page import write_page
+from multimodal.report import report_page
+from multimodal.saved import read_analysis
 from multimodal.study import write_study
 from multimodal.study_tables import SHARES
 
@@ -232,7 +235,16 @@ def test_everything_is_reached_by_tab(study: Path, open_page: OpenPage) -> None:
     for _ in range(40):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    wanted = ["A", "search", "filter-participant", "filter-task", "filter-question", "filter-shows", "filter-status"]
+    wanted = [
+        "A",
+        "A",
+        "search",
+        "filter-participant",
+        "filter-task",
+        "filter-question",
+        "filter-shows",
+        "filter-status",
+    ]
     assert [each for each in seen if each in wanted][: len(wanted)] == wanted
     assert "emotions" in seen and "SUMMARY" in seen
 
@@ -343,6 +355,16 @@ def test_a_folder_without_a_manifest_has_a_page(tmp_path: Path, open_page: OpenP
     assert accessibility_faults(page) == []
 
 
+def test_a_study_in_which_everything_failed_has_a_page(tmp_path: Path, open_page: OpenPage, quick_pages: None) -> None:
+    page = open_page(write_study(make_study(tmp_path / "results", inputs=7, failing=1)))
+    assert number(page, "done") == "0" and number(page, "failed") == "7" and number(page, "participants") == "0"
+    assert "No input showed anything that could be judged." in page.locator(".lead").inner_text()
+    assert page.locator("#failures li:visible").count() == 7 or not page.locator("#failures").get_attribute("open")
+    assert texts(page, "#spread figure p") == ["No values."] * 3
+    page.get_by_label("absolute").check()
+    assert accessibility_faults(page) == []
+
+
 def test_more_lines_than_fit_are_shown_when_asked_for(tmp_path: Path, open_page: OpenPage, quick_pages: None) -> None:
     make_analysis(tmp_path / "a.mp4", 8.0).save(tmp_path / "results" / "same")
     manifest = manifest_of([{"path": f"{at}.mp4", "participant": f"P{at % 105:03}"} for at in range(420)])
@@ -359,3 +381,24 @@ def test_more_lines_than_fit_are_shown_when_asked_for(tmp_path: Path, open_page:
     page.locator("#search").fill("P001")
     expect(page.locator("#state")).to_contain_text("4 of 420")
     assert page.locator("#inputs tbody tr").count() == 4
+
+
+def test_a_moment_is_found_on_the_inputs_own_page(tmp_path: Path, open_page: OpenPage, quick_pages: None) -> None:
+    out = make_study(tmp_path / "results", inputs=8, people=2, seconds=40.0, failing=99)
+    for name in pd.read_parquet(out / "results.parquet")["result"]:
+        write_page(out / name / "report.html", report_page(read_analysis(out / name), out / name))
+    page = open_page(write_study(out))
+    link = page.locator("#change a").first
+    row = int(link.evaluate("link => page.data.moments.find((each) => each.kind === 'change').line"))
+    link.click()
+    page.wait_for_url("**/report.html#*")
+    assert page.locator(".utterance[aria-current]").get_attribute("id") in (f"u{row - 1}", f"u{row}")
+    assert page.locator(".utterance[aria-current]").is_visible()
+    page.go_back()
+    page.locator("#search").fill("answer")
+    expect(page.locator("#state")).to_contain_text("“answer”")
+    typed = page.locator("#peak a").first
+    assert ", line " in typed.inner_text()
+    typed.click()
+    page.wait_for_url("**/report.html#u*")
+    assert page.locator(":target").get_attribute("class").startswith("utterance")

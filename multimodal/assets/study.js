@@ -2,7 +2,7 @@
 // The page of a study: which inputs are chosen, and everything that is shown of them. Filters stand in the address
 // behind #, so that coming back from an input's page finds them as they were.
 (() => {
-  const { make, badge, named, linked, percent, signed } = charts;
+  const { make, badge, named, linked, percent, largest } = charts;
   const { data } = page;
   const NONE = "none";
   const LINES_AT_ONCE = 400;
@@ -126,16 +126,16 @@
 
   function showEmotions(groups) {
     const shares = data.shares.filter((label) => groups.some((group) => group.values[label][0] > 0));
-    const highest = Math.max(...groups.flatMap((group) => shares.map((label) => Math.max(...group.values[label].map(Number)))), 0.1);
+    const highest = largest(groups.flatMap((group) => shares.flatMap((label) => group.values[label].map(Number))), 0.1);
     const affects = ["mean_valence", "mean_arousal"];
     const ends = groups.flatMap((group) => affects.flatMap((name) => group.values[name].map((value) => Math.abs(value || 0))));
-    const reach = Math.min(Math.ceil(4 * Math.max(...ends, 0.25)) / 4, 1);
+    const reach = Math.min(Math.ceil(4 * largest(ends, 0.25)) / 4, 1);
     const scaleOf = (measure) => (affects.includes(measure) ? [-reach, reach] : [0, Math.min(highest, 1)]);
     const measures = [...shares, ...affects];
     const scale = `bars to ${percent(Math.min(highest, 1))}, dots from −${reach} to +${reach}`;
     const heads = measures.map((name) => make("th", { scope: "col" }, data.signs[name] ? badge(name) : name.slice(5)));
     const table = make("table", {}, make("thead", {}, make("tr", {}, make("td", { class: "small muted" }, scale), ...heads)));
-    table.style.minWidth = 112 + 114 * measures.length + "px";
+    table.style.setProperty("--least", 112 + 104 * measures.length + "px");
     let body = null;
     for (const group of groups) {
       if (body === null || body.dataset.by !== group.by) {
@@ -185,7 +185,7 @@
     }
   }
 
-  const wanted = (moment) => state.shows === "" || !data.signs[state.shows.slice(1)] || state.shows.slice(1) === moment.emotion;
+  const wanted = (moment) => state.shows === "" || !Object.hasOwn(data.signs, state.shows.slice(1)) || state.shows.slice(1) === moment.emotion;
 
   // The strongest of each emotion, or of each input, come before the next strongest.
   function firstOfEach(moments, keyOf) {
@@ -201,10 +201,10 @@
   function momentItem(moment) {
     const row = all[moment.input];
     const at = moment.start === null ? "#u" + moment.line : "#t=" + moment.start;
-    const text = row.label + ", " + (moment.start === null ? `line ${moment.line + 1}` : page.clock(moment.start));
+    const when = ", " + (moment.start === null ? `line ${moment.line + 1}` : page.clock(moment.start));
     const note = moment.kind === "peak" ? percent(moment.strength) : "";
     return [
-      make("div", { class: "first" }, linked(row, text, at), context(row)),
+      make("div", { class: "first" }, linked(row, row.label, at, when), context(row)),
       make("div", { class: "shown" }, badge(moment.emotion, note), moment.kind === "peak" ? null : make("span", { class: "why" }, moment.why)),
       moment.quote ? make("q", { dir: "auto" }, moment.quote) : null,
     ];
@@ -251,7 +251,8 @@
   function showStrips(rows) {
     const absolute = document.querySelector("input[name=time]:checked").value === "absolute";
     const groups = people(rows);
-    const longest = absolute ? Math.max(...groups.flatMap((group) => group.rows.map((row) => row.cell("duration_seconds") || 0)), 1) : null;
+    const lengths = groups.flatMap((group) => group.rows.map((row) => row.cell("duration_seconds") || 0));
+    const longest = absolute ? largest(lengths, 1) : null;
     const named_ = data.groupings.includes("participant");
     const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => make("span", {}, absolute ? page.clock(share * longest) : percent(share)));
     const head = make("div", { class: "axis small muted", "aria-hidden": "true" }, make("div", { class: "ticks" }, ...ticks));

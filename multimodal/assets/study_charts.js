@@ -23,25 +23,33 @@ const charts = (() => {
     return (value < 0 && text !== "0.00" ? "−" : "+") + text;
   }
 
+  // Of any number of values; spreading them out as arguments would end at some 100,000.
+  const largest = (values, least) => values.reduce((most, value) => Math.max(most, value), least);
+
   const isShare = (measure) => !["mean_valence", "mean_arousal"].includes(measure);
   const shown = (measure, value) => (isShare(measure) ? percent(value) : signed(value));
 
+  const signOf = (label) => (Object.hasOwn(page.data.signs, label) ? page.data.signs[label] : "·");
+
   function sign(label) {
-    return make("i", { class: "sign " + label, "aria-hidden": "true" }, page.data.signs[label] || "·");
+    return make("i", { class: "sign " + label, "aria-hidden": "true" }, signOf(label));
   }
 
   function badge(label, note = "") {
     return make("span", { class: "badge" }, sign(label), label, note ? make("b", {}, " " + note) : null);
   }
 
-  // A name from outside: in its own direction, which must not turn what stands around it.
+  const LONG = 40;
+
+  // A name from outside, cut after a few lines by the stylesheet: in its own direction, which must not turn what stands around it.
   function named(text, attributes = {}) {
-    return make("bdi", attributes, text);
+    return make("bdi", { title: text.length > LONG ? text : null, ...attributes }, text);
   }
 
-  function linked(row, text, place = "") {
-    if (row.link === null) return named(text, { title: row.label });
-    return make("a", { href: row.link + place, title: row.label }, named(text));
+  // A name that leads to the input's page, or to a place in it, which may be told behind the name.
+  function linked(row, text, place = "", told = "") {
+    if (row.link === null) return make("span", { title: row.label }, named(text), told);
+    return make("a", { href: row.link + place, title: row.label }, named(text), told);
   }
 
   function placed(element, left, width) {
@@ -76,7 +84,7 @@ const charts = (() => {
     const counts = new Array(steps).fill(0);
     const at = (value) => Math.min(Math.max((value - from) / (to - from), 0), 1);
     for (const value of values) counts[Math.min(Math.floor(at(value) * steps + 1e-9), steps - 1)] += 1;
-    const most = Math.max(...counts, 1);
+    const most = largest(counts, 1);
     const sorted = [...values].sort((one, other) => one - other);
     const [quarter, median, threeQuarters] = [0.25, 0.5, 0.75].map((share) => numbers.quantile(sorted, share));
     const edge = (step) => shown(measure, from + (step / steps) * (to - from));
@@ -132,7 +140,7 @@ const charts = (() => {
     const drawn = make("div", { class: "strip" + (row.timed ? "" : " lines"), role: "img", "aria-label": label });
     for (const run of runs.length > 0 ? runs : [{ length: 1, label: null, told: "nothing judged" }]) {
       const part = make("span", { class: run.label || "none", title: run.told },
-        run.label ? make("i", {}, page.data.signs[run.label] || "·") : null);
+        run.label ? make("i", {}, signOf(run.label)) : null);
       part.style.flexGrow = String(run.length);
       drawn.append(part);
     }
@@ -141,5 +149,5 @@ const charts = (() => {
     return drawn;
   }
 
-  return { make, badge, named, linked, sign, percent, signed, shown, meanCell, histogram, strip };
+  return { make, badge, named, linked, largest, sign, percent, signed, shown, meanCell, histogram, strip };
 })();
