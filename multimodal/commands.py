@@ -77,6 +77,20 @@ def say(text: str) -> None:
         os.close(nowhere)
 
 
+def redrawn(quiet: bool) -> Callable[[str], None] | None:
+    """What draws one line over and over on the terminal; an empty one takes it away.
+
+    Args:
+        quiet: Whether nothing is to be drawn.
+
+    Returns:
+        The function; None where nobody watches.
+    """
+    if quiet or not sys.stderr.isatty():
+        return None
+    return lambda line: print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
 def choose_device(name: str) -> str:
     """Resolves ``auto`` and refuses what this machine lacks.
 

@@ -175,19 +175,6 @@ def add_name(axes: Axes, y: float, name: str, size: float) -> None:
     axes.text(left, y, name, size=fitting, va="center_baseline", transform=axes.get_yaxis_transform())
 
 
-def percent(share: float) -> str:
-    """Whole per cent; a share that is nearly nothing, or nearly all, does not show as that.
-
-    Example:
-        >>> percent(0.004), percent(0.126), percent(0.998), percent(1.0)
-        ('<1%', '13%', '>99%', '100%')
-    """
-    text = f"{share:.0%}"
-    if share > 0 and text == "0%":
-        return "<1%"
-    return ">99%" if share < 1 and text == "100%" else text
-
-
 def bare(axes: Axes) -> None:
     """Takes frame and ticks away."""
     axes.set_facecolor("none")

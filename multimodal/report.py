@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import complain, guarded, say
+from multimodal.commands import complain, guarded, redrawn, say
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def report(
     failures = 0
     for path in paths:
         try:
-            for made in _write(path, media, extras):
+            for made in _write(path, media, extras, quiet):
                 if isinstance(made, MultimodalError):
                     failures += 1
                     complain(str(made))
@@ -73,7 +73,7 @@ def report(
         raise typer.Exit(1)
 
 
-def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | str | MultimodalError]:
+def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Iterable[Path | str | MultimodalError]:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
             raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
@@ -82,7 +82,7 @@ def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | st
             raise ConfigError("--overlay, --plot and --export", fact, "name the folders in it")
         from multimodal.study import write_study
 
-        return [write_study(path)]
+        return [write_study(path, redrawn(quiet))]
     from multimodal.extras import left_out, write_extras
     from multimodal.saved import read_analysis
 
@@ -158,7 +158,7 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
         f"{analysis.media.path.name}: perceived expression",
         body,
         styles=[asset("report.css")],
-        scripts=[asset("report.js")],
+        scripts=[asset("report_timeline.js"), asset("report.js")],
         data=page_data(analysis),
         figures={} if chart is None else {"timeline": chart[0]},
     )

@@ -129,8 +129,8 @@ def _failures(study: Study, views: Sequence[InputView]) -> str:
     items = "".join(f'<li data-input="{index}" dir="auto">{escape(line)}</li>' for index, line in lines)
     opened = " open" if len(lines) <= OPEN_FAILURES else ""
     return f"""<details class="note failures" id="failures"{opened}>
-<summary><span id="failure-count">{len(lines)}</span> without a result, and why</summary>
-<ul tabindex="0" aria-label="Inputs without a result">{items}</ul>
+<summary><span id="failure-count">{len(lines)}</span> without a result or a page, and why</summary>
+<ul tabindex="0" aria-label="Inputs without a result or a page">{items}</ul>
 </details>"""
 
 

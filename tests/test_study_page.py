@@ -235,7 +235,16 @@ def test_everything_is_reached_by_tab(study: Path, open_page: OpenPage) -> None:
     for _ in range(40):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    wanted = ["A", "A", "search", "filter-participant", "filter-task", "filter-question", "filter-shows", "filter-status"]
+    wanted = [
+        "A",
+        "A",
+        "search",
+        "filter-participant",
+        "filter-task",
+        "filter-question",
+        "filter-shows",
+        "filter-status",
+    ]
     assert [each for each in seen if each in wanted][: len(wanted)] == wanted
     assert "emotions" in seen and "SUMMARY" in seen
 
