@@ -35,10 +35,9 @@ from multimodal.study_tables import SHARES, read_study
 
 
 @pytest.fixture(autouse=True)
-def _quick_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """An input's own page takes longer than the whole study here, and has tests of its own."""
-    if "own_pages" not in request.keywords:
-        monkeypatch.setattr("multimodal.report.write_report", lambda analysis, folder: (folder / "report.html").touch())
+    monkeypatch.setattr("multimodal.report.write_report", lambda analysis, folder: (folder / "report.html").touch())
 
 
 @pytest.fixture
