@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN
+from multimodal.wording import percent
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -259,13 +260,14 @@ def colour_of(emotion: str) -> str:
 
 
 def answer_text(emotion: str, confidence: float) -> str:
-    """An answer in one line.
+    """An answer in one line; of one that is uncertain no number, which would read as being sure of that.
 
     Example:
-        >>> answer_text("happiness", 0.971)
-        '▲ happiness 97%'
+        >>> answer_text("happiness", 0.971), answer_text("uncertain", 0.3)
+        ('▲ happiness 97%', '? uncertain')
     """
-    return f"{sign_of(emotion)} {emotion[:LONGEST_LABEL]} {confidence:.0%}"
+    sure = "" if emotion == UNCERTAIN else f" {percent(confidence)}"
+    return f"{sign_of(emotion)} {emotion[:LONGEST_LABEL]}{sure}"
 
 
 def sign_of(emotion: str) -> str:

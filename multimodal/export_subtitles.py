@@ -19,6 +19,7 @@ from multimodal.export_tiers import clean, milliseconds
 from multimodal.files import path_text, whole_file
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN, Utterance, UtteranceEstimate
+from multimodal.wording import percent
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def answer_text(estimate: UtteranceEstimate) -> str:
     """
     if estimate.fused is None or estimate.emotion is None:
         return ""
-    sure = "" if estimate.uncertain else f" {estimate.fused.confidence:.0%}"
+    sure = "" if estimate.uncertain else f" {percent(estimate.fused.confidence)}"
     return clean(f"{estimate.emotion}{sure}")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multimodal.data.emotions import FACE_TO_FUSED
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.types import SIGNAL_NAMES, UNCERTAIN, Probabilities, UtteranceEstimate, leading
+from multimodal.wording import percent
 
 KINDS = ("peak", "change", "disagreement")
 
@@ -127,7 +128,7 @@ def _peaks(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
             continue
         index, best = max(run, key=lambda pair: _confidence(pair[1]))
         times = best.utterance.start_seconds, best.utterance.end_seconds
-        yield Moment("peak", index, *times, emotion, _confidence(best), f"{emotion} at {_confidence(best):.0%}")
+        yield Moment("peak", index, *times, emotion, _confidence(best), f"{emotion} at {percent(_confidence(best))}")
 
 
 def _changes(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
@@ -161,7 +162,7 @@ def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
 
 def _told(signal: str, probabilities: Probabilities) -> str:
     label = leading(probabilities)
-    return f"{SIGNAL_NAMES[signal]} ({label} {probabilities[label]:.0%})"
+    return f"{SIGNAL_NAMES[signal]} ({label} {percent(probabilities[label])})"
 
 
 def _distance(one: Probabilities, other: Probabilities) -> float:

@@ -40,9 +40,9 @@ from multimodal.plot_page import (
     colour_of,
     edge_of,
     new_page,
-    percent,
 )
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
+from multimodal.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,7 +159,7 @@ def _draw_lane(axes: Axes, lane: int, blocks: Sequence[Block], analysis: Analysi
     for block in apart(blocks) if label != UNCERTAIN else []:
         height = FULL * block.confidence
         if (block.end - block.start) * inches > 0.42 and height * tall > 0.16:
-            axes.text((block.start + block.end) / 2, floor - height / 2, f"{block.confidence:.0%}", size=9.5, zorder=3,
+            axes.text((block.start + block.end) / 2, floor - height / 2, percent(block.confidence), size=9.5, zorder=3,
                       color=ink_on(colour_of(label)), ha="center", va="center_baseline")  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def _draw_signals(axes: Axes, analysis: Analysis) -> None:
         for block in apart(blocks):
             _name_block(axes, row + 0.5, block, (block.end - block.start) * inches)
         add_name(axes, row + 0.5, SIGNAL_NAMES[signal], 12)
-        covered = f"{READINGS[signal]} {analysis.coverage[signal]:.0%}"
+        covered = f"{READINGS[signal]} {percent(analysis.coverage[signal])}"
         axes.text(1.012, row + 0.5, covered, size=10, color=MUTED, va="center_baseline", transform=across)
 
 

@@ -24,12 +24,12 @@ from multimodal.plot_page import (
     colour_of,
     drawing,
     new_page,
-    percent,
     title,
     write_figure,
 )
 from multimodal.plot_timeline import draw_timeline
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
+from multimodal.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +96,7 @@ def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
 
 
 def _told(analysis: Analysis) -> str:
-    return ", ".join(f"{label} {share:.0%}" for label, share in sorted_shares(analysis)) or "nothing to judge"
+    return ", ".join(f"{label} {percent(share)}" for label, share in sorted_shares(analysis)) or "nothing to judge"
 
 
 def _heading(axes: Axes, text: str) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from multimodal.analysis import Analysis
 from multimodal.page import clock
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, leading
+from multimodal.wording import percent
 
 RESAMPLES = 2000
 """Draws: the ends of a 95 % range are the 50th and the 1,951st of them."""
