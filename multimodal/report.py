@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import complain, guarded, redrawn, say
+from multimodal.commands import complain, guarded, redrawn, say, work_through
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
 
 if TYPE_CHECKING:
@@ -47,30 +46,19 @@ def report(
     from multimodal.extras import chosen_extras
 
     extras = chosen_extras(True, overlay, plot, export)
+    work_through(paths, lambda path: _tell(_write(path, media, extras, quiet), quiet), debug)
+
+
+def _tell(made: Iterable[Path | str | MultimodalError], quiet: bool) -> int:
+    """Names what was written; returns how much could not be."""
     failures = 0
-    for path in paths:
-        try:
-            for made in _write(path, media, extras, quiet):
-                if isinstance(made, MultimodalError):
-                    failures += 1
-                    complain(str(made))
-                elif not quiet:
-                    say(str(made))
-        except ConfigError:
-            raise
-        except MultimodalError as error:
+    for each in made:
+        if isinstance(each, MultimodalError):
             failures += 1
-            complain(str(error))
-            if debug:
-                traceback.print_exc()
-        except Exception as error:
-            # A fault of ours must not cost the user the other pages.
-            failures += 1
-            complain(f"{path}: unexpected {type(error).__name__}: {error}; please report it")
-            if debug:
-                traceback.print_exc()
-    if failures:
-        raise typer.Exit(1)
+            complain(str(each))
+        elif not quiet:
+            say(str(each))
+    return failures
 
 
 def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Iterable[Path | str | MultimodalError]:
