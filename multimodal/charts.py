@@ -71,7 +71,8 @@ def _chart(name: str, title: str, height: int, times: Range1d, **ranges: Any) ->
     from bokeh.plotting import figure
 
     pan, wheel = PanTool(dimensions="width"), WheelZoomTool(dimensions="width", modifiers={"ctrl": True})
-    heading = Title(text=title, text_font=FONT, text_font_size="12px", text_font_style="normal", standoff=4, offset=4)
+    heading = Title(text=title, text_font=FONT, text_font_size="12px", text_font_style="normal", standoff=4)
+    heading.update(offset=4)
     heading.tags = [{"text_color": "muted"}]
     chart = figure(
         name=name, title=heading, height=height + TITLE_HEIGHT, sizing_mode="stretch_width", x_range=times,

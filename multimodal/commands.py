@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +51,38 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
     return result if isinstance(result, int) else 0
 
 
+def work_through(paths: Iterable[Path], work: Callable[[Path], int], debug: bool = False) -> None:
+    """Does something with each input; one that fails costs one line, and not the others.
+
+    Args:
+        paths: The inputs.
+        work: What is done; returns how many parts of it failed, having told of them.
+        debug: Whether an error's origin is shown too.
+
+    Raises:
+        ConfigError: An option cannot be, which no other input can mend.
+        typer.Exit: With 1, at the end, where anything failed.
+
+    Example:
+        >>> work_through([Path("a.mp4")], lambda path: 0)
+    """
+    failures = 0
+    for path in paths:
+        try:
+            failures += work(path)
+        except ConfigError:
+            raise
+        except Exception as error:
+            # A fault of ours must not cost the user the other inputs either.
+            known = isinstance(error, MultimodalError)
+            failures += 1
+            complain(str(error) if known else f"{path}: unexpected {type(error).__name__}: {error}; please report it")
+            if debug:
+                traceback.print_exc()
+    if failures:
+        raise typer.Exit(1)
+
+
 def complain(message: str) -> None:
     r"""Prints an error as one line, whatever the file names in it hold.
 
@@ -75,6 +108,20 @@ def say(text: str) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # the stream keeps what it could not write, and tries again at the end
         os.close(nowhere)
+
+
+def redrawn(quiet: bool) -> Callable[[str], None] | None:
+    """What draws one line over and over on the terminal; an empty one takes it away.
+
+    Args:
+        quiet: Whether nothing is to be drawn.
+
+    Returns:
+        The function; None where nobody watches.
+    """
+    if quiet or not sys.stderr.isatty():
+        return None
+    return lambda line: print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def choose_device(name: str) -> str:

@@ -260,11 +260,11 @@ def colour_of(emotion: str) -> str:
 
 
 def answer_text(emotion: str, confidence: float) -> str:
-    """An answer in one line; ``uncertain`` alone, since its confidence is that of an emotion that is not named.
+    """An answer in one line; of one that is uncertain no number, which would read as being sure of that.
 
     Example:
-        >>> answer_text("happiness", 0.971)
-        '▲ happiness 97%'
+        >>> answer_text("happiness", 0.971), answer_text("uncertain", 0.3)
+        ('▲ happiness 97%', '? uncertain')
     """
     sure = "" if emotion == UNCERTAIN else f" {percent(confidence)}"
     return f"{sign_of(emotion)} {emotion[:LONGEST_LABEL]}{sure}"

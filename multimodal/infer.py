@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.commands import DeviceOption, complain, guarded, say
+from multimodal.commands import DeviceOption, complain, guarded, say, work_through
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.files import path_text
 
@@ -82,31 +81,13 @@ def infer(
     options = {"frames_per_second": fps, "detector": detector, "transcript": transcript}
     options |= {"beside": not no_transcript, "speakers": tuple(speaker or ()), "face_id": face}
     taken: set[Path] = set()
-    failures = 0
-    for path in inputs:
-        try:
-            failures += _analyse(loaded, path, out, taken, options, extras, quiet)
-        except ConfigError:
-            raise
-        except MultimodalError as error:
-            failures += 1
-            complain(str(error))
-            if debug:
-                traceback.print_exc()
-        except Exception as error:
-            # A fault of ours must not cost the user the other inputs.
-            failures += 1
-            complain(f"{path}: unexpected {type(error).__name__}: {error}; please report it")
-            if debug:
-                traceback.print_exc()
-    if failures:
-        raise typer.Exit(1)
+    work_through(inputs, lambda path: _analyse(loaded, path, out, taken, options, extras, quiet), debug)
 
 
 def _analyse(
     model: Model, path: Path, out: Path, taken: set[Path], options: dict[str, Any], extras: Extras, quiet: bool
-) -> bool:
-    """Analyses one input and writes what is wanted of it; returns whether something could not be written."""
+) -> int:
+    """Analyses one input and writes what is wanted of it; returns how much of that could not be written."""
     with _progress_bar(path.name, hidden=quiet or not sys.stderr.isatty()) as progress:
         analysis = model.analyze(path, **options, progress=progress)
     folder = result_folder(out, path, taken)
@@ -121,7 +102,7 @@ def _analyse(
     errors = [error for error in made if isinstance(error, MultimodalError)]
     for error in errors:
         complain(str(error))
-    return bool(errors)
+    return len(errors)
 
 
 def _check_transcript(transcript: Path | None, none: bool, inputs: list[Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import complain, guarded, say
+from multimodal.commands import complain, guarded, redrawn, say, work_through
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
 
 if TYPE_CHECKING:
@@ -47,33 +46,22 @@ def report(
     from multimodal.extras import chosen_extras
 
     extras = chosen_extras(True, overlay, plot, export)
+    work_through(paths, lambda path: _tell(_write(path, media, extras, quiet), quiet), debug)
+
+
+def _tell(made: Iterable[Path | str | MultimodalError], quiet: bool) -> int:
+    """Names what was written; returns how much could not be."""
     failures = 0
-    for path in paths:
-        try:
-            for made in _write(path, media, extras):
-                if isinstance(made, MultimodalError):
-                    failures += 1
-                    complain(str(made))
-                elif not quiet:
-                    say(str(made))
-        except ConfigError:
-            raise
-        except MultimodalError as error:
+    for each in made:
+        if isinstance(each, MultimodalError):
             failures += 1
-            complain(str(error))
-            if debug:
-                traceback.print_exc()
-        except Exception as error:
-            # A fault of ours must not cost the user the other pages.
-            failures += 1
-            complain(f"{path}: unexpected {type(error).__name__}: {error}; please report it")
-            if debug:
-                traceback.print_exc()
-    if failures:
-        raise typer.Exit(1)
+            complain(str(each))
+        elif not quiet:
+            say(str(each))
+    return failures
 
 
-def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | str | MultimodalError]:
+def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Iterable[Path | str | MultimodalError]:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
             raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
@@ -82,7 +70,7 @@ def _write(path: Path, media: Path | None, extras: Extras) -> Iterable[Path | st
             raise ConfigError("--overlay, --plot and --export", fact, "name the folders in it")
         from multimodal.study import write_study
 
-        return [write_study(path)]
+        return [write_study(path, redrawn(quiet))]
     from multimodal.extras import left_out, write_extras
     from multimodal.saved import read_analysis
 
@@ -158,7 +146,7 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
         f"{analysis.media.path.name}: perceived expression",
         body,
         styles=[asset("report.css")],
-        scripts=[asset("report.js")],
+        scripts=[asset("report_timeline.js"), asset("report.js")],
         data=page_data(analysis),
         figures={} if chart is None else {"timeline": chart[0]},
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from multimodal.analysis import Analysis
 from multimodal.page import clock
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, leading
+from multimodal.wording import percent
 
 RESAMPLES = 2000
 """Draws: the ends of a 95 % range are the 50th and the 1,951st of them."""
@@ -127,6 +128,50 @@ def block_bootstrap(
     return low, high
 
 
+@dataclass(frozen=True)
+class Speaking:
+    """What was shown most while one person spoke.
+
+    Attributes:
+        speaker: Name.
+        seconds: Judged speech; of words without times the number of lines.
+        label: The most frequent answer, perhaps ``uncertain``.
+        share: Of those seconds, 0 … 1.
+    """
+
+    speaker: str
+    seconds: float
+    label: str
+    share: float
+
+
+def by_speaker(analysis: Analysis) -> list[Speaking]:
+    """What was shown most while each person spoke.
+
+    Args:
+        analysis: Whose answers are from all signals together.
+
+    Returns:
+        Speakers from the one who spoke most on; empty where fewer than two are known by name.
+    """
+    spoken: dict[str, dict[str, float]] = {}
+    timed = bool(analysis.media.duration_seconds)
+    for each in analysis.estimates:
+        if each.emotion is not None and each.utterance.speaker:
+            shown = spoken.setdefault(each.utterance.speaker, {})
+            seconds = each.utterance.end_seconds - each.utterance.start_seconds if timed else 1.0
+            shown[each.emotion] = shown.get(each.emotion, 0.0) + seconds
+    if len(spoken) < 2:
+        return []
+    totals = {speaker: math.fsum(shown.values()) for speaker, shown in spoken.items()}
+    tops = {speaker: leading(shown) for speaker, shown in spoken.items()}
+    return [
+        Speaking(speaker, totals[speaker], tops[speaker], spoken[speaker][tops[speaker]] / totals[speaker])
+        for speaker in sorted(totals, key=lambda name: -totals[name])
+        if totals[speaker] > 0
+    ]
+
+
 def headline(analysis: Analysis) -> str:
     """The result in a sentence."""
     summary = analysis.summary
@@ -162,18 +207,6 @@ def signals_used(analysis: Analysis) -> list[str]:
     """Which signals the answers are from, as people call them."""
     there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
     return [SIGNAL_NAMES[signal] for signal in MODALITIES if signal in there]
-
-
-def percent(share: float) -> str:
-    """A share as people read it.
-
-    Example:
-        >>> percent(0.894), percent(0.002), percent(0.0), percent(0.998), percent(1.0)
-        ('89%', '<1%', '0%', '>99%', '100%')
-    """
-    if 0 < share < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def length(seconds: float) -> str:

@@ -9,11 +9,15 @@ from multimodal.analysis import Analysis
 from multimodal.moments import Moment, strongest
 from multimodal.page import badge, clock, escape, sign
 from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, made_table
-from multimodal.report_numbers import Share, headline, length, listed, percent, shares_of, signals_used
+from multimodal.report_numbers import Share, by_speaker, headline, length, listed, shares_of, signals_used
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
+from multimodal.wording import percent
 
 MOMENTS = 5
 """Moments that are named."""
+
+SPEAKERS = 4
+"""Speakers that are told apart in the numbers."""
 
 KINDS = {"peak": "Peak", "change": "Sudden change", "disagreement": "Signals disagree"}
 """Kinds of moments, as people read them."""
@@ -191,9 +195,27 @@ def transcript(analysis: Analysis) -> str:
 <label class="find"><span class="visually-hidden">Find words, a speaker or an emotion</span>
 <input type="search" id="find" placeholder="Find in the transcript" autocomplete="off"></label>
 </div>
+{_speakers(analysis)}
 <p class="small muted" id="found" role="status" hidden></p>
 <ol class="plain" id="utterances">{rows}</ol>
 </section>"""
+
+
+def _speakers(analysis: Analysis) -> str:
+    """What was shown most while each of the people spoke, who often are interviewer and participant."""
+    speakers, timed = by_speaker(analysis), bool(analysis.media.duration_seconds)
+    if not speakers:
+        return ""
+    items = "".join(
+        f'<li><b dir="auto">{escape(each.speaker)}</b> {badge(each.label, percent(each.share))} '
+        f'<span class="muted">of {length(each.seconds) if timed else f"{each.seconds:.0f} lines"}</span></li>'
+        for each in speakers[:SPEAKERS]
+    )
+    rest = len(speakers) - SPEAKERS
+    others = f'<li class="muted">and {rest} other{"s" if rest > 1 else ""}</li>' if rest > 0 else ""
+    return (
+        f'<h3 class="visually-hidden">Most shown while they speak</h3><ul class="plain speakers">{items}{others}</ul>'
+    )
 
 
 def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> str:
@@ -206,7 +228,9 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> str:
         else f'<span class="when">{place}</span>'
     )
     who = f'<span class="who" dir="auto">{escape(spoken.speaker)}</span>' if spoken.speaker else ""
-    answer = badge(label, percent(sure)) if label else '<span class="muted">not judged</span>'
+    # A number behind "uncertain" would read as how sure the program is of not knowing.
+    known = "" if each.uncertain else percent(sure)
+    answer = badge(label, known) if label else '<span class="muted">not judged</span>'
     tint = f' style="--tint-of:var(--{escape(label)});--sure:{sure:.2f}"' if label else ""
     return (
         f'<li class="utterance{"" if label else " unjudged"}" id="u{index}"{tint}>{when}<div class="what">'
@@ -229,6 +253,8 @@ def _signals(each: UtteranceEstimate) -> str:
         for signal in MODALITIES
         if (found := getattr(each, signal)) is not None
     ]
+    if each.uncertain and each.fused is not None:
+        said.insert(0, f"likeliest {leading(each.fused.probabilities)} {percent(each.fused.confidence)}")
     absent = [SIGNAL_NAMES[signal] for signal in MODALITIES if getattr(each, signal) is None]
     said += [f"no {listed(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:

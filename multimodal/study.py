@@ -6,6 +6,7 @@ It stands beside the tables of the batch as ``report.html`` and leads to a page 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def write_study(out: Path, show: Show | None = None) -> Path:
 
     Args:
         out: The folder that a batch wrote.
-        show: Gets a line on how far it is, after each input.
+        show: Gets a line on how far it is after each input, and an empty one at the end.
 
     Returns:
         The page, ``report.html`` in ``out``.
@@ -50,7 +51,9 @@ def write_study(out: Path, show: Show | None = None) -> Path:
     for number, row in enumerate(study.rows, start=1):
         views.append(_view(study, row))
         if show is not None:
-            show(f"{number} of {len(study.rows)} inputs read")
+            show(f"{number} of {len(study.rows)} inputs")
+    if show is not None:
+        show("")
     page = render(
         f"Study: {study.name}",
         body(study, views),
@@ -86,9 +89,13 @@ def _read(folder: Path) -> InputView:
 
     stale = _is_stale(folder)
     analysis = read_analysis(folder, frames=stale)
+    view = view_of(analysis)
     if stale:
-        write_report(analysis, folder)
-    return view_of(analysis)
+        try:
+            write_report(analysis, folder)
+        except MultimodalError as error:  # what was read is shown all the same
+            return replace(view, problem=str(error))
+    return view
 
 
 def _is_stale(folder: Path) -> bool:

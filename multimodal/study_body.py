@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from multimodal.batch_summary import RESAMPLES
 from multimodal.page import badge, clock, escape
 from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
-from multimodal.report_numbers import percent
 from multimodal.study_inputs import BINS, InputView
 from multimodal.study_outliers import FAR, FEWEST, FEWEST_UTTERANCES
 from multimodal.study_tables import SHARES, Study, hours
+from multimodal.wording import percent
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
 
@@ -129,8 +129,8 @@ def _failures(study: Study, views: Sequence[InputView]) -> str:
     items = "".join(f'<li data-input="{index}" dir="auto">{escape(line)}</li>' for index, line in lines)
     opened = " open" if len(lines) <= OPEN_FAILURES else ""
     return f"""<details class="note failures" id="failures"{opened}>
-<summary><span id="failure-count">{len(lines)}</span> without a result, and why</summary>
-<ul tabindex="0" aria-label="Inputs without a result">{items}</ul>
+<summary><span id="failure-count">{len(lines)}</span> without a result or a page, and why</summary>
+<ul tabindex="0" aria-label="Inputs without a result or a page">{items}</ul>
 </details>"""
 
 

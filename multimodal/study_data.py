@@ -9,6 +9,7 @@ from urllib.parse import quote
 from multimodal.batch_results import FORMULA, MEASURES, RESULT_COLUMNS
 from multimodal.batch_summary import LEVEL, RESAMPLES, SEED
 from multimodal.moments import KINDS
+from multimodal.page import embedded
 from multimodal.palette import SIGNS
 from multimodal.study_inputs import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView
 from multimodal.study_outliers import FAR, Outlier, find_outliers, in_words
@@ -17,8 +18,8 @@ from multimodal.study_tables import SHARES, Study
 REPORT = "report.html"
 """The page of a study, and of each input in its own folder."""
 
-WORDS_AT_MOST = 1_200_000
-"""Letters of all that was said, up to which it goes into the page to be searched: a quarter of 5 MB."""
+WORDS_AT_MOST = 3_000_000
+"""Bytes of all that was said, up to which it goes into the page to be searched: 500 inputs of 5 minutes have 2 MB."""
 
 MOMENTS_OF_A_KIND = 400
 """Kept of a study; a filter leaves fewer."""
@@ -87,7 +88,7 @@ def _input(study: Study, row: Any, view: InputView) -> dict[str, Any]:
 
 def _words(views: Sequence[InputView]) -> list[str] | None:
     words = [view.words for view in views]
-    return words if sum(map(len, words)) <= WORDS_AT_MOST else None
+    return words if len(embedded(words)) <= WORDS_AT_MOST else None
 
 
 def _outlier(outlier: Outlier) -> dict[str, Any]:

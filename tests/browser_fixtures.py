@@ -26,14 +26,16 @@ LOCAL = ("file:", "data:", "blob:")
 
 OpenPage = Callable[..., Page]
 
+_running: list[Browser] = []
+"""The one browser. pytest takes a fixture that two files import for two, and a second playwright cannot start."""
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A browser for the tests of a file; without one they are skipped, or fail where CI=true.
-
-    Not for the whole session: each file that imports the fixture has one of its own, and Playwright runs but one at a
-    time.
-    """
+    """A browser for all tests; without one they are skipped, or fail where CI=true."""
+    if _running:
+        yield _running[0]
+        return
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         line = "there is no Chromium; install it"
@@ -42,7 +44,9 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(line)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        _running.append(browser)
         yield browser
+        _running.clear()
         browser.close()
 
 

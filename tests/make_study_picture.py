@@ -14,9 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from analysis_fixtures import make_analysis, said
 from browser_fixtures import FLAGS, PROGRAMS
-from playwright.sync_api import sync_playwright
 from study_fixtures import without_frames, write_results
 
 from multimodal.analysis import Analysis
@@ -103,7 +106,7 @@ def main(picture: Path) -> None:
         page = make(Path(folder) / "dentist-booking")
         program = next(filter(None, map(shutil.which, PROGRAMS)), None)
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        window = browser.new_page(viewport={"width": 1440, "height": 1200})
+        window = browser.new_page(viewport={"width": 1440, "height": 1125})
         window.goto(page.absolute().as_uri())
         window.screenshot(path=picture)
         browser.close()

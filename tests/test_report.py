@@ -23,7 +23,7 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.page import clock
 from multimodal.report import PAGE, report_page, write_report
-from multimodal.report_numbers import block_bootstrap, headline, shares_of
+from multimodal.report_numbers import Speaking, block_bootstrap, by_speaker, headline, shares_of
 from multimodal.report_parts import transcript
 from multimodal.report_series import averaged, face_runs, signal_rows
 from multimodal.report_stage import media_address
@@ -102,6 +102,23 @@ def test_the_headline_is_as_strong_as_the_shares() -> None:
     assert headline(answers()) == "There was nothing to judge: no face, no voice and no words that could be read."
 
 
+def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
+    turns = (
+        ("Ada", 0.0, 6.0, "anger"),
+        ("Bo", 6.0, 8.0, "fear"),
+        ("Ada", 8.0, 10.0, "neutral"),
+        (None, 10.0, 20.0, "fear"),
+    )
+    estimates = tuple(
+        UtteranceEstimate(Utterance(start, end, who, "Well."), fused=said(label, 0.9))
+        for who, start, end, label in turns
+    )
+    media = dataclasses.replace(NOTHING, duration_seconds=20.0, has_audio=True)
+    talk = Analysis(media, {}, FUSED_LABELS, (), (), estimates)
+    assert by_speaker(talk) == [Speaking("Ada", 8.0, "anger", 0.75), Speaking("Bo", 2.0, "fear", 1.0)]
+    assert by_speaker(dataclasses.replace(talk, estimates=estimates[:1])) == []
+
+
 # --- what is drawn ------------------------------------------------------------------------------------------------
 
 
@@ -164,7 +181,7 @@ def test_hostile_texts_and_names_are_shown_as_they_are(tmp_path: Path) -> None:
     )
     assert "Grace <i>" in {text for _, text in parsed.all("span", class_="who")}
     assert parsed.all("h1")[0][1] == "<b>\"talk\" & 'more'.mp4"
-    assert len(digests(parsed)) == 3  # Bokeh, the shell's, the report's
+    assert len(digests(parsed)) == 4  # Bokeh, the shell's, the timeline's, the report's
     assert analysis.warnings[0] in [text for _, text in parsed.all("li")]
 
 
@@ -174,7 +191,7 @@ def test_what_the_transcript_says_is_what_the_analysis_says() -> None:
     assert len(rows) == len(analysis.estimates)
     for (_, text), each in zip(rows, analysis.estimates, strict=True):
         assert clock(each.utterance.start_seconds) in text
-        assert f"{each.emotion} " in text
+        assert each.emotion is not None and each.emotion in text and (f"likeliest {each.emotion}" not in text)
         for name, signal in (("face", each.face), ("voice", each.audio), ("words", each.text)):
             assert (
                 (f"{name} {max(signal.probabilities, key=signal.probabilities.__getitem__)}" in text)
@@ -207,7 +224,7 @@ def test_an_hour_stays_under_five_megabytes(tmp_path: Path) -> None:
 def test_typed_answers_have_neither_player_nor_timeline() -> None:
     parsed = page_of(answers("anger", "neutral"))
     assert not parsed.all("video") and not parsed.all("audio") and not parsed.all("div", class_="chart")
-    assert len(digests(parsed)) == 2
+    assert len(digests(parsed)) == 3
     assert [text for _, text in parsed.all("h2")][:4] == [
         *("Share of the lines", "What could be judged, by line", "Lines worth reading", "Answers")
     ]
@@ -230,6 +247,40 @@ def test_a_stretch_has_the_times_of_the_recording(tmp_path: Path) -> None:
     parsed = page_of(dataclasses.replace(analysis, media=part, estimates=estimates, frame_times=times), tmp_path)
     assert (parsed.data["start"], parsed.data["end"]) == (20.0, 60.0)
     assert "0:20 to 1:00 of 1:00:00" in parsed.all("header")[0][1]
+
+
+def lacking(seed: int) -> Analysis:
+    """An analysis in which anything may be missing, overlap, have no length, or reach beyond the end."""
+    draw = np.random.default_rng(seed)
+    whole = make_analysis(Path("talk.mp4"), float(draw.choice([0.3, 1.0, 5.0, 40.0, 130.0])), seed=seed, people=3)
+    estimates = []
+    for each in whole.estimates:
+        spoken, gone = (
+            each.utterance,
+            {name: None for name in ("face", "audio", "text", "fused") if draw.random() < 0.3},
+        )
+        if draw.random() < 0.5:
+            end = float(draw.choice([spoken.start_seconds, spoken.end_seconds + 30.0]))
+            spoken = Utterance(spoken.start_seconds, end, None, spoken.text)
+        uncertain = each.uncertain and "fused" not in gone
+        estimates.append(dataclasses.replace(each, utterance=spoken, uncertain=uncertain, **gone))
+    kept = tuple(estimates[: int(draw.choice([0, 1, len(estimates)]))])
+    found = dataclasses.replace(whole, estimates=kept)
+    if draw.random() < 0.3:
+        found = dataclasses.replace(found, faces=(), frame_times=whole.frame_times[:1])
+    if draw.random() < 0.3:
+        found = dataclasses.replace(found, models=dict.fromkeys(whole.models), valence_arousal=None)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_missing_the_page_holds_together(seed: int, tmp_path: Path) -> None:
+    analysis = lacking(seed)
+    parsed = page_of(analysis, tmp_path)  # every element is closed where it should be
+    assert len(parsed.all("li", class_="utterance")) == len(parsed.data["utterances"]) == len(analysis.estimates)
+    judged = [each for each in analysis.estimates if each.fused is not None]
+    assert bool(parsed.all("section", class_="shares")) == (analysis.summary["shares"] is not None)
+    assert sum(shares is not None for _, _, _, shares, *_ in parsed.data["utterances"]) == len(judged)
 
 
 # --- the recording ------------------------------------------------------------------------------------------------
@@ -325,7 +376,7 @@ def test_a_label_that_is_no_emotion_of_ours_is_shown_and_harmless(tmp_path: Path
     estimate = UtteranceEstimate(Utterance(0.0, 4.0, None, "Well."), fused=said(label, 1.0, (label, "neutral")))
     media = dataclasses.replace(make_analysis(tmp_path / "talk.mp4", 4.0).media)
     parsed = page_of(Analysis(media, {}, (label, "neutral"), (), (), (estimate,)), tmp_path)
-    assert len(digests(parsed)) == 3
+    assert len(digests(parsed)) == 4
     assert label in parsed.all("span", class_="answer")[0][1]
 
 
@@ -352,7 +403,7 @@ def test_a_folder_that_batch_has_written_is_a_study(
 ) -> None:
     (tmp_path / "results.parquet").write_bytes(b"")
     study = types.ModuleType("multimodal.study")
-    study.write_study = lambda folder: folder / "study.html"  # type: ignore[attr-defined]
+    study.write_study = lambda folder, show: folder / "study.html"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "multimodal.study", study)
     assert report.main([str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'study.html'}\n"

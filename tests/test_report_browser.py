@@ -193,6 +193,20 @@ def test_the_transcript_follows_until_the_reader_scrolls_away(shown: Shown, reco
     expect(page.locator("#follow")).to_be_hidden()
 
 
+def test_who_walks_through_the_transcript_by_keys_is_not_pulled_back(shown: Shown, recording: Path) -> None:
+    page = shown(make_analysis(recording, 200.0), height=700)
+    expect(page.locator("#follow")).to_be_hidden()
+    page.locator("#find").focus()
+    for _ in range(9):
+        page.keyboard.press("Tab")
+    expect(page.locator("#follow")).to_be_visible()
+    page.evaluate("document.getElementById('media').currentTime = 0.5")
+    page.wait_for_timeout(300)
+    assert in_view(page, ":focus", "#utterances")
+    page.keyboard.press("Enter")
+    expect(page.locator("#follow")).to_be_hidden()
+
+
 def test_a_moment_goes_to_its_place(shown: Shown) -> None:
     page = shown()
     button = page.locator(".moments button").last
@@ -240,14 +254,14 @@ def test_a_pointer_over_the_timeline_is_told_times_and_probabilities(shown: Show
 
 def test_finding_leaves_what_holds_the_words(shown: Shown) -> None:
     page = shown()
-    page.locator("#find").fill("THE BUTTON".lower())
-    assert page.locator(".utterance:visible").count() == 0
-    page.locator("#find").fill("الزر")
-    assert page.locator(".utterance:visible").count() == 0 or "الزر" in page.locator(".utterance:visible").inner_text()
-    page.locator("#find").fill("grace")
-    assert page.locator("#found").inner_text().endswith(f"of {page.locator('.utterance').count()}")
+    seen = page.locator(".utterance:visible")
+    for wanted, rows in (("THAT was great", ["u4"]), ("surprise", []), ("no face", ["u4"]), ("no words", ["u3"])):
+        page.locator("#find").fill(wanted)
+        assert seen.evaluate_all("(all) => all.map((each) => each.id)") == rows, wanted
+        assert page.locator("#found").inner_text() == f"{len(rows)} of 6"
     page.locator("#find").fill("")
-    assert page.locator(".utterance:visible").count() == 6
+    assert seen.count() == 6
+    expect(page.locator("#found")).to_be_hidden()
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -35,10 +35,9 @@ from multimodal.study_tables import SHARES, read_study
 
 
 @pytest.fixture(autouse=True)
-def _quick_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """An input's own page takes longer than the whole study here, and has tests of its own."""
-    if "own_pages" not in request.keywords:
-        monkeypatch.setattr("multimodal.report.write_report", lambda analysis, folder: (folder / "report.html").touch())
+    monkeypatch.setattr("multimodal.report.write_report", lambda analysis, folder: (folder / "report.html").touch())
 
 
 @pytest.fixture
@@ -287,6 +286,17 @@ def test_a_damaged_analysis_marks_its_row_and_costs_nothing_else(study: Path) ->
     assert sum(each["link"] is not None for each in inputs) == len(names) - 5
 
 
+def test_an_input_whose_page_cannot_be_written_is_shown_without_a_link(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(analysis: Any, folder: Path) -> None:
+        raise OutputError(folder / "report.html", "cannot be written (Permission denied)", "choose another folder")
+
+    monkeypatch.setattr("multimodal.report.write_report", refuse)
+    first = data_of(write_study(study))["inputs"][0]
+    assert first["link"] is None and "Permission denied" in first["problem"] and len(first["strip"]) == BINS
+
+
 @pytest.mark.parametrize("name", ["../outside", "..", ".", "a/b", "a\\b", "/tmp", "", "nul\0l"])
 def test_a_result_that_is_no_folder_of_the_study_is_not_followed(study: Path, name: str) -> None:
     outside = study.parent / "outside"
@@ -411,7 +421,7 @@ def test_a_page_of_500_inputs_is_small(tmp_path: Path) -> None:
 def test_progress_is_told(study: Path) -> None:
     lines: list[str] = []
     write_study(study, lines.append)
-    assert lines[-1] == "24 of 24 inputs read" and len(lines) == 24
+    assert lines == [*(f"{number} of 24 inputs" for number in range(1, 25)), ""]
 
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@
     }
   }
 
-  const wanted = (moment) => state.shows === "" || !data.signs[state.shows.slice(1)] || state.shows.slice(1) === moment.emotion;
+  const wanted = (moment) => state.shows === "" || !Object.hasOwn(data.signs, state.shows.slice(1)) || state.shows.slice(1) === moment.emotion;
 
   // The strongest of each emotion, or of each input, come before the next strongest.
   function firstOfEach(moments, keyOf) {

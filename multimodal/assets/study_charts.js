@@ -29,8 +29,10 @@ const charts = (() => {
   const isShare = (measure) => !["mean_valence", "mean_arousal"].includes(measure);
   const shown = (measure, value) => (isShare(measure) ? percent(value) : signed(value));
 
+  const signOf = (label) => (Object.hasOwn(page.data.signs, label) ? page.data.signs[label] : "·");
+
   function sign(label) {
-    return make("i", { class: "sign " + label, "aria-hidden": "true" }, page.data.signs[label] || "·");
+    return make("i", { class: "sign " + label, "aria-hidden": "true" }, signOf(label));
   }
 
   function badge(label, note = "") {
@@ -138,7 +140,7 @@ const charts = (() => {
     const drawn = make("div", { class: "strip" + (row.timed ? "" : " lines"), role: "img", "aria-label": label });
     for (const run of runs.length > 0 ? runs : [{ length: 1, label: null, told: "nothing judged" }]) {
       const part = make("span", { class: run.label || "none", title: run.told },
-        run.label ? make("i", {}, page.data.signs[run.label] || "·") : null);
+        run.label ? make("i", {}, signOf(run.label)) : null);
       part.style.flexGrow = String(run.length);
       drawn.append(part);
     }
