@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from multimodal.commands import guarded, say
-from multimodal.errors import ConfigError
+from multimodal.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,8 @@ def clips(
 
     given = read_analysis(analysis)
     folder = out or (analysis if analysis.is_dir() else analysis.parent) / FOLDER
+    if out is None and folder.is_symlink():
+        raise OutputError(folder, "is a link, perhaps out of the results", "remove it, or name its target with --out")
     kinds = [name for name in KINDS if not kind or name in kind]
     cuts = cut_clips(given, folder, count=top, kinds=kinds, padding_seconds=padding, reel=reel, media=media)
     if quiet:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +32,7 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
         0 when all went well, 1 when it failed, 2 for wrong usage, 130 when interrupted.
     """
     application = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    application.command(name)(function)
+    application.command(name)(_stoppable(function))
     given = sys.argv[1:] if arguments is None else arguments
     try:
         result = application(given, prog_name=f"multimodal {name}", standalone_mode=False)
@@ -40,8 +42,12 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
             traceback.print_exc()
         return 2 if isinstance(error, ConfigError) else 1
     except (KeyboardInterrupt, typer.Abort):
-        print("stopped; run the same command again", file=sys.stderr)
-        return 130
+        return _stopped()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        complain(f"{str(error.filename)[:40]}…: is longer than a name can be; name another file or folder")
+        return 1
     except Exception as error:
         # typer's own usage errors; it prints them on four lines, and their class is private to it.
         if not hasattr(error, "format_message"):
@@ -49,6 +55,24 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
         complain(f"{error.format_message().rstrip('.')}; see multimodal {name} --help")
         return 2
     return result if isinstance(result, int) else 0
+
+
+def _stoppable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, which says so when it is interrupted; typer would exit without a word."""
+
+    @wraps(function)
+    def stoppable(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except KeyboardInterrupt:
+            return _stopped()
+
+    return stoppable
+
+
+def _stopped() -> int:
+    print("stopped; run the same command again", file=sys.stderr)
+    return 130
 
 
 def work_through(paths: Iterable[Path], work: Callable[[Path], int], debug: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,8 +103,9 @@ def _works(
     if extras.formats:
         from multimodal.export import export, unfit
 
-        formats = [name for name in extras.formats if name not in unfit(analysis, extras.formats)]
-        yield lambda: export(analysis, folder, formats)
+        for name in extras.formats:
+            if name not in unfit(analysis, extras.formats):
+                yield partial(export, analysis, folder, [name])
     if extras.plot:
         from multimodal.plots import write_plots
 

@@ -62,6 +62,8 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
         raise InputMissingError(given, "holds no analysis", "name a folder that infer has written") from None
     except AnalysisError:
         raise
+    except PermissionError:
+        raise AnalysisError(file, "may not be read", "change its permissions") from None
     except (OSError, ValueError, RecursionError) as error:
         raise _broken(file, str(error)) from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:

@@ -70,6 +70,23 @@ def result(flashing: Path, tmp_path: Path) -> Path:
     return tmp_path / "result"
 
 
+def test_a_link_out_of_the_results_is_not_followed(result: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "01-peak-anger-0m00s.mp4").write_text("mine")
+    (result / "clips").symlink_to(tmp_path / "outside")
+    assert run(result) == 1
+    assert capsys.readouterr().err.startswith(f"error: {result / 'clips'}: is a link, ")
+    assert names(tmp_path / "outside") == ["01-peak-anger-0m00s.mp4"]
+    assert run(result, "--out", tmp_path / "outside", "--top", 1) == 0
+
+
+def test_what_no_text_can_hold_does_not_stop_the_list(result: Path) -> None:
+    file = result / "analysis.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("I like it", "I \\ud800 like it"), encoding="utf-8")
+    assert run(result, "--top", 1) == 0
+    assert table(result / "clips")[0]["text"] == "I ? like it"
+
+
 def test_the_command_writes_the_strongest_moments_and_lists_them(result: Path, capsys: Any) -> None:
     assert run(result, "--top", "2") == 0
     folder = result / "clips"

@@ -40,6 +40,14 @@ def test_everything_is_made_and_a_lost_recording_costs_the_overlay_alone(analysi
     assert {path.name for path in (tmp_path / "out").iterdir()} == names(made)
 
 
+def test_a_format_that_cannot_be_written_costs_that_alone(analysis: Analysis, tmp_path: Path) -> None:
+    (tmp_path / "out" / "emotions.vtt").mkdir(parents=True)
+    made = list(write_extras(analysis, tmp_path / "out", Extras(report=False, formats=("vtt", "srt", "jsonl"))))
+    assert names(made) == {"emotions.srt", "utterances.jsonl"}
+    (error,) = [each for each in made if isinstance(each, MultimodalError)]
+    assert "emotions.vtt: cannot be written" in str(error)
+
+
 def test_what_an_input_has_no_room_for_is_said_and_no_failure(analysis: Analysis, tmp_path: Path) -> None:
     heard = replace(analysis, media=replace(analysis.media, has_video=False), faces=(), frame_times=())
     wanted = Extras(overlay=True, formats=("vtt", "jsonl"))
