@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -240,7 +241,7 @@ class Analysis:
             "warnings": list(self.warnings),
         }
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | PathLike[str]) -> None:
         """Writes ``frames.csv``, ``utterances.csv`` and, last, ``analysis.json``: all three or none.
 
         Args:
@@ -249,6 +250,7 @@ class Analysis:
         Raises:
             OutputError: The folder cannot be written, or the disk is full. What stood there before is kept.
         """
+        folder = Path(folder)
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
         made = not folder.exists()
         try:
