@@ -202,7 +202,8 @@ def _write_parquet(path: Path, rows: list[Cells], schema: Mapping[str, type]) ->
     import pyarrow as pa
     from pyarrow import parquet
 
-    parquet.write_table(pa.Table.from_pylist(rows, schema=_arrow(schema)), path)
+    with path.open("wb") as file:  # a name may be one that pyarrow cannot open
+        parquet.write_table(pa.Table.from_pylist(rows, schema=_arrow(schema)), file)
 
 
 class _Blocks:
@@ -212,7 +213,8 @@ class _Blocks:
         from pyarrow import parquet
 
         self.schema = _arrow(_schema(manifest, UTTERANCE_COLUMNS))
-        self.writer = parquet.ParquetWriter(path, self.schema)
+        self.file = path.open("wb")  # a name may be one that pyarrow cannot open
+        self.writer = parquet.ParquetWriter(self.file, self.schema)
         self.rows: list[Cells] = []
 
     def __enter__(self) -> _Blocks:
@@ -224,6 +226,7 @@ class _Blocks:
                 self._write()
         finally:
             self.writer.close()
+            self.file.close()
 
     def add(self, said: Cells, name: str, content: Mapping[str, Any] | None) -> None:
         """Takes the utterances of one input."""

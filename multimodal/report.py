@@ -72,9 +72,12 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
 
         return [write_study(path, redrawn(quiet))]
     from multimodal.extras import left_out, write_extras
+    from multimodal.recording import find_recording
     from multimodal.saved import read_analysis
 
     analysis = read_analysis(path)
+    if media is not None:
+        find_recording(analysis, media)
     notes = [f"{path}: {line}" for line in left_out(analysis, extras)]
     return chain(notes, write_extras(analysis, path if path.is_dir() else path.parent, extras, media))
 

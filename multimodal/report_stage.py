@@ -10,6 +10,7 @@ from urllib.parse import quote
 from multimodal.analysis import Analysis
 from multimodal.page import badge, chart_place, clock, escape
 from multimodal.palette import COLOURS, SIGNS
+from multimodal.recording import is_there
 from multimodal.report_series import signal_rows, time_span
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate, leading
 
@@ -78,7 +79,7 @@ def player(analysis: Analysis, folder: Path, media: Path | None) -> str:
     if not (facts.has_video or facts.has_audio):
         return ""
     place = facts.path if media is None else media
-    found = place.is_file()
+    found = is_there(place) and place.is_file()
     kind = "video" if facts.has_video else "audio"
     source = f' src="{escape(media_address(place, folder))}"' if found else ""
     shape = f' style="aspect-ratio:{facts.width}/{facts.height}"' if facts.width and facts.height else ""

@@ -146,7 +146,8 @@ def read_study(out: Path) -> Study:
     if not file.is_file():
         raise InputMissingError(out, f"holds no {TABLE}", "name a folder that batch has written")
     try:
-        table = parquet.read_table(file)
+        with file.open("rb") as opened:  # a name may be one that pyarrow cannot open
+            table = parquet.read_table(opened)
         _check_columns(file, table.schema.names)
         columns = {name: _values(table.column(name), RESULT_COLUMNS.get(name, str)) for name in table.schema.names}
     except (ArrowException, OSError, ValueError) as error:

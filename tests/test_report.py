@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from analysis_fixtures import HOSTILE, make_analysis, said
 from conftest import ROOT, subprocess_environment
+from flash_fixtures import analysis_of
+from media_fixtures import Pictures, write_media
 from page_fixtures import Parsed, digests
 
 from multimodal import report
@@ -391,11 +393,25 @@ def test_words_with_times_but_no_recording_have_a_timeline_and_no_player(tmp_pat
 
 
 def test_media_names_the_recording_where_it_has_moved(tmp_path: Path) -> None:
-    folder = saved(tmp_path / "results")
-    (tmp_path / "moved.mp4").write_bytes(b"there")
+    talk, folder = write_media(tmp_path / "talk.mp4", Pictures([0, 40])), tmp_path / "results"
+    analysis_of(talk, [(0.0, 0.08, "anger", 0.8)]).save(folder)
+    talk.rename(tmp_path / "moved.mp4")
     assert report.main([str(folder), "--media", str(tmp_path / "moved.mp4"), "--quiet"]) == 0
     parsed = Parsed((folder / PAGE).read_text(encoding="utf-8"))
     assert parsed.all("video")[0][0]["src"] == "../moved.mp4"
+
+
+def test_media_of_another_recording_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, other = saved(tmp_path / "results"), write_media(tmp_path / "other.mp4", Pictures([0, 40]))
+    assert report.main([str(folder), "--media", str(other)]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "other.mp4: is not the recording that was analysed" in err and err.count("\n") == 1
+    assert not (folder / PAGE).exists()
+
+
+def test_a_place_longer_than_any_path_is_a_recording_that_is_gone(tmp_path: Path) -> None:
+    parsed = page_of(make_analysis(tmp_path / ("long" * 999), 20.0), tmp_path)
+    assert "src" not in parsed.all("video")[0][0]
 
 
 def test_a_folder_that_batch_has_written_is_a_study(

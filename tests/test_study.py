@@ -7,6 +7,7 @@ import html.parser
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -441,3 +442,11 @@ def test_questions_and_tasks_make_groups(study: Path) -> None:
     groups = data_of(write_study(study))["summary"]
     assert {each["group"] for each in groups if each["by"] == "task"} == {*TASKS, ""}
     assert {each["group"] for each in groups if each["by"] == "question"} == {QUESTION, ""}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's own")
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    """Both who writes the tables and who reads them."""
+    odd = tmp_path / os.fsdecode(b"bad\xff")
+    write_results(odd, [{"path": "a.mp4"}], [make_analysis(odd / "a.mp4", 20.0)])
+    assert write_study(odd).is_file()
