@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import guarded, say
+from multimodal.commands import guarded, progress_bar, say
 from multimodal.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ def clips(
     if out is None and folder.is_symlink():
         raise OutputError(folder, "is a link, perhaps out of the results", "remove it, or name its target with --out")
     kinds = [name for name in KINDS if not kind or name in kind]
-    cuts = cut_clips(given, folder, count=top, kinds=kinds, padding_seconds=padding, reel=reel, media=media)
+    with progress_bar(given.media.path.name, quiet) as bar:
+        cuts = cut_clips(
+            given, folder, count=top, kinds=kinds, padding_seconds=padding, reel=reel, media=media, progress=bar
+        )
     if quiet:
         return
     if not cuts:

@@ -6,14 +6,18 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from multimodal.errors import ConfigError, MultimodalError
+
+if TYPE_CHECKING:
+    from multimodal.progress import ProgressCallback
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -146,6 +150,35 @@ def redrawn(quiet: bool) -> Callable[[str], None] | None:
     if quiet or not sys.stderr.isatty():
         return None
     return lambda line: print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bar(name: str, quiet: bool) -> Iterator[ProgressCallback | None]:
+    """Shows how far something is, on a terminal.
+
+    Args:
+        name: What is being done; plain text.
+        quiet: Whether nothing is to be shown.
+
+    Yields:
+        What is to be called with seconds done and seconds in all; None where nobody watches.
+
+    Example:
+        >>> with progress_bar("talk.mp4", quiet=True) as progress:
+        ...     progress is None
+        True
+    """
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(name), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def choose_device(name: str) -> str:

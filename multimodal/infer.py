@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.commands import DeviceOption, complain, guarded, say, work_through
+from multimodal.commands import DeviceOption, complain, guarded, progress_bar, say, work_through
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.files import path_text
 
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     from multimodal.analysis import Analysis
     from multimodal.extras import Extras
     from multimodal.model import Model
-    from multimodal.progress import ProgressCallback
 
 
 READINGS = {"face": "face seen", "audio": "voice heard", "text": "words read"}
@@ -88,14 +84,14 @@ def _analyse(
     model: Model, path: Path, out: Path, taken: set[Path], options: dict[str, Any], extras: Extras, quiet: bool
 ) -> int:
     """Analyses one input and writes what is wanted of it; returns how much of that could not be written."""
-    with _progress_bar(path.name, hidden=quiet or not sys.stderr.isatty()) as progress:
+    with progress_bar(path.name, quiet) as progress:
         analysis = model.analyze(path, **options, progress=progress)
     folder = result_folder(out, path, taken)
     taken.add(folder)
     analysis.save(folder)
     from multimodal.extras import left_out, write_extras
 
-    with _progress_bar(f"{path.name}: overlay", hidden=quiet or not (extras.overlay and sys.stderr.isatty())) as bar:
+    with progress_bar(f"{path.name}: overlay", quiet or not extras.overlay) as bar:
         made = list(write_extras(analysis, folder, extras, progress=bar))
     if not quiet:
         say("\n".join([_table(analysis, folder, extras.report), *(f"  {line}" for line in left_out(analysis, extras))]))
@@ -157,21 +153,6 @@ def _is_free(folder: Path, path: Path) -> bool:
         return False
     except OSError:  # nothing is there; or the name is too long, which saving will say
         return True
-
-
-@contextmanager
-def _progress_bar(name: str, hidden: bool) -> Iterator[ProgressCallback | None]:
-    if hidden:
-        yield None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(escape(name), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _table(analysis: Analysis, folder: Path, page: bool) -> str:

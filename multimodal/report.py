@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import complain, guarded, redrawn, say, work_through
+from multimodal.commands import complain, guarded, progress_bar, redrawn, say, work_through
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
 
 if TYPE_CHECKING:
@@ -78,8 +77,9 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
     analysis = read_analysis(path)
     if media is not None:
         find_recording(analysis, media)
-    notes = [f"{path}: {line}" for line in left_out(analysis, extras)]
-    return chain(notes, write_extras(analysis, path if path.is_dir() else path.parent, extras, media))
+    notes, folder = [f"{path}: {line}" for line in left_out(analysis, extras)], path if path.is_dir() else path.parent
+    with progress_bar(f"{analysis.media.path.name}: overlay", quiet or not extras.overlay) as progress:
+        return [*notes, *write_extras(analysis, folder, extras, media, progress)]
 
 
 def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | PathLike[str] | None = None) -> Path:

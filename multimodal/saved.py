@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -115,9 +114,8 @@ def _model(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def _media(content: Mapping[str, Any]) -> MediaInfo:
     media, stretch = content["media"], content.get("stretch")
-    os.fsencode(_text(media["path"]))  # what is no file name is no path either
     return MediaInfo(
-        path=Path(media["path"]),
+        path=Path(_name(media["path"])),
         sha256=_name(media["sha256"]),
         duration_seconds=_time(media["duration_seconds"]),
         width=_or_none(_whole, media["width"]),
@@ -214,8 +212,9 @@ def _text(value: Any) -> str:
 
 def _name(value: Any) -> str:
     """A text that any file can hold, unlike half of a UTF-16 pair."""
-    _text(value).encode()
-    return value
+    text = _text(value)
+    text.encode()
+    return text
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

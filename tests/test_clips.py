@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
 import resource
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +18,7 @@ import av
 import numpy as np
 import pytest
 from analysis_fixtures import HOSTILE, said, shows
-from conftest import RunCommand
+from conftest import RunCommand, subprocess_environment
 from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 
@@ -369,3 +373,19 @@ def test_a_real_clip_is_cut(shared_folder: Path, tmp_path: Path) -> None:
     length = cuts[-1].at_seconds + cuts[-1].end_seconds - cuts[-1].start_seconds
     assert len(samples) / rate == pytest.approx(length, abs=0.05)
     assert shown[-1][0] == pytest.approx(length - 1 / 30, abs=0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize("words", [("clips", "result"), ("report", "result", "--overlay")])
+def test_a_terminal_shows_how_far_it_is(words: tuple[str, ...], result: Path) -> None:
+    from test_infer import read_terminal
+
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", f"multimodal.{words[0]}", *words[1:]]
+    environment = subprocess_environment(TERM="xterm", COLUMNS="100")
+    with subprocess.Popen(command, cwd=result.parent, env=environment, stdout=subprocess.PIPE, stderr=theirs) as job:
+        os.close(theirs)
+        shown = b"".join(iter(lambda: read_terminal(ours), b"")).decode()
+        assert job.stdout is not None and b"result" in job.stdout.read()
+    os.close(ours)
+    assert job.returncode == 0 and "flashing.mp4" in shown and re.search(r"\b[1-9]\d?%", shown)
