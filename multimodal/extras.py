@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,25 @@ def left_out(analysis: Analysis, extras: Extras) -> tuple[str, ...]:
     if formats := unfit(analysis, extras.formats):
         lines.append(f"no {', '.join(formats)}: these words have no times")
     return tuple(lines)
+
+
+def outdated(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
+    """What was made of an earlier analysis and still stands beside a new one, which it does not show.
+
+    Args:
+        folder: Of the new analysis.
+        made: What was made of it.
+
+    Returns:
+        A plain line, or nothing.
+    """
+    from multimodal.export import FORMATS
+    from multimodal.plots import FILES
+
+    own = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(FORMATS.values()), "clips")
+    fresh = set(made)
+    old = [name for name in own if folder / name not in fresh and (folder / name).exists()]
+    return (f"of an earlier analysis: {', '.join(old)}; make them again or remove them",) if old else ()
 
 
 def write_extras(

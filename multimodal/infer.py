@@ -88,17 +88,27 @@ def _analyse(
         analysis = model.analyze(path, **options, progress=progress)
     folder = result_folder(out, path, taken)
     taken.add(folder)
+    before = _saved(folder)
     analysis.save(folder)
-    from multimodal.extras import left_out, write_extras
+    from multimodal.extras import left_out, outdated, write_extras
 
     with progress_bar(f"{path.name}: overlay", quiet or not extras.overlay) as bar:
         made = list(write_extras(analysis, folder, extras, progress=bar))
+    notes = [*left_out(analysis, extras), *(outdated(folder, made) if before not in (None, _saved(folder)) else ())]
     if not quiet:
-        say("\n".join([_table(analysis, folder, extras.report), *(f"  {line}" for line in left_out(analysis, extras))]))
+        say("\n".join([_table(analysis, folder, folder / "report.html" in made), *(f"  {note}" for note in notes)]))
     errors = [error for error in made if isinstance(error, MultimodalError)]
     for error in errors:
         complain(str(error))
     return len(errors)
+
+
+def _saved(folder: Path) -> bytes | None:
+    """The analysis that stands in a folder; None where there is none."""
+    try:
+        return (folder / "analysis.json").read_bytes()
+    except OSError:
+        return None
 
 
 def _check_transcript(transcript: Path | None, none: bool, inputs: list[Path]) -> None:

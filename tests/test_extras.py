@@ -11,7 +11,7 @@ from conftest import RunCommand
 
 from multimodal.analysis import Analysis
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
-from multimodal.extras import Extras, chosen_extras, left_out, write_extras
+from multimodal.extras import Extras, chosen_extras, left_out, outdated, write_extras
 from multimodal.types import Utterance
 
 PICTURES = {"timeline.png", "timeline.svg", "summary.png", "summary.svg"}
@@ -79,3 +79,28 @@ def test_report_makes_them_of_what_was_analysed_before(analysis: Analysis, tmp_p
     failed = run_cli("report", "talk", "--overlay", "--quiet", cwd=tmp_path)
     assert failed.returncode == 1 and failed.stdout == "" and failed.stderr.count("\n") == 1
     assert failed.stderr.startswith(f"error: {tmp_path / 'gone.mp4'}: ")
+
+
+def test_what_an_earlier_analysis_left_is_named(analysis: Analysis, tmp_path: Path) -> None:
+    earlier = list(write_extras(analysis, tmp_path, chosen_extras(True, False, True, "vtt,parquet")))
+    assert outdated(tmp_path, earlier) == ()
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    made = list(write_extras(analysis, tmp_path, chosen_extras(True, False, False, "vtt")))
+    (line,) = outdated(tmp_path, made)
+    old = [*sorted(PICTURES, key=lambda name: (name[0] == "s", name)), "utterances.parquet", "frames.parquet", "clips"]
+    assert line == f"of an earlier analysis: {', '.join(old)}; make them again or remove them"
+
+
+def test_infer_says_it_only_where_the_analysis_is_another(tmp_path: Path, run_cli: RunCommand) -> None:
+    words = ("infer", "a.txt", "--modalities", "text")
+    (tmp_path / "a.txt").write_text("I am happy.")
+    assert run_cli(*words, "--export", "jsonl", cwd=tmp_path).returncode == 0
+    assert "earlier" not in run_cli(*words, cwd=tmp_path).stdout
+    (tmp_path / "a.txt").write_text("I am so angry.")
+    said = run_cli(*words, "--no-report", cwd=tmp_path)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.endswith(
+        "  written to results/a\n"
+        "  of an earlier analysis: report.html, utterances.jsonl; make them again or remove them\n"
+    )
