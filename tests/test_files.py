@@ -21,7 +21,7 @@ from media_fixtures import Pictures, every, write_media
 from multimodal.errors import InputMissingError, OutputError
 from multimodal.files import path_text, whole_file
 
-FILES = ["analysis.json", "frames.csv", "utterances.csv"]
+FILES = ["analysis.json", "frames.csv", "report.html", "utterances.csv"]
 ARGUMENTS = ("clip.mp4", "--out", "full")
 
 NO_SPACE = """
@@ -70,6 +70,8 @@ def whole(folder: Path) -> bool:
     assert all(len(table) for table in tables)
     if "analysis.json" in shown:
         json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    if "report.html" in shown:
+        assert (folder / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
     return shown == FILES
 
 
