@@ -48,6 +48,26 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
     return replace(info, stretch=(start, min(end, info.duration_seconds)))
 
 
+def moved(analysis: Analysis, media: Path) -> Analysis:
+    """The same analysis, of the recording where it lies now.
+
+    Args:
+        analysis: Made here, or read back.
+        media: Where the recording lies.
+
+    Raises:
+        MediaError: That is another recording, or the analysis is of words alone.
+
+    Example:
+        >>> moved(read_analysis("results/talk"), Path("archive/talk.mp4")).media.path.name       # doctest: +SKIP
+        'talk.mp4'
+    """
+    path = find_recording(analysis, media).path
+    there = replace(analysis, media=replace(analysis.media, path=path))
+    there.__dict__.update(summary=analysis.summary, coverage=analysis.coverage)  # as they were saved
+    return there
+
+
 def is_there(path: Path) -> bool:
     """Whether there is anything at a path; an untrusted one may be longer than the system allows.
 

@@ -71,12 +71,12 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
 
         return [write_study(path, redrawn(quiet))]
     from multimodal.extras import left_out, write_extras
-    from multimodal.recording import find_recording
+    from multimodal.recording import moved
     from multimodal.saved import read_analysis
 
     analysis = read_analysis(path)
     if media is not None:
-        find_recording(analysis, media)
+        analysis = moved(analysis, media)
     notes, folder = [f"{path}: {line}" for line in left_out(analysis, extras)], path if path.is_dir() else path.parent
     with progress_bar(f"{analysis.media.path.name}: overlay", quiet or not extras.overlay) as progress:
         return [*notes, *write_extras(analysis, folder, extras, media, progress)]

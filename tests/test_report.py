@@ -396,7 +396,11 @@ def test_media_names_the_recording_where_it_has_moved(tmp_path: Path) -> None:
     talk, folder = write_media(tmp_path / "talk.mp4", Pictures([0, 40])), tmp_path / "results"
     analysis_of(talk, [(0.0, 0.08, "anger", 0.8)]).save(folder)
     talk.rename(tmp_path / "moved.mp4")
-    assert report.main([str(folder), "--media", str(tmp_path / "moved.mp4"), "--quiet"]) == 0
+    words = [str(folder), "--media", str(tmp_path / "moved.mp4"), "--export", "eaf,jsonl", "--quiet"]
+    assert report.main(words) == 0
+    for file in ("emotions.eaf", "utterances.jsonl"):
+        text = (folder / file).read_text(encoding="utf-8")
+        assert str(tmp_path / "moved.mp4") in text and "talk.mp4" not in text
     parsed = Parsed((folder / PAGE).read_text(encoding="utf-8"))
     assert parsed.all("video")[0][0]["src"] == "../moved.mp4"
 
