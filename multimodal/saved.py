@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeVar
 
 from multimodal.analysis import JSON_KEYS, SCHEMA, SCHEMA_VERSION, SIGNALS, Analysis, leading_signal
@@ -43,7 +44,7 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
 
     Raises:
         InputMissingError: There is no analysis at that path.
-        AnalysisError: The file is not an analysis, is damaged, or is of a later version.
+        AnalysisError: The file is not an analysis, is damaged, may not be read, or is of a later version.
 
     Example:
         >>> read_analysis("nowhere")
@@ -79,7 +80,8 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
 
 
 def _broken(file: Path, why: str) -> AnalysisError:
-    return AnalysisError(file, f"cannot be read ({why})", "analyse the recording again")
+    told = shorten(why, 200, placeholder=" …")  # what stands in the file may be of any length
+    return AnalysisError(file, f"cannot be read ({told})", "analyse the recording again")
 
 
 def _refuse(constant: str) -> float:

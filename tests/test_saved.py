@@ -176,3 +176,9 @@ def test_what_would_never_end_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "analysis.json").symlink_to("/dev/zero")
     with pytest.raises(AnalysisError, match="no ordinary file"):
         read_analysis(tmp_path)
+
+
+def test_an_error_stays_short_whatever_stands_in_the_file(saved: tuple[Analysis, Path]) -> None:
+    with pytest.raises(AnalysisError) as caught:
+        read_analysis(damaged(saved[1], {"emotions": [["long"] * 9999]}))
+    assert len(str(caught.value)) < len(str(saved[1])) + 300
