@@ -12,6 +12,7 @@ import typer
 from multimodal.commands import DeviceOption, complain, guarded, progress_bar, say, work_through
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.files import path_text
+from multimodal.wording import SOURCES, percent
 
 if TYPE_CHECKING:
     from multimodal.analysis import Analysis
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 READINGS = {"face": "face seen", "audio": "voice heard", "text": "words read"}
 """How a line about one signal begins."""
-
-SOURCES = {"norms": "from what the emotion words mean", "head": "estimated by the fusion head"}
-"""Where valence and arousal come from, in plain words."""
 
 BAR = 30
 """Length of the bar of an emotion that is there all the time."""
@@ -175,8 +173,9 @@ def _table(analysis: Analysis, folder: Path, page: bool) -> str:
         lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
     of_what = "of the time" if media.duration_seconds else "of the lines"
     for signal in read:
-        found = f"{READINGS[signal]} {analysis.coverage[signal]:.0%} {of_what}"
-        shares = ", ".join(f"{label} {share:.0%}" for label, share in _largest(summary["shares_by_signal"][signal]))
+        found = f"{READINGS[signal]} {percent(analysis.coverage[signal])} {of_what}"
+        said = _largest(summary["shares_by_signal"][signal])
+        shares = ", ".join(f"{label} {percent(share)}" for label, share in said)
         lines.append(f"  {found}: {shares}" if shares else f"  {found}")
     lines += _affect(analysis)
     lines += [f"  warning: {warning}" for warning in analysis.warnings]

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from multimodal import __version__
 from multimodal.page import escape
-
-SOURCES = {"norms": "from what people say the emotion words mean", "head": "estimated by the fusion network"}
-"""Where valence and arousal come from."""
+from multimodal.wording import SOURCES
 
 PARTS = {
     "face": "Face",

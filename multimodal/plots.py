@@ -29,7 +29,7 @@ from multimodal.plot_page import (
 )
 from multimodal.plot_timeline import draw_timeline
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
-from multimodal.wording import percent
+from multimodal.wording import SOURCES, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +39,6 @@ FILES = ("timeline.png", "timeline.svg", "summary.png", "summary.svg")
 
 ASIDE = 0.615
 """Where the letters of the right half begin."""
-
-SOURCES = {"norms": "from what the emotion words mean", "head": "estimated by the fusion head"}
 
 
 def write_plots(analysis: Analysis, folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from multimodal.commands import complain, guarded, progress_bar, redrawn, say, work_through
-from multimodal.errors import ConfigError, InputMissingError, MultimodalError
+from multimodal.errors import ConfigError, InputMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,11 +48,11 @@ def report(
     work_through(paths, lambda path: _tell(_write(path, media, extras, quiet), quiet), debug)
 
 
-def _tell(made: Iterable[Path | str | MultimodalError], quiet: bool) -> int:
+def _tell(made: Iterable[Path | str | Exception], quiet: bool) -> int:
     """Names what was written; returns how much could not be."""
     failures = 0
     for each in made:
-        if isinstance(each, MultimodalError):
+        if isinstance(each, Exception):
             failures += 1
             complain(str(each))
         elif not quiet:
@@ -60,7 +60,7 @@ def _tell(made: Iterable[Path | str | MultimodalError], quiet: bool) -> int:
     return failures
 
 
-def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Iterable[Path | str | MultimodalError]:
+def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Iterable[Path | str | Exception]:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
             raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
@@ -69,7 +69,9 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
             raise ConfigError("--overlay, --plot and --export", fact, "name the folders in it")
         from multimodal.study import write_study
 
-        return [write_study(path, redrawn(quiet))]
+        problems: list[str] = []
+        page = write_study(path, redrawn(quiet), problems.append)
+        return [page, *map(RuntimeError, problems)]
     from multimodal.extras import left_out, write_extras
     from multimodal.recording import moved
     from multimodal.saved import read_analysis

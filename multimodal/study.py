@@ -24,12 +24,13 @@ SCRIPTS = ("study_numbers.js", "study_charts.js", "study.js")
 Show = Callable[[str], None]
 
 
-def write_study(out: Path, show: Show | None = None) -> Path:
+def write_study(out: Path, show: Show | None = None, tell: Show | None = None) -> Path:
     """Writes the page of a study, and that of each input where it is missing or older than the input's analysis.
 
     Args:
         out: The folder that a batch wrote.
         show: Gets a line on how far it is after each input, and an empty one at the end.
+        tell: Gets a line for each input whose analysis cannot be read, or whose page cannot be written.
 
     Returns:
         The page, ``report.html`` in ``out``.
@@ -54,6 +55,9 @@ def write_study(out: Path, show: Show | None = None) -> Path:
             show(f"{number} of {len(study.rows)} inputs")
     if show is not None:
         show("")
+    for view in views:
+        if view.problem and tell is not None:
+            tell(view.problem)
     page = render(
         f"Study: {study.name}",
         body(study, views),

@@ -1,6 +1,14 @@
-"""How numbers are said to people, everywhere alike."""
+"""How numbers, and where they come from, are said to people, everywhere alike."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+SOURCES: Mapping[str, str] = {
+    "norms": "from what the emotion words mean",
+    "head": "estimated by the fusion head",
+}
+"""Where valence and arousal come from."""
 
 
 def percent(share: float) -> str:

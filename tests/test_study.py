@@ -27,6 +27,7 @@ from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.moments import KINDS, find_moments
 from multimodal.page_foot import CLAIM
+from multimodal.report import main
 from multimodal.saved import read_analysis
 from multimodal.study import write_study
 from multimodal.study_data import WORDS_AT_MOST, page_data
@@ -268,7 +269,9 @@ def test_the_same_results_give_the_same_page(study: Path) -> None:
     assert write_study(study).read_bytes() == first
 
 
-def test_a_damaged_analysis_marks_its_row_and_costs_nothing_else(study: Path) -> None:
+def test_a_damaged_analysis_marks_its_row_and_costs_nothing_else(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = [name for name in results_of(study)["result"] if isinstance(name, str)]
     (study / names[0] / "analysis.json").write_text("{", encoding="utf-8")
     (study / names[1] / "analysis.json").unlink()
@@ -277,7 +280,10 @@ def test_a_damaged_analysis_marks_its_row_and_costs_nothing_else(study: Path) ->
     shutil.rmtree(study / names[3])
     content = json.loads((study / names[4] / "analysis.json").read_text(encoding="utf-8"))
     (study / names[4] / "analysis.json").write_text(json.dumps(content | {"valence_arousal": "x"}), encoding="utf-8")
-    page = write_study(study)
+    assert main([str(study)]) == 1
+    printed = capsys.readouterr()
+    page = study / "report.html"
+    assert printed.out == f"{page}\n" and printed.err.count("error: ") == printed.err.count("\n") == 5
     inputs = data_of(page)["inputs"]
     broken = {row: each for row, each in enumerate(inputs) if each["problem"]}
     assert len(broken) == 5 and all(each["link"] is None and each["strip"] == "" for each in broken.values())
