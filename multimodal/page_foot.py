@@ -87,7 +87,7 @@ def affect_source(source: Mapping[str, str] | None) -> str:
 
     Example:
         >>> affect_source({"source": "norms", "reference": "Russell and Mehrabian 1977"})
-        'on scales from −1 to +1, from what people say the emotion words mean (Russell and Mehrabian 1977)'
+        'on scales from −1 to +1, from what the emotion words mean (Russell and Mehrabian 1977)'
     """
     if source is None:
         return "on scales from −1 to +1"

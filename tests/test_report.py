@@ -423,7 +423,7 @@ def test_a_folder_that_batch_has_written_is_a_study(
 ) -> None:
     (tmp_path / "results.parquet").write_bytes(b"")
     study = types.ModuleType("multimodal.study")
-    study.write_study = lambda folder, show: folder / "study.html"  # type: ignore[attr-defined]
+    study.write_study = lambda folder, show, tell: folder / "study.html"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "multimodal.study", study)
     assert report.main([str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'study.html'}\n"
