@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from multimodal.errors import DependencyError, WeightsError
 
 Box = tuple[float, float, float, float]
 Image = NDArray[np.uint8]
@@ -147,32 +143,3 @@ def resized(image: Image, width: int, height: int) -> Image:
     shrinks = width < LINEAR_UNTIL * image.shape[1] or height < LINEAR_UNTIL * image.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)
-
-
-def published_bytes(path: Path, sha256: str) -> NDArray[np.uint8]:
-    """Reads a weights file and refuses it unless it is the published one.
-
-    Args:
-        path: The file.
-        sha256: Its published hash, 64 hexadecimal digits.
-
-    Returns:
-        ``(bytes,)`` uint8.
-
-    Raises:
-        DependencyError: It cannot be read.
-        WeightsError: It is another file.
-
-    Example:
-        >>> published_bytes(Path("missing.onnx"), "")
-        Traceback (most recent call last):
-            ...
-        multimodal.errors.DependencyError: missing.onnx: cannot be read (...); install or download it again
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DependencyError(path, f"cannot be read ({error.strerror})", "install or download it again") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise WeightsError(path, "is not the published file, by its sha256", "install or download it again")
-    return np.frombuffer(content, np.uint8)

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.detection import Box, Detection, Floats, Image, published_bytes, reduced, resized, search_near
+from multimodal.data.detection import Box, Detection, Floats, Image, reduced, resized, search_near
 from multimodal.errors import DependencyError
+from multimodal.files import published_bytes
 
 MTCNN_SHA256 = {
     "pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",

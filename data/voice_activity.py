@@ -23,9 +23,9 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal.data.detection import published_bytes
 from multimodal.data.sound import CHUNK, PIECE, SAMPLE_RATE, Samples
 from multimodal.errors import DependencyError
+from multimodal.files import published_bytes
 
 WEIGHTS = "data/silero_vad_16k.safetensors"
 WEIGHTS_SHA256 = "c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal.encoders.mfcc import check_batch, cut_frames, within
+from multimodal.encoders.framing import check_batch, cut_frames, within
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
 """Where pitch is sought: from a man's creak to a shout or a child."""

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal.encoders.mfcc import cut_frames, within
+from multimodal.encoders.framing import cut_frames, within
 from multimodal.encoders.pitch import FRAMES_AT_ONCE, SILENCE_DB, Grid, centred, energy_db, pitch_of, quantiles
 from multimodal.encoders.pitch import pitch as pitch
 

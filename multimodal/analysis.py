@@ -345,3 +345,9 @@ def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     for signal in SIGNALS:
         row |= {f"{signal}_{label}": value for label, value in (entry[JSON_KEYS.get(signal, signal)] or {}).items()}
     return row
+
+
+def has_times(analysis: Analysis) -> bool:
+    """Whether anything in it has a place in time; words that were typed have none."""
+    ends = (each.utterance.end_seconds for each in analysis.estimates)
+    return analysis.media.read_end_seconds > 0 or any(end > 0 for end in ends)

@@ -23,17 +23,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.data.voice_clip import VoiceClip
-from multimodal.encoders.audio import (
-    AUDIO_NETWORKS,
-    Background,
-    Mix,
-    VoiceFeatures,
-    hear,
-    standardise,
-    voice_features,
-)
+from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, hear, standardise
 from multimodal.encoders.audio_augmentation import AudioAugmentation, augment_waveforms, mask_features
-from multimodal.encoders.mfcc import Mfcc, RecordingStatistics
+from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.statistics import RecordingStatistics
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.loop import LoopSettings
 

@@ -5,52 +5,20 @@ A stopped batch goes on when the same command is given again: what is finished a
 
 from __future__ import annotations
 
-import os
 import sys
-import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from multimodal.batch_run import Report, Show, cores, fitting_workers, local_engine, ray_engine, score_pile
 from multimodal.commands import DeviceOption, complain, guarded, say
-from multimodal.errors import ConfigError, OutputError
-
-if TYPE_CHECKING:
-    from multimodal.batch_plan import BatchOptions, Outcome, Task
-    from multimodal.batch_store import Store
-    from multimodal.batch_worker import Limits
-    from multimodal.data.manifest import Manifest
+from multimodal.errors import ConfigError
 
 ENGINES = ("ray", "local")
 
 MEMORY_GIGABYTES = 3.0
 """What a worker may take by default: everything together, with whisper base, takes 1.15 on 11 s of video."""
-
-Run = Callable[["Sequence[Task]"], "Generator[Outcome, None, None]"]
-"""An engine, ready to go."""
-
-Show = Callable[[str], None]
-
-
-@dataclass
-class Report:
-    """What became of a pile.
-
-    Attributes:
-        tasks: All inputs.
-        kept: How many were finished before.
-        done: How many were finished now.
-        errors: Place of each input that failed, to the reason, in the order of the manifest once all have ended.
-    """
-
-    tasks: Sequence[Task]
-    kept: int = 0
-    done: int = 0
-    errors: dict[int, str] = field(default_factory=dict)
 
 
 def batch(
@@ -104,148 +72,6 @@ def batch(
         raise typer.Exit(1)
 
 
-def local_engine(options: BatchOptions, limits: Limits, workers: int) -> Run:
-    """Processes on this machine."""
-    from multimodal.batch_local import run_local
-
-    return lambda tasks: run_local(tasks, options, limits, workers)
-
-
-def ray_engine(options: BatchOptions, limits: Limits, address: str | None, workers: int | None, gpus: float) -> Run:
-    """A Ray cluster: that of an address, or one of this machine's own."""
-    from multimodal.batch_ray import Cluster, run_ray
-
-    cpus = limits.threads if address is None else 1
-    cluster = Cluster(address, workers, cpus, gpus, limits.memory_bytes)
-    return lambda tasks: run_ray(tasks, options, limits, cluster)
-
-
-def score_pile(source: Path, out: Path, options: BatchOptions, run: Run, show: Show | None = None) -> Report:
-    """Scores what is not finished yet, and writes the tables.
-
-    Args:
-        source: A manifest or a folder.
-        out: Folder of all results.
-        options: How every input is analysed.
-        run: The engine.
-        show: Gets the line on how far it is, after each input.
-
-    Returns:
-        What became of each input.
-
-    Raises:
-        MultimodalError: Nothing could be begun, or the results cannot be written. What was finished is kept.
-        typer.Exit: With 2 for wrong rows, which have been printed; with 130 when interrupted.
-    """
-    from multimodal.batch_plan import plan, weights_of
-    from multimodal.batch_store import Store
-
-    manifest = read_source(source, out)
-    tasks, weights, store = plan(manifest.rows), weights_of(options), Store(out)
-    with store.locked():
-        report = Report(tasks)
-        left = unfinished(tasks, store, options, weights)
-        report.kept = len(tasks) - len(left)
-        try:
-            with closing(run(left)) as outcomes:
-                _gather(outcomes, report, store, options, weights, show)
-        except (KeyboardInterrupt, OutputError) as error:
-            _stopped(report, show)
-            if isinstance(error, OutputError):
-                raise
-            raise typer.Exit(130) from None
-        if show is not None:
-            show("")
-        _write(out, manifest, report, store)
-    return report
-
-
-def read_source(source: Path, out: Path) -> Manifest:
-    """Reads a manifest or a folder; with wrong rows prints all of them and ends.
-
-    Raises:
-        MultimodalError: There is nothing to read.
-        typer.Exit: With 2 for wrong rows.
-    """
-    from multimodal.data.manifest import read_folder, read_manifest
-
-    if source.is_dir():
-        return read_folder(source, out)
-    manifest = read_manifest(source)
-    for error in manifest.errors:
-        complain(str(error))
-    if manifest.errors:
-        raise typer.Exit(2)
-    return manifest
-
-
-def unfinished(tasks: Sequence[Task], store: Store, options: BatchOptions, weights: dict[str, str]) -> list[Task]:
-    """The inputs whose results are not there, or not those that scoring them now would give."""
-    from multimodal.batch_plan import is_current
-
-    left = []
-    for task in tasks:
-        stamp = store.stamp(task.name)
-        if stamp is None or not is_current(stamp, task, options, weights):
-            left.append(task)
-    return left
-
-
-def _gather(
-    outcomes: Generator[Outcome, None, None],
-    report: Report,
-    store: Store,
-    options: BatchOptions,
-    weights: dict[str, str],
-    show: Show | None,
-) -> None:
-    """Takes what the engine gives, writes results, counts."""
-    from multimodal.batch_plan import stamp_of
-
-    begun, seconds = time.monotonic(), 0.0
-    for outcome in outcomes:
-        task = report.tasks[outcome.index]
-        if outcome.files is None:
-            store.discard(task.name)
-            report.errors[outcome.index] = outcome.error or "failed"
-        else:
-            store.finish(task.name, outcome.files, stamp_of(outcome, task, options, weights))
-            report.done += 1
-            seconds += outcome.seconds
-        if show is not None:
-            show(progress_line(report, seconds, time.monotonic() - begun))
-
-
-def progress_line(report: Report, seconds: float, elapsed: float) -> str:
-    """How far it is, in one line.
-
-    Example:
-        >>> report = Report([None] * 100, kept=10, done=29, errors={4: "is empty"})
-        >>> progress_line(report, 7200.0, 600.0)
-        '39 done, 1 failed, 60 left, 12.0 hours of video per hour, 0:20:00 to go'
-    """
-    ended = report.done + len(report.errors)
-    left = len(report.tasks) - report.kept - ended
-    rest = round(elapsed / max(ended, 1) * left)
-    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
-    counts = f"{report.kept + report.done} done, {len(report.errors)} failed, {left} left"
-    return f"{counts}, {seconds / max(elapsed, 1e-9):.1f} hours of video per hour, {clock} to go"
-
-
-def _write(out: Path, manifest: Manifest, report: Report, store: Store) -> None:
-    from multimodal.batch_results import write_tables
-
-    report.errors = dict(sorted(report.errors.items()))
-    write_tables(out, manifest, [task.name for task in report.tasks], report.errors, store.folder)
-
-
-def _stopped(report: Report, show: Show | None) -> None:
-    if show is not None:
-        show("")
-    kept, all_ = report.kept + report.done, len(report.tasks)
-    print(f"stopped: {kept} of {all_} are finished and kept; run the same command again for the rest", file=sys.stderr)
-
-
 def _tell(report: Report, out: Path, quiet: bool) -> None:
     """The last lines: counts, where it is, and then every failure."""
     if not quiet:
@@ -260,30 +86,6 @@ def _show(quiet: bool) -> Show | None:
     if quiet or not sys.stderr.isatty():
         return None
     return lambda line: print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def fitting_workers(memory_bytes: int) -> int:
-    """How many workers this machine's cores and memory hold, at least one."""
-    return max(1, min(cores(), memory_of_machine() // memory_bytes if memory_of_machine() else cores()))
-
-
-def memory_of_machine() -> int:
-    """Bytes of memory, or of the container's share of it; 0 where the system does not say."""
-    sizes = []
-    try:
-        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # Windows
-        return 0
-    with suppress(OSError, ValueError):  # no container, or no limit
-        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(sizes)
 
 
 def main(arguments: list[str] | None = None) -> int:

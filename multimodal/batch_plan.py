@@ -202,9 +202,8 @@ def weights_of(options: BatchOptions) -> dict[str, str]:
     """
     if options.analysis != MODEL:
         return {"model": options.model}
-    from multimodal.parts import check_modalities, choose_weights
+    from multimodal.parts import check_modalities, choose_weights, find_card
     from multimodal.types import MODALITIES
-    from multimodal.weights import find_card
 
     check_modalities(MODALITIES if options.modalities is None else options.modalities)
     sources = choose_weights(options.model, options.modalities)

@@ -11,61 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 2000
-"""Draws of participants: the ends of a 95 % interval are the 50th and the 1,951st of them."""
-
-AT_ONCE = 100
-"""Draws held at a time: 8 MB for 10,000 participants."""
-
-SEED = 20260
-"""So that the same results give the same intervals."""
-
-LEVEL = 0.95
+from multimodal.bootstrap import bootstrap
 
 GROUPINGS = ("task", "question", "participant")
-
-
-def bootstrap(values: NDArray[np.float64], resamples: int = RESAMPLES) -> tuple[NDArray[np.float64], ...]:
-    """Means over participants and their intervals.
-
-    Args:
-        values: ``(participants, measures)``; NaN where a participant has no value.
-        resamples: How often participants are drawn, with replacement, as many as there are.
-
-    Returns:
-        Means, lower and upper ends of the 95 % percentile interval, each ``(measures,)``; NaN for a mean without values
-        and for an interval over fewer than two participants.
-
-    Example:
-        >>> mean, low, high = bootstrap(np.array([[0.0], [1.0], [1.0], [0.0]]))
-        >>> mean.tolist(), low.tolist(), high.tolist()
-        ([0.5], [0.0], [1.0])
-
-    Source:
-        Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile interval).
-    """
-    there = np.isfinite(values)
-    filled = np.where(there, values, 0.0)
-    counts = there.sum(axis=0)
-    mean = np.divide(filled.sum(axis=0), counts, out=np.full(values.shape[1], np.nan), where=counts > 0)
-    low, high = np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    enough = counts >= 2
-    if enough.any():
-        draws = _draws(filled[:, enough], there[:, enough].astype(np.float64), resamples)
-        low[enough], high[enough] = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return mean, low, high
-
-
-def _draws(filled: NDArray[np.float64], there: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
-    """Means of each draw; NaN where nobody who was drawn has a value."""
-    random = np.random.default_rng(SEED)
-    people = len(filled)
-    means = []
-    for start in range(0, resamples, AT_ONCE):
-        times = random.multinomial(people, np.full(people, 1 / people), size=min(AT_ONCE, resamples - start))
-        weights = times @ there
-        means.append(np.divide(times @ filled, weights, out=np.full(weights.shape, np.nan), where=weights > 0))
-    return np.concatenate(means)
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:

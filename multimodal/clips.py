@@ -70,7 +70,7 @@ def clips(
 
 def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
     """What was cut, a line each, and where it is."""
-    from multimodal.panel import range_text
+    from multimodal.wording import range_text
 
     lines = []
     for cut in cuts:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from multimodal.device import DEVICES
 from multimodal.errors import ConfigError, MultimodalError
 
 if TYPE_CHECKING:
     from multimodal.progress import ProgressCallback
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 DeviceOption = Annotated[str, typer.Option(help=f"Where to compute: {', '.join(DEVICES)}.")]
 
@@ -179,31 +179,3 @@ def progress_bar(name: str, quiet: bool) -> Iterator[ProgressCallback | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(escape(name), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def choose_device(name: str) -> str:
-    """Resolves ``auto`` and refuses what this machine lacks.
-
-    Args:
-        name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-
-    Returns:
-        ``cpu``, ``cuda`` or ``mps``.
-
-    Raises:
-        ConfigError: An unknown name, or a device that is not here.
-
-    Example:
-        >>> choose_device("cpu")
-        'cpu'
-    """
-    import torch
-
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if there[device])
-    if name not in there:
-        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
-    if not there[name]:
-        raise ConfigError("--device", f"is {name!r}, which this machine lacks", "choose --device auto")
-    return name

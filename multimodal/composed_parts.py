@@ -7,31 +7,28 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator
+from torch import Generator, Tensor
 
 from multimodal.data.composed import FRAMES_PER_SECOND, Composed, Pools
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
 from multimodal.data.ferplus import FaceCorpus, majority_labels
 from multimodal.data.text_corpus import TextCorpus
 from multimodal.data.voice_clip import VoiceClip
-from multimodal.encoders.audio import VoiceFeatures, hear, state_times
+from multimodal.encoders.audio import hear
 from multimodal.encoders.face import predict
 from multimodal.encoders.face_augmentation import FaceAugmentation, augment
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
+from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.evaluate_audio import onto_groups
 from multimodal.fusion.streams import Floats, Streams, build_streams
 from multimodal.weights import Weights
-
-if TYPE_CHECKING:
-    from multimodal.unheard import Hearing
 
 JITTER = FaceAugmentation(
     rotation_degrees=5, zoom=0.06, shift=0.03, gamma=0.15, shade=15, noise=3, blur_share=0.15, erase_share=0
@@ -267,3 +264,6 @@ def make_parts(
         voices,
         (encode_texts(encoders["text"], texts), encode_texts(encoders["text"], bury_texts(texts, seed))),
     )
+
+
+Hearing = Callable[[Sequence[VoiceFeatures]], tuple[Tensor, list[Tensor]]]

@@ -9,56 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.commands import DeviceOption, choose_device, guarded
+from multimodal.commands import DeviceOption, guarded
+from multimodal.device import choose_device
 from multimodal.errors import DependencyError, WeightsError
+from multimodal.evaluate_face import evaluate_face
 from multimodal.evaluate_tables import table, write_figures
 
 if TYPE_CHECKING:
-    from multimodal.data.ferplus import FaceCorpus
     from multimodal.weights import Weights
 
 PARTS = ("face", "audio", "text", "fusion")
-
-
-def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> dict[str, Any]:
-    """Judges a face model against the majority of the votes, as Barsoum et al. 2016 do.
-
-    Args:
-        weights: The model.
-        corpus: Pictures and votes; those without a majority are left out.
-        device: Where the network is.
-
-    Returns:
-        The figures of ``classification_figures``, ``divergence`` (nats, from the votes' shares) and ``parameters``.
-
-    Raises:
-        WeightsError: The model has other labels than the corpus.
-    """
-    from multimodal.data.emotions import FACE_LABELS
-    from multimodal.data.ferplus import distributions, majority_labels
-    from multimodal.metrics import classification_figures, divergence
-
-    if weights.spec.labels != FACE_LABELS:
-        fact = f"answers {', '.join(weights.spec.labels)}"
-        raise WeightsError(weights.name, fact, f"choose a model with FER+'s labels: {', '.join(FACE_LABELS)}")
-    judged = corpus.subset(majority_labels(corpus.votes) >= 0)
-    probabilities = face_probabilities(weights, judged, device)
-    figures = classification_figures(probabilities, majority_labels(judged.votes), weights.spec.labels)
-    figures["divergence"] = divergence(distributions(judged.votes), probabilities)
-    figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
-    return figures
-
-
-def face_probabilities(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> Any:
-    """Calibrated probabilities ``(n, labels)`` float32 of every picture, by the same code as inference."""
-    import torch
-
-    from multimodal.encoders.face import predict
-
-    images = torch.from_numpy(corpus.images).to(device)
-    spec = weights.spec
-    parts = [predict(weights.network, part, spec.temperature, spec.flip)[0] for part in images.split(256)]
-    return torch.cat(parts).cpu().numpy()
 
 
 def evaluate(

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
 from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
-from multimodal.encoders.audio import hear, voice_features
+from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.metrics import Floats, classification_figures
 from multimodal.weights import Weights

@@ -15,13 +15,12 @@ from multimodal.data.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.text_corpus import TextCorpus
 from multimodal.data.texts import part_to_judge, read_text_corpus
 from multimodal.data.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
-from multimodal.encoders.audio import voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
-from multimodal.evaluate_fusion import Head, judge_fusion
+from multimodal.evaluate_fusion import Head, judge_fusion, sizes_of
 from multimodal.fusing import why_not
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.fusion_task import sizes_of
 from multimodal.weights import Weights
 
 COUNT = 2_000

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from multimodal.composed_parts import Parts
 from multimodal.data.composed import Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
+from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_average
-from multimodal.fusion.streams import Floats, Streams
-from multimodal.fusion_task import SUBSETS, fused_logits, softmax, subset_name
+from multimodal.fusion.streams import Floats, Streams, collate
 from multimodal.metrics import classification_figures
 from multimodal.types import MODALITIES
 
@@ -146,3 +148,43 @@ def reliability(probabilities: Floats, labels: Any, bins: int = 10) -> list[tupl
         for place in range(bins)
         if (places == place).any()
     ]
+
+
+SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITIES, size))
+"""All combinations of signals, from one to all."""
+
+
+def subset_name(signals: Sequence[str]) -> str:
+    """How a combination of signals is named in specs and tables.
+
+    Example:
+        >>> subset_name(("face", "text"))
+        'face+text'
+    """
+    return "+".join(signals)
+
+
+def sizes_of(shape: FusionShape) -> dict[str, int]:
+    """Signal to features, as ``collate`` wants it."""
+    return {"face": shape.face_size, "audio": shape.voice_size, "text": shape.word_size}
+
+
+@torch.inference_mode()
+def fused_logits(
+    network: nn.Module, utterances: Sequence[Streams], sizes: Mapping[str, int], batch_size: int = 128
+) -> Floats:
+    """Logits ``(utterances, labels)`` float64 of a head in evaluation mode."""
+    device = next(network.parameters()).device
+    rows = [
+        network(collate(utterances[start : start + batch_size], sizes, len(FUSED_LABELS)).to(device)).logits.cpu()
+        for start in range(0, len(utterances), batch_size)
+    ]
+    logits: Floats = torch.cat(rows).double().numpy()
+    return logits
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Probabilities ``(n, labels)`` of logits divided by a temperature."""
+    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    rows: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return rows

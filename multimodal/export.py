@@ -76,7 +76,7 @@ def unfit(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
     Returns:
         Those of the names that ``export`` would refuse.
     """
-    from multimodal.export_tiers import has_times
+    from multimodal.analysis import has_times
 
     return () if has_times(analysis) else tuple(name for name in formats if name in TIMED)
 

@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from multimodal.analysis import Analysis
-from multimodal.data.transcript_text import plain_name, plain_text
+from multimodal.data.transcript_text import clean, plain_name
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
 
 KINDS = ("words", "emotion", "confidence", "face")
 """What a tier holds; ``words`` and ``face`` have times of their own, the others those of the words."""
 
-_NO_CHARACTERS = dict.fromkeys((0xFFFE, 0xFFFF))
-"""What Unicode has set aside, and XML refuses, beside the control codes."""
 
 _CHILDREN = (
     ("emotion", "emotion", "fused"),
@@ -64,22 +62,6 @@ class Tier:
     part: str | None = None
     speaker: str | None = None
     parent: str | None = None
-
-
-def has_times(analysis: Analysis) -> bool:
-    """Whether anything in it has a place in time; words that were typed have none."""
-    ends = (each.utterance.end_seconds for each in analysis.estimates)
-    return analysis.media.read_end_seconds > 0 or any(end > 0 for end in ends)
-
-
-def clean(text: str | None) -> str:
-    r"""A text on one line, without what is no character or may not stand in XML.
-
-    Example:
-        >>> clean("one\ntwo \x0b\ufffe three")
-        'one two   three'
-    """
-    return plain_text(text or "").translate(_NO_CHARACTERS)
 
 
 def milliseconds(start_seconds: float, end_seconds: float) -> tuple[int, int]:

@@ -15,8 +15,9 @@ from multimodal.fusion.align import within
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.streams import Streams, build_streams, collate, half_step
+from multimodal.model_spec import ModelSpec
 from multimodal.types import MODALITIES, SIGNAL_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
-from multimodal.weights import ModelSpec, Weights
+from multimodal.weights import Weights
 
 BATCH = 32
 """Stretches that are answered together, at most."""

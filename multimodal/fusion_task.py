@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -18,23 +17,11 @@ from multimodal.composed_parts import Parts
 from multimodal.data.composed import Composed, Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
+from multimodal.evaluate_fusion import SUBSETS, fused_logits, sizes_of, softmax
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
-from multimodal.fusion.streams import Floats, FusionBatch, Streams, collate
+from multimodal.fusion.streams import FusionBatch, Streams, collate
 from multimodal.loop import LoopSettings
 from multimodal.types import MODALITIES
-
-SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITIES, size))
-"""All combinations of signals, from one to all."""
-
-
-def subset_name(signals: Sequence[str]) -> str:
-    """How a combination of signals is named in specs and tables.
-
-    Example:
-        >>> subset_name(("face", "text"))
-        'face+text'
-    """
-    return "+".join(signals)
 
 
 @dataclass(frozen=True)
@@ -167,29 +154,3 @@ class FusionTask:
 def _kept(absent_share: float, draws: np.random.Generator) -> tuple[str, ...]:
     kept = tuple(name for name in MODALITIES if draws.random() >= absent_share)
     return kept or (str(draws.choice(MODALITIES)),)
-
-
-def sizes_of(shape: FusionShape) -> dict[str, int]:
-    """Signal to features, as ``collate`` wants it."""
-    return {"face": shape.face_size, "audio": shape.voice_size, "text": shape.word_size}
-
-
-@torch.inference_mode()
-def fused_logits(
-    network: nn.Module, utterances: Sequence[Streams], sizes: Mapping[str, int], batch_size: int = 128
-) -> Floats:
-    """Logits ``(utterances, labels)`` float64 of a head in evaluation mode."""
-    device = next(network.parameters()).device
-    rows = [
-        network(collate(utterances[start : start + batch_size], sizes, len(FUSED_LABELS)).to(device)).logits.cpu()
-        for start in range(0, len(utterances), batch_size)
-    ]
-    logits: Floats = torch.cat(rows).double().numpy()
-    return logits
-
-
-def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Probabilities ``(n, labels)`` of logits divided by a temperature."""
-    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    rows: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return rows

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.data.iemocap_protocols import DIMENSIONS
-from multimodal.encoders.audio import state_times
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
+from multimodal.encoders.voice_features import state_times
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.streams import Streams, collate, face_on_grid, grid
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, steps_of

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 
 from multimodal.data.iemocap import IemocapTurn
 from multimodal.data.iemocap_protocols import PROTOCOLS, TurnFold, label_names
-from multimodal.encoders.audio import summary_size
 from multimodal.encoders.mfcc import MfccSettings
+from multimodal.encoders.voice_features import summary_size
 from multimodal.files import whole_file
 from multimodal.fusion.late import late_average
 from multimodal.fusion.turns import TurnNetwork
@@ -27,11 +27,11 @@ from multimodal.iemocap_results import LATE, LATE_PARTS, save_fold_weights
 from multimodal.iemocap_task import TurnTask, affect_figures, judge, turn_figures
 from multimodal.loop import fit, save_tensors
 from multimodal.metrics import fit_temperature, sharpen
-from multimodal.train_face import training_revision
+from multimodal.provenance import training_revision
 from multimodal.weights import Weights
 
 if TYPE_CHECKING:
-    from multimodal.train_iemocap import IemocapConfig
+    from multimodal.iemocap_config import IemocapConfig
 
 
 @dataclass(frozen=True)

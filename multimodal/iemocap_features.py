@@ -18,9 +18,9 @@ from torch import Tensor
 
 from multimodal.data.iemocap import IemocapTurn
 from multimodal.data.waveforms import load_waveform
-from multimodal.encoders.audio import VoiceFeatures, voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.text import read_texts
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.encoders.wordpieces import encode
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.feature_cache import FeatureCache, Tensors, content_hash

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.media import read_audio
 from multimodal.data.speech import SAMPLE_RATE, read_speech
-from multimodal.encoders.audio import VoiceFeatures, hear, state_times, voice_features
+from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import VoiceFeatures, state_times, voice_features
+from multimodal.model_spec import ModelSpec
 from multimodal.progress import Progress, counted
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
-from multimodal.weights import ModelSpec, Weights
+from multimodal.weights import Weights
 
 BATCH = 16
 """Utterances whose features are computed together: at most some minutes of sound are held at a time."""

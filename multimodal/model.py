@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.analysis import Analysis
-from multimodal.commands import choose_device
 from multimodal.data.detectors import Detector, load_detector
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.media import probe
+from multimodal.data.probe import probe
+from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
 from multimodal.fusing import fuse
 from multimodal.fusion.align import fill_gaps, join, windows

@@ -219,17 +219,6 @@ def sign(label: str) -> str:
     return f'<i class="sign {escape(label)}" aria-hidden="true">{escape(SIGNS.get(label, "·"))}</i>'
 
 
-def clock(seconds: float) -> str:
-    """A time as people write it.
-
-    Example:
-        >>> clock(7.9), clock(61), clock(3725)
-        ('0:07', '1:01', '1:02:05')
-    """
-    minutes, rest = divmod(int(seconds + 1e-6), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
 def _checked(source: str) -> str:
     if NO_SCRIPT_END.search(source):
         raise ValueError("a script holds what would end it: </script or <!--")

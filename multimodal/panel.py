@@ -26,6 +26,7 @@ from multimodal.drawing import (
 )
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import SIGNAL_NAMES, UtteranceEstimate
+from multimodal.wording import clock_text
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -283,24 +284,3 @@ def _times(estimate: UtteranceEstimate) -> tuple[float, float]:
 def _values(colour: str) -> tuple[int, int, int]:
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return red, green, blue
-
-
-def clock_text(seconds: float) -> str:
-    """A time as people read it.
-
-    Example:
-        >>> clock_text(75.9), clock_text(3675)
-        ('1:15', '1:01:15')
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
-def range_text(start_seconds: float, end_seconds: float) -> str:
-    """A stretch of time as people read it, to the nearest second.
-
-    Example:
-        >>> range_text(17.4, 18.99)
-        '0:17 – 0:19'
-    """
-    return f"{clock_text(round(start_seconds))} – {clock_text(round(end_seconds))}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.types import MODALITIES
-from multimodal.weights import DEFAULTS, find_card, shipped
 
 FUSION = "fusion"
 """The part that joins the signals."""
@@ -83,3 +83,69 @@ def _part_of(card: Path) -> str | None:
         return part if part in PARTS else None
     except (ValueError, KeyError, TypeError, OSError):
         return None
+
+
+DEFAULTS = {
+    "face": "se_resnet_pair.ferplus-v2",
+    "audio": "conv_bigru.ravdess_emodb_banglaser-v1",
+    "text": "minilm_l6.goemotions-v1",
+    "fusion": "dual_recurrent.composed-v1",
+}
+"""The shipped weights that each part uses unless told otherwise."""
+
+
+def shipped_folder() -> Path:
+    """The folder of weights inside the installed package."""
+    return Path(str(resources.files("multimodal") / "weights"))
+
+
+def shipped(part: str | None = None) -> list[str]:
+    """Names of the shipped weights, of one part or of all.
+
+    Args:
+        part: ``face``, ``audio``, ``text``, ``fusion``; None for all.
+
+    Returns:
+        Names in alphabetical order.
+    """
+    cards = [path for path in sorted(shipped_folder().glob("*.json")) if not path.stem.endswith(".tokenizer")]
+    names = [(card.stem, json.loads(card.read_text(encoding="utf-8"))["spec"]["part"]) for card in cards]
+    return [name for name, of_part in names if part in (None, of_part)]
+
+
+def find_card(model: str, part: str) -> Path:
+    """Finds the card of a model by name, by file or by folder.
+
+    Args:
+        model: ``default``; a shipped name; a ``.safetensors`` or ``.json`` file; a folder with one set of weights.
+        part: Which part is wanted from a folder or by default.
+
+    Returns:
+        Path of the card.
+
+    Raises:
+        WeightsError: There is no such model.
+    """
+    if model == "default" and part not in DEFAULTS:
+        raise WeightsError(model, f"there is no {part} model among the shipped ones", "give a file or a folder")
+    if model == "default":
+        return shipped_folder() / f"{DEFAULTS[part]}.json"
+    if model in shipped(part):
+        return shipped_folder() / f"{model}.json"
+    path = Path(model)
+    if path.is_dir():
+        cards = [card for card in sorted(path.glob("*.json")) if _is_card_of(card, part)]
+        if len(cards) != 1:
+            raise WeightsError(model, f"holds {len(cards)} {part} models", "name the .safetensors file itself")
+        return cards[0]
+    if path.suffix in (".safetensors", ".json") and path.with_suffix(".json").is_file():
+        return path.with_suffix(".json")
+    known = ", ".join(shipped(part)) or "none"
+    raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {known}")
+
+
+def _is_card_of(path: Path, part: str) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["spec"]["part"] == part)
+    except (ValueError, KeyError, TypeError, OSError):
+        return False

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from multimodal.analysis import Analysis, leading_signal
-from multimodal.export_tiers import clean, has_times
+from multimodal.analysis import Analysis, has_times, leading_signal
+from multimodal.data.transcript_text import clean
 from multimodal.types import UNCERTAIN, leading
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from multimodal.analysis import Analysis, leading_signal
-from multimodal.export_tiers import clean, has_times
+from multimodal.analysis import Analysis, has_times, leading_signal
+from multimodal.data.transcript_text import clean
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plot_blocks import (
     Block,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis import Analysis
-from multimodal.export_tiers import clean, has_times
+from multimodal.analysis import Analysis, has_times
+from multimodal.data.transcript_text import clean
 from multimodal.palette import SIGNAL_COLOURS
 from multimodal.plot_page import (
     HEIGHT,

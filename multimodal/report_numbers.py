@@ -7,23 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from multimodal.analysis import Analysis
-from multimodal.page import clock
+from multimodal.bootstrap import block_bootstrap
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, leading
-from multimodal.wording import percent
-
-RESAMPLES = 2000
-"""Draws: the ends of a 95 % range are the 50th and the 1,951st of them."""
-
-AT_ONCE = 100
-"""Draws held at a time: 8 MB for 10,000 stretches."""
-
-SEED = 20260
-"""So that the same analysis gives the same page."""
-
-LEVEL = 0.95
+from multimodal.wording import length, listed, percent
 
 FEWEST = 5
 """Stretches below which a range would say more about their number than about the conversation."""
@@ -89,43 +77,6 @@ def _ranges(answers: Sequence[str], lengths: Sequence[float], labels: Sequence[s
         return {}
     low, high = block_bootstrap(np.array([[answer == label for label in labels] for answer in answers]), lengths)
     return {label: (float(low[at]), float(high[at])) for at, label in enumerate(labels)}
-
-
-def block_bootstrap(
-    holds: NDArray[np.bool_], lengths: Sequence[float], resamples: int = RESAMPLES
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ranges of shares of time, by drawing runs of neighbours from a circle.
-
-    A run has the cube root of their number, so that likeness within a run is kept and there are many runs.
-
-    Args:
-        holds: ``(stretches, answers)``, in order of time.
-        lengths: ``(stretches,)`` in seconds.
-        resamples: How often as many stretches as there are, at least, are drawn.
-
-    Returns:
-        Lower and upper ends of the 95 % percentile range, each ``(answers,)``, 0 … 1.
-
-    Example:
-        >>> low, high = block_bootstrap(np.array([[True, False]] * 8), [1.0] * 8)
-        >>> low.tolist(), high.tolist()
-        ([1.0, 0.0], [1.0, 0.0])
-    """
-    seconds = np.asarray(lengths, np.float64)
-    count = len(seconds)
-    run = math.ceil(count ** (1 / 3))
-    places = (np.arange(count)[:, None] + np.arange(run)) % count
-    run_seconds = seconds[places].sum(axis=1)
-    run_holds = (holds * seconds[:, None])[places].sum(axis=1)
-    random = np.random.default_rng(SEED)
-    shares = []
-    for first in range(0, resamples, AT_ONCE):
-        size = min(AT_ONCE, resamples - first)
-        times = random.multinomial(math.ceil(count / run), np.full(count, 1 / count), size=size)
-        drawn = times @ run_seconds
-        shares.append((times @ run_holds)[drawn > 0] / drawn[drawn > 0, None])
-    low, high = np.quantile(np.concatenate(shares), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return low, high
 
 
 @dataclass(frozen=True)
@@ -207,25 +158,3 @@ def signals_used(analysis: Analysis) -> list[str]:
     """Which signals the answers are from, as people call them."""
     there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
     return [SIGNAL_NAMES[signal] for signal in MODALITIES if signal in there]
-
-
-def length(seconds: float) -> str:
-    """How long something lasts.
-
-    Example:
-        >>> length(0.94), length(14.2), length(3725)
-        ('0.9 s', '14 s', '1:02:05')
-    """
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 59.5 else clock(round(seconds))
-
-
-def listed(names: Sequence[str], word: str = "and") -> str:
-    """Names as a list in a sentence.
-
-    Example:
-        >>> listed(["face", "voice", "words"]), listed(["face", "words"], "or"), listed([])
-        ('face, voice and words', 'face or words', '')
-    """
-    return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from multimodal import page_foot
 from multimodal.analysis import Analysis
 from multimodal.moments import Moment, strongest
-from multimodal.page import badge, clock, escape, sign
+from multimodal.page import badge, escape, sign
 from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, made_table
-from multimodal.report_numbers import Share, by_speaker, headline, length, listed, shares_of, signals_used
+from multimodal.report_numbers import Share, by_speaker, headline, shares_of, signals_used
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
-from multimodal.wording import percent
+from multimodal.wording import clock, length, listed, percent
 
 MOMENTS = 5
 """Moments that are named."""

@@ -89,7 +89,7 @@ def _view(study: Study, row: Any) -> InputView:
 
 
 def _read(folder: Path) -> InputView:
-    from multimodal.report import write_report
+    from multimodal.report_page import write_report
 
     stale = _is_stale(folder)
     analysis = read_analysis(folder, frames=stale)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from multimodal.batch_summary import RESAMPLES
-from multimodal.page import badge, clock, escape
+from multimodal.bootstrap import RESAMPLES
+from multimodal.page import badge, escape
 from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
 from multimodal.study_inputs import BINS, InputView
 from multimodal.study_outliers import FAR, FEWEST, FEWEST_UTTERANCES
 from multimodal.study_tables import SHARES, Study, hours
-from multimodal.wording import percent
+from multimodal.wording import clock, percent
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
 

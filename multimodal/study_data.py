@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from multimodal.batch_results import FORMULA, MEASURES, RESULT_COLUMNS
-from multimodal.batch_summary import LEVEL, RESAMPLES, SEED
+from multimodal.bootstrap import LEVEL, RESAMPLES, SEED
 from multimodal.moments import KINDS
 from multimodal.page import embedded
 from multimodal.palette import SIGNS

@@ -31,20 +31,22 @@ from multimodal.audio_task import (
     taught_labels,
     voice_table,
 )
-from multimodal.commands import choose_device
 from multimodal.config import read_config
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
 from multimodal.data.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
-from multimodal.encoders.audio import AUDIO_NETWORKS, VoiceFeatures
+from multimodal.device import choose_device
+from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.audio_augmentation import AudioAugmentation
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate_audio import onto_groups, voice_figures
 from multimodal.files import whole_file
 from multimodal.loop import LoopSettings, fit, save_tensors
 from multimodal.metrics import crossfitted, fit_temperature
-from multimodal.train_face import training_revision
-from multimodal.weights import ModelSpec, save_weights
+from multimodal.model_spec import ModelSpec
+from multimodal.provenance import training_revision
+from multimodal.weights import save_weights
 
 
 @dataclass(frozen=True)

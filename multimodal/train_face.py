@@ -8,8 +8,6 @@ from __future__ import annotations
 import copy
 import csv
 import datetime
-import hashlib
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,17 +18,18 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
-from multimodal.commands import choose_device
 from multimodal.config import read_config
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.ferplus import SIZE, FaceCorpus, distributions, majority_labels, read_ferplus
+from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.encoders.face_augmentation import FaceAugmentation, augment
 from multimodal.errors import ConfigError
-from multimodal.files import whole_file
 from multimodal.loop import LoopSettings, fit, load_tensors
 from multimodal.metrics import classification_figures, crossfitted, divergence, fit_temperature
-from multimodal.weights import ModelSpec, save_weights
+from multimodal.model_spec import ModelSpec
+from multimodal.provenance import origin_of, training_revision
+from multimodal.weights import save_weights
 
 SCHEMES = ("majority", "multi_label", "probabilistic", "cross_entropy")
 MULTI_LABEL_SHARE = 0.3
@@ -217,29 +216,6 @@ def train_face(
     fit(task, config.loop, run, accelerator, quiet)
     origin = {"commit": revision, **({"start": origin_of(start)} if start is not None else {})}
     return write_weights(config, task.network.cpu().eval(), validation, run, name, origin)
-
-
-def origin_of(start: Path) -> dict[str, object]:
-    """What the card says of the weights that a run started from, and of the run that made them."""
-    facts: dict[str, object] = {"file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}
-    if (start.parent / "commit.txt").exists() and (start.parent / "log.csv").exists():
-        facts["commit"] = training_revision(start.parent)
-        facts["epochs_run"] = len((start.parent / "log.csv").read_text(encoding="utf-8").splitlines()) - 1
-    return facts
-
-
-def training_revision(run: Path) -> str:
-    """The commit a run was started at, kept in its folder so that a later continuation does not change it."""
-    note = run / "commit.txt"
-    if not note.exists():
-        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        try:
-            found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-        except FileNotFoundError:  # no git on this machine
-            found = ""
-        with whole_file(note) as temporary:
-            temporary.write_text(found or "not in a checkout", encoding="utf-8")
-    return note.read_text(encoding="utf-8")
 
 
 def write_weights(

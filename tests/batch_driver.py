@@ -8,7 +8,7 @@ from pathlib import Path
 
 from batch_stub import STUB
 
-from multimodal import batch
+from multimodal import batch, batch_run
 from multimodal.batch_plan import BatchOptions
 from multimodal.batch_worker import Limits
 from multimodal.commands import guarded
@@ -29,12 +29,12 @@ def main() -> int:
     options = BatchOptions(detector=chosen.notes, analysis=STUB)
     limits = Limits(chosen.timeout, int(chosen.memory * 1e9), chosen.retries)
     if chosen.engine == "local":
-        run = batch.local_engine(options, limits, chosen.workers)
+        run = batch_run.local_engine(options, limits, chosen.workers)
     else:
-        run = batch.ray_engine(options, limits, chosen.address, chosen.workers, 0.0)
+        run = batch_run.ray_engine(options, limits, chosen.address, chosen.workers, 0.0)
 
     def command() -> int:
-        report = batch.score_pile(chosen.source, chosen.out, options, run)
+        report = batch_run.score_pile(chosen.source, chosen.out, options, run)
         batch._tell(report, chosen.out, False)
         return int(bool(report.errors))
 

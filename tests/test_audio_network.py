@@ -28,15 +28,15 @@ from multimodal.encoders.audio import (
     Background,
     ConvBiGRU,
     Mix,
-    VoiceFeatures,
     hear,
     standardise,
-    summary_size,
-    voice_features,
 )
-from multimodal.encoders.mfcc import Mfcc, MfccSettings, RecordingStatistics
+from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.weights import ModelSpec, load_weights, save_weights
+from multimodal.encoders.statistics import RecordingStatistics
+from multimodal.encoders.voice_features import VoiceFeatures, summary_size, voice_features
+from multimodal.model_spec import ModelSpec
+from multimodal.weights import load_weights, save_weights
 
 Doubles = NDArray[np.float64]
 RATE, LABELS, FRAME, SUMMARY = 16000, 8, 39, summary_size()

@@ -32,9 +32,10 @@ from multimodal.audio_task import (
 )
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.data.voices import VoiceClip
-from multimodal.encoders.audio import AudioOutput, Background, Mix, VoiceFeatures, hear, voice_features
+from multimodal.encoders.audio import AudioOutput, Background, Mix, hear
 from multimodal.encoders.audio_augmentation import AudioAugmentation
 from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.loop import LoopSettings
 

@@ -24,13 +24,14 @@ import typer
 from batch_stub import STUB, started
 from conftest import ROOT, RunCommand, subprocess_environment
 
-from multimodal import batch, batch_plan
-from multimodal.batch import Report, score_pile
+from multimodal import batch, batch_plan, batch_run
 from multimodal.batch_plan import BatchOptions, result_name
 from multimodal.batch_results import neutral
+from multimodal.batch_run import Report, score_pile
 from multimodal.batch_store import Store
-from multimodal.batch_summary import bootstrap, summarise
+from multimodal.batch_summary import summarise
 from multimodal.batch_worker import Limits, resident_bytes
+from multimodal.bootstrap import bootstrap
 from multimodal.data.manifest import Row
 from multimodal.errors import MultimodalError, WeightsError
 
@@ -52,7 +53,7 @@ def write_pile(folder: Path, contents: dict[str, str]) -> Path:
 def score(source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any) -> Report:
     options = BatchOptions(detector=str(notes), model=version, analysis=STUB)
     chosen = Limits(**{"timeout_seconds": 30.0, "retries": 0, **limits})
-    return score_pile(source, out, options, batch.local_engine(options, chosen, workers))
+    return score_pile(source, out, options, batch_run.local_engine(options, chosen, workers))
 
 
 def snapshot(out: Path) -> dict[str, bytes]:
@@ -312,7 +313,7 @@ def test_an_analysis_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:
     options = BatchOptions(analysis="batch_stub:none_such")
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
     with pytest.raises(MultimodalError, match="cannot load the model"):
-        score_pile(pile, tmp_path / "out", options, batch.local_engine(options, Limits(), 1))
+        score_pile(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(), 1))
 
 
 # --- the summary --------------------------------------------------------------------------------------------------
@@ -432,7 +433,7 @@ def test_one_line_shows_how_far_it_is(tmp_path: Path, notes: Path, monkeypatch: 
     shown = batch._show(quiet=False)
     options = BatchOptions(detector=str(notes), analysis=STUB)
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm", "b.txt": "bad", "c.txt": "calm"})
-    score_pile(pile, tmp_path / "out", options, batch.local_engine(options, Limits(retries=0), 1), shown)
+    score_pile(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(retries=0), 1), shown)
     lines = terminal.getvalue().split("\r\x1b[K")[1:]
     assert [re.split(r", \d+\.\d hours", line)[0] for line in lines[:3]] == [
         *("1 done, 0 failed, 2 left", "1 done, 1 failed, 1 left", "2 done, 1 failed, 0 left")

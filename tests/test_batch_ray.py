@@ -25,10 +25,10 @@ from test_batch import (
     write_pile,
 )
 
-from multimodal import batch
-from multimodal.batch import Report, score_pile
+from multimodal import batch_run
 from multimodal.batch_plan import BatchOptions, Outcome, Task
 from multimodal.batch_ray import Cluster, run_ray
+from multimodal.batch_run import Report, score_pile
 from multimodal.batch_worker import Limits
 from multimodal.errors import ConfigError, WeightsError
 
@@ -67,7 +67,7 @@ def notes(tmp_path: Path) -> Path:
     return tmp_path / "notes"
 
 
-def engine(options: BatchOptions, machines: Machines, workers: int | None = 2, **limits: Any) -> batch.Run:
+def engine(options: BatchOptions, machines: Machines, workers: int | None = 2, **limits: Any) -> batch_run.Run:
     chosen = Limits(**{"timeout_seconds": 60.0, "retries": 0, **limits})
     return lambda tasks: run_ray(tasks, options, chosen, Cluster(machines.address, workers))
 

@@ -16,7 +16,7 @@ from conftest import ROOT, RunCommand
 from face_corpus import striped_corpus, write_pictures, write_tables
 from safetensors.torch import load_file
 
-from multimodal import evaluate, evaluate_tables
+from multimodal import evaluate, evaluate_face, evaluate_tables
 from multimodal.config import read_config
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.ferplus import FaceCorpus, read_ferplus
@@ -122,13 +122,13 @@ def test_probabilities_are_calibrated_and_flipped_as_the_card_says(trained: Path
     weights = load_weights(str(trained / "run"))
     corpus = read_ferplus(trained / "pictures", "valid", check_counts=False)
     images = torch.from_numpy(corpus.images)
-    found = evaluate.face_probabilities(weights, corpus)
+    found = evaluate_face.face_probabilities(weights, corpus)
     assert found.shape == (26, 8) and found.dtype == np.float32
     assert found == pytest.approx(
         predict(weights.network, images, weights.spec.temperature, False)[0].numpy(), abs=1e-6
     )
     changed = replace(weights, spec=replace(weights.spec, temperature=3.0, flip=True))
-    other = evaluate.face_probabilities(changed, corpus)
+    other = evaluate_face.face_probabilities(changed, corpus)
     assert other == pytest.approx(predict(weights.network, images, 3.0, True)[0].numpy(), abs=1e-6)
     assert not np.allclose(found, other, atol=1e-3)
 
@@ -182,7 +182,7 @@ def test_model_with_other_labels_is_refused(trained: Path) -> None:
     weights = load_weights(str(trained / "run"))
     renamed = replace(weights, spec=replace(weights.spec, labels=FACE_LABELS[::-1]))
     with pytest.raises(WeightsError, match="choose a model with FER\\+'s labels: neutral"):
-        evaluate.evaluate_face(renamed, striped_corpus(1, 0))
+        evaluate_face.evaluate_face(renamed, striped_corpus(1, 0))
 
 
 def test_missing_library_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from voice_layouts import write_text, write_wav
 from multimodal import evaluate
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
 from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
-from multimodal.encoders.audio import hear, voice_features
+from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate_audio import evaluate_audio, onto_groups, voice_figures
 from multimodal.evaluate_tables import SHOWN

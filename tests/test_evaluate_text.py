@@ -15,7 +15,8 @@ from multimodal import evaluate
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.goemotions import read_goemotions
 from multimodal.encoders.text import TextReading, read_texts
-from multimodal.weights import ModelSpec, save_weights
+from multimodal.model_spec import ModelSpec
+from multimodal.weights import save_weights
 
 KEYS = {"macro_f1", "macro_f1_native", "accuracy", "ece", "n", "confusion", "labels", "parameters"}
 CUTS = {"groups": dict.fromkeys(FUSED_LABELS, 0.5), "native": dict.fromkeys(GOEMOTIONS_LABELS, 0.4)}

@@ -17,11 +17,12 @@ import torch
 from multimodal import load_model
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate_composed import evaluate_composed
+from multimodal.evaluate_fusion import SUBSETS, sizes_of, subset_name
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.streams import Streams, collate
-from multimodal.fusion_task import SUBSETS, sizes_of, subset_name
+from multimodal.parts import DEFAULTS, shipped_folder
 from multimodal.types import MODALITIES
-from multimodal.weights import DEFAULTS, Weights, load_weights, shipped_folder
+from multimodal.weights import Weights, load_weights
 
 
 @pytest.fixture(scope="module")

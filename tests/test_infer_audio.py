@@ -23,15 +23,18 @@ from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, w
 from multimodal import listening, model, watching
 from multimodal.analysis import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.data.media import probe, read_audio
+from multimodal.data.media import read_audio
+from multimodal.data.probe import probe
 from multimodal.data.speech import SpeechReader
-from multimodal.encoders.audio import hear, voice_features
+from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, MediaError, WeightsError
 from multimodal.listening import listen
 from multimodal.model import Model, load_model
+from multimodal.parts import DEFAULTS
 from multimodal.types import AudioBlock, Utterance
-from multimodal.weights import DEFAULTS, load_weights
+from multimodal.weights import load_weights
 
 SPOKEN = (Utterance(0.5, 2.0), Utterance(2.25, 4.0))
 NO_SOUND = "the file holds no sound"

@@ -25,7 +25,8 @@ from multimodal.data import frames as frames_module
 from multimodal.data import media as media_module
 from multimodal.data.container import Damage, find_tracks, open_container
 from multimodal.data.frames import AHEAD, read_ahead
-from multimodal.data.media import probe, read_audio, read_frames
+from multimodal.data.media import read_audio, read_frames
+from multimodal.data.probe import probe
 from multimodal.errors import ConfigError, InputMissingError, InputUnreadableError, MediaError
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multimodal.data.media import probe, read_audio, read_frames
+from multimodal.data.media import read_audio, read_frames
+from multimodal.data.probe import probe
 
 pytestmark = pytest.mark.shared
 

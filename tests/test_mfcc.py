@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from voice_signals import noise, reference_signals, syllables
 
-from multimodal.encoders.mfcc import Mfcc, MfccSettings, RecordingStatistics, cut_frames, frame_counts, hold_last
+from multimodal.encoders.framing import cut_frames, frame_counts, hold_last
+from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.errors import ConfigError
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "audio_features.json").read_text())

@@ -10,8 +10,9 @@ from multimodal import reading
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.transcripts import Transcript
 from multimodal.encoders.text import read_texts
+from multimodal.model_spec import ModelSpec
 from multimodal.types import Utterance
-from multimodal.weights import ModelSpec, Weights
+from multimodal.weights import Weights
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 
 from multimodal.data import cuts
 from multimodal.data.cuts import Part, read_pictures, read_sound, shown_size, sound_form
-from multimodal.data.media import probe
+from multimodal.data.probe import probe
 from multimodal.data.rendering import MovieWriter, render_part
 from multimodal.errors import MediaError
 

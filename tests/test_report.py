@@ -21,15 +21,16 @@ from page_fixtures import Parsed, digests
 
 from multimodal import report
 from multimodal.analysis import Analysis
+from multimodal.bootstrap import block_bootstrap
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
-from multimodal.page import clock
-from multimodal.report import PAGE, report_page, write_report
-from multimodal.report_numbers import Speaking, block_bootstrap, by_speaker, headline, shares_of
+from multimodal.report_numbers import Speaking, by_speaker, headline, shares_of
+from multimodal.report_page import PAGE, report_page, write_report
 from multimodal.report_parts import transcript
 from multimodal.report_series import averaged, face_runs, signal_rows
 from multimodal.report_stage import media_address
 from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
+from multimodal.wording import clock
 
 NOTHING = MediaInfo(Path("answer.txt"), "cd" * 32, 0.0, None, None, None, False, False)
 

@@ -10,7 +10,8 @@ import pytest
 from media_fixtures import Pictures, Sound, every, tone, write_media
 
 from multimodal.data.frames import read_frames
-from multimodal.data.media import probe, read_audio
+from multimodal.data.media import read_audio
+from multimodal.data.probe import probe
 from multimodal.errors import ConfigError
 from multimodal.fusion.align import fill_gaps, windows
 from multimodal.model import Model, load_model

@@ -20,7 +20,7 @@ from study_fixtures import TASKS, make_study, manifest_of, without_frames, write
 
 from multimodal.batch_results import MEASURES, neutral, write_tables
 from multimodal.page import write_page
-from multimodal.report import report_page
+from multimodal.report_page import report_page
 from multimodal.saved import read_analysis
 from multimodal.study import write_study
 from multimodal.study_tables import SHARES

@@ -16,7 +16,8 @@ from multimodal.encoders.text import TextReading, read_texts
 from multimodal.encoders.text_augmentation import bare
 from multimodal.encoders.wordpieces import encode
 from multimodal.evaluate_text import evaluate_text
-from multimodal.weights import Weights, load_weights, shipped_folder
+from multimodal.parts import shipped_folder
+from multimodal.weights import Weights, load_weights
 
 PLAIN = {
     "I am so happy with this, thank you!": "happiness",

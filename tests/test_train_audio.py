@@ -22,8 +22,9 @@ from multimodal.audio_task import AudioTask, VoiceTable, groups_of, judge, targe
 from multimodal.config import read_config
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.data.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
-from multimodal.encoders.audio import AUDIO_NETWORKS, hear, summary_size, voice_features
+from multimodal.encoders.audio import AUDIO_NETWORKS, hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import summary_size, voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate_audio import evaluate_audio
 from multimodal.loop import load_tensors

@@ -17,7 +17,7 @@ from face_corpus import striped_corpus, write_pictures
 from test_face_augmentation import NONE
 from torch import Tensor, nn
 
-from multimodal import train, train_face
+from multimodal import provenance, train, train_face
 from multimodal.data.ferplus import FaceCorpus
 from multimodal.encoders.face import FaceOutput, predict
 from multimodal.errors import ConfigError, DependencyError, WeightsError
@@ -315,9 +315,9 @@ def test_missing_library_names_the_remedy(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_run_without_git_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert train_face.training_revision(tmp_path / "run") == "not in a checkout"
+    assert provenance.training_revision(tmp_path / "run") == "not in a checkout"
     monkeypatch.undo()
-    assert train_face.training_revision(tmp_path / "run") == "not in a checkout"  # as it was when it started
+    assert provenance.training_revision(tmp_path / "run") == "not in a checkout"  # as it was when it started
 
 
 def test_unknown_scheme_is_refused_from_python_too() -> None:

@@ -17,8 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from multimodal import evaluate, train, train_fusion
 from multimodal.errors import ConfigError
 from multimodal.evaluate_composed import parse_voices
-from multimodal.evaluate_fusion import reliability, risk_coverage
-from multimodal.fusion_task import SUBSETS, subset_name
+from multimodal.evaluate_fusion import SUBSETS, reliability, risk_coverage, subset_name
 from multimodal.types import MODALITIES
 from multimodal.weights import load_weights
 

@@ -29,9 +29,10 @@ from multimodal.errors import ConfigError, CorpusError, DependencyError, Weights
 from multimodal.evaluate_text import evaluate_text, judge_readings
 from multimodal.loop import LoopSettings
 from multimodal.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
+from multimodal.parts import find_card
 from multimodal.text_task import TextConfig, TextTask
 from multimodal.train_text import find_base, start_network, train_text
-from multimodal.weights import Weights, find_card, load_weights
+from multimodal.weights import Weights, load_weights
 
 CONFIG = """
 vocabulary = 170

@@ -9,18 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from multimodal.encoders import audio
-from multimodal.encoders.audio import (
-    ConvBiGRU,
-    VoiceFeatures,
-    state_times,
-    summarise,
-    summary_size,
-    trim,
-    voice_features,
-)
+from multimodal.encoders import voice_features as module
+from multimodal.encoders.audio import ConvBiGRU
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
+from multimodal.encoders.voice_features import VoiceFeatures, state_times, summarise, summary_size, trim, voice_features
 
 RATE = 16000
 SUMMARY = summary_size()
@@ -72,7 +65,7 @@ def test_summary_is_numpys(frames: int, coefficients: int) -> None:
 def test_features_do_not_depend_on_the_other_utterances(monkeypatch: pytest.MonkeyPatch) -> None:
     mfcc = Mfcc()
     sounds = [sound(seconds, seed) for seed, seconds in enumerate((0.9, 0.02, 1.7, 0.4, 1.2))]
-    monkeypatch.setattr(audio, "BATCH", 3)
+    monkeypatch.setattr(module, "BATCH", 3)
     together = voice_features(sounds, mfcc)
     for samples, found in zip(sounds, together, strict=True):
         (alone,) = voice_features([samples], mfcc)
@@ -89,7 +82,7 @@ def test_features_are_of_the_trimmed_sound_and_end_in_prosody() -> None:
     frames, counts = mfcc(kept[None], torch.tensor([len(kept)]))
     torch.testing.assert_close(found.frames, frames[0].half())
     torch.testing.assert_close(found.summary[: -len(PROSODY_FIELDS)], summarise(frames[0], 13))
-    spoken_so = audio.prosody(kept[None], torch.tensor([len(kept)]), RATE)[0]
+    spoken_so = module.prosody(kept[None], torch.tensor([len(kept)]), RATE)[0]
     torch.testing.assert_close(found.summary[-len(PROSODY_FIELDS) :], spoken_so)
     assert int(counts[0]) == len(found.frames)
 

@@ -13,9 +13,11 @@ from voice_layouts import RATE, emodb_names, ravdess_names, write_wav
 
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.data.voices import VoiceClip, read_voices
-from multimodal.encoders.audio import AUDIO_NETWORKS, VoiceFeatures, summary_size
+from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.weights import ModelSpec, save_weights
+from multimodal.encoders.voice_features import VoiceFeatures, summary_size
+from multimodal.model_spec import ModelSpec
+from multimodal.weights import save_weights
 
 ACTORS, EMODB_SPEAKERS = (1, 2, 3, 4), ("03", "08", "10", "09")
 RANDOM = "conv_bigru.random-v1"

@@ -15,9 +15,11 @@ from face_fixtures import Person, scene
 from numpy.typing import NDArray
 
 from multimodal.data.emotions import NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.encoders.audio import ConvBiGRU, summary_size
+from multimodal.encoders.audio import ConvBiGRU
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.weights import ModelSpec, save_weights
+from multimodal.encoders.voice_features import summary_size
+from multimodal.model_spec import ModelSpec
+from multimodal.weights import save_weights
 
 SAMPLE_RATE = 16000
 VOICE_NAME = "conv_bigru.random-v1"

@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from batch_stub import STUB  # noqa: E402
 
-from multimodal import batch, batch_plan  # noqa: E402
+from multimodal import batch_plan, batch_run  # noqa: E402
 from multimodal.batch_plan import BatchOptions  # noqa: E402
 from multimodal.batch_ray import Cluster, run_ray  # noqa: E402
 from multimodal.batch_worker import Limits  # noqa: E402
@@ -148,7 +148,7 @@ def per_file(folder: Path, count: int) -> dict[str, float]:
     found = {}
     for engine in ("local", "ray"):
         if engine == "local":
-            outcomes = batch.local_engine(options, limits, 1)(tasks)
+            outcomes = batch_run.local_engine(options, limits, 1)(tasks)
         else:
             outcomes = run_ray(tasks, options, limits, Cluster(workers=1))
         begun = time.perf_counter()
@@ -196,9 +196,9 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
         marks = [time.perf_counter()]
         read_manifest(place / "study.csv")
         marks.append(time.perf_counter())
-        batch.score_pile(place / "study.csv", place / "out", options, engine)
+        batch_run.score_pile(place / "study.csv", place / "out", options, engine)
         marks.append(time.perf_counter())
-        looks = looked_at(lambda: batch.score_pile(place / "study.csv", place / "out", options, engine))  # noqa: B023
+        looks = looked_at(lambda: batch_run.score_pile(place / "study.csv", place / "out", options, engine))  # noqa: B023
         marks.append(time.perf_counter())
         names = ("manifest", "first_run", "resume_and_tables")
         stages = {f"{name}_seconds": round(marks[n + 1] - marks[n], 2) for n, name in enumerate(names)}

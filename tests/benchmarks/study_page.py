@@ -26,7 +26,7 @@ from analysis_fixtures import make_analysis  # noqa: E402
 from browser_fixtures import FLAGS  # noqa: E402
 from study_fixtures import make_study  # noqa: E402
 
-from multimodal import report  # noqa: E402
+from multimodal import report_page  # noqa: E402
 from multimodal.study import write_study  # noqa: E402
 
 ROUNDS = 5
@@ -46,7 +46,7 @@ def own_pages(out: Path, seconds: float) -> float:
     analysis = make_analysis(out / "a.mp4", seconds)
     begun = time.perf_counter()
     for _ in range(ROUNDS):
-        report.write_report(analysis, out / "own")
+        report_page.write_report(analysis, out / "own")
     each = (time.perf_counter() - begun) / ROUNDS
     for file in out.glob("*/analysis.json"):
         (file.parent / "report.html").touch()

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from multimodal.data.media import read_audio
 from multimodal.data.speech import read_speech
 from multimodal.data.voice_activity import VoiceActivity
-from multimodal.encoders.audio import hear, voice_features
+from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import voice_features
 from multimodal.weights import load_weights
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
