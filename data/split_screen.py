@@ -170,14 +170,14 @@ def read_split_screen(
         Motion and faces with the pictures' true times.
 
     Raises:
-        MultimodalError: As ``multimodal.data.frames.read_frames``.
+        MultimodalError: As ``multimodal.data.media.audio.frames.read_frames``.
 
     Example:
         >>> seen = read_split_screen("Ses01F_impro01.avi", {})                        # doctest: +SKIP
         >>> seen.motion.shape                                                         # doctest: +SKIP
         (1520, 2)
     """
-    from multimodal.data.frames import read_frames  # PyAV, which a machine that trains from the cache may lack
+    from multimodal.data.media.frames import read_frames
 
     lookers = {half: _Looker(stretches, detector, half, size) for half, stretches in wanted.items() if stretches}
     motion, times = _Motion(), list[float]()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from multimodal.data.container import open_file
+from multimodal.data.media.container import open_file
 from multimodal.data.transcript_formats import read_cues
 from multimodal.data.transcript_speakers import is_named
 from multimodal.data.transcript_text import (

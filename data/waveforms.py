@@ -71,7 +71,7 @@ def load_waveform(path: str | PathLike[str]) -> NDArray[np.float32]:
         ``(samples,)`` in -1 … 1, mono at 16 kHz. Sound that is missing within the file is left out.
 
     Raises:
-        MultimodalError: As ``multimodal.data.media.read_audio``.
+        MultimodalError: As ``multimodal.data.media.audio.read_audio``.
 
     Example:
         >>> load_waveform("03-01-05-01-02-01-12.wav").shape                           # doctest: +SKIP
@@ -81,7 +81,7 @@ def load_waveform(path: str | PathLike[str]) -> NDArray[np.float32]:
 
 
 def _decode(path: str | PathLike[str]) -> tuple[NDArray[np.float32], list[str]]:
-    from multimodal.data.media import read_audio  # PyAV, which a machine that trains from a pack may lack
+    from multimodal.data.media.audio import read_audio
 
     reader = read_audio(path, sample_rate=SAMPLE_RATE, block_seconds=10.0)
     blocks = [block.samples for block in reader]

@@ -17,8 +17,8 @@ from multimodal.recording import check_apart, find_recording
 
 if TYPE_CHECKING:
     from multimodal.analysis import Analysis
-    from multimodal.data.cuts import Image
-    from multimodal.data.rendering import Draw
+    from multimodal.data.media.playback import Image
+    from multimodal.data.media.writer import Draw
     from multimodal.progress import Progress, ProgressCallback
     from multimodal.types import MediaInfo
 
@@ -229,8 +229,8 @@ def _row(cut: Cut, analysis: Analysis) -> Iterator[object]:
 
 
 def _write_clip(path: Path, cut: Cut, info: MediaInfo, bar: Progress | None) -> None:
-    from multimodal.data.cuts import Part, shown_size, sound_form
-    from multimodal.data.rendering import MovieWriter, render_part
+    from multimodal.data.media.playback import Part, shown_size, sound_form
+    from multimodal.data.media.writer import MovieWriter, render_part
 
     size, sound = shown_size(info, LONGEST_SIDE) if info.has_video else None, sound_form(info.path)
     part = Part(info.path, cut.start_seconds, cut.end_seconds)
@@ -241,8 +241,8 @@ def _write_clip(path: Path, cut: Cut, info: MediaInfo, bar: Progress | None) -> 
 def _write_reel(
     path: Path, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, bars: Sequence[Progress | None]
 ) -> None:
-    from multimodal.data.cuts import Part, shown_size, sound_form
-    from multimodal.data.rendering import MovieWriter, render_part
+    from multimodal.data.media.playback import Part, shown_size, sound_form
+    from multimodal.data.media.writer import MovieWriter, render_part
 
     size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, sound_form(info.path)
     captions = None if size is None else Captions(cuts, analysis, info, size[0])

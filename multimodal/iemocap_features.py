@@ -196,7 +196,7 @@ class FeatureMaker:
         return bytes(kept["text"].tolist()).decode("utf-8")
 
     def _transcribed(self, path: Path) -> str:
-        from multimodal.data.media import read_audio
+        from multimodal.data.media.audio import read_audio
         from multimodal.data.recognition import HOW_TO_GET, load_recogniser
 
         if self._recogniser is None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.media import read_audio
+from multimodal.data.media.audio import read_audio
 from multimodal.data.speech import SAMPLE_RATE, read_speech
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings

@@ -11,7 +11,7 @@ from multimodal.recording import check_apart, find_recording
 
 if TYPE_CHECKING:
     from multimodal.analysis import Analysis
-    from multimodal.data.cuts import Image
+    from multimodal.data.media.playback import Image
     from multimodal.progress import ProgressCallback
     from multimodal.types import MediaInfo
 
@@ -58,8 +58,8 @@ def write_overlay(
         raise MediaError(analysis.media.path, "has no picture to draw on", "choose a video, or leave the overlay out")
     info, target = find_recording(analysis, media), folder / NAME
     check_apart(info.path, target)
-    from multimodal.data.cuts import Part, shown_size, sound_form
-    from multimodal.data.rendering import MovieWriter, render_part
+    from multimodal.data.media.playback import Part, shown_size, sound_form
+    from multimodal.data.media.writer import MovieWriter, render_part
 
     size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH), sound_form(info.path)
     overlay = Overlay(analysis, info, size)

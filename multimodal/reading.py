@@ -9,9 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.data.container import open_file
 from multimodal.data.language import is_english
-from multimodal.data.media import read_audio
+from multimodal.data.media.audio import read_audio
+from multimodal.data.media.container import open_file
 from multimodal.data.transcripts import SUFFIXES, Transcript, find_transcript, read_transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import TranscriptError

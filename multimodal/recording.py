@@ -30,7 +30,7 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
     """
     if not (analysis.media.has_video or analysis.media.has_audio):
         raise MediaError(analysis.media.path, "is words alone, without picture or sound", "choose a recording")
-    from multimodal.data.probe import probe
+    from multimodal.data.media.probe import probe
 
     path = analysis.media.path if media is None else media
     if media is None and not is_there(path):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.detectors import Detector
 from multimodal.data.faces import FaceTracker, TrackedFace, align
-from multimodal.data.frames import read_frames
+from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
 from multimodal.progress import Progress
 from multimodal.types import FaceObservation, Frame, MediaInfo

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from multimodal.analysis import Analysis
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.probe import probe
+from multimodal.data.media.probe import probe
 from multimodal.types import FaceObservation, MediaInfo, Utterance, UtteranceEstimate
 
 DARK, BRIGHT = 40, 235

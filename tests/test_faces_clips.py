@@ -8,7 +8,7 @@ import pytest
 
 from multimodal.data.detectors import load_detector
 from multimodal.data.faces import FaceTracker, TrackedFace
-from multimodal.data.media import read_frames
+from multimodal.data.media.audio import read_frames
 
 pytestmark = pytest.mark.shared
 

@@ -23,8 +23,8 @@ from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, w
 from multimodal import listening, model, watching
 from multimodal.analysis import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.data.media import read_audio
-from multimodal.data.probe import probe
+from multimodal.data.media.audio import read_audio
+from multimodal.data.media.probe import probe
 from multimodal.data.speech import SpeechReader
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings

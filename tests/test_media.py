@@ -20,13 +20,13 @@ import pytest
 from av.video.frame import VideoFrame
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 
-from multimodal.data import container as container_module
-from multimodal.data import frames as frames_module
-from multimodal.data import media as media_module
-from multimodal.data.container import Damage, find_tracks, open_container
-from multimodal.data.frames import AHEAD, read_ahead
-from multimodal.data.media import read_audio, read_frames
-from multimodal.data.probe import probe
+from multimodal.data.media import audio as media_module
+from multimodal.data.media import container as container_module
+from multimodal.data.media import frames as frames_module
+from multimodal.data.media.audio import read_audio, read_frames
+from multimodal.data.media.container import Damage, find_tracks, open_container
+from multimodal.data.media.frames import AHEAD, read_ahead
+from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError, InputMissingError, InputUnreadableError, MediaError
 
 REFERENCE = Path(__file__).parent / "reference"

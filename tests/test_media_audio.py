@@ -11,8 +11,8 @@ from av.audio.frame import AudioFrame
 from media_fixtures import Pictures, Sound, every, silence, tone, write_media
 from numpy.typing import NDArray
 
-from multimodal.data import media
-from multimodal.data.media import read_audio, to_mono
+from multimodal.data.media import audio as media
+from multimodal.data.media.audio import read_audio, to_mono
 from multimodal.errors import ConfigError
 from multimodal.types import AudioBlock
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multimodal.data.media import read_audio, read_frames
-from multimodal.data.probe import probe
+from multimodal.data.media.audio import read_audio, read_frames
+from multimodal.data.media.probe import probe
 
 pytestmark = pytest.mark.shared
 

@@ -154,7 +154,7 @@ def test_only_the_stretch_is_rendered_and_times_stay_right(grey: Path, tmp_path:
 
 
 def test_a_recording_is_shown_to_its_real_end(grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from multimodal.data import probe as media
+    from multimodal.data.media import probe as media
 
     analysis, facts = analysis_of(grey, []), media.probe(grey)
     monkeypatch.setattr(media, "probe", lambda path: replace(facts, duration_seconds=4.5))  # as a header may state

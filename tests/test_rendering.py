@@ -14,10 +14,10 @@ import pytest
 from flash_fixtures import beeps_of, flashes_of, pictures_of, sound_of, write_flashes
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 
-from multimodal.data import cuts
-from multimodal.data.cuts import Part, read_pictures, read_sound, shown_size, sound_form
-from multimodal.data.probe import probe
-from multimodal.data.rendering import MovieWriter, render_part
+from multimodal.data.media import playback as cuts
+from multimodal.data.media.playback import Part, read_pictures, read_sound, shown_size, sound_form
+from multimodal.data.media.probe import probe
+from multimodal.data.media.writer import MovieWriter, render_part
 from multimodal.errors import MediaError
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -21,7 +21,7 @@ from media_fixtures import Sound, write_media
 from speech_fixtures import RATE, Samples, babble, blocks_of, joined, not_speech, silence
 
 from multimodal.data import voice_activity
-from multimodal.data.media import read_audio
+from multimodal.data.media.audio import read_audio
 from multimodal.data.pauses import LEAST_SPEECH, LONG_PAUSE, LONGEST, NO_SPEECH, SPEECH, Pauses, Span
 from multimodal.data.sound import SoundFacts, even_pieces
 from multimodal.data.speech import SpokenUtterance, read_speech

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from speech_fixtures import RATE, Samples, blocks_of, joined, silence
 
-from multimodal.data.media import read_audio
+from multimodal.data.media.audio import read_audio
 from multimodal.data.speech import SpokenUtterance, read_speech
 from multimodal.types import Utterance
 

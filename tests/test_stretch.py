@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from media_fixtures import Pictures, Sound, every, tone, write_media
 
-from multimodal.data.frames import read_frames
-from multimodal.data.media import read_audio
-from multimodal.data.probe import probe
+from multimodal.data.media.audio import read_audio
+from multimodal.data.media.frames import read_frames
+from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError
 from multimodal.fusion.align import fill_gaps, windows
 from multimodal.model import Model, load_model

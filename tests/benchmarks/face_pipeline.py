@@ -26,7 +26,7 @@ import torch
 
 from multimodal.data.detectors import load_detector
 from multimodal.data.faces import FaceTracker, align
-from multimodal.data.frames import read_frames
+from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
 from multimodal.sample import make_sample
 from multimodal.weights import load_weights

@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from analysis_fixtures import make_analysis  # noqa: E402
 
-from multimodal.data.probe import probe  # noqa: E402
+from multimodal.data.media.probe import probe  # noqa: E402
 from multimodal.sample import make_sample  # noqa: E402
 
 SIZES = ((640, 360), (1280, 720))

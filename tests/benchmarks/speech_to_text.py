@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from multimodal.data.media import read_audio
+from multimodal.data.media.audio import read_audio
 from multimodal.data.recognition import Recogniser, load_recogniser
 from multimodal.types import AudioBlock
 

@@ -26,7 +26,7 @@ import torch
 from face_pipeline import run
 from numpy.typing import NDArray
 
-from multimodal.data.media import read_audio
+from multimodal.data.media.audio import read_audio
 from multimodal.data.speech import read_speech
 from multimodal.data.voice_activity import VoiceActivity
 from multimodal.encoders.audio import hear

@@ -18,7 +18,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from multimodal.data.container import (
+from multimodal.data.media.container import (
     Damage,
     Tracks,
     find_tracks,
@@ -27,8 +27,8 @@ from multimodal.data.container import (
     read_packets,
     stated_end,
 )
-from multimodal.data.frames import FrameReader, read_frames
-from multimodal.data.probe import probe
+from multimodal.data.media.frames import FrameReader, read_frames
+from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError, MediaError
 from multimodal.types import AudioBlock, MediaInfo
 

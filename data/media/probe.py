@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from multimodal.data.container import (
+from multimodal.data.media.container import (
     STATED_DURATION,
     Damage,
     Tracks,
@@ -23,7 +23,7 @@ from multimodal.data.container import (
     read_packets,
     stated_end,
 )
-from multimodal.data.frames import decode_video
+from multimodal.data.media.frames import decode_video
 from multimodal.types import MediaInfo
 
 

@@ -28,7 +28,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from multimodal.data.container import (
+from multimodal.data.media.container import (
     Damage,
     Tracks,
     display_size,

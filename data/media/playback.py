@@ -22,9 +22,9 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from multimodal.data.container import Damage, Tracks, find_tracks, open_container
-from multimodal.data.frames import PictureMaker, decode_video
-from multimodal.data.media import GAP_SECONDS, decode_audio, to_mono
+from multimodal.data.media.audio import GAP_SECONDS, decode_audio, to_mono
+from multimodal.data.media.container import Damage, Tracks, find_tracks, open_container
+from multimodal.data.media.frames import PictureMaker, decode_video
 from multimodal.types import MediaInfo
 
 Image = NDArray[np.uint8]

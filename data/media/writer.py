@@ -20,8 +20,8 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from multimodal.data.cuts import Image, Part, Samples, read_pictures, read_sound
-from multimodal.data.frames import read_ahead
+from multimodal.data.media.frames import read_ahead
+from multimodal.data.media.playback import Image, Part, Samples, read_pictures, read_sound
 from multimodal.errors import MediaError
 
 Draw = Callable[[float, Image], Image]
