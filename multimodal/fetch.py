@@ -39,7 +39,7 @@ def fetch(part: Annotated[str, typer.Argument(help="yunet: a face detector faste
     if part not in PARTS:
         raise ConfigError(part, "is no part that can be fetched", f"choose from {', '.join(PARTS)}")
     # Loaded here because the detectors bring OpenCV with them, and --help has no use for it.
-    from multimodal.data.detectors import fetch_yunet
+    from multimodal.data.faces.detectors import fetch_yunet
 
     path = fetch_yunet()
     typer.echo(path)

@@ -19,7 +19,7 @@ from multimodal.feature_cache import FeatureCache, Tensors, content_hash
 from multimodal.weights import Weights
 
 if TYPE_CHECKING:
-    from multimodal.data.split_screen import Agreement, SplitScreen
+    from multimodal.data.faces.split_screen import Agreement, SplitScreen
 
 FACE_BATCH = 64
 """Crops scored together."""
@@ -98,7 +98,7 @@ class SpeakerFaces:
         self, video: Path, sha256: str, everyone: Sequence[IemocapTurn], seen: SplitScreen | None = None
     ) -> Agreement:
         """How motion and names agree, from the cache, from what was seen, or from a look at the video."""
-        from multimodal.data.split_screen import Agreement, agreement, read_split_screen
+        from multimodal.data.faces.split_screen import Agreement, agreement, read_split_screen
 
         dialogue = everyone[0].dialogue
         turns = [(turn.start_seconds, turn.end_seconds, half_of(turn)) for turn in everyone]
@@ -124,8 +124,8 @@ class SpeakerFaces:
         everyone: Sequence[IemocapTurn],
     ) -> list[Tensors]:
         """Reads the video once and keeps each turn's faces."""
-        from multimodal.data.detectors import load_detector
-        from multimodal.data.split_screen import HALVES, read_split_screen
+        from multimodal.data.faces.detectors import load_detector
+        from multimodal.data.faces.split_screen import HALVES, read_split_screen
 
         stretches = [(turn.start_seconds, turn.end_seconds) for turn in chosen]
         wanted = {
@@ -162,7 +162,7 @@ def face_size(encoder: Weights) -> int:
 
 def half_of(turn: IemocapTurn, swapped: bool = False) -> str:
     """Where the speaker of a turn sits by the names, or on the other side."""
-    from multimodal.data.split_screen import half_by_name, other
+    from multimodal.data.faces.split_screen import half_by_name, other
 
     half = half_by_name(turn.dialogue, turn.speaker[-1])
     return other(half) if swapped else half
@@ -186,7 +186,7 @@ def halves_report(folder: Path, frames_per_second: float = 5.0) -> str:
         >>> print(halves_report(Path("IEMOCAP_full_release")))                        # doctest: +SKIP
         Ses01F_impro01  0.71 of 61 turns
     """
-    from multimodal.data.split_screen import agreement, read_split_screen
+    from multimodal.data.faces.split_screen import agreement, read_split_screen
 
     lines = []
     for dialogue, turns in groupby(read_iemocap(folder, check_counts=False), key=lambda turn: turn.dialogue):

@@ -28,8 +28,8 @@ from multimodal.iemocap_faces import SpeakerFaces, missing_videos
 from multimodal.weights import Weights
 
 if TYPE_CHECKING:
+    from multimodal.data.faces.split_screen import Agreement
     from multimodal.data.recognition import Recogniser
-    from multimodal.data.split_screen import Agreement
 
 FORMAT = "multimodal-emotion/iemocap 1"
 """Part of every hash; the number rises when a feature is computed otherwise."""
@@ -238,7 +238,7 @@ def make_corpus(
         if progress is not None:
             progress(len(rows[words[0]]), len(chosen))
     if maker.faces.agreements:
-        from multimodal.data.split_screen import check_rule
+        from multimodal.data.faces.split_screen import check_rule
 
         if maker.settings.speaker_half == "name":
             lines += check_rule(chosen[0].video.parent, maker.faces.agreements)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.analysis import Analysis
-from multimodal.data.detectors import Detector, load_detector
 from multimodal.data.emotions import FUSED_LABELS
+from multimodal.data.faces.detectors import Detector, load_detector
 from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError

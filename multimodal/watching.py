@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from multimodal.data.detectors import Detector
-from multimodal.data.faces import FaceTracker, TrackedFace, align
+from multimodal.data.faces.detectors import Detector
+from multimodal.data.faces.tracking import FaceTracker, TrackedFace, align
 from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
 from multimodal.progress import Progress

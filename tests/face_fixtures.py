@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.detectors import Detection, Detector
-from multimodal.data.faces import align
+from multimodal.data.faces.detectors import Detection, Detector
+from multimodal.data.faces.tracking import align
 
 Image = NDArray[np.uint8]
 

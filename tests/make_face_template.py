@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from face_fixtures import found_again, paste, pasted_place
 
-from multimodal.data.detectors import Detection, Detector, load_detector
-from multimodal.data.faces import align, crop_matrix
+from multimodal.data.faces.detectors import Detection, Detector, load_detector
+from multimodal.data.faces.tracking import align, crop_matrix
 
 Doubles = NDArray[np.float64]
 CORNERS = np.array(((0, 0, 1), (48, 0, 1), (0, 48, 1), (48, 48, 1)), float)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from face_fixtures import Person, faceless_pictures, portrait, reference_pictures, scene
 
-from multimodal.data import detectors
-from multimodal.data import mtcnn as mtcnn_module
-from multimodal.data.detectors import (
+from multimodal.data.faces import detectors
+from multimodal.data.faces import mtcnn as mtcnn_module
+from multimodal.data.faces.detectors import (
     MTCNN,
     Detection,
     Detector,

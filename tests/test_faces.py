@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from face_fixtures import Person, cartoon, faceless_pictures, paste, portrait, refound_crops, scene
 
-from multimodal.data.detectors import Box, Detection, Detector, load_detector
-from multimodal.data.faces import (
+from multimodal.data.faces.detectors import Box, Detection, Detector, load_detector
+from multimodal.data.faces.tracking import (
     BLURRED_BELOW,
     FACE_TEMPLATE,
     FaceTracker,
@@ -194,7 +194,7 @@ def test_a_face_of_other_colours_is_somebody_else() -> None:
 
 
 def test_one_person_changes_colour_less_than_two_people_differ() -> None:
-    from multimodal.data.faces import COLOUR_CHANGE, _colours
+    from multimodal.data.faces.tracking import COLOUR_CHANGE, _colours
 
     box: Box = (200, 70, 80, 110)
     look = _colours(scene([Person((240, 130), 110)]), box)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from multimodal.data.detectors import load_detector
-from multimodal.data.faces import FaceTracker, TrackedFace
+from multimodal.data.faces.detectors import load_detector
+from multimodal.data.faces.tracking import FaceTracker, TrackedFace
 from multimodal.data.media.audio import read_frames
 
 pytestmark = pytest.mark.shared

@@ -12,7 +12,8 @@ from iemocap_corpus import SENTENCES, write_iemocap
 from test_split_screen import TURNS, write_video
 
 from multimodal import iemocap_features
-from multimodal.data import detectors, recognition, split_screen
+from multimodal.data import recognition
+from multimodal.data.faces import detectors, split_screen
 from multimodal.data.iemocap import IemocapTurn, read_iemocap
 from multimodal.data.recognition import Recognition
 from multimodal.encoders.mfcc import MfccSettings

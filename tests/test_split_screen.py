@@ -13,8 +13,8 @@ from av.video.frame import VideoFrame
 from face_fixtures import Person, scene
 from numpy.typing import NDArray
 
-from multimodal.data.detectors import load_detector
-from multimodal.data.split_screen import (
+from multimodal.data.faces.detectors import load_detector
+from multimodal.data.faces.split_screen import (
     Agreement,
     agreement,
     check_rule,

@@ -24,8 +24,8 @@ import av
 import numpy as np
 import torch
 
-from multimodal.data.detectors import load_detector
-from multimodal.data.faces import FaceTracker, align
+from multimodal.data.faces.detectors import load_detector
+from multimodal.data.faces.tracking import FaceTracker, align
 from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
 from multimodal.sample import make_sample

@@ -22,9 +22,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.crops import align
-from multimodal.data.detection import Detector, Image
-from multimodal.data.faces import FaceTracker, TrackedFace
+from multimodal.data.faces.crops import align
+from multimodal.data.faces.detection import Detector, Image
+from multimodal.data.faces.tracking import FaceTracker, TrackedFace
 from multimodal.errors import CorpusError
 from multimodal.types import Frame
 

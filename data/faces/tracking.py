@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.crops import (
+from multimodal.data.faces.crops import (
     BLURRED_BELOW,
     FACE_TEMPLATE,
     Doubles,
@@ -23,7 +23,7 @@ from multimodal.data.crops import (
     quality,
     sharpness,
 )
-from multimodal.data.detection import Box, Detection, Detector, Image, overlap
+from multimodal.data.faces.detection import Box, Detection, Detector, Image, overlap
 from multimodal.types import Frame
 
 __all__ = [

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.detection import Box, Detection, Floats, Image, reduced, resized, search_near
+from multimodal.data.faces.detection import Box, Detection, Floats, Image, reduced, resized, search_near
 from multimodal.errors import DependencyError
 from multimodal.files import published_bytes
 

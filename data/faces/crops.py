@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.detection import Box, Detection, Image
+from multimodal.data.faces.detection import Box, Detection, Image
 
 Doubles = NDArray[np.float64]
 

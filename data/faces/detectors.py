@@ -19,8 +19,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from multimodal.data.detection import LANDMARKS, Box, Detection, Detector, Floats, Image, overlap, reduced, search_near
-from multimodal.data.mtcnn import MTCNN
+from multimodal.data.faces.detection import (
+    LANDMARKS,
+    Box,
+    Detection,
+    Detector,
+    Floats,
+    Image,
+    overlap,
+    reduced,
+    search_near,
+)
+from multimodal.data.faces.mtcnn import MTCNN
 from multimodal.errors import ConfigError, DependencyError, OutputError
 from multimodal.files import published_bytes
 
