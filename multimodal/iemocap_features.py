@@ -29,7 +29,7 @@ from multimodal.weights import Weights
 
 if TYPE_CHECKING:
     from multimodal.data.faces.split_screen import Agreement
-    from multimodal.data.recognition import Recogniser
+    from multimodal.data.speech.recognition import Recogniser
 
 FORMAT = "multimodal-emotion/iemocap 1"
 """Part of every hash; the number rises when a feature is computed otherwise."""
@@ -197,7 +197,7 @@ class FeatureMaker:
 
     def _transcribed(self, path: Path) -> str:
         from multimodal.data.media.audio import read_audio
-        from multimodal.data.recognition import HOW_TO_GET, load_recogniser
+        from multimodal.data.speech.recognition import HOW_TO_GET, load_recogniser
 
         if self._recogniser is None:
             self._recogniser = load_recogniser(self.settings.recogniser or None, self.device)

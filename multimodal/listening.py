@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.media.audio import read_audio
-from multimodal.data.speech import SAMPLE_RATE, read_speech
+from multimodal.data.speech.utterances import SAMPLE_RATE, read_speech
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, state_times, voice_features

@@ -31,7 +31,7 @@ from multimodal.watching import Seen, watch
 from multimodal.weights import Weights, load_weights
 
 if TYPE_CHECKING:
-    from multimodal.data.recognition import Recogniser
+    from multimodal.data.speech.recognition import Recogniser
     from multimodal.data.transcripts import Transcript
     from multimodal.listening import Heard
 
@@ -101,7 +101,7 @@ class Model:
     @cached_property
     def recogniser(self) -> Recogniser | None:
         """Speech-to-text, loaded when first asked for; None where it is off or there is none."""
-        from multimodal.data.recognition import load_recogniser
+        from multimodal.data.speech.recognition import load_recogniser
 
         return None if self.asr == "none" else load_recogniser(self.asr, self.device)
 
@@ -229,7 +229,7 @@ class Model:
             fact, remedy = "has no transcript, and speech-to-text is off", "name one with --transcript"
             lacks.failures.append(TranscriptError(media.path, fact, remedy))
         else:
-            from multimodal.data.recognition import HOW_TO_GET
+            from multimodal.data.speech.recognition import HOW_TO_GET
 
             fact, remedy = "there is no speech-to-text on this machine", HOW_TO_GET
             try:

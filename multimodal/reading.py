@@ -9,9 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.data.language import is_english
 from multimodal.data.media.audio import read_audio
 from multimodal.data.media.container import open_file
+from multimodal.data.speech.language import is_english
 from multimodal.data.transcripts import SUFFIXES, Transcript, find_transcript, read_transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import TranscriptError
@@ -20,7 +20,7 @@ from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utte
 from multimodal.weights import Weights
 
 if TYPE_CHECKING:
-    from multimodal.data.recognition import Recogniser
+    from multimodal.data.speech.recognition import Recogniser
 
 MOST_CHARACTERS = 100_000
 """Of an utterance that are judged: two hours of talk, at 15 characters a second. A line of 10 MB, which no answer is,

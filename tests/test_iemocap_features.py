@@ -12,10 +12,10 @@ from iemocap_corpus import SENTENCES, write_iemocap
 from test_split_screen import TURNS, write_video
 
 from multimodal import iemocap_features
-from multimodal.data import recognition
 from multimodal.data.faces import detectors, split_screen
 from multimodal.data.iemocap import IemocapTurn, read_iemocap
-from multimodal.data.recognition import Recognition
+from multimodal.data.speech import recognition
+from multimodal.data.speech.recognition import Recognition
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, DependencyError, MediaError
 from multimodal.iemocap_faces import halves_report

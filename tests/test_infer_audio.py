@@ -25,7 +25,7 @@ from multimodal.analysis import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
 from multimodal.data.media.probe import probe
-from multimodal.data.speech import SpeechReader
+from multimodal.data.speech.utterances import SpeechReader
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features

@@ -24,10 +24,10 @@ from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
 
 from multimodal import listening, reading, watching
 from multimodal.analysis import Analysis
-from multimodal.data import recognition
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.data.language import is_english
-from multimodal.data.recognition import HOW_TO_GET, Recognition
+from multimodal.data.speech import recognition
+from multimodal.data.speech.language import is_english
+from multimodal.data.speech.recognition import HOW_TO_GET, Recognition
 from multimodal.data.transcripts import Transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import ConfigError, DependencyError, MediaError, TranscriptError, WeightsError

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.data import recognition
-from multimodal.data.recognition import (
+from multimodal.data.speech import recognition
+from multimodal.data.speech.recognition import (
     LONGEST_PAUSE_SECONDS,
     LONGEST_SECONDS,
     PASSAGE_SECONDS,
@@ -25,7 +25,7 @@ from multimodal.data.recognition import (
     passages,
     split_words,
 )
-from multimodal.data.speech import SAMPLE_RATE, SpokenUtterance
+from multimodal.data.speech.utterances import SAMPLE_RATE, SpokenUtterance
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.types import Utterance
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from multimodal.data.media.audio import read_audio
-from multimodal.data.recognition import Recogniser, load_recogniser
+from multimodal.data.speech.recognition import Recogniser, load_recogniser
 
 pytestmark = pytest.mark.shared
 

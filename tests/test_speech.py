@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from media_fixtures import Sound, write_media
 from speech_fixtures import RATE, Samples, babble, blocks_of, joined, not_speech, silence
 
-from multimodal.data import voice_activity
 from multimodal.data.media.audio import read_audio
-from multimodal.data.pauses import LEAST_SPEECH, LONG_PAUSE, LONGEST, NO_SPEECH, SPEECH, Pauses, Span
-from multimodal.data.sound import SoundFacts, even_pieces
-from multimodal.data.speech import SpokenUtterance, read_speech
-from multimodal.data.voice_activity import VoiceActivity, VoiceNetwork, load_voice_network
+from multimodal.data.speech import voice_activity
+from multimodal.data.speech.endpointing import LEAST_SPEECH, LONG_PAUSE, LONGEST, NO_SPEECH, SPEECH, Pauses, Span
+from multimodal.data.speech.stream import SoundFacts, even_pieces
+from multimodal.data.speech.utterances import SpokenUtterance, read_speech
+from multimodal.data.speech.voice_activity import VoiceActivity, VoiceNetwork, load_voice_network
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.types import AudioBlock, Utterance
 

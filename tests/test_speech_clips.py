@@ -9,7 +9,7 @@ import pytest
 from speech_fixtures import RATE, Samples, blocks_of, joined, silence
 
 from multimodal.data.media.audio import read_audio
-from multimodal.data.speech import SpokenUtterance, read_speech
+from multimodal.data.speech.utterances import SpokenUtterance, read_speech
 from multimodal.types import Utterance
 
 pytestmark = pytest.mark.shared

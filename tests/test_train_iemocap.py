@@ -15,8 +15,8 @@ from iemocap_corpus import WrittenCorpus, shown_faces, write_iemocap
 from iemocap_video import film
 
 from multimodal.config import fill, read_config
-from multimodal.data import recognition
-from multimodal.data.recognition import Recognition
+from multimodal.data.speech import recognition
+from multimodal.data.speech.recognition import Recognition
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate_iemocap import evaluate_iemocap
 from multimodal.fusing import why_not

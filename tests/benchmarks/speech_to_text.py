@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from multimodal.data.media.audio import read_audio
-from multimodal.data.recognition import Recogniser, load_recogniser
+from multimodal.data.speech.recognition import Recogniser, load_recogniser
 from multimodal.types import AudioBlock
 
 

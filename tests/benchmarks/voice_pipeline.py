@@ -27,8 +27,8 @@ from face_pipeline import run
 from numpy.typing import NDArray
 
 from multimodal.data.media.audio import read_audio
-from multimodal.data.speech import read_speech
-from multimodal.data.voice_activity import VoiceActivity
+from multimodal.data.speech.utterances import read_speech
+from multimodal.data.speech.voice_activity import VoiceActivity
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features

@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.pauses import Pauses, Span
-from multimodal.data.sound import CHUNK, SAMPLE_RATE, Piece, SoundFacts, Track, even_pieces
-from multimodal.data.voice_activity import VoiceActivity
+from multimodal.data.speech.endpointing import Pauses, Span
+from multimodal.data.speech.stream import CHUNK, SAMPLE_RATE, Piece, SoundFacts, Track, even_pieces
+from multimodal.data.speech.voice_activity import VoiceActivity
 from multimodal.types import AudioBlock, Utterance
 
 __all__ = ["SAMPLE_RATE", "SpeechReader", "SpokenUtterance", "read_speech"]

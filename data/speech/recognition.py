@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.speech import SAMPLE_RATE, SpokenUtterance, read_speech
+from multimodal.data.speech.utterances import SAMPLE_RATE, SpokenUtterance, read_speech
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.files import whole_file
 from multimodal.types import AudioBlock, Utterance

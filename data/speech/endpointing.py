@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multimodal.data.sound import CHUNK, SAMPLE_RATE
+from multimodal.data.speech.stream import CHUNK, SAMPLE_RATE
 
 SPEECH, NO_SPEECH = 0.5, 0.35
 """Probabilities that begin speech and, when below, end it; silero's own. The gap between keeps it from fluttering."""

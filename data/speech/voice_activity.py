@@ -23,7 +23,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal.data.sound import CHUNK, PIECE, SAMPLE_RATE, Samples
+from multimodal.data.speech.stream import CHUNK, PIECE, SAMPLE_RATE, Samples
 from multimodal.errors import DependencyError
 from multimodal.files import published_bytes
 
