@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.data.manifest import Row
-from multimodal.data.transcripts import SUFFIXES, find_transcript
+from multimodal.data.transcripts.files import SUFFIXES, find_transcript
 from multimodal.errors import ConfigError
 
 STAMP_VERSION = 1

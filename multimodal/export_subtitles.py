@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multimodal.analysis import Analysis
-from multimodal.data.transcript_text import clean, plain_name
-from multimodal.data.transcripts import write_srt
+from multimodal.data.transcripts.files import write_srt
+from multimodal.data.transcripts.text import clean, plain_name
 from multimodal.export_tiers import milliseconds
 from multimodal.files import path_text, whole_file
 from multimodal.palette import COLOURS, SIGNS, ink_on

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from multimodal.analysis import Analysis
-from multimodal.data.transcript_text import clean, plain_name
+from multimodal.data.transcripts.text import clean, plain_name
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
 
 KINDS = ("words", "emotion", "confidence", "face")

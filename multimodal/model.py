@@ -32,7 +32,7 @@ from multimodal.weights import Weights, load_weights
 
 if TYPE_CHECKING:
     from multimodal.data.speech.recognition import Recogniser
-    from multimodal.data.transcripts import Transcript
+    from multimodal.data.transcripts.files import Transcript
     from multimodal.listening import Heard
 
 ASR = "speech_to_text"

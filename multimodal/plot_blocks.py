@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from multimodal.analysis import Analysis, has_times, leading_signal
-from multimodal.data.transcript_text import clean
+from multimodal.data.transcripts.text import clean
 from multimodal.types import UNCERTAIN, leading
 
 

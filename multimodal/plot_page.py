@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.analysis import Analysis
-from multimodal.data.transcript_text import clean
+from multimodal.data.transcripts.text import clean
 from multimodal.files import path_text, whole_file
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import SIGNAL_NAMES, UNCERTAIN

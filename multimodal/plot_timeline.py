@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from multimodal.analysis import Analysis, has_times, leading_signal
-from multimodal.data.transcript_text import clean
+from multimodal.data.transcripts.text import clean
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plot_blocks import (
     Block,

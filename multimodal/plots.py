@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.analysis import Analysis, has_times
-from multimodal.data.transcript_text import clean
+from multimodal.data.transcripts.text import clean
 from multimodal.palette import SIGNAL_COLOURS
 from multimodal.plot_page import (
     HEIGHT,

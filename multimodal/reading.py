@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from multimodal.data.media.audio import read_audio
 from multimodal.data.media.container import open_file
 from multimodal.data.speech.language import is_english
-from multimodal.data.transcripts import SUFFIXES, Transcript, find_transcript, read_transcript
+from multimodal.data.transcripts.files import SUFFIXES, Transcript, find_transcript, read_transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import TranscriptError
 from multimodal.progress import Progress

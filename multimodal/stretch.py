@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from multimodal.data.transcripts import Transcript
+from multimodal.data.transcripts.files import Transcript
 from multimodal.errors import ConfigError, TranscriptError
 from multimodal.types import MediaInfo, Utterance
 

@@ -28,7 +28,7 @@ from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.speech import recognition
 from multimodal.data.speech.language import is_english
 from multimodal.data.speech.recognition import HOW_TO_GET, Recognition
-from multimodal.data.transcripts import Transcript
+from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import ConfigError, DependencyError, MediaError, TranscriptError, WeightsError
 from multimodal.infer import main

@@ -8,7 +8,7 @@ from text_fixtures import tiny_network, tiny_tokenizer
 
 from multimodal import reading
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.data.transcripts import Transcript
+from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
 from multimodal.model_spec import ModelSpec
 from multimodal.types import Utterance

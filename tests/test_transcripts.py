@@ -10,7 +10,7 @@ import av
 import pytest
 from transcript_fixtures import SRT, VTT, Row, rows, written
 
-from multimodal.data.transcripts import SUFFIXES, find_transcript, read_transcript
+from multimodal.data.transcripts.files import SUFFIXES, find_transcript, read_transcript
 
 SRT_ROWS = [(1.0, 2.5, None, "Hello there, Ann."), (3.0, 64.25, None, "Fish & chips, R&D é.")]
 

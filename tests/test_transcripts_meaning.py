@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transcript_fixtures import SRT, VTT, rows, written
 
-from multimodal.data.transcripts import read_transcript
+from multimodal.data.transcripts.files import read_transcript
 from multimodal.errors import TranscriptError
 
 # --- speakers -----------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 
-from multimodal.data.transcript_tables import MAXIMUM_VALUES, Fields, by_role, cues_of, number_of
-from multimodal.data.transcript_text import Reading, excerpt
+from multimodal.data.transcripts.tables import MAXIMUM_VALUES, Fields, by_role, cues_of, number_of
+from multimodal.data.transcripts.text import Reading, excerpt
 from multimodal.errors import TranscriptError
 
 SENTENCE_PAUSE_SECONDS = 1.0

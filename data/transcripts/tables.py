@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 
-from multimodal.data.transcript_text import MAXIMUM_UTTERANCES, Cue, Reading, clock_seconds, excerpt, plain_name
+from multimodal.data.transcripts.text import MAXIMUM_UTTERANCES, Cue, Reading, clock_seconds, excerpt, plain_name
 from multimodal.errors import TranscriptError
 
 MAXIMUM_VALUES = 5_000_000

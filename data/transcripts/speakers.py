@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from multimodal.data.transcript_text import Cue, plain_name
+from multimodal.data.transcripts.text import Cue, plain_name
 
 _NAME_BEFORE = re.compile(r"(?:\[([^\[\]\n]{1,40})\]:?|([^\W\d_][^:：\n\[\]]{0,39})(?::(?=\s|$)|：))\s?")
 _NOT_IN_A_NAME = re.compile(r'[!?,;"“”<>/=]')

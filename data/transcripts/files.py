@@ -13,9 +13,9 @@ from os import PathLike
 from pathlib import Path
 
 from multimodal.data.media.container import open_file
-from multimodal.data.transcript_formats import read_cues
-from multimodal.data.transcript_speakers import is_named
-from multimodal.data.transcript_text import (
+from multimodal.data.transcripts.captions import read_cues
+from multimodal.data.transcripts.speakers import is_named
+from multimodal.data.transcripts.text import (
     MAXIMUM_UTTERANCES,
     Cue,
     Reading,

@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from multimodal.data.transcript_json import looks_like_json, read_json
-from multimodal.data.transcript_speakers import with_speakers
-from multimodal.data.transcript_tables import read_table
-from multimodal.data.transcript_text import (
+from multimodal.data.transcripts.speakers import with_speakers
+from multimodal.data.transcripts.tables import read_table
+from multimodal.data.transcripts.text import (
     CLOCK,
     MAXIMUM_UTTERANCES,
     Cue,
@@ -30,6 +29,7 @@ from multimodal.data.transcript_text import (
     unescape,
     voices,
 )
+from multimodal.data.transcripts.whisper_json import looks_like_json, read_json
 from multimodal.errors import TranscriptError
 
 MAXIMUM_LINES = 1_000_000
