@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from multimodal.data.composed import FRAMES_PER_SECOND, Composed, Pools
+from multimodal.data.corpora.ferplus import FaceCorpus, majority_labels
+from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, Composed, Pools
+from multimodal.data.corpora.text_corpus import TextCorpus
+from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
-from multimodal.data.ferplus import FaceCorpus, majority_labels
-from multimodal.data.text_corpus import TextCorpus
-from multimodal.data.voice_clip import VoiceClip
 from multimodal.encoders.audio import hear
 from multimodal.encoders.face import predict
 from multimodal.encoders.face_augmentation import FaceAugmentation, augment

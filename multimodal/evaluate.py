@@ -60,9 +60,9 @@ def evaluate(
 
 def _check_options(part: str, corpus: str, split: str, labels: str) -> None:
     """Refuses what the part does not know, before anything is loaded."""
-    from multimodal.data.ferplus import FOLDERS
-    from multimodal.data.texts import TEXT_CORPORA
-    from multimodal.data.voices import VOICE_CORPORA
+    from multimodal.data.corpora.ferplus import FOLDERS
+    from multimodal.data.corpora.texts import TEXT_CORPORA
+    from multimodal.data.corpora.voices import VOICE_CORPORA
     from multimodal.evaluate_audio import LABEL_SETS
 
     for option, given, parts in (
@@ -129,7 +129,7 @@ def _composed(
 def _face(
     weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str]:
-    from multimodal.data.ferplus import read_ferplus
+    from multimodal.data.corpora.ferplus import read_ferplus
 
     split = split or "valid"
     return evaluate_face(weights, read_ferplus(data, split, check_counts=False), device), split
@@ -146,7 +146,7 @@ def _audio(
 def _text(
     weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str]:
-    from multimodal.data.texts import part_to_judge, read_text_corpus
+    from multimodal.data.corpora.texts import part_to_judge, read_text_corpus
     from multimodal.evaluate_text import evaluate_text
 
     corpus, part = corpus or "goemotions", split or part_to_judge(data)

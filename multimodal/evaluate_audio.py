@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
-from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
@@ -63,7 +63,7 @@ def evaluate_audio(
 
     Args:
         weights: The model.
-        corpus: Key of ``multimodal.data.voices.VOICE_CORPORA``.
+        corpus: Key of ``multimodal.data.corpora.voices.VOICE_CORPORA``.
         folder: Where it was unpacked to.
         labels: ``seven`` (fused; clips that are none of these are left out) or ``native`` (the corpus's own; clips that
             a manifest ascribes to another corpus are left out).

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from multimodal.composed_parts import Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
-from multimodal.data.composed import Composing, Pools
+from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
+from multimodal.data.corpora.synthetic import Composing, Pools
+from multimodal.data.corpora.text_corpus import TextCorpus
+from multimodal.data.corpora.texts import part_to_judge, read_text_corpus
+from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.ferplus import FaceCorpus, read_ferplus
-from multimodal.data.text_corpus import TextCorpus
-from multimodal.data.texts import part_to_judge, read_text_corpus
-from multimodal.data.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
@@ -36,7 +36,7 @@ def parse_voices(given: Sequence[str]) -> dict[str, Path]:
     """Reads ``NAME=FOLDER`` options.
 
     Args:
-        given: At least one, each of a corpus of ``multimodal.data.voices.VOICE_CORPORA``.
+        given: At least one, each of a corpus of ``multimodal.data.corpora.voices.VOICE_CORPORA``.
 
     Returns:
         Corpus to folder, in the order given.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from multimodal.errors import WeightsError
 
 if TYPE_CHECKING:
-    from multimodal.data.ferplus import FaceCorpus
+    from multimodal.data.corpora.ferplus import FaceCorpus
     from multimodal.weights import Weights
 
 
@@ -25,8 +25,8 @@ def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> 
     Raises:
         WeightsError: The model has other labels than the corpus.
     """
+    from multimodal.data.corpora.ferplus import distributions, majority_labels
     from multimodal.data.emotions import FACE_LABELS
-    from multimodal.data.ferplus import distributions, majority_labels
     from multimodal.metrics import classification_figures, divergence
 
     if weights.spec.labels != FACE_LABELS:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from multimodal.composed_parts import Parts
-from multimodal.data.composed import Composing, compose
+from multimodal.data.corpora.synthetic import Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_average

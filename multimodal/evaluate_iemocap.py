@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
+from multimodal.data.corpora.iemocap_protocols import affect_of, label_names, labelled
 from multimodal.data.emotions import IEMOCAP_LABEL_SETS
-from multimodal.data.iemocap import IemocapTurn, read_iemocap
-from multimodal.data.iemocap_protocols import affect_of, label_names, labelled
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.fusion.dual_recurrent import FusionShape

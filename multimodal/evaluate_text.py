@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.text_corpus import TextCorpus
 from multimodal.encoders.text import TextReading, read_texts
 from multimodal.errors import CorpusError, WeightsError
 from multimodal.metrics import classification_figures

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from multimodal.composed_parts import Parts
-from multimodal.data.composed import Composed, Composing, compose
+from multimodal.data.corpora.synthetic import Composed, Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
 from multimodal.evaluate_fusion import SUBSETS, fused_logits, sizes_of, softmax

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from multimodal.data.iemocap_protocols import DIMENSIONS
+from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.voice_features import state_times

@@ -14,8 +14,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from multimodal.data.iemocap import IemocapTurn
-from multimodal.data.iemocap_protocols import PROTOCOLS, TurnFold, label_names
+from multimodal.data.corpora.iemocap import IemocapTurn
+from multimodal.data.corpora.iemocap_protocols import PROTOCOLS, TurnFold, label_names
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import summary_size
 from multimodal.files import whole_file

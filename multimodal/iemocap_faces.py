@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multimodal.data.iemocap import IemocapTurn, read_iemocap
+from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.encoders.face import predict
 from multimodal.errors import CorpusError, InputUnreadableError, MediaError
 from multimodal.feature_cache import FeatureCache, Tensors, content_hash

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from multimodal.data.iemocap import IemocapTurn
-from multimodal.data.waveforms import load_waveform
+from multimodal.data.corpora.iemocap import IemocapTurn
+from multimodal.data.corpora.waveforms import load_waveform
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features

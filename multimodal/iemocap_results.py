@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from multimodal.data.iemocap_protocols import DIMENSIONS, PROTOCOLS
+from multimodal.data.corpora.iemocap_protocols import DIMENSIONS, PROTOCOLS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.iemocap_batches import RECIPES

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from multimodal.data.iemocap_protocols import DIMENSIONS
+from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, concordance
 from multimodal.iemocap_batches import Collator, NetworkSettings, TurnTable, there
 from multimodal.iemocap_features import TurnFeatures

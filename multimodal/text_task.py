@@ -18,8 +18,8 @@ from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from multimodal.data.text_corpus import TextCorpus
-from multimodal.data.texts import TEXT_CORPORA
+from multimodal.data.corpora.text_corpus import TextCorpus
+from multimodal.data.corpora.texts import TEXT_CORPORA
 from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
 from multimodal.encoders.text_augmentation import TextAugmentation, augment
 from multimodal.encoders.wordpieces import encode, marks

@@ -32,8 +32,8 @@ from multimodal.audio_task import (
     voice_table,
 )
 from multimodal.config import read_config
+from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
-from multimodal.data.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.device import choose_device
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.audio_augmentation import AudioAugmentation

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from multimodal.config import read_config
+from multimodal.data.corpora.ferplus import SIZE, FaceCorpus, distributions, majority_labels, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
-from multimodal.data.ferplus import SIZE, FaceCorpus, distributions, majority_labels, read_ferplus
 from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.encoders.face_augmentation import FaceAugmentation, augment

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from multimodal.audio_task import target_of
 from multimodal.composed_parts import Encoded, Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.config import read_config
-from multimodal.data.composed import Composing, Pools
+from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
+from multimodal.data.corpora.synthetic import Composing, Pools
+from multimodal.data.corpora.text_corpus import TextCorpus
+from multimodal.data.corpora.texts import read_text_corpus
+from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.ferplus import FaceCorpus, read_ferplus
-from multimodal.data.text_corpus import TextCorpus
-from multimodal.data.texts import read_text_corpus
-from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features

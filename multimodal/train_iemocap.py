@@ -21,8 +21,8 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from rich.progress import Progress
 
 from multimodal.config import read_config
-from multimodal.data.iemocap import IemocapTurn, read_iemocap
-from multimodal.data.iemocap_protocols import affect_of, folds, label_names, labelled
+from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
+from multimodal.data.corpora.iemocap_protocols import affect_of, folds, label_names, labelled
 from multimodal.device import choose_device
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError

@@ -25,9 +25,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from multimodal.config import read_config
+from multimodal.data.corpora.text_corpus import TextCorpus
+from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.text_corpus import TextCorpus
-from multimodal.data.texts import read_text_corpus
 from multimodal.device import choose_device
 from multimodal.encoders.text import TextEncoder, read_texts
 from multimodal.encoders.text_augmentation import bare

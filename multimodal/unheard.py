@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from multimodal.composed_parts import Hearing
-from multimodal.data.voice_clip import VoiceClip
-from multimodal.data.voices import split_by_speaker
+from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.encoders.audio import hear
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError

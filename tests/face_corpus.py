@@ -19,8 +19,8 @@ from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
 from torch import nn
 
+from multimodal.data.corpora.ferplus import FOLDERS, SIZE, USAGES, FaceCorpus
 from multimodal.data.emotions import FACE_LABELS
-from multimodal.data.ferplus import FOLDERS, SIZE, USAGES, FaceCorpus
 from multimodal.encoders.face import FACE_NETWORKS, SEResNet
 
 VOTES_HEADER = ["Usage", "Image name", *FACE_LABELS, "unknown", "NF"]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from voice_layouts import HEADER, RATE, write_text, write_wav
 
-from multimodal.data.iemocap import IemocapTurn
+from multimodal.data.corpora.iemocap import IemocapTurn
 
 CLASS_CODES = (("ang",), ("hap", "exc"), ("sad",), ("neu",))
 """Codes of the four classes, in the order of ``IEMOCAP_LABELS``."""

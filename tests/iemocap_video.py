@@ -13,7 +13,7 @@ from face_fixtures import Person, scene
 from iemocap_corpus import WrittenCorpus
 from numpy.typing import NDArray
 
-from multimodal.data.iemocap import IemocapTurn, read_iemocap
+from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 
 SIDE, RATE = 160, 25
 

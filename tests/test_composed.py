@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.data.composed import FRAMES_PER_SECOND, NEUTRAL, Composed, Composing, Pools, compose
+from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, NEUTRAL, Composed, Composing, Pools, compose
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.types import MODALITIES

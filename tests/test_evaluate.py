@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 
 from multimodal import evaluate, evaluate_face, evaluate_tables
 from multimodal.config import read_config
+from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
-from multimodal.data.ferplus import FaceCorpus, read_ferplus
 from multimodal.encoders.face import predict
 from multimodal.errors import DependencyError, WeightsError
 from multimodal.train_face import FaceConfig

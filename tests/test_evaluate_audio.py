@@ -17,8 +17,8 @@ from voice_corpus import RANDOM, write_random_weights, write_voices
 from voice_layouts import write_text, write_wav
 
 from multimodal import evaluate
+from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
-from multimodal.data.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import voice_features

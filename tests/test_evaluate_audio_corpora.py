@@ -12,8 +12,8 @@ import pytest
 from voice_corpus import write_random_weights
 
 from multimodal import evaluate
+from multimodal.data.corpora.voice_filenames import READ_NAME
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES, VOICE_TO_FUSED
-from multimodal.data.voice_names import READ_NAME
 from multimodal.parts import DEFAULTS, shipped
 from multimodal.weights import load_weights
 

@@ -12,8 +12,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_goemotions
 
 from multimodal import evaluate
+from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.data.goemotions import read_goemotions
 from multimodal.encoders.text import TextReading, read_texts
 from multimodal.model_spec import ModelSpec
 from multimodal.weights import save_weights

@@ -12,8 +12,8 @@ from iemocap_corpus import SENTENCES, write_iemocap
 from test_split_screen import TURNS, write_video
 
 from multimodal import iemocap_features
+from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.data.faces import detectors, split_screen
-from multimodal.data.iemocap import IemocapTurn, read_iemocap
 from multimodal.data.speech import recognition
 from multimodal.data.speech.recognition import Recognition
 from multimodal.encoders.mfcc import MfccSettings

@@ -10,8 +10,8 @@ import torch
 from face_fixtures import refound_crops
 from numpy.typing import NDArray
 
+from multimodal.data.corpora.ferplus import majority_labels, read_ferplus
 from multimodal.data.faces.detectors import load_detector
-from multimodal.data.ferplus import majority_labels, read_ferplus
 from multimodal.encoders.face import predict
 from multimodal.weights import load_weights
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import RunCommand
 
+from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.data.goemotions import read_goemotions
 from multimodal.encoders.text import TextReading, read_texts
 from multimodal.encoders.text_augmentation import bare
 from multimodal.encoders.wordpieces import encode

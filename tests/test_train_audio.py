@@ -20,8 +20,8 @@ from voice_layouts import write_wav
 from multimodal import train, train_audio
 from multimodal.audio_task import AudioTask, VoiceTable, groups_of, judge, target_of
 from multimodal.config import read_config
+from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.data.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.encoders.audio import AUDIO_NETWORKS, hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import summary_size, voice_features

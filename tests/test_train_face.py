@@ -18,7 +18,7 @@ from test_face_augmentation import NONE
 from torch import Tensor, nn
 
 from multimodal import provenance, train, train_face
-from multimodal.data.ferplus import FaceCorpus
+from multimodal.data.corpora.ferplus import FaceCorpus
 from multimodal.encoders.face import FaceOutput, predict
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.loop import LoopSettings, fit, save_tensors

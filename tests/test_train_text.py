@@ -19,9 +19,9 @@ from sklearn.metrics import f1_score
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_base, write_goemotions
 
 from multimodal import text_task as stage
+from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABELS, MELD_TO_FUSED
-from multimodal.data.goemotions import read_goemotions
-from multimodal.data.text_corpus import TextCorpus
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.text_augmentation import TextAugmentation
 from multimodal.encoders.wordpieces import encode, load_tokenizer

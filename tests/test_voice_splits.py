@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.data.voice_clip import VoiceClip
-from multimodal.data.voices import split_by_speaker
+from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.errors import ConfigError
 
 steady = settings(deadline=None, database=None, derandomize=True, max_examples=50)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from multimodal.data.voices import (
+from multimodal.data.corpora.voices import (
     NATIVE_LABELS,
     VoiceClip,
     load_waveform,

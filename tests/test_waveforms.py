@@ -12,8 +12,8 @@ import pytest
 from conftest import subprocess_environment
 from voice_layouts import banglaser_names, noise, write_clips, write_text, write_wav
 
-from multimodal.data import waveforms as module
-from multimodal.data.voices import VoiceClip, load_waveform, load_waveforms, read_pack, read_voices
+from multimodal.data.corpora import waveforms as module
+from multimodal.data.corpora.voices import VoiceClip, load_waveform, load_waveforms, read_pack, read_voices
 from multimodal.errors import CorpusError, MediaError, OutputError
 
 

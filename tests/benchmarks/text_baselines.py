@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.goemotions import read_goemotions
-from multimodal.data.text_corpus import TextCorpus
 from multimodal.encoders.text import TextReading
 from multimodal.encoders.text_augmentation import bare
 from multimodal.evaluate_text import judge_readings

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from multimodal.data.corpora.iemocap import read_iemocap_clips
+from multimodal.data.corpora.speaker_splits import SpeakerFold, split_by_speaker
+from multimodal.data.corpora.voice_clip import SEXES, SOUND_SUFFIXES, VoiceClip, check_content, sound_files
+from multimodal.data.corpora.voice_counts import check_published
+from multimodal.data.corpora.voice_filenames import EXAMPLES, READ_NAME, ClipName, is_passed_over
+from multimodal.data.corpora.voice_manifest import read_manifest
+from multimodal.data.corpora.waveforms import Waveforms, load_waveform, load_waveforms, read_pack
 from multimodal.data.emotions import NATIVE_LABELS, VOICE_CODES
-from multimodal.data.iemocap import read_iemocap_clips
-from multimodal.data.voice_clip import SEXES, SOUND_SUFFIXES, VoiceClip, check_content, sound_files
-from multimodal.data.voice_counts import check_published
-from multimodal.data.voice_manifest import read_manifest
-from multimodal.data.voice_names import EXAMPLES, READ_NAME, ClipName, is_passed_over
-from multimodal.data.voice_splits import SpeakerFold, split_by_speaker
-from multimodal.data.waveforms import Waveforms, load_waveform, load_waveforms, read_pack
 from multimodal.errors import CorpusError
 
 __all__ = [

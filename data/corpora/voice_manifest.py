@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from multimodal.data.corpora.voice_clip import SEXES, VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES
-from multimodal.data.voice_clip import SEXES, VoiceClip
 from multimodal.errors import CorpusError
 
 NEEDED = ("path", "label", "speaker")

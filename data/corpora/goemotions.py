@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text
 from multimodal.data.emotions import GOEMOTIONS_LABELS, GOEMOTIONS_TO_FUSED
-from multimodal.data.text_corpus import TextCorpus, corpus_text
 from multimodal.errors import CorpusError
 
 PUBLISHED = {"train": 43_410, "dev": 5_426, "test": 5_427}

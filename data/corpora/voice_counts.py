@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.emotions import NATIVE_LABELS
-from multimodal.data.voice_clip import VoiceClip
 from multimodal.errors import CorpusError
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.voice_clip import VoiceClip
+from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.errors import ConfigError
 
 

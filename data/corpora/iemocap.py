@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from multimodal.data.corpora.voice_clip import VoiceClip, sound_files
 from multimodal.data.emotions import IEMOCAP_LABEL_SETS, IEMOCAP_LABELS, VOICE_CODES
-from multimodal.data.voice_clip import VoiceClip, sound_files
 from multimodal.errors import CorpusError
 
 CODES = VOICE_CODES["iemocap"]

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.corpora.iemocap import PUBLISHED_SESSIONS, read_iemocap
+from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text
 from multimodal.data.emotions import (
     DAILYDIALOG_LABELS,
     DAILYDIALOG_TO_FUSED,
@@ -27,9 +30,6 @@ from multimodal.data.emotions import (
     NATIVE_LABELS,
     VOICE_TO_FUSED,
 )
-from multimodal.data.goemotions import read_goemotions
-from multimodal.data.iemocap import PUBLISHED_SESSIONS, read_iemocap
-from multimodal.data.text_corpus import TextCorpus, corpus_text
 from multimodal.errors import CorpusError
 
 PARTS = ("train", "dev", "test")
