@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multimodal.encoders.bert import Bert, BertShape
-from multimodal.encoders.wordpieces import encode, marks
+from multimodal.encoders.tokenization import encode, marks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

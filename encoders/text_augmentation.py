@@ -10,7 +10,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from multimodal.encoders.wordpieces import EMOJI_PARTS, is_emoji
+from multimodal.encoders.tokenization import EMOJI_PARTS, is_emoji
 from multimodal.errors import ConfigError
 
 FILLERS = ("um", "uh", "uhm", "er", "hmm", "you know", "like", "i mean", "well", "so", "sort of", "kind of", "okay")

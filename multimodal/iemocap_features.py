@@ -20,8 +20,8 @@ from multimodal.data.corpora.iemocap import IemocapTurn
 from multimodal.data.corpora.waveforms import load_waveform
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.text import read_texts
+from multimodal.encoders.tokenization import encode
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
-from multimodal.encoders.wordpieces import encode
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.feature_cache import FeatureCache, Tensors, content_hash
 from multimodal.iemocap_faces import SpeakerFaces, missing_videos

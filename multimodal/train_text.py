@@ -31,7 +31,7 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.text import TextEncoder, read_texts
 from multimodal.encoders.text_augmentation import bare
-from multimodal.encoders.wordpieces import encode, load_tokenizer, trim
+from multimodal.encoders.tokenization import encode, load_tokenizer, trim
 from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate_text import evaluate_text
 from multimodal.loop import fit

@@ -20,7 +20,7 @@ from torch import nn
 
 from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.encoders.text import TextEncoder
-from multimodal.encoders.wordpieces import load_tokenizer
+from multimodal.encoders.tokenization import load_tokenizer
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import whole_file
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from multimodal.encoders.bert import Bert, BertShape
 from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
 from multimodal.encoders.text_augmentation import FILLERS, HOMOPHONES, TextAugmentation, augment, bare
-from multimodal.encoders.wordpieces import SPECIAL, encode, load_tokenizer, tidy, trim
+from multimodal.encoders.tokenization import SPECIAL, encode, load_tokenizer, tidy, trim
 from multimodal.errors import ConfigError
 
 WINDOW = 24

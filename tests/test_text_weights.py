@@ -14,7 +14,7 @@ from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextReading, read_texts
 from multimodal.encoders.text_augmentation import bare
-from multimodal.encoders.wordpieces import encode
+from multimodal.encoders.tokenization import encode
 from multimodal.evaluate_text import evaluate_text
 from multimodal.parts import shipped_folder
 from multimodal.weights import Weights, load_weights

@@ -24,7 +24,7 @@ from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABELS, MELD_TO_FUSED
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.text_augmentation import TextAugmentation
-from multimodal.encoders.wordpieces import encode, load_tokenizer
+from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
 from multimodal.evaluate_text import evaluate_text, judge_readings
 from multimodal.loop import LoopSettings

@@ -14,7 +14,7 @@ from tokenizers.models import WordPiece
 
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextEncoder
-from multimodal.encoders.wordpieces import SPECIAL, load_tokenizer
+from multimodal.encoders.tokenization import SPECIAL, load_tokenizer
 
 WORDS = (
     "i",

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 
 from multimodal.encoders.text import read_texts
-from multimodal.encoders.wordpieces import encode
+from multimodal.encoders.tokenization import encode
 from multimodal.weights import load_weights
 
 WORDS = (
