@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from multimodal.fusion.streams import FusionBatch
+from multimodal.fusion.alignment import FusionBatch
 
 POOLINGS = ("last", "attention")
 

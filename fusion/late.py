@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from multimodal.fusion.streams import Floats
+from multimodal.fusion.alignment import Floats
 from multimodal.types import MODALITIES, ModalityEstimate
 
 

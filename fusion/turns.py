@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal.fusion.alignment import FusionBatch
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionOutput, FusionShape
-from multimodal.fusion.streams import FusionBatch
 
 LARGEST = 5.0
 """Standardised features beyond this are taken for this."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.files import path_text, whole_file
-from multimodal.fusion.align import spoken_seconds
+from multimodal.fusion.segments import spoken_seconds
 from multimodal.types import (
     MODALITIES,
     UNCERTAIN,

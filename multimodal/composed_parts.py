@@ -27,7 +27,7 @@ from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.evaluate_audio import onto_groups
-from multimodal.fusion.streams import Floats, Streams, build_streams
+from multimodal.fusion.alignment import Floats, Streams, build_streams
 from multimodal.weights import Weights
 
 JITTER = FaceAugmentation(

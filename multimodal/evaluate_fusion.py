@@ -14,9 +14,9 @@ from torch import nn
 from multimodal.composed_parts import Parts
 from multimodal.data.corpora.synthetic import Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
+from multimodal.fusion.alignment import Floats, Streams, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_average
-from multimodal.fusion.streams import Floats, Streams, collate
 from multimodal.metrics import classification_figures
 from multimodal.types import MODALITIES
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import HEAD, NORMS, affect_from_norms
-from multimodal.fusion.align import within
+from multimodal.fusion.alignment import Streams, build_streams, collate, half_step
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
-from multimodal.fusion.streams import Streams, build_streams, collate, half_step
+from multimodal.fusion.segments import within
 from multimodal.model_spec import ModelSpec
 from multimodal.types import MODALITIES, SIGNAL_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
 from multimodal.weights import Weights

@@ -18,8 +18,8 @@ from multimodal.data.corpora.synthetic import Composed, Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
 from multimodal.evaluate_fusion import SUBSETS, fused_logits, sizes_of, softmax
+from multimodal.fusion.alignment import FusionBatch, Streams, collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
-from multimodal.fusion.streams import FusionBatch, Streams, collate
 from multimodal.loop import LoopSettings
 from multimodal.types import MODALITIES
 

@@ -17,8 +17,8 @@ from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.voice_features import state_times
+from multimodal.fusion.alignment import Streams, collate, face_on_grid, grid
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.fusion.streams import Streams, collate, face_on_grid, grid
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, steps_of
 from multimodal.iemocap_features import TurnFeatures
 from multimodal.types import MODALITIES

@@ -20,7 +20,7 @@ from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
 from multimodal.fusing import fuse
-from multimodal.fusion.align import fill_gaps, join, windows
+from multimodal.fusion.segments import fill_gaps, join, windows
 from multimodal.lacks import Lacks
 from multimodal.parts import FUSION, PARTS, check_modalities, choose_weights
 from multimodal.progress import Progress, ProgressCallback, share_progress

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.fusion.align import (
+from multimodal.fusion.segments import (
     PAUSE_SECONDS,
     WINDOW_SECONDS,
     face_estimate,

@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from multimodal.fusion.alignment import FusionBatch
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
-from multimodal.fusion.streams import FusionBatch
 
 Doubles = NDArray[np.float64]
 

@@ -23,10 +23,10 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import MediaError
 from multimodal.fusing import BATCH, LATE, ROWS, _batches, answers, fuse, temperature, why_not
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.fusion.align import join
+from multimodal.fusion.alignment import collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
-from multimodal.fusion.streams import collate
+from multimodal.fusion.segments import join
 from multimodal.infer import main
 from multimodal.model import Model, load_model
 from multimodal.model_spec import ModelSpec

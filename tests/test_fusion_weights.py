@@ -18,8 +18,8 @@ from multimodal import load_model
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate_composed import evaluate_composed
 from multimodal.evaluate_fusion import SUBSETS, sizes_of, subset_name
+from multimodal.fusion.alignment import Streams, collate
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.fusion.streams import Streams, collate
 from multimodal.parts import DEFAULTS, shipped_folder
 from multimodal.types import MODALITIES
 from multimodal.weights import Weights, load_weights

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.fusion.streams import (
+from multimodal.fusion.alignment import (
     LEAST_PROBABILITY,
     MOST_STEPS,
     STEP_SECONDS,
