@@ -21,10 +21,10 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, hear, standardise
-from multimodal.encoders.audio_augmentation import AudioAugmentation, augment_waveforms, mask_features
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from multimodal.augmentation.face import FaceAugmentation, augment
 from multimodal.data.corpora.ferplus import FaceCorpus, majority_labels
 from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, Composed, Pools
 from multimodal.data.corpora.text_corpus import TextCorpus
@@ -22,7 +23,6 @@ from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
 from multimodal.encoders.audio import hear
 from multimodal.encoders.face import predict
-from multimodal.encoders.face_augmentation import FaceAugmentation, augment
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.voice_features import VoiceFeatures, state_times

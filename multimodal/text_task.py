@@ -18,10 +18,10 @@ from tokenizers import Tokenizer
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from multimodal.augmentation.text import TextAugmentation, augment
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import TEXT_CORPORA
 from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
-from multimodal.encoders.text_augmentation import TextAugmentation, augment
 from multimodal.encoders.tokenization import encode, marks
 from multimodal.errors import ConfigError
 from multimodal.evaluate_text import judge_readings

@@ -31,12 +31,12 @@ from multimodal.audio_task import (
     taught_labels,
     voice_table,
 )
+from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.config import read_config
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.audio import AUDIO_NETWORKS
-from multimodal.encoders.audio_augmentation import AudioAugmentation
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError

@@ -18,12 +18,12 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from multimodal.augmentation.face import FaceAugmentation, augment
 from multimodal.config import read_config
 from multimodal.data.corpora.ferplus import SIZE, FaceCorpus, distributions, majority_labels, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
-from multimodal.encoders.face_augmentation import FaceAugmentation, augment
 from multimodal.errors import ConfigError
 from multimodal.loop import LoopSettings, fit, load_tensors
 from multimodal.metrics import classification_figures, crossfitted, divergence, fit_temperature

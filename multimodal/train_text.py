@@ -24,13 +24,13 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from multimodal.augmentation.text import bare
 from multimodal.config import read_config
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.text import TextEncoder, read_texts
-from multimodal.encoders.text_augmentation import bare
 from multimodal.encoders.tokenization import encode, load_tokenizer, trim
 from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate_text import evaluate_text

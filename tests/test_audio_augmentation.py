@@ -28,9 +28,9 @@ from sound_fixtures import (
 )
 from torch import Tensor
 
+from multimodal.augmentation import audio_effects as effects
+from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
 from multimodal.config import fill
-from multimodal.encoders import audio_effects as effects
-from multimodal.encoders.audio_augmentation import AudioAugmentation, augment_waveforms, mask_features
 from multimodal.errors import ConfigError
 
 FIELDS = [field.name for field in dataclasses.fields(AudioAugmentation)]

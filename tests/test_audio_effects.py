@@ -24,7 +24,7 @@ from sound_fixtures import (
     whole,
 )
 
-from multimodal.encoders import audio_effects as effects
+from multimodal.augmentation import audio_effects as effects
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, 2.0])

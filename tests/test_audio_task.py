@@ -30,10 +30,10 @@ from multimodal.audio_task import (
     taught_labels,
     voice_table,
 )
+from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voices import VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import AudioOutput, Background, Mix, hear
-from multimodal.encoders.audio_augmentation import AudioAugmentation
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError

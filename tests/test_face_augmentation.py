@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from multimodal.encoders import face_augmentation
-from multimodal.encoders.face_augmentation import FaceAugmentation, augment
+from multimodal.augmentation import face as face_augmentation
+from multimodal.augmentation.face import FaceAugmentation, augment
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 NONE = FaceAugmentation(**dict.fromkeys((field.name for field in dataclasses.fields(FaceAugmentation)), 0.0))

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from tokenizers import Tokenizer
 
+from multimodal.augmentation.text import FILLERS, HOMOPHONES, TextAugmentation, augment, bare
 from multimodal.encoders.bert import Bert, BertShape
 from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
-from multimodal.encoders.text_augmentation import FILLERS, HOMOPHONES, TextAugmentation, augment, bare
 from multimodal.encoders.tokenization import SPECIAL, encode, load_tokenizer, tidy, trim
 from multimodal.errors import ConfigError
 

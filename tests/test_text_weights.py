@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from conftest import RunCommand
 
+from multimodal.augmentation.text import bare
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextReading, read_texts
-from multimodal.encoders.text_augmentation import bare
 from multimodal.encoders.tokenization import encode
 from multimodal.evaluate_text import evaluate_text
 from multimodal.parts import shipped_folder

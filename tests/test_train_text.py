@@ -19,11 +19,11 @@ from sklearn.metrics import f1_score
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_base, write_goemotions
 
 from multimodal import text_task as stage
+from multimodal.augmentation.text import TextAugmentation
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABELS, MELD_TO_FUSED
 from multimodal.encoders.text import read_texts
-from multimodal.encoders.text_augmentation import TextAugmentation
 from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
 from multimodal.evaluate_text import evaluate_text, judge_readings

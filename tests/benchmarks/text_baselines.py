@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from multimodal.augmentation.text import bare
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.text import TextReading
-from multimodal.encoders.text_augmentation import bare
 from multimodal.evaluate_text import judge_readings
 from multimodal.metrics import fit_temperature, sharpen
 from multimodal.multilabel import choose_thresholds

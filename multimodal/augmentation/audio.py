@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from multimodal.encoders.audio_effects import (
+from multimodal.augmentation.audio_effects import (
     babble,
     band_limit,
     change_speed,
