@@ -202,7 +202,7 @@ def weights_of(options: BatchOptions) -> dict[str, str]:
     """
     if options.analysis != MODEL:
         return {"model": options.model}
-    from multimodal.parts import check_modalities, choose_weights, find_card
+    from multimodal.models.selection import check_modalities, choose_weights, find_card
     from multimodal.types import MODALITIES
 
     check_modalities(MODALITIES if options.modalities is None else options.modalities)

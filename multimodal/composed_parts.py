@@ -28,7 +28,7 @@ from multimodal.encoders.text import read_texts
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.evaluate_audio import onto_groups
 from multimodal.fusion.alignment import Floats, Streams, build_streams
-from multimodal.weights import Weights
+from multimodal.models.weights import Weights
 
 JITTER = FaceAugmentation(
     rotation_degrees=5, zoom=0.06, shift=0.03, gamma=0.15, shade=15, noise=3, blur_share=0.15, erase_share=0

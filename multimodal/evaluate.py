@@ -16,7 +16,7 @@ from multimodal.evaluate_face import evaluate_face
 from multimodal.evaluate_tables import table, write_figures
 
 if TYPE_CHECKING:
-    from multimodal.weights import Weights
+    from multimodal.models.weights import Weights
 
 PARTS = ("face", "audio", "text", "fusion")
 
@@ -104,7 +104,7 @@ def _check_corpora(composed: bool, data: Path | None, corpora: Mapping[str, obje
 def _one_corpus(
     part: str, model: str, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str, str]:
-    from multimodal.weights import load_weights
+    from multimodal.models.weights import load_weights
 
     weights = load_weights(model, part, device)
     judge = {"face": _face, "audio": _audio, "text": _text, "fusion": _iemocap}[part]

@@ -17,7 +17,7 @@ from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.metrics import Floats, classification_figures
-from multimodal.weights import Weights
+from multimodal.models.weights import Weights
 
 LABEL_SETS = ("seven", "native")
 

@@ -21,7 +21,7 @@ from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate_fusion import Head, judge_fusion, sizes_of
 from multimodal.fusing import why_not
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.weights import Weights
+from multimodal.models.weights import Weights
 
 COUNT = 2_000
 """Utterances that are composed: two standard errors of a share are then at most 0.022."""

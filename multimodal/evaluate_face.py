@@ -8,7 +8,7 @@ from multimodal.errors import WeightsError
 
 if TYPE_CHECKING:
     from multimodal.data.corpora.ferplus import FaceCorpus
-    from multimodal.weights import Weights
+    from multimodal.models.weights import Weights
 
 
 def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> dict[str, Any]:

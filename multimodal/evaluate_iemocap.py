@@ -19,8 +19,8 @@ from multimodal.iemocap_features import WORD_SOURCES, FeatureMaker, TurnSettings
 from multimodal.iemocap_results import ARCHITECTURE
 from multimodal.iemocap_task import affect_figures, judge, turn_figures
 from multimodal.metrics import classification_figures
+from multimodal.models.weights import Weights, load_weights
 from multimodal.types import MODALITIES
-from multimodal.weights import Weights, load_weights
 
 
 def evaluate_iemocap(

@@ -16,7 +16,7 @@ from multimodal.metrics import classification_figures
 from multimodal.multilabel import choose_thresholds, multilabel_figures
 
 if TYPE_CHECKING:
-    from multimodal.weights import Weights
+    from multimodal.models.weights import Weights
 
 Thresholds = Mapping[str, Mapping[str, float]]
 

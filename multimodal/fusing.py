@@ -15,9 +15,9 @@ from multimodal.fusion.alignment import Streams, build_streams, collate, half_st
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import within
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights
 from multimodal.types import MODALITIES, SIGNAL_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
-from multimodal.weights import Weights
 
 BATCH = 32
 """Stretches that are answered together, at most."""

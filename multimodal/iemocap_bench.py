@@ -27,8 +27,8 @@ from multimodal.iemocap_results import LATE, LATE_PARTS, save_fold_weights
 from multimodal.iemocap_task import TurnTask, affect_figures, judge, turn_figures
 from multimodal.loop import fit, save_tensors
 from multimodal.metrics import fit_temperature, sharpen
+from multimodal.models.weights import Weights
 from multimodal.provenance import training_revision
-from multimodal.weights import Weights
 
 if TYPE_CHECKING:
     from multimodal.iemocap_config import IemocapConfig

@@ -16,7 +16,7 @@ from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.encoders.face import predict
 from multimodal.errors import CorpusError, InputUnreadableError, MediaError
 from multimodal.feature_cache import FeatureCache, Tensors, content_hash
-from multimodal.weights import Weights
+from multimodal.models.weights import Weights
 
 if TYPE_CHECKING:
     from multimodal.data.faces.split_screen import Agreement, SplitScreen

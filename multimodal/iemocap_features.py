@@ -25,7 +25,7 @@ from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.feature_cache import FeatureCache, Tensors, content_hash
 from multimodal.iemocap_faces import SpeakerFaces, missing_videos
-from multimodal.weights import Weights
+from multimodal.models.weights import Weights
 
 if TYPE_CHECKING:
     from multimodal.data.faces.split_screen import Agreement

@@ -16,8 +16,8 @@ from multimodal.data.corpora.iemocap_protocols import DIMENSIONS, PROTOCOLS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.iemocap_batches import RECIPES
-from multimodal.model_spec import ModelSpec
-from multimodal.weights import save_weights
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import save_weights
 
 FIGURES = ("wa", "ua", "macro_f1")
 

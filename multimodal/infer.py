@@ -61,7 +61,7 @@ def infer(
     _check_transcript(transcript, no_transcript, inputs)
     from multimodal.extras import chosen_extras
     from multimodal.model import load_detector_for, load_model
-    from multimodal.parts import check_modalities
+    from multimodal.models.selection import check_modalities
 
     signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
     if signals is not None:

@@ -19,10 +19,10 @@ from multimodal.data.speech.utterances import SAMPLE_RATE, read_speech
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, state_times, voice_features
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights
 from multimodal.progress import Progress, counted
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
-from multimodal.weights import Weights
 
 BATCH = 16
 """Utterances whose features are computed together: at most some minutes of sound are held at a time."""

@@ -22,13 +22,13 @@ from multimodal.errors import ConfigError, MediaError, MultimodalError, Transcri
 from multimodal.fusing import fuse
 from multimodal.fusion.segments import fill_gaps, join, windows
 from multimodal.lacks import Lacks
-from multimodal.parts import FUSION, PARTS, check_modalities, choose_weights
+from multimodal.models.selection import FUSION, PARTS, check_modalities, choose_weights
+from multimodal.models.weights import Weights, load_weights
 from multimodal.progress import Progress, ProgressCallback, share_progress
 from multimodal.reading import Read, is_typed, read, read_typed, recognise, transcript_of
 from multimodal.stretch import choose_stretch, words_within
 from multimodal.types import MODALITIES, MediaInfo, Utterance
 from multimodal.watching import Seen, watch
-from multimodal.weights import Weights, load_weights
 
 if TYPE_CHECKING:
     from multimodal.data.speech.recognition import Recogniser

@@ -15,9 +15,9 @@ from multimodal.data.speech.language import is_english
 from multimodal.data.transcripts.files import SUFFIXES, Transcript, find_transcript, read_transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import TranscriptError
+from multimodal.models.weights import Weights
 from multimodal.progress import Progress
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
-from multimodal.weights import Weights
 
 if TYPE_CHECKING:
     from multimodal.data.speech.recognition import Recogniser

@@ -44,9 +44,9 @@ from multimodal.evaluate_audio import onto_groups, voice_figures
 from multimodal.files import whole_file
 from multimodal.loop import LoopSettings, fit, save_tensors
 from multimodal.metrics import crossfitted, fit_temperature
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import save_weights
 from multimodal.provenance import training_revision
-from multimodal.weights import save_weights
 
 
 @dataclass(frozen=True)

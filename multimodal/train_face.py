@@ -27,9 +27,9 @@ from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.errors import ConfigError
 from multimodal.loop import LoopSettings, fit, load_tensors
 from multimodal.metrics import classification_figures, crossfitted, divergence, fit_temperature
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import save_weights
 from multimodal.provenance import origin_of, training_revision
-from multimodal.weights import save_weights
 
 SCHEMES = ("majority", "multi_label", "probabilistic", "cross_entropy")
 MULTI_LABEL_SHARE = 0.3

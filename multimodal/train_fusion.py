@@ -39,13 +39,13 @@ from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion_task import FusionTask, Learning
 from multimodal.loop import LoopSettings, fit
 from multimodal.metrics import fit_temperature
-from multimodal.model_spec import ModelSpec
-from multimodal.parts import choose_weights
+from multimodal.models.selection import choose_weights
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights, load_weights, save_weights
 from multimodal.provenance import training_revision
 from multimodal.train_audio import AudioConfig, licence_of
 from multimodal.types import MODALITIES
 from multimodal.unheard import fold_of_speakers, unheard
-from multimodal.weights import Weights, load_weights, save_weights
 
 UNCERTAIN_BELOW = 0.5
 """An answer whose calibrated confidence is lower is more likely wrong than right, and is called uncertain."""

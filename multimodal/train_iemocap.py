@@ -32,8 +32,8 @@ from multimodal.iemocap_bench import Bench
 from multimodal.iemocap_config import IemocapConfig
 from multimodal.iemocap_features import FeatureMaker, TurnCorpus, make_corpus
 from multimodal.iemocap_results import PAPER_REMARK, gathered, results_table
+from multimodal.models.weights import Weights, load_weights
 from multimodal.provenance import training_revision
-from multimodal.weights import Weights, load_weights
 
 LONGEST_WAIT = timedelta(hours=12)
 """How long one process waits for the others' features; the usual ten minutes are less than a session's faces take."""

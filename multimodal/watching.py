@@ -17,9 +17,9 @@ from multimodal.data.faces.detectors import Detector
 from multimodal.data.faces.tracking import FaceTracker, TrackedFace, align
 from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
+from multimodal.models.weights import Weights
 from multimodal.progress import Progress
 from multimodal.types import FaceObservation, Frame, MediaInfo
-from multimodal.weights import Weights
 
 BATCH = 32
 """Crops scored together: enough for the encoder to be efficient, few enough for progress to be smooth."""

@@ -11,9 +11,9 @@ import torch
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
-from multimodal.model_spec import ModelSpec
-from multimodal.parts import DEFAULTS
-from multimodal.weights import Weights, load_weights, save_weights
+from multimodal.models.selection import DEFAULTS
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights, load_weights, save_weights
 
 HEAD_NAME = "dual_recurrent.random-v1"
 

@@ -35,8 +35,8 @@ from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import VoiceFeatures, summary_size, voice_features
-from multimodal.model_spec import ModelSpec
-from multimodal.weights import load_weights, save_weights
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import load_weights, save_weights
 
 Doubles = NDArray[np.float64]
 RATE, LABELS, FRAME, SUMMARY = 16000, 8, 39, summary_size()

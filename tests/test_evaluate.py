@@ -22,8 +22,8 @@ from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.encoders.face import predict
 from multimodal.errors import DependencyError, WeightsError
+from multimodal.models.weights import load_weights
 from multimodal.train_face import FaceConfig
-from multimodal.weights import load_weights
 
 pytest_plugins = ["face_corpus"]
 

@@ -25,7 +25,7 @@ from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate_audio import evaluate_audio, onto_groups, voice_figures
 from multimodal.evaluate_tables import SHOWN
-from multimodal.weights import Weights, load_weights
+from multimodal.models.weights import Weights, load_weights
 
 KEYS = {"uar", "accuracy", "macro_f1", "ece", "n", "confusion", "labels", "parameters", "speakers"}
 # RAVDESS's eight in their published order, each as one of the seven (calm is neutral).

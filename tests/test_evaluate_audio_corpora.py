@@ -14,8 +14,8 @@ from voice_corpus import write_random_weights
 from multimodal import evaluate
 from multimodal.data.corpora.voice_filenames import READ_NAME
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES, VOICE_TO_FUSED
-from multimodal.parts import DEFAULTS, shipped
-from multimodal.weights import load_weights
+from multimodal.models.selection import DEFAULTS, shipped
+from multimodal.models.weights import load_weights
 
 pytestmark = pytest.mark.shared
 

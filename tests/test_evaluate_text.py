@@ -15,8 +15,8 @@ from multimodal import evaluate
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextReading, read_texts
-from multimodal.model_spec import ModelSpec
-from multimodal.weights import save_weights
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import save_weights
 
 KEYS = {"macro_f1", "macro_f1_native", "accuracy", "ece", "n", "confusion", "labels", "parameters"}
 CUTS = {"groups": dict.fromkeys(FUSED_LABELS, 0.5), "native": dict.fromkeys(GOEMOTIONS_LABELS, 0.4)}

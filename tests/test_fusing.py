@@ -29,7 +29,8 @@ from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import join
 from multimodal.infer import main
 from multimodal.model import Model, load_model
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights, load_weights
 from multimodal.types import (
     MODALITIES,
     EncodedUtterance,
@@ -38,7 +39,6 @@ from multimodal.types import (
     Utterance,
     UtteranceEstimate,
 )
-from multimodal.weights import Weights, load_weights
 
 SUBSETS = [[name for bit, name in enumerate(MODALITIES) if number >> bit & 1] for number in range(1, 8)]
 NORMS = {"source": "norms", "reference": "Russell and Mehrabian 1977"}

@@ -20,9 +20,9 @@ from multimodal.evaluate_composed import evaluate_composed
 from multimodal.evaluate_fusion import SUBSETS, sizes_of, subset_name
 from multimodal.fusion.alignment import Streams, collate
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.parts import DEFAULTS, shipped_folder
+from multimodal.models.selection import DEFAULTS, shipped_folder
+from multimodal.models.weights import Weights, load_weights
 from multimodal.types import MODALITIES
-from multimodal.weights import Weights, load_weights
 
 
 @pytest.fixture(scope="module")

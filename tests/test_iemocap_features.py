@@ -20,8 +20,8 @@ from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, DependencyError, MediaError
 from multimodal.iemocap_faces import halves_report
 from multimodal.iemocap_features import FeatureMaker, TurnCorpus, TurnSettings, make_corpus
+from multimodal.models.weights import Weights, load_weights
 from multimodal.types import Utterance
-from multimodal.weights import Weights, load_weights
 
 
 @pytest.fixture(scope="module")

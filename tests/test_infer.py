@@ -29,7 +29,7 @@ from fusion_fixtures import SHIPPED_NOTES, shipped_fusion
 from media_fixtures import Sound, tone, write_media
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.parts import DEFAULTS, shipped_folder
+from multimodal.models.selection import DEFAULTS, shipped_folder
 
 FRAME_RATE = 25
 FACES = ("--modalities", "face")

@@ -32,9 +32,9 @@ from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, MediaError, WeightsError
 from multimodal.listening import listen
 from multimodal.model import Model, load_model
-from multimodal.parts import DEFAULTS
+from multimodal.models.selection import DEFAULTS
+from multimodal.models.weights import load_weights
 from multimodal.types import AudioBlock, Utterance
-from multimodal.weights import load_weights
 
 SPOKEN = (Utterance(0.5, 2.0), Utterance(2.25, 4.0))
 NO_SOUND = "the file holds no sound"

@@ -33,9 +33,9 @@ from multimodal.encoders.text import read_texts
 from multimodal.errors import ConfigError, DependencyError, MediaError, TranscriptError, WeightsError
 from multimodal.infer import main
 from multimodal.model import Model, load_model
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import load_weights, save_weights
 from multimodal.types import AudioBlock, Utterance
-from multimodal.weights import load_weights, save_weights
 
 TEXT_NAME = "minilm_l6.random-v1"
 DIALOGUE = """WEBVTT

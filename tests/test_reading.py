@@ -10,9 +10,9 @@ from multimodal import reading
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
-from multimodal.model_spec import ModelSpec
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights
 from multimodal.types import Utterance
-from multimodal.weights import Weights
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from multimodal.data.corpora.ferplus import majority_labels, read_ferplus
 from multimodal.data.faces.detectors import load_detector
 from multimodal.encoders.face import predict
-from multimodal.weights import load_weights
+from multimodal.models.weights import load_weights
 
 pytest_plugins = ["face_corpus"]
 

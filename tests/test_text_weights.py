@@ -16,8 +16,8 @@ from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextReading, read_texts
 from multimodal.encoders.tokenization import encode
 from multimodal.evaluate_text import evaluate_text
-from multimodal.parts import shipped_folder
-from multimodal.weights import Weights, load_weights
+from multimodal.models.selection import shipped_folder
+from multimodal.models.weights import Weights, load_weights
 
 PLAIN = {
     "I am so happy with this, thank you!": "happiness",

@@ -29,8 +29,8 @@ from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate_audio import evaluate_audio
 from multimodal.loop import load_tensors
 from multimodal.metrics import fit_temperature
+from multimodal.models.weights import load_weights
 from multimodal.train_audio import AudioConfig, licence_of
-from multimodal.weights import load_weights
 
 pytest_plugins = ["face_corpus"]
 

@@ -18,8 +18,8 @@ from multimodal import evaluate, train, train_fusion
 from multimodal.errors import ConfigError
 from multimodal.evaluate_composed import parse_voices
 from multimodal.evaluate_fusion import SUBSETS, reliability, risk_coverage, subset_name
+from multimodal.models.weights import load_weights
 from multimodal.types import MODALITIES
-from multimodal.weights import load_weights
 
 pytest_plugins = ["face_corpus"]
 

@@ -24,9 +24,9 @@ from multimodal.iemocap_config import IemocapConfig
 from multimodal.iemocap_faces import SpeakerFaces, face_size
 from multimodal.iemocap_results import results_table
 from multimodal.iemocap_task import TurnTask
+from multimodal.models.weights import load_weights
 from multimodal.train_iemocap import train_iemocap
 from multimodal.types import Utterance
-from multimodal.weights import load_weights
 
 CONFIG = """
 check_counts = false

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from multimodal.errors import ConfigError
+from multimodal.models.weights import Weights, load_weights
 from multimodal.train_audio import AudioConfig
 from multimodal.unheard import check_same_training, fit_state_map
-from multimodal.weights import Weights, load_weights
 
 
 def states(seed: int, features: int = 6) -> list[torch.Tensor]:

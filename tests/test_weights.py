@@ -25,9 +25,9 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS, NATIVE_LABELS
 from multimodal.encoders.face import SEResNet, predict
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, OutputError, WeightsError
-from multimodal.model_spec import ModelSpec
-from multimodal.parts import DEFAULTS, find_card, shipped, shipped_folder
-from multimodal.weights import load_weights, save_weights
+from multimodal.models.selection import DEFAULTS, find_card, shipped, shipped_folder
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import load_weights, save_weights
 
 NAME = "se_resnet_pair.random-v1"
 SPEC = ModelSpec("face", "se_resnet_pair", FACE_LABELS, 1.25, 48, True, 5.0)

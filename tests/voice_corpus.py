@@ -16,8 +16,8 @@ from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, summary_size
-from multimodal.model_spec import ModelSpec
-from multimodal.weights import save_weights
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import save_weights
 
 ACTORS, EMODB_SPEAKERS = (1, 2, 3, 4), ("03", "08", "10", "09")
 RANDOM = "conv_bigru.random-v1"

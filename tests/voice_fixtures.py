@@ -18,8 +18,8 @@ from multimodal.data.emotions import NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import ConvBiGRU
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import summary_size
-from multimodal.model_spec import ModelSpec
-from multimodal.weights import save_weights
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import save_weights
 
 SAMPLE_RATE = 16000
 VOICE_NAME = "conv_bigru.random-v1"

@@ -18,7 +18,7 @@ import torch
 
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.tokenization import encode
-from multimodal.weights import load_weights
+from multimodal.models.weights import load_weights
 
 WORDS = (
     "i",

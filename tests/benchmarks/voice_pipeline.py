@@ -32,7 +32,7 @@ from multimodal.data.speech.voice_activity import VoiceActivity
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
-from multimodal.weights import load_weights
+from multimodal.models.weights import load_weights
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from speech_fixtures import babble, joined, silence

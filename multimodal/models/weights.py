@@ -24,8 +24,8 @@ from multimodal.encoders.tokenization import load_tokenizer
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import whole_file
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
-from multimodal.model_spec import ModelSpec
-from multimodal.parts import find_card
+from multimodal.models.selection import find_card
+from multimodal.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
