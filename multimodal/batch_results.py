@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multimodal.analysis import ANSWER, JSON_KEYS, SIGNALS
+from multimodal.analysis.result import ANSWER, JSON_KEYS, SIGNALS
 from multimodal.batch_summary import GROUPINGS, summarise
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import Manifest, Row

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.bootstrap import bootstrap
+from multimodal.analysis.bootstrap import bootstrap
 
 GROUPINGS = ("task", "question", "participant")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bokeh.models import Column, Range1d
     from bokeh.plotting import figure
 
-    from multimodal.analysis import Analysis
+    from multimodal.analysis.result import Analysis
 
 GUTTER = 66
 """Pixels left of every chart, so that one time stands in one column."""

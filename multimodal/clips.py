@@ -47,8 +47,8 @@ def clips(
     for name in kind or ():
         if name not in KINDS:
             raise ConfigError("--kind", f"is {name!r}", f"choose from {', '.join(KINDS)}")
+    from multimodal.analysis.loading import read_analysis
     from multimodal.cutting import TABLE, cut_clips
-    from multimodal.saved import read_analysis
 
     given = read_analysis(analysis)
     folder = out or (analysis if analysis.is_dir() else analysis.parent) / FOLDER

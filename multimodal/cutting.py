@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multimodal.analysis.moments import KINDS, Moment, strongest
+from multimodal.analysis.recording import check_apart, find_recording
 from multimodal.errors import MultimodalError
 from multimodal.files import path_text, whole_file
-from multimodal.moments import KINDS, Moment, strongest
-from multimodal.recording import check_apart, find_recording
 
 if TYPE_CHECKING:
-    from multimodal.analysis import Analysis
+    from multimodal.analysis.result import Analysis
     from multimodal.data.media.playback import Image
     from multimodal.data.media.writer import Draw
     from multimodal.progress import Progress, ProgressCallback

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from multimodal.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from multimodal.analysis import Analysis
+    from multimodal.analysis.result import Analysis
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "vtt": ("emotions.vtt",),
@@ -76,7 +76,7 @@ def unfit(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
     Returns:
         Those of the names that ``export`` would refuse.
     """
-    from multimodal.analysis import has_times
+    from multimodal.analysis.result import has_times
 
     return () if has_times(analysis) else tuple(name for name in formats if name in TIMED)
 

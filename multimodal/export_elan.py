@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.transcripts.text import clean
 from multimodal.export_tiers import Span, Tier, find_tiers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.export_tiers import Span, Tier, end_milliseconds, find_tiers
 from multimodal.files import whole_file
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.files import write_srt
 from multimodal.data.transcripts.text import clean, plain_name
 from multimodal.export_tiers import milliseconds

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multimodal.analysis import SCHEMA_VERSION, Analysis, has_times
+from multimodal.analysis.result import SCHEMA_VERSION, Analysis, has_times
 from multimodal.files import path_text, whole_file
 
 if TYPE_CHECKING:

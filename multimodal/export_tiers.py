@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.text import clean, plain_name
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
 

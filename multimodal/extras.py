@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from multimodal.errors import MultimodalError
 
 if TYPE_CHECKING:
-    from multimodal.analysis import Analysis
+    from multimodal.analysis.result import Analysis
     from multimodal.progress import ProgressCallback
 
 

@@ -15,7 +15,7 @@ from multimodal.files import path_text
 from multimodal.wording import SOURCES, percent
 
 if TYPE_CHECKING:
-    from multimodal.analysis import Analysis
+    from multimodal.analysis.result import Analysis
     from multimodal.extras import Extras
     from multimodal.model import Model
 

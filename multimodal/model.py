@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.faces.detectors import Detector, load_detector
 from multimodal.data.media.probe import probe

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multimodal.analysis.recording import check_apart, find_recording
 from multimodal.errors import MediaError
 from multimodal.files import whole_file
-from multimodal.recording import check_apart, find_recording
 
 if TYPE_CHECKING:
-    from multimodal.analysis import Analysis
+    from multimodal.analysis.result import Analysis
     from multimodal.data.media.playback import Image
     from multimodal.progress import ProgressCallback
     from multimodal.types import MediaInfo

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from multimodal.analysis import Analysis, has_times, leading_signal
+from multimodal.analysis.result import Analysis, has_times, leading_signal
 from multimodal.data.transcripts.text import clean
 from multimodal.types import UNCERTAIN, leading
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.text import clean
 from multimodal.files import path_text, whole_file
 from multimodal.palette import COLOURS, SIGNS, ink_on

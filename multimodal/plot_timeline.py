@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from multimodal.analysis import Analysis, has_times, leading_signal
+from multimodal.analysis.result import Analysis, has_times, leading_signal
 from multimodal.data.transcripts.text import clean
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plot_blocks import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis import Analysis, has_times
+from multimodal.analysis.result import Analysis, has_times
 from multimodal.data.transcripts.text import clean
 from multimodal.palette import SIGNAL_COLOURS
 from multimodal.plot_page import (

@@ -68,9 +68,9 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
         problems: list[str] = []
         page = write_study(path, redrawn(quiet), problems.append)
         return [page, *map(RuntimeError, problems)]
+    from multimodal.analysis.loading import read_analysis
+    from multimodal.analysis.recording import moved
     from multimodal.extras import left_out, write_extras
-    from multimodal.recording import moved
-    from multimodal.saved import read_analysis
 
     analysis = read_analysis(path)
     if media is not None:

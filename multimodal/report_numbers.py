@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multimodal.analysis import Analysis
-from multimodal.bootstrap import block_bootstrap
+from multimodal.analysis.bootstrap import block_bootstrap
+from multimodal.analysis.result import Analysis
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, leading
 from multimodal.wording import length, listed, percent
 

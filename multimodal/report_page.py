@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multimodal.analysis import Analysis
+    from multimodal.analysis.result import Analysis
 
 
 PAGE = "report.html"
@@ -20,7 +20,7 @@ def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | P
     the file where that fails.
 
     Args:
-        analysis: From a model, or read back by ``multimodal.saved.read_analysis``.
+        analysis: From a model, or read back by ``multimodal.analysis.loading.read_analysis``.
         folder: Where ``report.html`` shall stand; made if it is not there.
         media: The recording; None for where it was when it was analysed.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from multimodal import page_foot
-from multimodal.analysis import Analysis
-from multimodal.moments import Moment, strongest
+from multimodal.analysis.moments import Moment, strongest
+from multimodal.analysis.result import Analysis
 from multimodal.page import badge, escape, sign
 from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, made_table
 from multimodal.report_numbers import Share, by_speaker, headline, shares_of, signals_used

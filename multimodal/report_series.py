@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.types import MODALITIES, Probabilities, UtteranceEstimate, leading
 
 ALL = "all"

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.recording import is_there
+from multimodal.analysis.result import Analysis
 from multimodal.page import badge, chart_place, escape
 from multimodal.palette import COLOURS, SIGNS
-from multimodal.recording import is_there
 from multimodal.report_series import signal_rows, time_span
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate, leading
 from multimodal.wording import clock

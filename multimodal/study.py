@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from multimodal.analysis.loading import read_analysis
 from multimodal.errors import MultimodalError
 from multimodal.page import asset, render, write_page
 from multimodal.palette import COLOURS
-from multimodal.saved import read_analysis
 from multimodal.study_body import body
 from multimodal.study_data import REPORT, page_data
 from multimodal.study_inputs import InputView, view_of

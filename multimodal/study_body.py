@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from multimodal.bootstrap import RESAMPLES
+from multimodal.analysis.bootstrap import RESAMPLES
 from multimodal.page import badge, escape
 from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
 from multimodal.study_inputs import BINS, InputView

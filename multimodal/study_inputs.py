@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from multimodal.analysis import Analysis, leading_signal
+from multimodal.analysis.moments import KINDS, Moment, find_moments
+from multimodal.analysis.result import Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.moments import KINDS, Moment, find_moments
 from multimodal.page_foot import about_affect
 from multimodal.types import UNCERTAIN, UtteranceEstimate, leading
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis_fixtures import MODELS, make_analysis, said
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.types import MediaInfo, ModalityEstimate, Utterance, UtteranceEstimate
 

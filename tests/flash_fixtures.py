@@ -12,7 +12,7 @@ from analysis_fixtures import MODELS, said
 from media_fixtures import Pictures, Sound, every, silence, tone, write_media
 from numpy.typing import NDArray
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.media.probe import probe
 from multimodal.types import FaceObservation, MediaInfo, Utterance, UtteranceEstimate

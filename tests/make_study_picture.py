@@ -22,7 +22,7 @@ from analysis_fixtures import make_analysis, said
 from browser_fixtures import FLAGS, PROGRAMS
 from study_fixtures import without_frames, write_results
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.study import write_study

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis_fixtures import HOSTILE, make_analysis
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.batch_results import write_tables
 from multimodal.data.manifest import Manifest, Row
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.analysis import FRAME_COLUMNS, Analysis, leading_signal
+from multimodal.analysis.result import FRAME_COLUMNS, Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.fusion.late import late_estimate

@@ -23,11 +23,11 @@ from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, sound
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 
 from multimodal import clips as command
-from multimodal.analysis import Analysis
+from multimodal.analysis.moments import KINDS, Moment, strongest
+from multimodal.analysis.result import Analysis
 from multimodal.cutting import COLUMNS, clip_name, cut_clips
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
-from multimodal.moments import KINDS, Moment, strongest
 from multimodal.palette import COLOURS
 from multimodal.types import FaceObservation, Utterance, UtteranceEstimate
 

@@ -13,7 +13,7 @@ import pytest
 from analysis_fixtures import make_analysis
 from export_fixtures import empty_analysis, hard_analysis, name_of, one_line, times_of
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.export import export
 from multimodal.types import UtteranceEstimate
 

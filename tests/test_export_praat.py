@@ -11,7 +11,7 @@ from analysis_fixtures import make_analysis
 from export_fixtures import empty_analysis, hard_analysis
 from praatio import textgrid
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.export import export
 
 Row = tuple[int, int, str]

@@ -15,7 +15,7 @@ from analysis_fixtures import make_analysis
 from browser_fixtures import OpenPage, chromium, open_page  # noqa: F401  (fixtures)
 from export_fixtures import empty_analysis, hard_analysis, name_of, one_line, times_of
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.export import export
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN

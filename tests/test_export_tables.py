@@ -17,7 +17,7 @@ from export_fixtures import CONTROLS, empty_analysis, hard_analysis, typed_analy
 from pyarrow import json as arrow_json
 from pyarrow import parquet
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.export import export
 
 

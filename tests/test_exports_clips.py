@@ -11,11 +11,11 @@ import pytest
 import webvtt
 from pyarrow import parquet
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.result import Analysis
 from multimodal.export import FORMATS, export
 from multimodal.model import load_model
 from multimodal.plots import FILES, write_plots
-from multimodal.saved import read_analysis
 
 pytestmark = pytest.mark.shared
 

@@ -9,7 +9,7 @@ import pytest
 from analysis_fixtures import make_analysis
 from conftest import RunCommand
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
 from multimodal.extras import Extras, chosen_extras, left_out, outdated, write_extras
 from multimodal.types import Utterance

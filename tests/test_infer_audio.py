@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, write_talk
 
 from multimodal import listening, model, watching
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
 from multimodal.data.media.probe import probe

@@ -11,7 +11,7 @@ import pytest
 from fusion_fixtures import SHIPPED_NOTES, shipped_fusion
 from voice_fixtures import write_talk
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
 from multimodal.model import Model, load_model

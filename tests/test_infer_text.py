@@ -23,7 +23,7 @@ from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
 
 from multimodal import listening, reading, watching
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.speech import recognition
 from multimodal.data.speech.language import is_english

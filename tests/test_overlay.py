@@ -22,6 +22,7 @@ from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 from numpy.typing import NDArray
 
 from multimodal import drawing, face_boxes
+from multimodal.analysis.loading import read_analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.drawing import drawable, font, font_for, in_visual_order
 from multimodal.errors import InputMissingError, MediaError, OutputError
@@ -29,7 +30,6 @@ from multimodal.face_boxes import FaceTracks
 from multimodal.overlay import Overlay, write_overlay
 from multimodal.palette import COLOURS
 from multimodal.panel import Panel
-from multimodal.saved import read_analysis
 from multimodal.types import FaceObservation
 
 Image = NDArray[np.uint8]

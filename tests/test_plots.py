@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import OutputError
 from multimodal.palette import COLOURS, SIGNS

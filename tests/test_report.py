@@ -20,8 +20,8 @@ from media_fixtures import Pictures, write_media
 from page_fixtures import Parsed, digests
 
 from multimodal import report
-from multimodal.analysis import Analysis
-from multimodal.bootstrap import block_bootstrap
+from multimodal.analysis.bootstrap import block_bootstrap
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.report_numbers import Speaking, by_speaker, headline, shares_of

@@ -15,7 +15,7 @@ from page_fixtures import make_recording
 from playwright.sync_api import Page, expect
 from test_report import answers
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.report_page import write_report
 
 pytestmark = pytest.mark.browser

@@ -21,14 +21,14 @@ import scipy.stats
 from analysis_fixtures import HOSTILE, MODELS, make_analysis, said
 from study_fixtures import FAILURE, QUESTION, TASKS, make_study, without_frames, write_results
 
+from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.moments import KINDS, find_moments
 from multimodal.batch_results import MEASURES
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.moments import KINDS, find_moments
 from multimodal.page_foot import CLAIM
 from multimodal.report import main
-from multimodal.saved import read_analysis
 from multimodal.study import write_study
 from multimodal.study_data import WORDS_AT_MOST, page_data
 from multimodal.study_inputs import BINS, InputView, letter_of, strip_of, view_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any, TypeVar
 
-from multimodal.analysis import JSON_KEYS, SCHEMA, SCHEMA_VERSION, SIGNALS, Analysis, leading_signal
+from multimodal.analysis.result import JSON_KEYS, SCHEMA, SCHEMA_VERSION, SIGNALS, Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError
 from multimodal.types import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from multimodal.analysis import Analysis
+from multimodal.analysis.result import Analysis
 from multimodal.errors import InputMissingError, MediaError, OutputError
 from multimodal.types import MediaInfo
 
