@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from multimodal.model import Model, load_model
+    from multimodal.infer.model import Model, load_model
 
 __version__ = "0.1.0"
 __all__ = ["Model", "__version__", "load_model"]
@@ -27,7 +27,7 @@ if not (_root / "multimodal" / "encoders").is_dir() and (_root / "encoders" / "_
 def __getattr__(name: str) -> Any:
     """Loads the model module, and with it torch, only when it is asked for."""
     if name in ("Model", "load_model"):
-        from multimodal import model
+        from multimodal.infer import model
 
         return getattr(model, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

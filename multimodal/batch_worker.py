@@ -74,7 +74,7 @@ Analyse = Callable[[Task], Scored]
 
 def load_analysis(options: BatchOptions) -> Analyse:
     """Loads the model; what it returns writes the same files as ``infer``."""
-    from multimodal.model import load_detector_for, load_model
+    from multimodal.infer.model import load_detector_for, load_model
 
     model = load_model(options.model, options.device, options.modalities, options.asr)
     if options.asr is not None and "text" in model.parts:

@@ -12,7 +12,7 @@ from multimodal import __version__
 from multimodal.commands import say
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "infer": ("multimodal.infer", "say which emotions a recording shows, when, and how sure it is"),
+    "infer": ("multimodal.infer.command", "say which emotions a recording shows, when, and how sure it is"),
     "batch": ("multimodal.batch", "score a pile of recordings and answers, on one machine or a cluster"),
     "report": ("multimodal.report", "make the page of an analysis, or of a whole study"),
     "clips": ("multimodal.clips", "cut the strongest moments of a recording into clips or one reel"),

@@ -116,7 +116,7 @@ def _composed(
     model: str, faces: Path, voices: list[str], texts: Path, split: str, seed: int, device: str
 ) -> tuple[dict[str, Any], str, str]:
     from multimodal.evaluate_composed import evaluate_composed, parse_voices
-    from multimodal.model import load_model
+    from multimodal.infer.model import load_model
 
     named = parse_voices(voices)
     parts = load_model(model, device).parts

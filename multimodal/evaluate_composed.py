@@ -19,8 +19,8 @@ from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate_fusion import Head, judge_fusion, sizes_of
-from multimodal.fusing import why_not
 from multimodal.fusion.dual_recurrent import FusionShape
+from multimodal.infer.fusion import why_not
 from multimodal.models.weights import Weights
 
 COUNT = 2_000

@@ -21,14 +21,14 @@ from voice_fixtures import buzz, write_talk
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import MediaError
-from multimodal.fusing import BATCH, LATE, ROWS, _batches, answers, fuse, temperature, why_not
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.fusion.alignment import collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import join
-from multimodal.infer import main
-from multimodal.model import Model, load_model
+from multimodal.infer.command import main
+from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, answers, fuse, temperature, why_not
+from multimodal.infer.model import Model, load_model
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import (

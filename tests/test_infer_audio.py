@@ -20,7 +20,6 @@ from media_fixtures import Pictures, Sound, every, silence, write_media
 from numpy.typing import NDArray
 from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, write_talk
 
-from multimodal import listening, model, watching
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
@@ -30,8 +29,11 @@ from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, MediaError, WeightsError
-from multimodal.listening import listen
-from multimodal.model import Model, load_model
+from multimodal.infer import audio as listening
+from multimodal.infer import face as watching
+from multimodal.infer import model
+from multimodal.infer.audio import listen
+from multimodal.infer.model import Model, load_model
 from multimodal.models.selection import DEFAULTS
 from multimodal.models.weights import load_weights
 from multimodal.types import AudioBlock, Utterance

@@ -14,7 +14,7 @@ from voice_fixtures import write_talk
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
-from multimodal.model import Model, load_model
+from multimodal.infer.model import Model, load_model
 
 pytestmark = pytest.mark.shared
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from text_fixtures import tiny_network, tiny_tokenizer
 
-from multimodal import reading
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
+from multimodal.infer import text as reading
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
 from multimodal.types import Utterance

@@ -14,8 +14,8 @@ from multimodal.data.media.frames import read_frames
 from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError
 from multimodal.fusion.segments import fill_gaps, windows
-from multimodal.model import Model, load_model
-from multimodal.stretch import choose_stretch
+from multimodal.infer.model import Model, load_model
+from multimodal.infer.segment import choose_stretch
 from multimodal.types import Utterance
 
 DIALOGUE = """WEBVTT

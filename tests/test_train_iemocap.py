@@ -19,11 +19,11 @@ from multimodal.data.speech import recognition
 from multimodal.data.speech.recognition import Recognition
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate_iemocap import evaluate_iemocap
-from multimodal.fusing import why_not
 from multimodal.iemocap_config import IemocapConfig
 from multimodal.iemocap_faces import SpeakerFaces, face_size
 from multimodal.iemocap_results import results_table
 from multimodal.iemocap_task import TurnTask
+from multimodal.infer.fusion import why_not
 from multimodal.models.weights import load_weights
 from multimodal.train_iemocap import train_iemocap
 from multimodal.types import Utterance

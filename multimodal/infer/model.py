@@ -19,21 +19,21 @@ from multimodal.data.faces.detectors import Detector, load_detector
 from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
-from multimodal.fusing import fuse
 from multimodal.fusion.segments import fill_gaps, join, windows
-from multimodal.lacks import Lacks
+from multimodal.infer.face import Seen, watch
+from multimodal.infer.fusion import fuse
+from multimodal.infer.missing import Lacks
+from multimodal.infer.segment import choose_stretch, words_within
+from multimodal.infer.text import Read, is_typed, read, read_typed, recognise, transcript_of
 from multimodal.models.selection import FUSION, PARTS, check_modalities, choose_weights
 from multimodal.models.weights import Weights, load_weights
 from multimodal.progress import Progress, ProgressCallback, share_progress
-from multimodal.reading import Read, is_typed, read, read_typed, recognise, transcript_of
-from multimodal.stretch import choose_stretch, words_within
 from multimodal.types import MODALITIES, MediaInfo, Utterance
-from multimodal.watching import Seen, watch
 
 if TYPE_CHECKING:
     from multimodal.data.speech.recognition import Recogniser
     from multimodal.data.transcripts.files import Transcript
-    from multimodal.listening import Heard
+    from multimodal.infer.audio import Heard
 
 ASR = "speech_to_text"
 """What ``models`` of an analysis calls it, where it was used."""
@@ -244,7 +244,7 @@ class Model:
 
     def _listen(self, media: MediaInfo, utterances: Sequence[Utterance] | None, progress: Progress | None) -> Heard:
         # Here and not above: whoever does not listen need not wait for the libraries of sound.
-        from multimodal.listening import listen
+        from multimodal.infer.audio import listen
 
         return listen(media, self.parts["audio"], utterances, device=self.device, progress=progress)
 

@@ -17,7 +17,7 @@ from multimodal.wording import SOURCES, percent
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
     from multimodal.extras import Extras
-    from multimodal.model import Model
+    from multimodal.infer.model import Model
 
 
 READINGS = {"face": "face seen", "audio": "voice heard", "text": "words read"}
@@ -60,7 +60,7 @@ def infer(
     """
     _check_transcript(transcript, no_transcript, inputs)
     from multimodal.extras import chosen_extras
-    from multimodal.model import load_detector_for, load_model
+    from multimodal.infer.model import load_detector_for, load_model
     from multimodal.models.selection import check_modalities
 
     signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
@@ -217,7 +217,3 @@ def _clock(seconds: float) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return guarded(infer, arguments, "infer")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
