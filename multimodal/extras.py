@@ -24,7 +24,7 @@ class Extras:
         report: The page ``report.html``.
         overlay: The video again with faces, answers and words drawn in, ``overlay.mp4``.
         plot: Timeline and summary as PNG and SVG.
-        formats: Of ``multimodal.export.FORMATS``.
+        formats: Of ``multimodal.export.formats.FORMATS``.
     """
 
     report: bool = True
@@ -49,7 +49,7 @@ def chosen_extras(report: bool, overlay: bool, plot: bool, export: str | None) -
         >>> chosen_extras(True, False, False, "srt, vtt").formats
         ('srt', 'vtt')
     """
-    from multimodal.export import check_formats
+    from multimodal.export.formats import check_formats
 
     return Extras(report, overlay, plot, () if export is None else check_formats(export))
 
@@ -64,7 +64,7 @@ def left_out(analysis: Analysis, extras: Extras) -> tuple[str, ...]:
     Returns:
         A plain line for each.
     """
-    from multimodal.export import unfit
+    from multimodal.export.formats import unfit
 
     lines = ["no overlay: there is no picture"] if extras.overlay and not analysis.media.has_video else []
     if formats := unfit(analysis, extras.formats):
@@ -82,7 +82,7 @@ def outdated(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str,
     Returns:
         A plain line, or nothing.
     """
-    from multimodal.export import FORMATS
+    from multimodal.export.formats import FORMATS
     from multimodal.plots import FILES
 
     own = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(FORMATS.values()), "clips")
@@ -121,7 +121,7 @@ def _works(
     analysis: Analysis, folder: Path, extras: Extras, media: Path | None, progress: ProgressCallback | None
 ) -> Iterator[Callable[[], list[Path]]]:
     if extras.formats:
-        from multimodal.export import export, unfit
+        from multimodal.export.formats import export, unfit
 
         for name in extras.formats:
             if name not in unfit(analysis, extras.formats):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from praatio import textgrid
 
 from multimodal.errors import ConfigError, OutputError
-from multimodal.export import FORMATS, TIMED, check_formats, export, unfit
+from multimodal.export.formats import FORMATS, TIMED, check_formats, export, unfit
 from multimodal.types import Utterance, UtteranceEstimate
 
 ALL = [file for files in FORMATS.values() for file in files]

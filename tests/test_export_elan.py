@@ -14,7 +14,7 @@ from analysis_fixtures import make_analysis
 from export_fixtures import empty_analysis, hard_analysis, name_of, one_line, times_of
 
 from multimodal.analysis.result import Analysis
-from multimodal.export import export
+from multimodal.export.formats import export
 from multimodal.types import UtteranceEstimate
 
 ORDER = ("HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LANGUAGE", "CONSTRAINT", "CONTROLLED_VOCABULARY")

@@ -12,7 +12,7 @@ from export_fixtures import empty_analysis, hard_analysis
 from praatio import textgrid
 
 from multimodal.analysis.result import Analysis
-from multimodal.export import export
+from multimodal.export.formats import export
 
 Row = tuple[int, int, str]
 

@@ -16,7 +16,7 @@ from browser_fixtures import OpenPage, chromium, open_page  # noqa: F401  (fixtu
 from export_fixtures import empty_analysis, hard_analysis, name_of, one_line, times_of
 
 from multimodal.analysis.result import Analysis
-from multimodal.export import export
+from multimodal.export.formats import export
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN
 

@@ -18,7 +18,7 @@ from pyarrow import json as arrow_json
 from pyarrow import parquet
 
 from multimodal.analysis.result import Analysis
-from multimodal.export import export
+from multimodal.export.formats import export
 
 
 @pytest.fixture(scope="module")

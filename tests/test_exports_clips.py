@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
-from multimodal.export import FORMATS, export
+from multimodal.export.formats import FORMATS, export
 from multimodal.infer.model import load_model
 from multimodal.plots import FILES, write_plots
 

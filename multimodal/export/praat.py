@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from multimodal.analysis.result import Analysis
-from multimodal.export_tiers import Span, Tier, end_milliseconds, find_tiers
+from multimodal.export.tiers import Span, Tier, end_milliseconds, find_tiers
 from multimodal.files import whole_file
 
 

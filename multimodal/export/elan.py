@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.transcripts.text import clean
-from multimodal.export_tiers import Span, Tier, find_tiers
+from multimodal.export.tiers import Span, Tier, find_tiers
 from multimodal.files import path_text, whole_file
 from multimodal.types import UNCERTAIN, MediaInfo
 

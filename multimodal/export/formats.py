@@ -112,10 +112,10 @@ def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Pat
 
 def _writers() -> dict[str, Callable[[Analysis, Path], None]]:
     # Here and not above: an option is checked before anything is loaded.
-    from multimodal.export_elan import write_eaf
-    from multimodal.export_praat import write_textgrid
-    from multimodal.export_subtitles import write_emotion_srt, write_emotion_vtt
-    from multimodal.export_tables import write_frame_table, write_lines, write_utterance_table
+    from multimodal.export.elan import write_eaf
+    from multimodal.export.praat import write_textgrid
+    from multimodal.export.subtitles import write_emotion_srt, write_emotion_vtt
+    from multimodal.export.tables import write_frame_table, write_lines, write_utterance_table
 
     return {
         "emotions.vtt": write_emotion_vtt,

@@ -15,7 +15,7 @@ from pathlib import Path
 from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.files import write_srt
 from multimodal.data.transcripts.text import clean, plain_name
-from multimodal.export_tiers import milliseconds
+from multimodal.export.tiers import milliseconds
 from multimodal.files import path_text, whole_file
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN, Utterance, UtteranceEstimate
