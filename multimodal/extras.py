@@ -83,7 +83,7 @@ def outdated(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str,
         A plain line, or nothing.
     """
     from multimodal.export.formats import FORMATS
-    from multimodal.plots import FILES
+    from multimodal.plots.slides import FILES
 
     own = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(FORMATS.values()), "clips")
     fresh = set(made)
@@ -127,7 +127,7 @@ def _works(
             if name not in unfit(analysis, extras.formats):
                 yield partial(export, analysis, folder, [name])
     if extras.plot:
-        from multimodal.plots import write_plots
+        from multimodal.plots.slides import write_plots
 
         yield lambda: write_plots(analysis, folder)
     if extras.overlay and analysis.media.has_video:

@@ -15,7 +15,7 @@ from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.export.formats import FORMATS, export
 from multimodal.infer.model import load_model
-from multimodal.plots import FILES, write_plots
+from multimodal.plots.slides import FILES, write_plots
 
 pytestmark = pytest.mark.shared
 

@@ -29,9 +29,9 @@ from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import OutputError
 from multimodal.palette import COLOURS, SIGNS
-from multimodal.plot_page import drawing, write_figure
-from multimodal.plot_timeline import draw_timeline
-from multimodal.plots import FILES, draw_summary, write_plots
+from multimodal.plots.figure import drawing, write_figure
+from multimodal.plots.slides import FILES, draw_summary, write_plots
+from multimodal.plots.timeline import draw_timeline
 
 FULL = 0.88
 """Of a lane's height is 100 %."""

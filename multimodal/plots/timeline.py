@@ -15,7 +15,7 @@ from unicodedata import east_asian_width
 from multimodal.analysis.result import Analysis, has_times, leading_signal
 from multimodal.data.transcripts.text import clean
 from multimodal.palette import SIGNS, ink_on
-from multimodal.plot_blocks import (
+from multimodal.plots.blocks import (
     Block,
     affect_line,
     answer_blocks,
@@ -26,7 +26,7 @@ from multimodal.plot_blocks import (
     signal_blocks,
     span_of,
 )
-from multimodal.plot_page import (
+from multimodal.plots.figure import (
     HEIGHT,
     LEFT,
     MUTED,

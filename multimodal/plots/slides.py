@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from multimodal.analysis.result import Analysis, has_times
 from multimodal.data.transcripts.text import clean
 from multimodal.palette import SIGNAL_COLOURS
-from multimodal.plot_page import (
+from multimodal.plots.figure import (
     HEIGHT,
     MARGIN,
     MUTED,
@@ -27,7 +27,7 @@ from multimodal.plot_page import (
     title,
     write_figure,
 )
-from multimodal.plot_timeline import draw_timeline
+from multimodal.plots.timeline import draw_timeline
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
 from multimodal.wording import SOURCES, percent
 
