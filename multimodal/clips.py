@@ -13,7 +13,7 @@ from multimodal.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from multimodal.cutting import Cut
+    from multimodal.video.clips import Cut
 
 KINDS = ("peak", "change", "disagreement")
 """As in ``moments``, which takes a while to load."""
@@ -48,7 +48,7 @@ def clips(
         if name not in KINDS:
             raise ConfigError("--kind", f"is {name!r}", f"choose from {', '.join(KINDS)}")
     from multimodal.analysis.loading import read_analysis
-    from multimodal.cutting import TABLE, cut_clips
+    from multimodal.video.clips import TABLE, cut_clips
 
     given = read_analysis(analysis)
     folder = out or (analysis if analysis.is_dir() else analysis.parent) / FOLDER

@@ -131,7 +131,7 @@ def _works(
 
         yield lambda: write_plots(analysis, folder)
     if extras.overlay and analysis.media.has_video:
-        from multimodal.overlay import write_overlay
+        from multimodal.video.overlay import write_overlay
 
         yield lambda: [write_overlay(analysis, folder, media, progress)]
     if extras.report:

@@ -25,11 +25,11 @@ from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 from multimodal import clips as command
 from multimodal.analysis.moments import KINDS, Moment, strongest
 from multimodal.analysis.result import Analysis
-from multimodal.cutting import COLUMNS, clip_name, cut_clips
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
 from multimodal.palette import COLOURS
 from multimodal.types import FaceObservation, Utterance, UtteranceEstimate
+from multimodal.video.clips import COLUMNS, clip_name, cut_clips
 
 ANSWERS = [
     (0.0, 3.0, "neutral", 0.9),

@@ -21,16 +21,16 @@ from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, write
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 from numpy.typing import NDArray
 
-from multimodal import drawing, face_boxes
 from multimodal.analysis.loading import read_analysis
 from multimodal.data.emotions import FACE_LABELS
-from multimodal.drawing import drawable, font, font_for, in_visual_order
 from multimodal.errors import InputMissingError, MediaError, OutputError
-from multimodal.face_boxes import FaceTracks
-from multimodal.overlay import Overlay, write_overlay
 from multimodal.palette import COLOURS
-from multimodal.panel import Panel
 from multimodal.types import FaceObservation
+from multimodal.video import drawing, face_boxes
+from multimodal.video.drawing import drawable, font, font_for, in_visual_order
+from multimodal.video.face_boxes import FaceTracks
+from multimodal.video.info_panel import Panel
+from multimodal.video.overlay import Overlay, write_overlay
 
 Image = NDArray[np.uint8]
 WIDTH, HEIGHT = 640, 360

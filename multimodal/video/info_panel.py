@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.drawing import (
+from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.types import SIGNAL_NAMES, UtteranceEstimate
+from multimodal.video.drawing import (
     Image,
     answer_text,
     break_lines,
@@ -24,8 +26,6 @@ from multimodal.drawing import (
     width_of,
     write,
 )
-from multimodal.palette import COLOURS, SIGNS, ink_on
-from multimodal.types import SIGNAL_NAMES, UtteranceEstimate
 from multimodal.wording import clock_text
 
 if TYPE_CHECKING:

@@ -276,7 +276,7 @@ class Captions:
     """
 
     def __init__(self, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, width: int) -> None:
-        from multimodal.panel import Panel
+        from multimodal.video.info_panel import Panel
 
         self._cuts = cuts
         self._estimates = analysis.estimates

@@ -92,8 +92,8 @@ class Overlay:
     """
 
     def __init__(self, analysis: Analysis, info: MediaInfo, size: tuple[int, int]) -> None:
-        from multimodal.face_boxes import FaceTracks
-        from multimodal.panel import Panel
+        from multimodal.video.face_boxes import FaceTracks
+        from multimodal.video.info_panel import Panel
 
         self._tracks = FaceTracks(analysis.faces, analysis.frame_times)
         self._estimates = analysis.estimates
@@ -113,7 +113,7 @@ class Overlay:
         """
         import numpy as np
 
-        from multimodal.face_boxes import draw_faces
+        from multimodal.video.face_boxes import draw_faces
 
         index = self._panel.current(seconds)
         main = None if index is None else self._estimates[index].face_id

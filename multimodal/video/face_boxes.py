@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.drawing import Image, answer_text, chip, colour_of, lay, outline
 from multimodal.types import FaceObservation, leading
+from multimodal.video.drawing import Image, answer_text, chip, colour_of, lay, outline
 
 Box = tuple[float, float, float, float]
 
