@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("multimodal.report", "make the page of an analysis, or of a whole study"),
     "clips": ("multimodal.clips", "cut the strongest moments of a recording into clips or one reel"),
     "train": ("multimodal.train", "train an encoder or the fusion on a corpus"),
-    "evaluate": ("multimodal.evaluate", "measure a model on a corpus"),
+    "evaluate": ("multimodal.evaluate.command", "measure a model on a corpus"),
     "sample": ("multimodal.sample", "make a short interview clip to try the program on"),
     "fetch": ("multimodal.fetch", "download an optional part once"),
 }

@@ -13,12 +13,12 @@ from multimodal.data.corpora.iemocap_protocols import affect_of, label_names, la
 from multimodal.data.emotions import IEMOCAP_LABEL_SETS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
+from multimodal.evaluate.metrics import classification_figures
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.iemocap_batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, there
 from multimodal.iemocap_features import WORD_SOURCES, FeatureMaker, TurnSettings, make_corpus
 from multimodal.iemocap_results import ARCHITECTURE
 from multimodal.iemocap_task import affect_figures, judge, turn_figures
-from multimodal.metrics import classification_figures
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import MODALITIES
 

@@ -13,11 +13,11 @@ from accelerate import Accelerator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from multimodal.composed_parts import Parts
 from multimodal.data.corpora.synthetic import Composed, Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
-from multimodal.evaluate_fusion import SUBSETS, fused_logits, sizes_of, softmax
+from multimodal.evaluate.fusion import SUBSETS, fused_logits, sizes_of, softmax
+from multimodal.evaluate.synthetic_features import Parts
 from multimodal.fusion.alignment import FusionBatch, Streams, collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 from multimodal.loop import LoopSettings
@@ -136,7 +136,7 @@ class FusionTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Macro-F1 and negative log-likelihood, means over all subsets of signals, on held-out compositions."""
-        from multimodal.metrics import classification_figures
+        from multimodal.evaluate.metrics import classification_figures
 
         labels = np.array([recipe.label for recipe in self.judged])
         found = []

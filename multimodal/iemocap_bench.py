@@ -18,6 +18,7 @@ from multimodal.data.corpora.iemocap import IemocapTurn
 from multimodal.data.corpora.iemocap_protocols import PROTOCOLS, TurnFold, label_names
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import summary_size
+from multimodal.evaluate.metrics import fit_temperature, sharpen
 from multimodal.files import whole_file
 from multimodal.fusion.late import late_average
 from multimodal.fusion.turns import TurnNetwork
@@ -26,7 +27,6 @@ from multimodal.iemocap_faces import face_size
 from multimodal.iemocap_results import LATE, LATE_PARTS, save_fold_weights
 from multimodal.iemocap_task import TurnTask, affect_figures, judge, turn_figures
 from multimodal.loop import fit, save_tensors
-from multimodal.metrics import fit_temperature, sharpen
 from multimodal.models.weights import Weights
 from multimodal.provenance import training_revision
 

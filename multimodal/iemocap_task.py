@@ -166,7 +166,7 @@ def turn_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int64])
         >>> turn_figures(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 0, 1]))["ua"]
         0.5
     """
-    from multimodal.metrics import classification_figures
+    from multimodal.evaluate.metrics import classification_figures
 
     names = [str(index) for index in range(probabilities.shape[1])]
     found = classification_figures(probabilities, targets, names)

@@ -24,7 +24,7 @@ from multimodal.data.corpora.texts import TEXT_CORPORA
 from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
 from multimodal.encoders.tokenization import encode, marks
 from multimodal.errors import ConfigError
-from multimodal.evaluate_text import judge_readings
+from multimodal.evaluate.text import judge_readings
 from multimodal.loop import LoopSettings, load_tensors
 
 ARCHITECTURES = {"minilm_l6": MINILM_L6}

@@ -40,10 +40,10 @@ from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate_audio import onto_groups, voice_figures
+from multimodal.evaluate.audio import onto_groups, voice_figures
+from multimodal.evaluate.metrics import crossfitted, fit_temperature
 from multimodal.files import whole_file
 from multimodal.loop import LoopSettings, fit, save_tensors
-from multimodal.metrics import crossfitted, fit_temperature
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.provenance import training_revision

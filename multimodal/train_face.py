@@ -25,8 +25,8 @@ from multimodal.data.emotions import FACE_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.errors import ConfigError
+from multimodal.evaluate.metrics import classification_figures, crossfitted, divergence, fit_temperature
 from multimodal.loop import LoopSettings, fit, load_tensors
-from multimodal.metrics import classification_figures, crossfitted, divergence, fit_temperature
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.provenance import origin_of, training_revision

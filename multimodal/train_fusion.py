@@ -22,7 +22,6 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from multimodal.audio_task import target_of
-from multimodal.composed_parts import Encoded, Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.config import read_config
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.corpora.synthetic import Composing, Pools
@@ -34,11 +33,20 @@ from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
-from multimodal.evaluate_fusion import SUBSETS, Head, fused_logits, judge_fusion, softmax, subset_name
+from multimodal.evaluate.fusion import SUBSETS, Head, fused_logits, judge_fusion, softmax, subset_name
+from multimodal.evaluate.metrics import fit_temperature
+from multimodal.evaluate.synthetic_features import (
+    Encoded,
+    Parts,
+    bury_voices,
+    encode_voices,
+    face_pool,
+    make_parts,
+    text_pool,
+)
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion_task import FusionTask, Learning
 from multimodal.loop import LoopSettings, fit
-from multimodal.metrics import fit_temperature
 from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights

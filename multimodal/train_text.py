@@ -33,12 +33,12 @@ from multimodal.device import choose_device
 from multimodal.encoders.text import TextEncoder, read_texts
 from multimodal.encoders.tokenization import encode, load_tokenizer, trim
 from multimodal.errors import DependencyError, WeightsError
-from multimodal.evaluate_text import evaluate_text
+from multimodal.evaluate.metrics import fit_temperature
+from multimodal.evaluate.multilabel import choose_thresholds
+from multimodal.evaluate.text import evaluate_text
 from multimodal.loop import fit
-from multimodal.metrics import fit_temperature
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, save_weights
-from multimodal.multilabel import choose_thresholds
 from multimodal.provenance import origin_of, training_revision
 from multimodal.text_task import ARCHITECTURES, TextConfig, TextTask
 

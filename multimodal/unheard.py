@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from multimodal.composed_parts import Hearing
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.encoders.audio import hear
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
+from multimodal.evaluate.synthetic_features import Hearing
 from multimodal.loop import load_tensors
 from multimodal.models.weights import Weights
 from multimodal.train_audio import AudioConfig

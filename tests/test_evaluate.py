@@ -16,12 +16,14 @@ from conftest import ROOT, RunCommand
 from face_corpus import striped_corpus, write_pictures, write_tables
 from safetensors.torch import load_file
 
-from multimodal import evaluate, evaluate_face, evaluate_tables
 from multimodal.config import read_config
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.encoders.face import predict
 from multimodal.errors import DependencyError, WeightsError
+from multimodal.evaluate import command as evaluate
+from multimodal.evaluate import face as evaluate_face
+from multimodal.evaluate import tables as evaluate_tables
 from multimodal.models.weights import load_weights
 from multimodal.train_face import FaceConfig
 
@@ -186,7 +188,7 @@ def test_model_with_other_labels_is_refused(trained: Path) -> None:
 
 
 def test_missing_library_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "multimodal.metrics", None)
+    monkeypatch.setitem(sys.modules, "multimodal.evaluate.metrics", None)
     with pytest.raises(DependencyError, match=r"pip install 'multimodal-emotion\[train\]'"):
         evaluate.evaluate("face", tmp_path)
 

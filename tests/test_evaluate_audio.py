@@ -16,15 +16,15 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from voice_corpus import RANDOM, write_random_weights, write_voices
 from voice_layouts import write_text, write_wav
 
-from multimodal import evaluate
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
 from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate_audio import evaluate_audio, onto_groups, voice_figures
-from multimodal.evaluate_tables import SHOWN
+from multimodal.evaluate import command as evaluate
+from multimodal.evaluate.audio import evaluate_audio, onto_groups, voice_figures
+from multimodal.evaluate.tables import SHOWN
 from multimodal.models.weights import Weights, load_weights
 
 KEYS = {"uar", "accuracy", "macro_f1", "ece", "n", "confusion", "labels", "parameters", "speakers"}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from voice_corpus import write_random_weights
 
-from multimodal import evaluate
 from multimodal.data.corpora.voice_filenames import READ_NAME
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES, VOICE_TO_FUSED
+from multimodal.evaluate import command as evaluate
 from multimodal.models.selection import DEFAULTS, shipped
 from multimodal.models.weights import load_weights
 

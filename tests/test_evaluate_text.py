@@ -11,10 +11,10 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_goemotions
 
-from multimodal import evaluate
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextReading, read_texts
+from multimodal.evaluate import command as evaluate
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 

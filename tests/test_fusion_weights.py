@@ -16,8 +16,8 @@ import torch
 
 from multimodal import load_model
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.evaluate_composed import evaluate_composed
-from multimodal.evaluate_fusion import SUBSETS, sizes_of, subset_name
+from multimodal.evaluate.fusion import SUBSETS, sizes_of, subset_name
+from multimodal.evaluate.synthetic import evaluate_composed
 from multimodal.fusion.alignment import Streams, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import DEFAULTS, shipped_folder
@@ -92,7 +92,7 @@ def test_figures_come_out_on_a_part_of_the_corpora(
     chosen = {"ravdess": "Actor_(01|20)", "ferplus": "FER2013Valid", "goemotions": "goemotions/(dev|labels)"}
     for name, pattern in chosen.items():
         _unpack(next((shared_folder / "datasets").glob(f"{name}.tar*")), pattern, tmp_path / name)
-    monkeypatch.setattr("multimodal.evaluate_composed.MOST_PER_LABEL", 40)
+    monkeypatch.setattr("multimodal.evaluate.command.synthetic.MOST_PER_LABEL", 40)
     parts = load_model(device="cpu").parts
     voices = {"ravdess": tmp_path / "ravdess"}
     found = evaluate_composed(parts, tmp_path / "ferplus", voices, tmp_path / "goemotions" / "goemotions", count=600)

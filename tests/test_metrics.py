@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
-from multimodal.metrics import (
+from multimodal.evaluate.metrics import (
     BINS,
     classification_figures,
     crossfitted,

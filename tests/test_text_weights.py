@@ -15,7 +15,7 @@ from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextReading, read_texts
 from multimodal.encoders.tokenization import encode
-from multimodal.evaluate_text import evaluate_text
+from multimodal.evaluate.text import evaluate_text
 from multimodal.models.selection import shipped_folder
 from multimodal.models.weights import Weights, load_weights
 

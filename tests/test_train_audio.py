@@ -26,9 +26,9 @@ from multimodal.encoders.audio import AUDIO_NETWORKS, hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import summary_size, voice_features
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate_audio import evaluate_audio
+from multimodal.evaluate.audio import evaluate_audio
+from multimodal.evaluate.metrics import fit_temperature
 from multimodal.loop import load_tensors
-from multimodal.metrics import fit_temperature
 from multimodal.models.weights import load_weights
 from multimodal.train_audio import AudioConfig, licence_of
 

@@ -14,10 +14,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score
 
-from multimodal import evaluate, train, train_fusion
+from multimodal import train, train_fusion
 from multimodal.errors import ConfigError
-from multimodal.evaluate_composed import parse_voices
-from multimodal.evaluate_fusion import SUBSETS, reliability, risk_coverage, subset_name
+from multimodal.evaluate import command as evaluate
+from multimodal.evaluate.fusion import SUBSETS, reliability, risk_coverage, subset_name
+from multimodal.evaluate.synthetic import parse_voices
 from multimodal.models.weights import load_weights
 from multimodal.types import MODALITIES
 

@@ -26,11 +26,11 @@ from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABEL
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
-from multimodal.evaluate_text import evaluate_text, judge_readings
+from multimodal.evaluate.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
+from multimodal.evaluate.text import evaluate_text, judge_readings
 from multimodal.loop import LoopSettings
 from multimodal.models.selection import find_card
 from multimodal.models.weights import Weights, load_weights
-from multimodal.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
 from multimodal.text_task import TextConfig, TextTask
 from multimodal.train_text import find_base, start_network, train_text
 

@@ -25,9 +25,9 @@ from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.text import TextReading
-from multimodal.evaluate_text import judge_readings
-from multimodal.metrics import fit_temperature, sharpen
-from multimodal.multilabel import choose_thresholds
+from multimodal.evaluate.metrics import fit_temperature, sharpen
+from multimodal.evaluate.multilabel import choose_thresholds
+from multimodal.evaluate.text import judge_readings
 
 HELD_OUT = 0.1
 """As in configs/text.toml."""

@@ -12,8 +12,8 @@ import typer
 from multimodal.commands import DeviceOption, guarded
 from multimodal.device import choose_device
 from multimodal.errors import DependencyError, WeightsError
-from multimodal.evaluate_face import evaluate_face
-from multimodal.evaluate_tables import table, write_figures
+from multimodal.evaluate.face import evaluate_face
+from multimodal.evaluate.tables import table, write_figures
 
 if TYPE_CHECKING:
     from multimodal.models.weights import Weights
@@ -40,7 +40,7 @@ def evaluate(
     if part not in PARTS:
         raise typer.BadParameter(f"is {part!r}; choose one of {', '.join(PARTS)}", param_hint="PART")
     try:
-        from multimodal.metrics import classification_figures as _needs_libraries  # noqa: F401
+        from multimodal.evaluate.metrics import classification_figures as _needs_libraries  # noqa: F401
     except ModuleNotFoundError as error:
         remedy = "pip install 'multimodal-emotion[train]'"
         raise DependencyError(f"{error.name}", "is not installed, and evaluation needs it", remedy) from None
@@ -63,7 +63,7 @@ def _check_options(part: str, corpus: str, split: str, labels: str) -> None:
     from multimodal.data.corpora.ferplus import FOLDERS
     from multimodal.data.corpora.texts import TEXT_CORPORA
     from multimodal.data.corpora.voices import VOICE_CORPORA
-    from multimodal.evaluate_audio import LABEL_SETS
+    from multimodal.evaluate.audio import LABEL_SETS
 
     for option, given, parts in (
         ("--split", split != "", ("face", "text", "fusion")),
@@ -115,7 +115,7 @@ def _one_corpus(
 def _composed(
     model: str, faces: Path, voices: list[str], texts: Path, split: str, seed: int, device: str
 ) -> tuple[dict[str, Any], str, str]:
-    from multimodal.evaluate_composed import evaluate_composed, parse_voices
+    from multimodal.evaluate.synthetic import evaluate_composed, parse_voices
     from multimodal.infer.model import load_model
 
     named = parse_voices(voices)
@@ -138,7 +138,7 @@ def _face(
 def _audio(
     weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str]:
-    from multimodal.evaluate_audio import evaluate_audio
+    from multimodal.evaluate.audio import evaluate_audio
 
     return evaluate_audio(weights, corpus, data, labels, device), f"{corpus}, {labels} labels"
 
@@ -147,7 +147,7 @@ def _text(
     weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str]:
     from multimodal.data.corpora.texts import part_to_judge, read_text_corpus
-    from multimodal.evaluate_text import evaluate_text
+    from multimodal.evaluate.text import evaluate_text
 
     corpus, part = corpus or "goemotions", split or part_to_judge(data)
     judged = corpus if data.is_file() else f"{corpus}, {part} part"
@@ -167,7 +167,3 @@ def _iemocap(
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return guarded(evaluate, arguments, "evaluate")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

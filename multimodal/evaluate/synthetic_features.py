@@ -26,7 +26,7 @@ from multimodal.encoders.face import predict
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
-from multimodal.evaluate_audio import onto_groups
+from multimodal.evaluate.audio import onto_groups
 from multimodal.fusion.alignment import Floats, Streams, build_streams
 from multimodal.models.weights import Weights
 

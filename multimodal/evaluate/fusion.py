@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from multimodal.composed_parts import Parts
 from multimodal.data.corpora.synthetic import Composing, compose
 from multimodal.data.emotions import FUSED_LABELS
+from multimodal.evaluate.metrics import classification_figures
+from multimodal.evaluate.synthetic_features import Parts
 from multimodal.fusion.alignment import Floats, Streams, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_average
-from multimodal.metrics import classification_figures
 from multimodal.types import MODALITIES
 
 SHORT = ("macro_f1", "accuracy", "balanced_accuracy", "ece", "nll", "n")

@@ -12,8 +12,8 @@ from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.text import TextReading, read_texts
 from multimodal.errors import CorpusError, WeightsError
-from multimodal.metrics import classification_figures
-from multimodal.multilabel import choose_thresholds, multilabel_figures
+from multimodal.evaluate.metrics import classification_figures
+from multimodal.evaluate.multilabel import choose_thresholds, multilabel_figures
 
 if TYPE_CHECKING:
     from multimodal.models.weights import Weights

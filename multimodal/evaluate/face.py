@@ -27,7 +27,7 @@ def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> 
     """
     from multimodal.data.corpora.ferplus import distributions, majority_labels
     from multimodal.data.emotions import FACE_LABELS
-    from multimodal.metrics import classification_figures, divergence
+    from multimodal.evaluate.metrics import classification_figures, divergence
 
     if weights.spec.labels != FACE_LABELS:
         fact = f"answers {', '.join(weights.spec.labels)}"

@@ -16,7 +16,7 @@ from multimodal.encoders.audio import hear
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.metrics import Floats, classification_figures
+from multimodal.evaluate.metrics import Floats, classification_figures
 from multimodal.models.weights import Weights
 
 LABEL_SETS = ("seven", "native")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from multimodal.composed_parts import Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.corpora.synthetic import Composing, Pools
 from multimodal.data.corpora.text_corpus import TextCorpus
@@ -18,7 +17,8 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
-from multimodal.evaluate_fusion import Head, judge_fusion, sizes_of
+from multimodal.evaluate.fusion import Head, judge_fusion, sizes_of
+from multimodal.evaluate.synthetic_features import Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.infer.fusion import why_not
 from multimodal.models.weights import Weights
