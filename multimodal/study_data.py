@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from multimodal.analysis.bootstrap import LEVEL, RESAMPLES, SEED
 from multimodal.analysis.moments import KINDS
-from multimodal.batch_results import FORMULA, MEASURES, RESULT_COLUMNS
+from multimodal.batch.tables import FORMULA, MEASURES, RESULT_COLUMNS
 from multimodal.page import embedded
 from multimodal.palette import SIGNS
 from multimodal.study_inputs import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView

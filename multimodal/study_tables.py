@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from multimodal.batch_results import MEASURES, RESULT_COLUMNS
-from multimodal.batch_summary import GROUPINGS, summarise
+from multimodal.batch.summary import GROUPINGS, summarise
+from multimodal.batch.tables import MEASURES, RESULT_COLUMNS
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import read_seconds
 from multimodal.errors import AnalysisError, InputMissingError

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from batch_stub import STUB
 
-from multimodal import batch, batch_run
-from multimodal.batch_plan import BatchOptions
-from multimodal.batch_worker import Limits
+from multimodal.batch import command as batch
+from multimodal.batch import run as batch_run
+from multimodal.batch.tasks import BatchOptions
+from multimodal.batch.worker import Limits
 from multimodal.commands import guarded
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal.batch_plan import BatchOptions, Task, hashed
-from multimodal.batch_worker import Analyse, Scored
+from multimodal.batch.tasks import BatchOptions, Task, hashed
+from multimodal.batch.worker import Analyse, Scored
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import InputMissingError, MediaError, WeightsError
 

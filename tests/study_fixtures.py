@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis_fixtures import HOSTILE, make_analysis
 
 from multimodal.analysis.result import Analysis
-from multimodal.batch_results import write_tables
+from multimodal.batch.tables import write_tables
 from multimodal.data.manifest import Manifest, Row
 
 COLUMNS = ("path", "participant", "task", "question", "device")

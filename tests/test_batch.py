@@ -24,14 +24,16 @@ import typer
 from batch_stub import STUB, started
 from conftest import ROOT, RunCommand, subprocess_environment
 
-from multimodal import batch, batch_plan, batch_run
 from multimodal.analysis.bootstrap import bootstrap
-from multimodal.batch_plan import BatchOptions, result_name
-from multimodal.batch_results import neutral
-from multimodal.batch_run import Report, score_pile
-from multimodal.batch_store import Store
-from multimodal.batch_summary import summarise
-from multimodal.batch_worker import Limits, resident_bytes
+from multimodal.batch import command as batch
+from multimodal.batch import run as batch_run
+from multimodal.batch import tasks as batch_plan
+from multimodal.batch.run import Report, score_pile
+from multimodal.batch.store import Store
+from multimodal.batch.summary import summarise
+from multimodal.batch.tables import neutral
+from multimodal.batch.tasks import BatchOptions, result_name
+from multimodal.batch.worker import Limits, resident_bytes
 from multimodal.data.manifest import Row
 from multimodal.errors import MultimodalError, WeightsError
 

@@ -25,11 +25,11 @@ from test_batch import (
     write_pile,
 )
 
-from multimodal import batch_run
-from multimodal.batch_plan import BatchOptions, Outcome, Task
-from multimodal.batch_ray import Cluster, run_ray
-from multimodal.batch_run import Report, score_pile
-from multimodal.batch_worker import Limits
+from multimodal.batch import run as batch_run
+from multimodal.batch.ray_engine import Cluster, run_ray
+from multimodal.batch.run import Report, score_pile
+from multimodal.batch.tasks import BatchOptions, Outcome, Task
+from multimodal.batch.worker import Limits
 from multimodal.errors import ConfigError, WeightsError
 
 ray = pytest.importorskip("ray")

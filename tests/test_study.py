@@ -23,7 +23,7 @@ from study_fixtures import FAILURE, QUESTION, TASKS, make_study, without_frames,
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.moments import KINDS, find_moments
-from multimodal.batch_results import MEASURES
+from multimodal.batch.tables import MEASURES
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms

@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 from study_fixtures import TASKS, make_study, manifest_of, without_frames, write_results
 
 from multimodal.analysis.loading import read_analysis
-from multimodal.batch_results import MEASURES, neutral, write_tables
+from multimodal.batch.tables import MEASURES, neutral, write_tables
 from multimodal.page import write_page
 from multimodal.report_page import report_page
 from multimodal.study import write_study

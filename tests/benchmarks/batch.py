@@ -28,10 +28,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from batch_stub import STUB  # noqa: E402
 
-from multimodal import batch_plan, batch_run  # noqa: E402
-from multimodal.batch_plan import BatchOptions  # noqa: E402
-from multimodal.batch_ray import Cluster, run_ray  # noqa: E402
-from multimodal.batch_worker import Limits  # noqa: E402
+from multimodal.batch import run as batch_run
+from multimodal.batch import tasks as batch_plan  # noqa: E402
+from multimodal.batch.ray_engine import Cluster, run_ray  # noqa: E402
+from multimodal.batch.tasks import BatchOptions  # noqa: E402
+from multimodal.batch.worker import Limits  # noqa: E402
 from multimodal.data.manifest import read_manifest  # noqa: E402
 from multimodal.sample import make_sample  # noqa: E402
 
@@ -69,7 +70,7 @@ def worker_megabytes(pid: int) -> float:
             status = Path(f"/proc/{one}/status").read_text()
         except OSError:
             continue
-        if b"multimodal.batch_worker" in command and (found := re.search(r"VmHWM:\s+(\d+) kB", status)):
+        if b"multimodal.batch.worker" in command and (found := re.search(r"VmHWM:\s+(\d+) kB", status)):
             peaks.append(int(found[1]))
     return max(peaks) / 1024
 
@@ -176,7 +177,7 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
     """Seconds of each of the driver's stages with a given number of inputs, and how often a file was looked at."""
     from batch_stub import files_of
 
-    from multimodal.batch_plan import Outcome, fingerprint, hashed
+    from multimodal.batch.tasks import Outcome, fingerprint, hashed
 
     found = []
     for count in counts:

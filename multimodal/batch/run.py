@@ -17,9 +17,9 @@ from multimodal.commands import complain
 from multimodal.errors import OutputError
 
 if TYPE_CHECKING:
-    from multimodal.batch_plan import BatchOptions, Outcome, Task
-    from multimodal.batch_store import Store
-    from multimodal.batch_worker import Limits
+    from multimodal.batch.store import Store
+    from multimodal.batch.tasks import BatchOptions, Outcome, Task
+    from multimodal.batch.worker import Limits
     from multimodal.data.manifest import Manifest
 
 
@@ -49,14 +49,14 @@ class Report:
 
 def local_engine(options: BatchOptions, limits: Limits, workers: int) -> Run:
     """Processes on this machine."""
-    from multimodal.batch_local import run_local
+    from multimodal.batch.local_engine import run_local
 
     return lambda tasks: run_local(tasks, options, limits, workers)
 
 
 def ray_engine(options: BatchOptions, limits: Limits, address: str | None, workers: int | None, gpus: float) -> Run:
     """A Ray cluster: that of an address, or one of this machine's own."""
-    from multimodal.batch_ray import Cluster, run_ray
+    from multimodal.batch.ray_engine import Cluster, run_ray
 
     cpus = limits.threads if address is None else 1
     cluster = Cluster(address, workers, cpus, gpus, limits.memory_bytes)
@@ -80,8 +80,8 @@ def score_pile(source: Path, out: Path, options: BatchOptions, run: Run, show: S
         MultimodalError: Nothing could be begun, or the results cannot be written. What was finished is kept.
         typer.Exit: With 2 for wrong rows, which have been printed; with 130 when interrupted.
     """
-    from multimodal.batch_plan import plan, weights_of
-    from multimodal.batch_store import Store
+    from multimodal.batch.store import Store
+    from multimodal.batch.tasks import plan, weights_of
 
     manifest = read_source(source, out)
     tasks, weights, store = plan(manifest.rows), weights_of(options), Store(out)
@@ -124,7 +124,7 @@ def read_source(source: Path, out: Path) -> Manifest:
 
 def unfinished(tasks: Sequence[Task], store: Store, options: BatchOptions, weights: dict[str, str]) -> list[Task]:
     """The inputs whose results are not there, or not those that scoring them now would give."""
-    from multimodal.batch_plan import is_current
+    from multimodal.batch.tasks import is_current
 
     left = []
     for task in tasks:
@@ -143,7 +143,7 @@ def _gather(
     show: Show | None,
 ) -> None:
     """Takes what the engine gives, writes results, counts."""
-    from multimodal.batch_plan import stamp_of
+    from multimodal.batch.tasks import stamp_of
 
     begun, seconds = time.monotonic(), 0.0
     for outcome in outcomes:
@@ -176,7 +176,7 @@ def progress_line(report: Report, seconds: float, elapsed: float) -> str:
 
 
 def _write(out: Path, manifest: Manifest, report: Report, store: Store) -> None:
-    from multimodal.batch_results import write_tables
+    from multimodal.batch.tables import write_tables
 
     report.errors = dict(sorted(report.errors.items()))
     write_tables(out, manifest, [task.name for task in report.tasks], report.errors, store.folder)

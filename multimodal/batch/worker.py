@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from multimodal.batch_plan import (
+from multimodal.batch.protocol import READY, receive, send
+from multimodal.batch.tasks import (
     MODEL,
     BatchOptions,
     Fingerprint,
@@ -31,7 +32,6 @@ from multimodal.batch_plan import (
     hashed,
     transcript_beside,
 )
-from multimodal.batch_wire import READY, receive, send
 from multimodal.errors import MultimodalError
 
 GLANCE_SECONDS = 0.1

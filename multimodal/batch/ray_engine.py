@@ -14,8 +14,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from multimodal.batch_plan import BatchOptions, Outcome, Task
-from multimodal.batch_worker import Keeper, Limits
+from multimodal.batch.tasks import BatchOptions, Outcome, Task
+from multimodal.batch.worker import Keeper, Limits
 from multimodal.errors import ConfigError, DependencyError, MultimodalError
 
 LOSSES = 20

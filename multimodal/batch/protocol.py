@@ -10,7 +10,7 @@ import base64
 import json
 from typing import IO, Any
 
-from multimodal.batch_plan import BatchOptions, Fingerprint, Outcome, Task
+from multimodal.batch.tasks import BatchOptions, Fingerprint, Outcome, Task
 from multimodal.errors import MultimodalError
 
 READY = "ready"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.analysis.result import ANSWER, JSON_KEYS, SIGNALS
-from multimodal.batch_summary import GROUPINGS, summarise
+from multimodal.batch.summary import GROUPINGS, summarise
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import Manifest, Row
 from multimodal.files import path_text, whole_file

@@ -8,8 +8,8 @@ import signal
 import threading
 from collections.abc import Generator, Sequence
 
-from multimodal.batch_plan import BatchOptions, Outcome, Task
-from multimodal.batch_worker import Keeper, Limits, StoppedError
+from multimodal.batch.tasks import BatchOptions, Outcome, Task
+from multimodal.batch.worker import Keeper, Limits, StoppedError
 
 
 def run_local(

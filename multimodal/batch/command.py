@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from multimodal.batch_run import Report, Show, cores, fitting_workers, local_engine, ray_engine, score_pile
+from multimodal.batch.run import Report, Show, cores, fitting_workers, local_engine, ray_engine, score_pile
 from multimodal.commands import DeviceOption, complain, guarded, say
 from multimodal.errors import ConfigError
 
@@ -50,8 +50,8 @@ def batch(
     Writes a folder per input as infer does, results.parquet, results.csv, utterances.parquet and summary.csv. Exit code
     0: all were scored; 1: some failed; 2: wrong usage; 130: stopped. Given again, the command goes on where it was.
     """
-    from multimodal.batch_plan import BatchOptions
-    from multimodal.batch_worker import Limits
+    from multimodal.batch.tasks import BatchOptions
+    from multimodal.batch.worker import Limits
 
     if engine not in ENGINES:
         raise ConfigError("--engine", f"is {engine!r}", f"choose one of {', '.join(ENGINES)}")
@@ -91,7 +91,3 @@ def _show(quiet: bool) -> Show | None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return guarded(batch, arguments, "batch")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
