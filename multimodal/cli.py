@@ -14,7 +14,7 @@ from multimodal.commands import say
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("multimodal.infer.command", "say which emotions a recording shows, when, and how sure it is"),
     "batch": ("multimodal.batch.command", "score a pile of recordings and answers, on one machine or a cluster"),
-    "report": ("multimodal.report", "make the page of an analysis, or of a whole study"),
+    "report": ("multimodal.report.command", "make the page of an analysis, or of a whole study"),
     "clips": ("multimodal.clips", "cut the strongest moments of a recording into clips or one reel"),
     "train": ("multimodal.train", "train an encoder or the fusion on a corpus"),
     "evaluate": ("multimodal.evaluate.command", "measure a model on a corpus"),

@@ -135,6 +135,6 @@ def _works(
 
         yield lambda: [write_overlay(analysis, folder, media, progress)]
     if extras.report:
-        from multimodal.report_page import write_report
+        from multimodal.report.page import write_report
 
         yield lambda: [write_report(analysis, folder, media)]

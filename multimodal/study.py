@@ -12,8 +12,8 @@ from typing import Any
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.errors import MultimodalError
-from multimodal.page import asset, render, write_page
 from multimodal.palette import COLOURS
+from multimodal.report.html import asset, render, write_page
 from multimodal.study_body import body
 from multimodal.study_data import REPORT, page_data
 from multimodal.study_inputs import InputView, view_of
@@ -89,7 +89,7 @@ def _view(study: Study, row: Any) -> InputView:
 
 
 def _read(folder: Path) -> InputView:
-    from multimodal.report_page import write_report
+    from multimodal.report.page import write_report
 
     stale = _is_stale(folder)
     analysis = read_analysis(folder, frames=stale)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from multimodal.analysis.bootstrap import RESAMPLES
-from multimodal.page import badge, escape
-from multimodal.page_foot import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
+from multimodal.report.footer import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
+from multimodal.report.html import badge, escape
 from multimodal.study_inputs import BINS, InputView
 from multimodal.study_outliers import FAR, FEWEST, FEWEST_UTTERANCES
 from multimodal.study_tables import SHARES, Study, hours

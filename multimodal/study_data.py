@@ -9,8 +9,8 @@ from urllib.parse import quote
 from multimodal.analysis.bootstrap import LEVEL, RESAMPLES, SEED
 from multimodal.analysis.moments import KINDS
 from multimodal.batch.tables import FORMULA, MEASURES, RESULT_COLUMNS
-from multimodal.page import embedded
 from multimodal.palette import SIGNS
+from multimodal.report.html import embedded
 from multimodal.study_inputs import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView
 from multimodal.study_outliers import FAR, Outlier, find_outliers, in_words
 from multimodal.study_tables import SHARES, Study

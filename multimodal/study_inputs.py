@@ -9,7 +9,7 @@ from typing import Any
 from multimodal.analysis.moments import KINDS, Moment, find_moments
 from multimodal.analysis.result import Analysis, leading_signal
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.page_foot import about_affect
+from multimodal.report.footer import about_affect
 from multimodal.types import UNCERTAIN, UtteranceEstimate, leading
 
 BINS = 60

@@ -10,9 +10,9 @@ from analysis_fixtures import HOSTILE
 from bokeh.plotting import figure
 from page_fixtures import Parsed, digests
 
-from multimodal import page
 from multimodal.errors import OutputError
 from multimodal.palette import COLOURS, SIGNS
+from multimodal.report import html as page
 
 
 def drawn() -> figure:

@@ -19,16 +19,16 @@ from flash_fixtures import analysis_of
 from media_fixtures import Pictures, write_media
 from page_fixtures import Parsed, digests
 
-from multimodal import report
 from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
-from multimodal.report_numbers import Speaking, by_speaker, headline, shares_of
-from multimodal.report_page import PAGE, report_page, write_report
-from multimodal.report_parts import transcript
-from multimodal.report_series import averaged, face_runs, signal_rows
-from multimodal.report_stage import media_address
+from multimodal.report import command as report
+from multimodal.report.page import PAGE, report_page, write_report
+from multimodal.report.player import media_address
+from multimodal.report.sections import transcript
+from multimodal.report.series import averaged, face_runs, signal_rows
+from multimodal.report.shares import Speaking, by_speaker, headline, shares_of
 from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
 from multimodal.wording import clock
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from test_report import answers
 
 from multimodal.analysis.result import Analysis
-from multimodal.report_page import write_report
+from multimodal.report.page import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -27,8 +27,8 @@ from multimodal.batch.tables import MEASURES
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.page_foot import CLAIM
-from multimodal.report import main
+from multimodal.report.command import main
+from multimodal.report.footer import CLAIM
 from multimodal.study import write_study
 from multimodal.study_data import WORDS_AT_MOST, page_data
 from multimodal.study_inputs import BINS, InputView, letter_of, strip_of, view_of
@@ -39,7 +39,9 @@ from multimodal.study_tables import SHARES, read_study
 @pytest.fixture(autouse=True)
 def _quick_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """An input's own page takes longer than the whole study here, and has tests of its own."""
-    monkeypatch.setattr("multimodal.report.write_report", lambda analysis, folder: (folder / "report.html").touch())
+    monkeypatch.setattr(
+        "multimodal.report.command.write_report", lambda analysis, folder: (folder / "report.html").touch()
+    )
 
 
 @pytest.fixture
@@ -249,7 +251,7 @@ def test_pages_of_inputs_are_written_where_they_are_missing_or_old(
         written.append(folder.name)
         (folder / "report.html").touch()
 
-    monkeypatch.setattr("multimodal.report.write_report", note)
+    monkeypatch.setattr("multimodal.report.command.write_report", note)
     write_study(study)
     done = [name for name in results_of(study)["result"] if isinstance(name, str)]
     assert sorted(written) == sorted(done)
@@ -299,7 +301,7 @@ def test_an_input_whose_page_cannot_be_written_is_shown_without_a_link(
     def refuse(analysis: Any, folder: Path) -> None:
         raise OutputError(folder / "report.html", "cannot be written (Permission denied)", "choose another folder")
 
-    monkeypatch.setattr("multimodal.report.write_report", refuse)
+    monkeypatch.setattr("multimodal.report.command.write_report", refuse)
     first = data_of(write_study(study))["inputs"][0]
     assert first["link"] is None and "Permission denied" in first["problem"] and len(first["strip"]) == BINS
 

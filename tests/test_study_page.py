@@ -20,8 +20,8 @@ from study_fixtures import TASKS, make_study, manifest_of, without_frames, write
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.batch.tables import MEASURES, neutral, write_tables
-from multimodal.page import write_page
-from multimodal.report_page import report_page
+from multimodal.report.html import write_page
+from multimodal.report.page import report_page
 from multimodal.study import write_study
 from multimodal.study_tables import SHARES
 
@@ -33,7 +33,9 @@ pytestmark = pytest.mark.browser
 def quick_pages() -> Iterator[None]:
     """Pages of the inputs, which have tests of their own, are empty files."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("multimodal.report.write_report", lambda analysis, folder: (folder / "report.html").touch())
+        patch.setattr(
+            "multimodal.report.command.write_report", lambda analysis, folder: (folder / "report.html").touch()
+        )
         yield
 
 
@@ -329,7 +331,9 @@ def test_it_is_accessible_and_fits(study: Path, open_page: OpenPage, width: int,
 def test_hostile_texts_are_shown_and_not_run(
     tmp_path: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multimodal.report.write_report", lambda analysis, folder: (folder / "report.html").touch())
+    monkeypatch.setattr(
+        "multimodal.report.command.write_report", lambda analysis, folder: (folder / "report.html").touch()
+    )
     rows = [
         {"path": f"{at}{text[:30].replace('/', '')}.mp4", "participant": text, "task": text, "question": text}
         for at, text in enumerate(HOSTILE)

@@ -23,7 +23,7 @@ from browser_fixtures import FLAGS, PROGRAMS  # noqa: E402
 from page_fixtures import make_recording  # noqa: E402
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
-from multimodal.report_page import write_report  # noqa: E402
+from multimodal.report.page import write_report  # noqa: E402
 
 ON_SCREEN = """page.charts.then(() => new Promise((done) =>
     requestAnimationFrame(() => requestAnimationFrame(done))))"""

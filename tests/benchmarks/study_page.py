@@ -26,7 +26,7 @@ from analysis_fixtures import make_analysis  # noqa: E402
 from browser_fixtures import FLAGS  # noqa: E402
 from study_fixtures import make_study  # noqa: E402
 
-from multimodal import report_page  # noqa: E402
+from multimodal.report import page as report_page  # noqa: E402
 from multimodal.study import write_study  # noqa: E402
 
 ROUNDS = 5

@@ -37,7 +37,7 @@ def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | P
         >>> write_report(Analysis(nothing, {}, ("neutral",), (), (), ()), "results").as_posix()
         'results/report.html'
     """
-    from multimodal.page import write_page
+    from multimodal.report.html import write_page
 
     target = Path(folder)
     return write_page(target / PAGE, report_page(analysis, target, None if media is None else Path(media)))
@@ -54,10 +54,10 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
     Returns:
         HTML; the same for the same analysis and places.
     """
-    from multimodal import report_parts as parts
-    from multimodal.charts import timeline
-    from multimodal.page import asset, render
-    from multimodal.report_stage import keys_dialog, page_data, player, timeline_place
+    from multimodal.report import sections as parts
+    from multimodal.report.html import asset, render
+    from multimodal.report.player import keys_dialog, page_data, player, timeline_place
+    from multimodal.report.timeline import timeline
 
     chart = timeline(analysis)
     stage = player(analysis, folder, media)

@@ -90,7 +90,3 @@ def _results(path: Path) -> list[Path]:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return guarded(report, arguments, "report")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

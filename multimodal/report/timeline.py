@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.palette import COLOURS
-from multimodal.report_series import ALL, Run, averaged, coarse_seconds, signal_rows, stepped, steps, time_span
+from multimodal.report.series import ALL, Run, averaged, coarse_seconds, signal_rows, stepped, steps, time_span
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from multimodal import __version__
-from multimodal.page import escape
+from multimodal.report.html import escape
 from multimodal.wording import SOURCES
 
 PARTS = {

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from multimodal.analysis.recording import is_there
 from multimodal.analysis.result import Analysis
-from multimodal.page import badge, chart_place, escape
 from multimodal.palette import COLOURS, SIGNS
-from multimodal.report_series import signal_rows, time_span
+from multimodal.report.html import badge, chart_place, escape
+from multimodal.report.series import signal_rows, time_span
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate, leading
 from multimodal.wording import clock
 
