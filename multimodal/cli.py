@@ -16,7 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("multimodal.batch.command", "score a pile of recordings and answers, on one machine or a cluster"),
     "report": ("multimodal.report.command", "make the page of an analysis, or of a whole study"),
     "clips": ("multimodal.clips", "cut the strongest moments of a recording into clips or one reel"),
-    "train": ("multimodal.train", "train an encoder or the fusion on a corpus"),
+    "train": ("multimodal.train.command", "train an encoder or the fusion on a corpus"),
     "evaluate": ("multimodal.evaluate.command", "measure a model on a corpus"),
     "sample": ("multimodal.sample", "make a short interview clip to try the program on"),
     "fetch": ("multimodal.fetch", "download an optional part once"),

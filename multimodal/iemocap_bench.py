@@ -26,9 +26,9 @@ from multimodal.iemocap_batches import RECIPES, Collator, Recipe, Sizes, TurnTab
 from multimodal.iemocap_faces import face_size
 from multimodal.iemocap_results import LATE, LATE_PARTS, save_fold_weights
 from multimodal.iemocap_task import TurnTask, affect_figures, judge, turn_figures
-from multimodal.loop import fit, save_tensors
 from multimodal.models.weights import Weights
-from multimodal.provenance import training_revision
+from multimodal.train.loop import fit, save_tensors
+from multimodal.train.provenance import training_revision
 
 if TYPE_CHECKING:
     from multimodal.iemocap_config import IemocapConfig

@@ -11,7 +11,7 @@ from multimodal.data.emotions import IEMOCAP_LABEL_SETS
 from multimodal.errors import ConfigError
 from multimodal.iemocap_batches import RECIPES, NetworkSettings
 from multimodal.iemocap_features import WORD_SOURCES, TurnSettings
-from multimodal.loop import LoopSettings
+from multimodal.train.loop import LoopSettings
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, concordance
 from multimodal.iemocap_batches import Collator, NetworkSettings, TurnTable, there
 from multimodal.iemocap_features import TurnFeatures
-from multimodal.loop import LoopSettings
+from multimodal.train.loop import LoopSettings
 
 
 class Batch(NamedTuple):
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 
 
 class TurnTask:
-    """One network on one fold, for ``multimodal.loop.fit``.
+    """One network on one fold, for ``multimodal.train.loop.fit``.
 
     Args:
         network: Untrained.

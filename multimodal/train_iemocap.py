@@ -20,7 +20,6 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from rich.progress import Progress
 
-from multimodal.config import read_config
 from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.data.corpora.iemocap_protocols import affect_of, folds, label_names, labelled
 from multimodal.device import choose_device
@@ -33,7 +32,8 @@ from multimodal.iemocap_config import IemocapConfig
 from multimodal.iemocap_features import FeatureMaker, TurnCorpus, make_corpus
 from multimodal.iemocap_results import PAPER_REMARK, gathered, results_table
 from multimodal.models.weights import Weights, load_weights
-from multimodal.provenance import training_revision
+from multimodal.train.config import read_config
+from multimodal.train.provenance import training_revision
 
 LONGEST_WAIT = timedelta(hours=12)
 """How long one process waits for the others' features; the usual ten minutes are less than a session's faces take."""

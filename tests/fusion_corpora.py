@@ -11,7 +11,7 @@ from voice_corpus import CONFIG as VOICE_CONFIG
 from voice_corpus import write_voices
 
 from multimodal.data.emotions import GOEMOTIONS_LABELS
-from multimodal.train_audio import train_audio
+from multimodal.train.audio import train_audio
 
 SAYINGS = {
     "neutral": "the meeting starts at nine",

@@ -19,7 +19,14 @@ from sklearn.metrics import log_loss, recall_score
 from torch import Tensor, nn
 from voice_corpus import clip_of, features_of, random_network, voice
 
-from multimodal.audio_task import (
+from multimodal.augmentation.audio import AudioAugmentation
+from multimodal.data.corpora.voices import VoiceClip
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.encoders.audio import AudioOutput, Background, Mix, hear
+from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
+from multimodal.errors import ConfigError
+from multimodal.train.audio_task import (
     AudioTask,
     Batch,
     Teaching,
@@ -30,14 +37,7 @@ from multimodal.audio_task import (
     taught_labels,
     voice_table,
 )
-from multimodal.augmentation.audio import AudioAugmentation
-from multimodal.data.corpora.voices import VoiceClip
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.encoders.audio import AudioOutput, Background, Mix, hear
-from multimodal.encoders.mfcc import Mfcc
-from multimodal.encoders.voice_features import VoiceFeatures, voice_features
-from multimodal.errors import ConfigError
-from multimodal.loop import LoopSettings
+from multimodal.train.loop import LoopSettings
 
 pytest_plugins = ["face_corpus"]
 

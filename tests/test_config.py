@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from multimodal.config import fill, read_config
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.errors import ConfigError, InputMissingError
 from multimodal.iemocap_config import IemocapConfig
-from multimodal.train_audio import AudioConfig
-from multimodal.train_face import FaceConfig
-from multimodal.train_fusion import FusionConfig
-from multimodal.train_text import ARCHITECTURES, TextConfig
+from multimodal.train.audio import AudioConfig
+from multimodal.train.config import fill, read_config
+from multimodal.train.face import FaceConfig
+from multimodal.train.fusion import FusionConfig
+from multimodal.train.text import ARCHITECTURES, TextConfig
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from conftest import ROOT, RunCommand
 from face_corpus import striped_corpus, write_pictures, write_tables
 from safetensors.torch import load_file
 
-from multimodal.config import read_config
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.encoders.face import predict
@@ -25,7 +24,8 @@ from multimodal.evaluate import command as evaluate
 from multimodal.evaluate import face as evaluate_face
 from multimodal.evaluate import tables as evaluate_tables
 from multimodal.models.weights import load_weights
-from multimodal.train_face import FaceConfig
+from multimodal.train.config import read_config
+from multimodal.train.face import FaceConfig
 
 pytest_plugins = ["face_corpus"]
 

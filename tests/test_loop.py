@@ -23,9 +23,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from multimodal import loop
 from multimodal.errors import ConfigError, OutputError
-from multimodal.loop import LoopSettings, fit, learning_rate
+from multimodal.train import loop
+from multimodal.train.loop import LoopSettings, fit, learning_rate
 
 pytest_plugins = ["face_corpus"]
 

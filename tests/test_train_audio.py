@@ -17,9 +17,6 @@ from sklearn.metrics import accuracy_score, recall_score
 from voice_corpus import CONFIG, EMODB_SPEAKERS, voice, write_voices
 from voice_layouts import write_wav
 
-from multimodal import train, train_audio
-from multimodal.audio_task import AudioTask, VoiceTable, groups_of, judge, target_of
-from multimodal.config import read_config
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import AUDIO_NETWORKS, hear
@@ -28,9 +25,13 @@ from multimodal.encoders.voice_features import summary_size, voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate.audio import evaluate_audio
 from multimodal.evaluate.metrics import fit_temperature
-from multimodal.loop import load_tensors
 from multimodal.models.weights import load_weights
-from multimodal.train_audio import AudioConfig, licence_of
+from multimodal.train import audio as train_audio
+from multimodal.train import command as train
+from multimodal.train.audio import AudioConfig, licence_of
+from multimodal.train.audio_task import AudioTask, VoiceTable, groups_of, judge, target_of
+from multimodal.train.config import read_config
+from multimodal.train.loop import load_tensors
 
 pytest_plugins = ["face_corpus"]
 

@@ -17,12 +17,14 @@ from face_corpus import striped_corpus, write_pictures
 from test_face_augmentation import NONE
 from torch import Tensor, nn
 
-from multimodal import provenance, train, train_face
 from multimodal.data.corpora.ferplus import FaceCorpus
 from multimodal.encoders.face import FaceOutput, predict
 from multimodal.errors import ConfigError, DependencyError, WeightsError
-from multimodal.loop import LoopSettings, fit, save_tensors
-from multimodal.train_face import SCHEMES, FaceConfig, FaceTask
+from multimodal.train import command as train
+from multimodal.train import face as train_face
+from multimodal.train import provenance
+from multimodal.train.face import SCHEMES, FaceConfig, FaceTask
+from multimodal.train.loop import LoopSettings, fit, save_tensors
 
 pytest_plugins = ["face_corpus"]
 
@@ -308,7 +310,7 @@ def test_what_is_missing_is_one_line(
 
 
 def test_missing_library_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "multimodal.train_face", None)
+    monkeypatch.setitem(sys.modules, "multimodal.train.face", None)
     with pytest.raises(DependencyError, match=r"pip install 'multimodal-emotion\[train\]'"):
         train.train("face", tmp_path, tmp_path, tmp_path)
 

@@ -14,7 +14,6 @@ from conftest import subprocess_environment
 from iemocap_corpus import WrittenCorpus, shown_faces, write_iemocap
 from iemocap_video import film
 
-from multimodal.config import fill, read_config
 from multimodal.data.speech import recognition
 from multimodal.data.speech.recognition import Recognition
 from multimodal.errors import ConfigError, CorpusError, WeightsError
@@ -25,6 +24,7 @@ from multimodal.iemocap_results import results_table
 from multimodal.iemocap_task import TurnTask
 from multimodal.infer.fusion import why_not
 from multimodal.models.weights import load_weights
+from multimodal.train.config import fill, read_config
 from multimodal.train_iemocap import train_iemocap
 from multimodal.types import Utterance
 

@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import f1_score
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_base, write_goemotions
 
-from multimodal import text_task as stage
 from multimodal.augmentation.text import TextAugmentation
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus
@@ -28,11 +27,12 @@ from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
 from multimodal.evaluate.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
 from multimodal.evaluate.text import evaluate_text, judge_readings
-from multimodal.loop import LoopSettings
 from multimodal.models.selection import find_card
 from multimodal.models.weights import Weights, load_weights
-from multimodal.text_task import TextConfig, TextTask
-from multimodal.train_text import find_base, start_network, train_text
+from multimodal.train import text_task as stage
+from multimodal.train.loop import LoopSettings
+from multimodal.train.text import find_base, start_network, train_text
+from multimodal.train.text_task import TextConfig, TextTask
 
 CONFIG = """
 vocabulary = 170

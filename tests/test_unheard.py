@@ -8,8 +8,8 @@ import torch
 
 from multimodal.errors import ConfigError
 from multimodal.models.weights import Weights, load_weights
-from multimodal.train_audio import AudioConfig
-from multimodal.unheard import check_same_training, fit_state_map
+from multimodal.train.audio import AudioConfig
+from multimodal.train.out_of_fold import check_same_training, fit_state_map
 
 
 def states(seed: int, features: int = 6) -> list[torch.Tensor]:
@@ -39,7 +39,7 @@ def test_mapped_states_vary_as_true_ones_do() -> None:
 
 def test_folds_of_another_training_are_refused() -> None:
     weights = load_weights("default", "audio")
-    from multimodal.config import fill
+    from multimodal.train.config import fill
 
     trained = fill(AudioConfig, dict(weights.card["training"]["config"]), "card")
     check_same_training(weights, trained)

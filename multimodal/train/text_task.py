@@ -25,7 +25,7 @@ from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
 from multimodal.encoders.tokenization import encode, marks
 from multimodal.errors import ConfigError
 from multimodal.evaluate.text import judge_readings
-from multimodal.loop import LoopSettings, load_tensors
+from multimodal.train.loop import LoopSettings, load_tensors
 
 ARCHITECTURES = {"minilm_l6": MINILM_L6}
 """Architecture name to the shape of its transformer."""

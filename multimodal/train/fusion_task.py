@@ -20,7 +20,7 @@ from multimodal.evaluate.fusion import SUBSETS, fused_logits, sizes_of, softmax
 from multimodal.evaluate.synthetic_features import Parts
 from multimodal.fusion.alignment import FusionBatch, Streams, collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
-from multimodal.loop import LoopSettings
+from multimodal.train.loop import LoopSettings
 from multimodal.types import MODALITIES
 
 
@@ -65,7 +65,7 @@ class Batch(NamedTuple):
 
 
 class FusionTask:
-    """The fusion stage for ``multimodal.loop.fit``.
+    """The fusion stage for ``multimodal.train.loop.fit``.
 
     Args:
         shape: Of the head.

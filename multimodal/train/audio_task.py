@@ -29,7 +29,7 @@ from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
-from multimodal.loop import LoopSettings
+from multimodal.train.loop import LoopSettings
 
 CHUNK = 32
 """Clips that are augmented together."""
@@ -206,7 +206,7 @@ class Teaching:
 
 
 class AudioTask:
-    """The voice stage for ``multimodal.loop.fit``.
+    """The voice stage for ``multimodal.train.loop.fit``.
 
     Args:
         architecture: Key of ``AUDIO_NETWORKS``.

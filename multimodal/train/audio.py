@@ -21,18 +21,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from multimodal.audio_task import (
-    AudioTask,
-    Teaching,
-    VoiceTable,
-    groups_of,
-    judge,
-    target_of,
-    taught_labels,
-    voice_table,
-)
 from multimodal.augmentation.audio import AudioAugmentation
-from multimodal.config import read_config
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
 from multimodal.device import choose_device
@@ -43,10 +32,21 @@ from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate.audio import onto_groups, voice_figures
 from multimodal.evaluate.metrics import crossfitted, fit_temperature
 from multimodal.files import whole_file
-from multimodal.loop import LoopSettings, fit, save_tensors
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
-from multimodal.provenance import training_revision
+from multimodal.train.audio_task import (
+    AudioTask,
+    Teaching,
+    VoiceTable,
+    groups_of,
+    judge,
+    target_of,
+    taught_labels,
+    voice_table,
+)
+from multimodal.train.config import read_config
+from multimodal.train.loop import LoopSettings, fit, save_tensors
+from multimodal.train.provenance import training_revision
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from multimodal.augmentation.face import FaceAugmentation, augment
-from multimodal.config import read_config
 from multimodal.data.corpora.ferplus import SIZE, FaceCorpus, distributions, majority_labels, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.errors import ConfigError
 from multimodal.evaluate.metrics import classification_figures, crossfitted, divergence, fit_temperature
-from multimodal.loop import LoopSettings, fit, load_tensors
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
-from multimodal.provenance import origin_of, training_revision
+from multimodal.train.config import read_config
+from multimodal.train.loop import LoopSettings, fit, load_tensors
+from multimodal.train.provenance import origin_of, training_revision
 
 SCHEMES = ("majority", "multi_label", "probabilistic", "cross_entropy")
 MULTI_LABEL_SHARE = 0.3

@@ -45,7 +45,7 @@ def train(
     quiet = quiet or not sys.stderr.isatty()
     try:
         if data is None:
-            from multimodal.train_fusion import Sources, train_fusion
+            from multimodal.train.fusion import Sources, train_fusion
 
             folders = [path for path in sources.values() if path is not None]
             train_fusion(config, Sources(*folders), run, name=name, device=device, quiet=quiet, model=model)
@@ -55,15 +55,15 @@ def train(
 
             typer.echo(results_table(train_iemocap(config, data, run, device=device, quiet=quiet)))
         elif stage == "face":
-            from multimodal.train_face import train_face
+            from multimodal.train.face import train_face
 
             train_face(config, data, run, name=name, device=device, quiet=quiet, start=start)
         elif stage == "audio":
-            from multimodal.train_audio import train_audio
+            from multimodal.train.audio import train_audio
 
             train_audio(config, data, run, name=name, device=device, quiet=quiet)
         else:
-            from multimodal.train_text import train_text
+            from multimodal.train.text import train_text
 
             train_text(config, data, run, name=name, device=device, quiet=quiet, base=base)
     except ModuleNotFoundError as error:
@@ -90,7 +90,3 @@ def _check_sources(stage: str, data: Path | None, sources: Mapping[str, Path | N
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return guarded(train, arguments, "train")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
