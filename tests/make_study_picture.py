@@ -25,7 +25,7 @@ from study_fixtures import without_frames, write_results
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.study import write_study
+from multimodal.study.page import write_study
 from multimodal.types import UtteranceEstimate
 
 PEOPLE = 24

@@ -423,9 +423,9 @@ def test_a_folder_that_batch_has_written_is_a_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "results.parquet").write_bytes(b"")
-    study = types.ModuleType("multimodal.study")
+    study = types.ModuleType("multimodal.study.page")
     study.write_study = lambda folder, show, tell: folder / "study.html"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "multimodal.study", study)
+    monkeypatch.setitem(sys.modules, "multimodal.study.page", study)
     assert report.main([str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'study.html'}\n"
     assert report.main([str(tmp_path), "--media", __file__]) == 2

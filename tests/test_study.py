@@ -29,11 +29,11 @@ from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.report.command import main
 from multimodal.report.footer import CLAIM
-from multimodal.study import write_study
-from multimodal.study_data import WORDS_AT_MOST, page_data
-from multimodal.study_inputs import BINS, InputView, letter_of, strip_of, view_of
-from multimodal.study_outliers import COMPARED, FAR, find_outliers, in_words, robust_scores
-from multimodal.study_tables import SHARES, read_study
+from multimodal.study.outliers import COMPARED, FAR, find_outliers, in_words, robust_scores
+from multimodal.study.page import write_study
+from multimodal.study.page_data import WORDS_AT_MOST, page_data
+from multimodal.study.recordings import BINS, InputView, letter_of, strip_of, view_of
+from multimodal.study.tables import SHARES, read_study
 
 
 @pytest.fixture(autouse=True)

@@ -22,8 +22,8 @@ from multimodal.analysis.loading import read_analysis
 from multimodal.batch.tables import MEASURES, neutral, write_tables
 from multimodal.report.html import write_page
 from multimodal.report.page import report_page
-from multimodal.study import write_study
-from multimodal.study_tables import SHARES
+from multimodal.study.page import write_study
+from multimodal.study.tables import SHARES
 
 __all__ = ["chromium", "open_page"]
 pytestmark = pytest.mark.browser

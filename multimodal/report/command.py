@@ -63,7 +63,7 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
         if extras.overlay or extras.plot or extras.formats:
             fact = f"are of one recording, and {path} holds a study"
             raise ConfigError("--overlay, --plot and --export", fact, "name the folders in it")
-        from multimodal.study import write_study
+        from multimodal.study.page import write_study
 
         problems: list[str] = []
         page = write_study(path, redrawn(quiet), problems.append)

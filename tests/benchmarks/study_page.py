@@ -27,7 +27,7 @@ from browser_fixtures import FLAGS  # noqa: E402
 from study_fixtures import make_study  # noqa: E402
 
 from multimodal.report import page as report_page  # noqa: E402
-from multimodal.study import write_study  # noqa: E402
+from multimodal.study.page import write_study  # noqa: E402
 
 ROUNDS = 5
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from multimodal.analysis.bootstrap import RESAMPLES
 from multimodal.report.footer import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
 from multimodal.report.html import badge, escape
-from multimodal.study_inputs import BINS, InputView
-from multimodal.study_outliers import FAR, FEWEST, FEWEST_UTTERANCES
-from multimodal.study_tables import SHARES, Study, hours
+from multimodal.study.outliers import FAR, FEWEST, FEWEST_UTTERANCES
+from multimodal.study.recordings import BINS, InputView
+from multimodal.study.tables import SHARES, Study, hours
 from multimodal.wording import clock, percent
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}

@@ -11,9 +11,9 @@ from multimodal.analysis.moments import KINDS
 from multimodal.batch.tables import FORMULA, MEASURES, RESULT_COLUMNS
 from multimodal.palette import SIGNS
 from multimodal.report.html import embedded
-from multimodal.study_inputs import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView
-from multimodal.study_outliers import FAR, Outlier, find_outliers, in_words
-from multimodal.study_tables import SHARES, Study
+from multimodal.study.outliers import FAR, Outlier, find_outliers, in_words
+from multimodal.study.recordings import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView
+from multimodal.study.tables import SHARES, Study
 
 REPORT = "report.html"
 """The page of a study, and of each input in its own folder."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.study_tables import SHARES, Cells, Study, by_group
+from multimodal.study.tables import SHARES, Cells, Study, by_group
 from multimodal.types import UNCERTAIN
 from multimodal.wording import percent
 

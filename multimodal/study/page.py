@@ -14,10 +14,10 @@ from multimodal.analysis.loading import read_analysis
 from multimodal.errors import MultimodalError
 from multimodal.palette import COLOURS
 from multimodal.report.html import asset, render, write_page
-from multimodal.study_body import body
-from multimodal.study_data import REPORT, page_data
-from multimodal.study_inputs import InputView, view_of
-from multimodal.study_tables import Study, read_study
+from multimodal.study.page_data import REPORT, page_data
+from multimodal.study.recordings import InputView, view_of
+from multimodal.study.sections import body
+from multimodal.study.tables import Study, read_study
 
 SCRIPTS = ("study_numbers.js", "study_charts.js", "study.js")
 
