@@ -11,7 +11,7 @@ from conftest import ROOT
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.errors import ConfigError, InputMissingError
-from multimodal.iemocap_config import IemocapConfig
+from multimodal.iemocap.config import IemocapConfig
 from multimodal.train.audio import AudioConfig
 from multimodal.train.config import fill, read_config
 from multimodal.train.face import FaceConfig

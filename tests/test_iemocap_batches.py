@@ -11,9 +11,9 @@ import torch
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.fusion.turns import FrameConvolutions, TurnNetwork, concordance, steps_of
-from multimodal.iemocap_batches import RECIPES, Collator, NetworkSettings, Sizes, TurnTable, network_of, shape_of
-from multimodal.iemocap_features import TurnFeatures
-from multimodal.iemocap_task import judge
+from multimodal.iemocap.batches import RECIPES, Collator, NetworkSettings, Sizes, TurnTable, network_of, shape_of
+from multimodal.iemocap.features import TurnFeatures
+from multimodal.iemocap.task import judge
 from multimodal.types import MODALITIES
 
 SIZES = Sizes(frame=39, summary=60, word=8, face=5)

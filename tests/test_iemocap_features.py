@@ -11,15 +11,15 @@ import pytest
 from iemocap_corpus import SENTENCES, write_iemocap
 from test_split_screen import TURNS, write_video
 
-from multimodal import iemocap_features
 from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.data.faces import detectors, split_screen
 from multimodal.data.speech import recognition
 from multimodal.data.speech.recognition import Recognition
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, DependencyError, MediaError
-from multimodal.iemocap_faces import halves_report
-from multimodal.iemocap_features import FeatureMaker, TurnCorpus, TurnSettings, make_corpus
+from multimodal.iemocap import features as iemocap_features
+from multimodal.iemocap.face_features import halves_report
+from multimodal.iemocap.features import FeatureMaker, TurnCorpus, TurnSettings, make_corpus
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import Utterance
 

@@ -17,15 +17,15 @@ from iemocap_video import film
 from multimodal.data.speech import recognition
 from multimodal.data.speech.recognition import Recognition
 from multimodal.errors import ConfigError, CorpusError, WeightsError
-from multimodal.evaluate_iemocap import evaluate_iemocap
-from multimodal.iemocap_config import IemocapConfig
-from multimodal.iemocap_faces import SpeakerFaces, face_size
-from multimodal.iemocap_results import results_table
-from multimodal.iemocap_task import TurnTask
+from multimodal.iemocap.config import IemocapConfig
+from multimodal.iemocap.evaluate import evaluate_iemocap
+from multimodal.iemocap.face_features import SpeakerFaces, face_size
+from multimodal.iemocap.results import results_table
+from multimodal.iemocap.task import TurnTask
+from multimodal.iemocap.train import train_iemocap
 from multimodal.infer.fusion import why_not
 from multimodal.models.weights import load_weights
 from multimodal.train.config import fill, read_config
-from multimodal.train_iemocap import train_iemocap
 from multimodal.types import Utterance
 
 CONFIG = """

@@ -157,7 +157,7 @@ def _text(
 def _iemocap(
     weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
 ) -> tuple[dict[str, Any], str]:
-    from multimodal.evaluate_iemocap import evaluate_iemocap
+    from multimodal.iemocap.evaluate import evaluate_iemocap
 
     figures = evaluate_iemocap(weights, data, device=device, check_counts=False)
     heard = ", which its training heard" if figures["heard_in_training"] else ""

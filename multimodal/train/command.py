@@ -50,8 +50,8 @@ def train(
             folders = [path for path in sources.values() if path is not None]
             train_fusion(config, Sources(*folders), run, name=name, device=device, quiet=quiet, model=model)
         elif stage == "fusion":
-            from multimodal.iemocap_results import results_table
-            from multimodal.train_iemocap import train_iemocap
+            from multimodal.iemocap.results import results_table
+            from multimodal.iemocap.train import train_iemocap
 
             typer.echo(results_table(train_iemocap(config, data, run, device=device, quiet=quiet)))
         elif stage == "face":

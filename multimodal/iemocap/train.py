@@ -26,11 +26,11 @@ from multimodal.device import choose_device
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError
 from multimodal.files import whole_file
-from multimodal.iemocap_batches import TurnTable
-from multimodal.iemocap_bench import Bench
-from multimodal.iemocap_config import IemocapConfig
-from multimodal.iemocap_features import FeatureMaker, TurnCorpus, make_corpus
-from multimodal.iemocap_results import PAPER_REMARK, gathered, results_table
+from multimodal.iemocap.batches import TurnTable
+from multimodal.iemocap.config import IemocapConfig
+from multimodal.iemocap.experiment import Bench
+from multimodal.iemocap.features import FeatureMaker, TurnCorpus, make_corpus
+from multimodal.iemocap.results import PAPER_REMARK, gathered, results_table
 from multimodal.models.weights import Weights, load_weights
 from multimodal.train.config import read_config
 from multimodal.train.provenance import training_revision

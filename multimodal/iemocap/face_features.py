@@ -15,7 +15,7 @@ from torch import Tensor
 from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.encoders.face import predict
 from multimodal.errors import CorpusError, InputUnreadableError, MediaError
-from multimodal.feature_cache import FeatureCache, Tensors, content_hash
+from multimodal.iemocap.feature_cache import FeatureCache, Tensors, content_hash
 from multimodal.models.weights import Weights
 
 if TYPE_CHECKING:

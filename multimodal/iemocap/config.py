@@ -9,8 +9,8 @@ from typing import Any
 from multimodal.data.corpora.iemocap_protocols import PROTOCOLS
 from multimodal.data.emotions import IEMOCAP_LABEL_SETS
 from multimodal.errors import ConfigError
-from multimodal.iemocap_batches import RECIPES, NetworkSettings
-from multimodal.iemocap_features import WORD_SOURCES, TurnSettings
+from multimodal.iemocap.batches import RECIPES, NetworkSettings
+from multimodal.iemocap.features import WORD_SOURCES, TurnSettings
 from multimodal.train.loop import LoopSettings
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from multimodal.data.corpora.iemocap_protocols import DIMENSIONS, PROTOCOLS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.iemocap_batches import RECIPES
+from multimodal.iemocap.batches import RECIPES
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 

@@ -23,8 +23,8 @@ from multimodal.encoders.text import read_texts
 from multimodal.encoders.tokenization import encode
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError, DependencyError, WeightsError
-from multimodal.feature_cache import FeatureCache, Tensors, content_hash
-from multimodal.iemocap_faces import SpeakerFaces, missing_videos
+from multimodal.iemocap.face_features import SpeakerFaces, missing_videos
+from multimodal.iemocap.feature_cache import FeatureCache, Tensors, content_hash
 from multimodal.models.weights import Weights
 
 if TYPE_CHECKING:

@@ -22,16 +22,16 @@ from multimodal.evaluate.metrics import fit_temperature, sharpen
 from multimodal.files import whole_file
 from multimodal.fusion.late import late_average
 from multimodal.fusion.turns import TurnNetwork
-from multimodal.iemocap_batches import RECIPES, Collator, Recipe, Sizes, TurnTable, network_of, shape_of
-from multimodal.iemocap_faces import face_size
-from multimodal.iemocap_results import LATE, LATE_PARTS, save_fold_weights
-from multimodal.iemocap_task import TurnTask, affect_figures, judge, turn_figures
+from multimodal.iemocap.batches import RECIPES, Collator, Recipe, Sizes, TurnTable, network_of, shape_of
+from multimodal.iemocap.face_features import face_size
+from multimodal.iemocap.results import LATE, LATE_PARTS, save_fold_weights
+from multimodal.iemocap.task import TurnTask, affect_figures, judge, turn_figures
 from multimodal.models.weights import Weights
 from multimodal.train.loop import fit, save_tensors
 from multimodal.train.provenance import training_revision
 
 if TYPE_CHECKING:
-    from multimodal.iemocap_config import IemocapConfig
+    from multimodal.iemocap.config import IemocapConfig
 
 
 @dataclass(frozen=True)

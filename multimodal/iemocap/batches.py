@@ -20,7 +20,7 @@ from multimodal.encoders.voice_features import state_times
 from multimodal.fusion.alignment import Streams, collate, face_on_grid, grid
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, steps_of
-from multimodal.iemocap_features import TurnFeatures
+from multimodal.iemocap.features import TurnFeatures
 from multimodal.types import MODALITIES
 
 

@@ -15,10 +15,10 @@ from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate.metrics import classification_figures
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.iemocap_batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, there
-from multimodal.iemocap_features import WORD_SOURCES, FeatureMaker, TurnSettings, make_corpus
-from multimodal.iemocap_results import ARCHITECTURE
-from multimodal.iemocap_task import affect_figures, judge, turn_figures
+from multimodal.iemocap.batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, there
+from multimodal.iemocap.features import WORD_SOURCES, FeatureMaker, TurnSettings, make_corpus
+from multimodal.iemocap.results import ARCHITECTURE
+from multimodal.iemocap.task import affect_figures, judge, turn_figures
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import MODALITIES
 

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, concordance
-from multimodal.iemocap_batches import Collator, NetworkSettings, TurnTable, there
-from multimodal.iemocap_features import TurnFeatures
+from multimodal.iemocap.batches import Collator, NetworkSettings, TurnTable, there
+from multimodal.iemocap.features import TurnFeatures
 from multimodal.train.loop import LoopSettings
 
 
