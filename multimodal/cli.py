@@ -9,7 +9,7 @@ import importlib
 import sys
 
 from multimodal import __version__
-from multimodal.commands import say
+from multimodal.console import say
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("multimodal.infer.command", "say which emotions a recording shows, when, and how sure it is"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import guarded, progress_bar, say
+from multimodal.console import guarded, progress_bar, say
 from multimodal.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def clips(
 
 def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
     """What was cut, a line each, and where it is."""
-    from multimodal.wording import range_text
+    from multimodal.formatting import range_text
 
     lines = []
     for cut in cuts:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from multimodal.commands import guarded
+from multimodal.console import guarded
 from multimodal.errors import ConfigError
 
 PARTS = ("yunet",)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from multimodal.commands import guarded
+from multimodal.console import guarded
 from multimodal.errors import ConfigError, OutputError
 from multimodal.files import whole_file
 

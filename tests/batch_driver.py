@@ -12,7 +12,7 @@ from multimodal.batch import command as batch
 from multimodal.batch import run as batch_run
 from multimodal.batch.tasks import BatchOptions
 from multimodal.batch.worker import Limits
-from multimodal.commands import guarded
+from multimodal.console import guarded
 
 
 def main() -> int:

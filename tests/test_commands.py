@@ -9,7 +9,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from multimodal.commands import guarded
+from multimodal.console import guarded
 
 
 def command_that_raises(error: BaseException) -> int:

@@ -11,7 +11,7 @@ from conftest import RunCommand
 
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
-from multimodal.extras import Extras, chosen_extras, left_out, outdated, write_extras
+from multimodal.outputs import Extras, chosen_extras, left_out, outdated, write_extras
 from multimodal.types import Utterance
 
 PICTURES = {"timeline.png", "timeline.svg", "summary.png", "summary.svg"}

@@ -23,6 +23,7 @@ from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
+from multimodal.formatting import clock
 from multimodal.report import command as report
 from multimodal.report.page import PAGE, report_page, write_report
 from multimodal.report.player import media_address
@@ -30,7 +31,6 @@ from multimodal.report.sections import transcript
 from multimodal.report.series import averaged, face_runs, signal_rows
 from multimodal.report.shares import Speaking, by_speaker, headline, shares_of
 from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
-from multimodal.wording import clock
 
 NOTHING = MediaInfo(Path("answer.txt"), "cd" * 32, 0.0, None, None, None, False, False)
 

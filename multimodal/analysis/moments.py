@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from multimodal.data.emotions import FACE_TO_FUSED
+from multimodal.formatting import percent
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.types import SIGNAL_NAMES, UNCERTAIN, Probabilities, UtteranceEstimate, leading
-from multimodal.wording import percent
 
 KINDS = ("peak", "change", "disagreement")
 

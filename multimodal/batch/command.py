@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from multimodal.batch.run import Report, Show, cores, fitting_workers, local_engine, ray_engine, score_pile
-from multimodal.commands import DeviceOption, complain, guarded, say
+from multimodal.console import DeviceOption, complain, guarded, say
 from multimodal.errors import ConfigError
 
 ENGINES = ("ray", "local")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from multimodal.commands import complain
+from multimodal.console import complain
 from multimodal.errors import OutputError
 
 if TYPE_CHECKING:

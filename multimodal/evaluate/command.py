@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.commands import DeviceOption, guarded
+from multimodal.console import DeviceOption, guarded
 from multimodal.device import choose_device
 from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate.face import evaluate_face

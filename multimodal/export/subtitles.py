@@ -17,9 +17,9 @@ from multimodal.data.transcripts.files import write_srt
 from multimodal.data.transcripts.text import clean, plain_name
 from multimodal.export.tiers import milliseconds
 from multimodal.files import path_text, whole_file
+from multimodal.formatting import percent
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN, Utterance, UtteranceEstimate
-from multimodal.wording import percent
 
 
 @dataclass(frozen=True)

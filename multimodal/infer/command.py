@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.commands import DeviceOption, complain, guarded, progress_bar, say, work_through
+from multimodal.console import DeviceOption, complain, guarded, progress_bar, say, work_through
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.files import path_text
-from multimodal.wording import SOURCES, percent
+from multimodal.formatting import SOURCES, percent
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
-    from multimodal.extras import Extras
     from multimodal.infer.model import Model
+    from multimodal.outputs import Extras
 
 
 READINGS = {"face": "face seen", "audio": "voice heard", "text": "words read"}
@@ -59,9 +59,9 @@ def infer(
     analysed; 1: some failed, the others are written; 2: wrong usage.
     """
     _check_transcript(transcript, no_transcript, inputs)
-    from multimodal.extras import chosen_extras
     from multimodal.infer.model import load_detector_for, load_model
     from multimodal.models.selection import check_modalities
+    from multimodal.outputs import chosen_extras
 
     signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
     if signals is not None:
@@ -88,7 +88,7 @@ def _analyse(
     taken.add(folder)
     before = _saved(folder)
     analysis.save(folder)
-    from multimodal.extras import left_out, outdated, write_extras
+    from multimodal.outputs import left_out, outdated, write_extras
 
     with progress_bar(f"{path.name}: overlay", quiet or not extras.overlay) as bar:
         made = list(write_extras(analysis, folder, extras, progress=bar))

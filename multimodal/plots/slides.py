@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from multimodal.analysis.result import Analysis, has_times
 from multimodal.data.transcripts.text import clean
+from multimodal.formatting import SOURCES, percent
 from multimodal.palette import SIGNAL_COLOURS
 from multimodal.plots.figure import (
     HEIGHT,
@@ -29,7 +30,6 @@ from multimodal.plots.figure import (
 )
 from multimodal.plots.timeline import draw_timeline
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
-from multimodal.wording import SOURCES, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

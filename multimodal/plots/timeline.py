@@ -14,6 +14,7 @@ from unicodedata import east_asian_width
 
 from multimodal.analysis.result import Analysis, has_times, leading_signal
 from multimodal.data.transcripts.text import clean
+from multimodal.formatting import percent
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plots.blocks import (
     Block,
@@ -42,7 +43,6 @@ from multimodal.plots.figure import (
     new_page,
 )
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
-from multimodal.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

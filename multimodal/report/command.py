@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import complain, guarded, progress_bar, redrawn, say, work_through
+from multimodal.console import complain, guarded, progress_bar, redrawn, say, work_through
 from multimodal.errors import ConfigError, InputMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from multimodal.extras import Extras
+    from multimodal.outputs import Extras
 
 
 def report(
@@ -38,7 +38,7 @@ def report(
         raise ConfigError("--media", f"is one file for {len(paths)} reports", "report on them one by one")
     if media is not None and not media.is_file():
         raise InputMissingError(media, "is no file", "name the recording")
-    from multimodal.extras import chosen_extras
+    from multimodal.outputs import chosen_extras
 
     extras = chosen_extras(True, overlay, plot, export)
     work_through(paths, lambda path: _tell(_write(path, media, extras, quiet), quiet), debug)
@@ -70,7 +70,7 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
         return [page, *map(RuntimeError, problems)]
     from multimodal.analysis.loading import read_analysis
     from multimodal.analysis.recording import moved
-    from multimodal.extras import left_out, write_extras
+    from multimodal.outputs import left_out, write_extras
 
     analysis = read_analysis(path)
     if media is not None:

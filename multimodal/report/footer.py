@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from multimodal import __version__
+from multimodal.formatting import SOURCES
 from multimodal.report.html import escape
-from multimodal.wording import SOURCES
 
 PARTS = {
     "face": "Face",

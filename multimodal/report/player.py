@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from multimodal.analysis.recording import is_there
 from multimodal.analysis.result import Analysis
+from multimodal.formatting import clock
 from multimodal.palette import COLOURS, SIGNS
 from multimodal.report.html import badge, chart_place, escape
 from multimodal.report.series import signal_rows, time_span
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate, leading
-from multimodal.wording import clock
 
 SELDOM_PLAYED = (
     ".avi",

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from multimodal.analysis.moments import Moment, strongest
 from multimodal.analysis.result import Analysis
+from multimodal.formatting import clock, length, listed, percent
 from multimodal.report import footer as page_foot
 from multimodal.report.footer import CLAIM, PARTS, PROGRAM, about_affect, made_table
 from multimodal.report.html import badge, escape, sign
 from multimodal.report.shares import Share, by_speaker, headline, shares_of, signals_used
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
-from multimodal.wording import clock, length, listed, percent
 
 MOMENTS = 5
 """Moments that are named."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
+from multimodal.formatting import length, listed, percent
 from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, leading
-from multimodal.wording import length, listed, percent
 
 FEWEST = 5
 """Stretches below which a range would say more about their number than about the conversation."""

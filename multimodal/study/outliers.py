@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from multimodal.formatting import percent
 from multimodal.study.tables import SHARES, Cells, Study, by_group
 from multimodal.types import UNCERTAIN
-from multimodal.wording import percent
 
 FAR = 3.5
 """Robust z-score from which an input stands apart, as its authors recommend."""

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from multimodal.analysis.bootstrap import RESAMPLES
+from multimodal.formatting import clock, percent
 from multimodal.report.footer import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
 from multimodal.report.html import badge, escape
 from multimodal.study.outliers import FAR, FEWEST, FEWEST_UTTERANCES
 from multimodal.study.recordings import BINS, InputView
 from multimodal.study.tables import SHARES, Study, hours
-from multimodal.wording import clock, percent
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
 

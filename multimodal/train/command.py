@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from multimodal.commands import DeviceOption, guarded
+from multimodal.console import DeviceOption, guarded
 from multimodal.errors import ConfigError, DependencyError
 
 STAGES = ("face", "audio", "text", "fusion")

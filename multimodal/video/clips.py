@@ -285,7 +285,7 @@ class Captions:
 
     def drawer(self, number: int) -> Draw:
         """Gives what draws under the pictures of one moment."""
-        from multimodal.wording import range_text
+        from multimodal.formatting import range_text
 
         cut, moment = self._cuts[number], self._cuts[number].moment
         estimate = self._estimates[moment.index]

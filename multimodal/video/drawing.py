@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from multimodal.formatting import percent
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN
-from multimodal.wording import percent
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

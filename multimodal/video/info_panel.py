@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from multimodal.formatting import clock_text
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import SIGNAL_NAMES, UtteranceEstimate
 from multimodal.video.drawing import (
@@ -26,7 +27,6 @@ from multimodal.video.drawing import (
     width_of,
     write,
 )
-from multimodal.wording import clock_text
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
