@@ -28,7 +28,7 @@ SILENT = " \t\r\n.…-–—_*•"
 """What may stand in a text without a word being said."""
 
 
-def tidy(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Writes quotation marks straight and emoji as words, for BERT's vocabulary has none of them.
 
     Args:
@@ -38,9 +38,9 @@ def tidy(text: str) -> str:
         The text that is cut into word pieces; empty when it holds only blanks, dots and dashes.
 
     Example:
-        >>> tidy("I don’t know 😂")
+        >>> normalize_text("I don’t know 😂")
         "I don't know face with tears of joy"
-        >>> tidy(" … ")
+        >>> normalize_text(" … ")
         ''
     """
     straight = text.translate(STRAIGHT)
@@ -76,11 +76,11 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
         A list per text; empty where the text holds no word that the vocabulary can spell.
     """
     unknown = tokenizer.token_to_id("[UNK]")
-    found = tokenizer.encode_batch([tidy(text) for text in texts], add_special_tokens=False)
+    found = tokenizer.encode_batch([normalize_text(text) for text in texts], add_special_tokens=False)
     return [list(one.ids) if any(number != unknown for number in one.ids) else [] for one in found]
 
 
-def marks(tokenizer: Tokenizer) -> tuple[int, int, int]:
+def special_token_ids(tokenizer: Tokenizer) -> tuple[int, int, int]:
     """Numbers of the marks of start, end and padding of a tokenizer from ``load_tokenizer``."""
     numbers: dict[str, int] = tokenizer.get_vocab()
     return numbers["[CLS]"], numbers["[SEP]"], numbers["[PAD]"]
@@ -112,7 +112,7 @@ def load_tokenizer(content: str) -> Tokenizer:
     return tokenizer
 
 
-def trim(content: str, size: int, counts: Mapping[int, int]) -> tuple[str, list[int]]:
+def trim_vocabulary(content: str, size: int, counts: Mapping[int, int]) -> tuple[str, list[int]]:
     """Keeps the part of a WordPiece vocabulary that English texts need.
 
     Kept are, in this order until ``size`` is reached: special tokens; Latin letters, digits and marks, alone and as

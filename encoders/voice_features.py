@@ -44,7 +44,7 @@ class VoiceFeatures:
     start_seconds: float = 0.0
 
 
-def trim(samples: Tensor, sample_rate: int) -> Tensor:
+def trim_silence(samples: Tensor, sample_rate: int) -> Tensor:
     """Leaves out silence at both ends, but for a short margin.
 
     Args:
@@ -56,14 +56,14 @@ def trim(samples: Tensor, sample_rate: int) -> Tensor:
 
     Example:
         >>> sound = torch.cat([torch.zeros(16000), torch.ones(16000), torch.zeros(16000)])
-        >>> len(trim(sound, 16000)) / 16000
+        >>> len(trim_silence(sound, 16000)) / 16000
         1.2
     """
     return samples[slice(*_sounding(samples, sample_rate))]
 
 
 def _sounding(samples: Tensor, sample_rate: int) -> tuple[int, int]:
-    """The first sample that ``trim`` keeps, and the one after the last."""
+    """The first sample that ``trim_silence`` keeps, and the one after the last."""
     step = sample_rate // 100
     count = len(samples) // step
     if count == 0:

@@ -33,8 +33,8 @@ LEAST_PROBABILITY = 1e-3
 
 
 @dataclass(frozen=True)
-class Streams:
-    """One utterance as the fusion head reads it. A signal that was not there is None, in ``evidence`` not named.
+class FusionInputs:
+    """One utterance as the fusion head reads it. A signal that was not there is None, in ``log_probabilities`` not named.
 
     Attributes:
         times: ``(steps,)`` seconds, rising: the middle of each step.
@@ -53,7 +53,7 @@ class Streams:
     face: Floats | None = None
     face_mask: NDArray[np.bool_] | None = None
     words: Floats | None = None
-    evidence: Mapping[str, Floats] = field(default_factory=dict)
+    log_probabilities: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("voice", "face", "face_mask"):
@@ -73,7 +73,7 @@ class Streams:
         """The signals that are there, in the order of ``MODALITIES``."""
         return tuple(name for name in MODALITIES if getattr(self, PLACES[name]) is not None)
 
-    def only(self, signals: Collection[str]) -> Streams:
+    def only(self, signals: Collection[str]) -> FusionInputs:
         """The same utterance as if the other signals had not been there."""
         absent: dict[str, Any] = {PLACES[name]: None for name in MODALITIES if name not in signals}
         if "face" not in signals:
@@ -83,7 +83,7 @@ class Streams:
 
 
 PLACES = {"face": "face", "audio": "voice", "text": "words"}
-"""Signal to the field of ``Streams`` with its states."""
+"""Signal to the field of ``FusionInputs`` with its states."""
 
 
 def grid(start_seconds: float, end_seconds: float, step_seconds: float = STEP_SECONDS) -> Floats:
@@ -182,7 +182,7 @@ def face_on_grid(
     return shown, mask
 
 
-def evidence(probabilities: Mapping[str, float], labels: Sequence[str]) -> Floats:
+def log_probabilities(probabilities: Mapping[str, float], labels: Sequence[str]) -> Floats:
     """What a signal's own head says, as the fusion head reads it.
 
     Args:
@@ -193,7 +193,7 @@ def evidence(probabilities: Mapping[str, float], labels: Sequence[str]) -> Float
         ``(labels,)`` float32 logarithms, none below that of ``LEAST_PROBABILITY``.
 
     Example:
-        >>> np.exp(evidence({"anger": 0.4, "fear": 0.4, "contempt": 0.2}, ("anger", "fear"))).round(2).tolist()
+        >>> np.exp(log_probabilities({"anger": 0.4, "fear": 0.4, "contempt": 0.2}, ("anger", "fear"))).round(2).tolist()
         [0.5, 0.5]
     """
     kept = np.array([probabilities[label] for label in labels], np.float64)
@@ -203,7 +203,7 @@ def evidence(probabilities: Mapping[str, float], labels: Sequence[str]) -> Float
     return logarithms
 
 
-def half_step(frame_times: Floats) -> float:
+def tolerance_seconds(frame_times: Floats) -> float:
     """How far from an instant a frame may lie that stands for it.
 
     Args:
@@ -213,13 +213,13 @@ def half_step(frame_times: Floats) -> float:
         Half the median distance of neighbours; half a step of the grid where there are not two frames.
 
     Example:
-        >>> half_step(np.array([0.0, 0.2, 0.4, 1.0]))
+        >>> tolerance_seconds(np.array([0.0, 0.2, 0.4, 1.0]))
         0.1
     """
     return float(np.median(np.diff(frame_times))) / 2 if len(frame_times) > 1 else STEP_SECONDS / 2
 
 
-def build_streams(
+def build_inputs(
     start_seconds: float,
     end_seconds: float,
     probabilities: Mapping[str, Mapping[str, float]],
@@ -229,7 +229,7 @@ def build_streams(
     half_step_seconds: float = STEP_SECONDS / 2,
     words: Floats | None = None,
     labels: Sequence[str] = FUSED_LABELS,
-) -> Streams:
+) -> FusionInputs:
     """Puts what is known of one utterance onto one grid.
 
     A signal is there if ``probabilities`` names it, and otherwise its states are not read. The grid is that of the
@@ -244,7 +244,7 @@ def build_streams(
         voice: ``(states,)`` rising seconds and ``(states, features)`` of the audio encoder; needed with a voice.
         face: ``(observations,)`` seconds, in any order, and ``(observations, features)`` embeddings of the utterance's
             own face; needed with a face, also ``(0, features)``.
-        half_step_seconds: See ``half_step``.
+        half_step_seconds: See ``tolerance_seconds``.
         words: ``(tokens, features)`` of the text encoder, in the order of the words; needed with words.
         labels: Of the evidence.
 
@@ -258,7 +258,7 @@ def build_streams(
         >>> said = {"audio": {"anger": 0.8, "fear": 0.2}, "face": {"anger": 0.3, "fear": 0.6, "contempt": 0.1}}
         >>> heard = np.array([0.1, 0.2]), np.ones((2, 3))
         >>> seen = np.array([0.19]), np.ones((1, 4))
-        >>> streams = build_streams(0.0, 0.5, said, voice=heard, face=seen, labels=("anger", "fear"))
+        >>> streams = build_inputs(0.0, 0.5, said, voice=heard, face=seen, labels=("anger", "fear"))
         >>> streams.signals, streams.face_mask.tolist()
         (('face', 'audio'), [False, True])
     """
@@ -271,8 +271,8 @@ def build_streams(
     if voice is not None and "audio" in states:
         times, heard = pool(*voice)
     seen, mask = face_on_grid(times, *face, half_step_seconds) if face and "face" in states else (None, None)
-    known = {name: evidence(probabilities[name], labels) for name in MODALITIES if name in states}
-    return Streams(times, heard, seen, mask, words if "text" in states else None, known)
+    known = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in states}
+    return FusionInputs(times, heard, seen, mask, words if "text" in states else None, known)
 
 
 class FusionBatch(NamedTuple):
@@ -295,7 +295,7 @@ class FusionBatch(NamedTuple):
     steps: Tensor
     words: Tensor
     tokens: Tensor
-    evidence: Tensor
+    log_probabilities: Tensor
     present: Tensor
 
     def to(self, device: torch.device | str) -> FusionBatch:
@@ -303,7 +303,7 @@ class FusionBatch(NamedTuple):
         return FusionBatch(*(tensor.to(device) for tensor in self))
 
 
-def collate(utterances: Sequence[Streams], sizes: Mapping[str, int], labels: int) -> FusionBatch:
+def collate(utterances: Sequence[FusionInputs], sizes: Mapping[str, int], labels: int) -> FusionBatch:
     """Puts utterances into one batch.
 
     Args:
@@ -315,7 +315,7 @@ def collate(utterances: Sequence[Streams], sizes: Mapping[str, int], labels: int
         The batch, on the CPU.
 
     Example:
-        >>> said = Streams(np.zeros(0), words=np.ones((3, 4)), evidence={"text": np.zeros(2)})
+        >>> said = FusionInputs(np.zeros(0), words=np.ones((3, 4)), evidence={"text": np.zeros(2)})
         >>> batch = collate([said], {"face": 5, "audio": 6, "text": 4}, labels=2)
         >>> batch.steps.tolist(), batch.tokens.tolist(), batch.present.tolist()
         ([0], [3], [[False, False, True]])

@@ -9,7 +9,7 @@ import importlib
 import sys
 
 from multimodal import __version__
-from multimodal.console import say
+from multimodal.console import print_line
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "infer": ("multimodal.infer.command", "say which emotions a recording shows, when, and how sure it is"),
@@ -38,10 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(_help(), file=sys.stderr)
         return 2
     if words[0] in ("-h", "--help"):
-        say(_help())
+        print_line(_help())
         return 0
     if words[0] == "--version":
-        say(f"multimodal-emotion {__version__}")
+        print_line(f"multimodal-emotion {__version__}")
         return 0
     if words[0] not in COMMANDS:
         print(f"multimodal: no command {words[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.console import guarded, progress_bar, say
+from multimodal.console import print_line, progress_bar, run_command
 from multimodal.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -63,9 +63,11 @@ def clips(
         return
     if not cuts:
         asked = " or ".join(kinds)
-        say(f"{given.media.path.name}: nothing is strong enough to be a {asked}; {folder / TABLE} is an empty list")
+        print_line(
+            f"{given.media.path.name}: nothing is strong enough to be a {asked}; {folder / TABLE} is an empty list"
+        )
         return
-    say("\n".join(_lines(cuts, folder)))
+    print_line("\n".join(_lines(cuts, folder)))
 
 
 def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
@@ -84,7 +86,7 @@ def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(clips, arguments, "clips")
+    return run_command(clips, arguments, "clips")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DeviceOption = Annotated[str, typer.Option(help=f"Where to compute: {', '.join(DEVICES)}.")]
 
 
-def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str) -> int:
+def run_command(function: Callable[..., Any], arguments: list[str] | None, name: str) -> int:
     """Runs a command, turning the errors a user can cause into one line and an exit code.
 
     Args:
@@ -41,7 +41,7 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
     try:
         result = application(given, prog_name=f"multimodal {name}", standalone_mode=False)
     except MultimodalError as error:
-        complain(str(error))
+        print_error(str(error))
         if "--debug" in given:
             traceback.print_exc()
         return 2 if isinstance(error, ConfigError) else 1
@@ -50,13 +50,13 @@ def guarded(function: Callable[..., Any], arguments: list[str] | None, name: str
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        complain(f"{str(error.filename)[:40]}…: is longer than a name can be; name another file or folder")
+        print_error(f"{str(error.filename)[:40]}…: is longer than a name can be; name another file or folder")
         return 1
     except Exception as error:
         # typer's own usage errors; it prints them on four lines, and their class is private to it.
         if not hasattr(error, "format_message"):
             raise
-        complain(f"{error.format_message().rstrip('.')}; see multimodal {name} --help")
+        print_error(f"{error.format_message().rstrip('.')}; see multimodal {name} --help")
         return 2
     return result if isinstance(result, int) else 0
 
@@ -79,7 +79,7 @@ def _stopped() -> int:
     return 130
 
 
-def work_through(paths: Iterable[Path], work: Callable[[Path], int], debug: bool = False) -> None:
+def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool = False) -> None:
     """Does something with each input; one that fails costs one line, and not the others.
 
     Args:
@@ -92,7 +92,7 @@ def work_through(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
         typer.Exit: With 1, at the end, where anything failed.
 
     Example:
-        >>> work_through([Path("a.mp4")], lambda path: 0)
+        >>> process_each([Path("a.mp4")], lambda path: 0)
     """
     failures = 0
     for path in paths:
@@ -104,27 +104,29 @@ def work_through(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
             # A fault of ours must not cost the user the other inputs either.
             known = isinstance(error, MultimodalError)
             failures += 1
-            complain(str(error) if known else f"{path}: unexpected {type(error).__name__}: {error}; please report it")
+            print_error(
+                str(error) if known else f"{path}: unexpected {type(error).__name__}: {error}; please report it"
+            )
             if debug:
                 traceback.print_exc()
     if failures:
         raise typer.Exit(1)
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     r"""Prints an error as one line, whatever the file names in it hold.
 
     Example:
         >>> import contextlib, sys
         >>> with contextlib.redirect_stderr(sys.stdout):
-        ...     complain("two\nlines.mp4: is empty; copy it again")
+        ...     print_error("two\nlines.mp4: is empty; copy it again")
         error: two\nlines.mp4: is empty; copy it again
     """
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
     print(f"error: {shown}", file=sys.stderr)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Prints to a terminal or a pipe whose encoding may lack the bars, or the letters of a file name.
 
     A reader that has left, as ``| head`` does, is no failure: what matters is in files, so the rest goes nowhere.
@@ -138,7 +140,7 @@ def say(text: str) -> None:
         os.close(nowhere)
 
 
-def redrawn(quiet: bool) -> Callable[[str], None] | None:
+def status_line(quiet: bool) -> Callable[[str], None] | None:
     """What draws one line over and over on the terminal; an empty one takes it away.
 
     Args:

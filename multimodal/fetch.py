@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from multimodal.console import guarded
+from multimodal.console import run_command
 from multimodal.errors import ConfigError
 
 PARTS = ("yunet",)
@@ -48,7 +48,7 @@ def fetch(part: Annotated[str, typer.Argument(help="yunet: a face detector faste
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(fetch, arguments, "fetch")
+    return run_command(fetch, arguments, "fetch")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from multimodal.errors import DependencyError, MultimodalError, OutputError, Wei
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` to write to; renames it into place when the block ends well.
 
     Args:
@@ -32,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Example:
         >>> import tempfile
         >>> target = Path(tempfile.mkdtemp()) / "note.txt"
-        >>> with whole_file(target) as temporary:
+        >>> with atomic_write(target) as temporary:
         ...     _ = temporary.write_text("whole")
         >>> target.read_text()
         'whole'

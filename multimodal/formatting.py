@@ -47,34 +47,34 @@ def range_text(start_seconds: float, end_seconds: float) -> str:
     return f"{clock_text(round(start_seconds))} – {clock_text(round(end_seconds))}"
 
 
-def clock(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     """A time as people write it.
 
     Example:
-        >>> clock(7.9), clock(61), clock(3725)
+        >>> clock_time(7.9), clock_time(61), clock_time(3725)
         ('0:07', '1:01', '1:02:05')
     """
     minutes, rest = divmod(int(seconds + 1e-6), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
-def length(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """How long something lasts.
 
     Example:
-        >>> length(0.94), length(14.2), length(3725)
+        >>> duration_text(0.94), duration_text(14.2), duration_text(3725)
         ('0.9 s', '14 s', '1:02:05')
     """
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 59.5 else clock(round(seconds))
+    return f"{seconds:.0f} s" if seconds < 59.5 else clock_time(round(seconds))
 
 
-def listed(names: Sequence[str], word: str = "and") -> str:
+def join_names(names: Sequence[str], word: str = "and") -> str:
     """Names as a list in a sentence.
 
     Example:
-        >>> listed(["face", "voice", "words"]), listed(["face", "words"], "or"), listed([])
+        >>> join_names(["face", "voice", "words"]), join_names(["face", "words"], "or"), join_names([])
         ('face, voice and words', 'face or words', '')
     """
     return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Extras:
+class Outputs:
     """What is wanted.
 
     Attributes:
@@ -33,7 +33,7 @@ class Extras:
     formats: tuple[str, ...] = ()
 
 
-def chosen_extras(report: bool, overlay: bool, plot: bool, export: str | None) -> Extras:
+def parse_outputs(report: bool, overlay: bool, plot: bool, export: str | None) -> Outputs:
     """Makes sure of what a user wants before any work is done.
 
     Args:
@@ -46,15 +46,15 @@ def chosen_extras(report: bool, overlay: bool, plot: bool, export: str | None) -
         ConfigError: A format that there is not.
 
     Example:
-        >>> chosen_extras(True, False, False, "srt, vtt").formats
+        >>> parse_outputs(True, False, False, "srt, vtt").formats
         ('srt', 'vtt')
     """
     from multimodal.export.formats import check_formats
 
-    return Extras(report, overlay, plot, () if export is None else check_formats(export))
+    return Outputs(report, overlay, plot, () if export is None else check_formats(export))
 
 
-def left_out(analysis: Analysis, extras: Extras) -> tuple[str, ...]:
+def not_applicable(analysis: Analysis, extras: Outputs) -> tuple[str, ...]:
     """What is wanted and cannot be made of this input, by its nature; asked for a whole pile, that is no failure.
 
     Args:
@@ -64,15 +64,15 @@ def left_out(analysis: Analysis, extras: Extras) -> tuple[str, ...]:
     Returns:
         A plain line for each.
     """
-    from multimodal.export.formats import unfit
+    from multimodal.export.formats import inapplicable
 
     lines = ["no overlay: there is no picture"] if extras.overlay and not analysis.media.has_video else []
-    if formats := unfit(analysis, extras.formats):
+    if formats := inapplicable(analysis, extras.formats):
         lines.append(f"no {', '.join(formats)}: these words have no times")
     return tuple(lines)
 
 
-def outdated(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
+def stale(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
     """What was made of an earlier analysis and still stands beside a new one, which it does not show.
 
     Args:
@@ -91,10 +91,10 @@ def outdated(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str,
     return (f"of an earlier analysis: {', '.join(old)}; make them again or remove them",) if old else ()
 
 
-def write_extras(
+def write_outputs(
     analysis: Analysis,
     folder: Path,
-    extras: Extras,
+    extras: Outputs,
     media: Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[Path | MultimodalError]:
@@ -103,28 +103,28 @@ def write_extras(
     Args:
         analysis: Of a recording, or of words alone.
         folder: Where it was saved.
-        extras: What is wanted; what ``left_out`` names is passed over.
+        extras: What is wanted; what ``not_applicable`` names is passed over.
         media: Where the recording lies now; None for where the analysis says.
         progress: Called with seconds done and seconds in all of the overlay.
 
     Yields:
         Each file that was written, or the error that kept one from being written.
     """
-    for work in _works(analysis, folder, extras, media, progress):
+    for work in _writers(analysis, folder, extras, media, progress):
         try:
             yield from work()
         except MultimodalError as error:
             yield error
 
 
-def _works(
-    analysis: Analysis, folder: Path, extras: Extras, media: Path | None, progress: ProgressCallback | None
+def _writers(
+    analysis: Analysis, folder: Path, extras: Outputs, media: Path | None, progress: ProgressCallback | None
 ) -> Iterator[Callable[[], list[Path]]]:
     if extras.formats:
-        from multimodal.export.formats import export, unfit
+        from multimodal.export.formats import export, inapplicable
 
         for name in extras.formats:
-            if name not in unfit(analysis, extras.formats):
+            if name not in inapplicable(analysis, extras.formats):
                 yield partial(export, analysis, folder, [name])
     if extras.plot:
         from multimodal.plots.slides import write_plots

@@ -19,7 +19,7 @@ Probabilities = dict[str, float]
 MODALITIES = ("face", "audio", "text")
 """The signals: what the picture shows, what the voice sounds like, what the words say."""
 
-SIGNAL_NAMES = {"face": "face", "audio": "voice", "text": "words"}
+MODALITY_NAMES = {"face": "face", "audio": "voice", "text": "words"}
 """How lines for people call them."""
 
 UNCERTAIN = "uncertain"
@@ -235,14 +235,14 @@ class UtteranceEstimate:
         """The answer: the most probable emotion of ``fused``, or ``uncertain``; None where no signal was there."""
         if self.fused is None:
             return None
-        return UNCERTAIN if self.uncertain else leading(self.fused.probabilities)
+        return UNCERTAIN if self.uncertain else top_label(self.fused.probabilities)
 
 
-def leading(probabilities: Probabilities) -> str:
+def top_label(probabilities: Probabilities) -> str:
     """The label with the largest probability, the first of equals.
 
     Example:
-        >>> leading({"neutral": 0.4, "anger": 0.6})
+        >>> top_label({"neutral": 0.4, "anger": 0.6})
         'anger'
     """
     return max(probabilities, key=probabilities.__getitem__)

@@ -12,7 +12,7 @@ from multimodal.batch import command as batch
 from multimodal.batch import run as batch_run
 from multimodal.batch.tasks import BatchOptions
 from multimodal.batch.worker import Limits
-from multimodal.console import guarded
+from multimodal.console import run_command
 
 
 def main() -> int:
@@ -35,11 +35,11 @@ def main() -> int:
         run = batch_run.ray_engine(options, limits, chosen.address, chosen.workers, 0.0)
 
     def command() -> int:
-        report = batch_run.score_pile(chosen.source, chosen.out, options, run)
-        batch._tell(report, chosen.out, False)
+        report = batch_run.score_all(chosen.source, chosen.out, options, run)
+        batch._print_summary(report, chosen.out, False)
         return int(bool(report.errors))
 
-    return guarded(command, [], "batch")
+    return run_command(command, [], "batch")
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal.batch.tasks import BatchOptions, Task, hashed
-from multimodal.batch.worker import Analyse, Scored
+from multimodal.batch.tasks import BatchOptions, Task, sha256_of
+from multimodal.batch.worker import AnalyzeFn, Scored
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import InputMissingError, MediaError, WeightsError
 
 STUB = "batch_stub:load"
 
 
-def load(options: BatchOptions) -> Analyse:
+def load(options: BatchOptions) -> AnalyzeFn:
     if options.model == "broken":
         raise WeightsError("broken", "is damaged", "copy it again")
     note(options, f"load {os.getpid()}")
@@ -33,7 +33,7 @@ def load(options: BatchOptions) -> Analyse:
             raise InputMissingError(path, "does not exist", "check the path")
         word, *more = path.read_text().split() or [""]
         misbehave(word, more, path)
-        return Scored(files_of(task, options, word), hashed(path), 60.0)
+        return Scored(files_of(task, options, word), sha256_of(path), 60.0)
 
     return analyse
 

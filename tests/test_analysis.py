@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.analysis.result import FRAME_COLUMNS, Analysis, leading_signal
+from multimodal.analysis.result import FRAME_COLUMNS, Analysis, primary_modality
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.fusion.late import late_estimate
@@ -73,7 +73,7 @@ def answered(by_hand: Analysis) -> Analysis:
 
 def test_summary_is_of_the_joint_answers_where_there_are_any(answered: Analysis, by_hand: Analysis) -> None:
     summary = answered.summary
-    assert summary["signal"] == leading_signal(answered.estimates) == "fused"
+    assert summary["signal"] == primary_modality(answered.estimates) == "fused"
     assert summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.25}
     assert summary["uncertain"] == 0.75 and summary["judged_seconds"] == 4.0 and summary["dominant"] == "fear"
     assert summary["shares_by_signal"] == by_hand.summary["shares_by_signal"]
@@ -178,7 +178,7 @@ def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
     )
     heard = Analysis(media(10.0), MODELS, FUSED_LABELS, (), (), estimates)
     nothing = dict.fromkeys(FUSED_LABELS, 0.0)
-    assert leading_signal(estimates) == heard.summary["signal"] == "audio"
+    assert primary_modality(estimates) == heard.summary["signal"] == "audio"
     assert heard.summary["shares"] == nothing | {"anger": round(7 / 12, 4), "neutral": round(5 / 12, 4)}
     assert heard.summary["dominant"] == "anger" and heard.summary["judged_seconds"] == 9.0
     assert heard.summary["shares_by_signal"]["text"] == nothing | {"sadness": 0.75, "fear": 0.25}

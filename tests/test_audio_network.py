@@ -28,7 +28,7 @@ from multimodal.encoders.audio import (
     Background,
     ConvBiGRU,
     Mix,
-    hear,
+    encode_speaker,
     standardise,
 )
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
@@ -270,7 +270,7 @@ class Listener(nn.Module):
 
 
 def test_answers_are_shares_and_states_are_complete(network: nn.Module) -> None:
-    rows, states = hear(network, [spoken(length, length) for length in (50, 3, 120)])
+    rows, states = encode_speaker(network, [spoken(length, length) for length in (50, 3, 120)])
     assert rows.shape == (3, LABELS) and rows.dtype == torch.float32
     torch.testing.assert_close(rows.sum(1), torch.ones(3))
     per_step = {AudioRecurrentEncoder: 1, ConvBiGRU: 8}[type(network)]
@@ -281,19 +281,19 @@ def test_answers_are_shares_and_states_are_complete(network: nn.Module) -> None:
 
 def test_order_and_batches_do_not_matter(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     features = [spoken(length, length) for length in (50, 3, 120, 51, 7, 64)]
-    rows, states = hear(network, features)
+    rows, states = encode_speaker(network, features)
     assert (rows[0] - rows[1]).abs().max() > 1e-3
     turned = [4, 0, 5, 2, 1, 3]
     for size in (1, 4, 32):
         monkeypatch.setattr(audio, "BATCH", size)
-        found, found_states = hear(network, [features[index] for index in turned])
+        found, found_states = encode_speaker(network, [features[index] for index in turned])
         torch.testing.assert_close(found, rows[turned], atol=2e-5, rtol=1e-4)
         for index, each in zip(turned, found_states, strict=True):
             torch.testing.assert_close(each, states[index], atol=2e-5, rtol=1e-4)
 
 
 def test_nothing_said_gives_nothing(network: nn.Module) -> None:
-    rows, states = hear(network, [])
+    rows, states = encode_speaker(network, [])
     assert len(rows) == 0 and states == []
     assert voice_features([], Mfcc()) == []
 
@@ -301,10 +301,10 @@ def test_nothing_said_gives_nothing(network: nn.Module) -> None:
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_temperature_divides_the_logits(network: nn.Module, temperature: float) -> None:
     features = [spoken(30, 0), spoken(40, 1)]
-    plain = hear(network, features)[0].double().numpy()
+    plain = encode_speaker(network, features)[0].double().numpy()
     powers = plain ** (1 / temperature)
     expected = powers / powers.sum(axis=1, keepdims=True)
-    assert hear(network, features, temperature)[0].numpy() == pytest.approx(expected, abs=1e-5)
+    assert encode_speaker(network, features, temperature)[0].numpy() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("utterances", [1, 2, 30])
@@ -312,7 +312,7 @@ def test_what_is_common_to_a_speaker_is_removed_as_far_as_it_is_known(network: n
     """The corpora weigh two utterances, or 400 frames; the rest of the estimate is the speaker's own."""
     listener = Listener(network)
     features = [spoken(10 + number, number, shift=2.0) for number in range(utterances)]
-    hear(listener, features)
+    encode_speaker(listener, features)
     own_frames = np.concatenate([each.frames.double().numpy() for each in features])
     own_summaries = np.array([each.summary.double().numpy() for each in features])
     state = state_of(network)
@@ -335,7 +335,7 @@ def test_more_of_one_speaker_weakens_what_the_recording_adds(network: nn.Module)
         handed = []
         for shift in (0.0, 1.5):
             listener = Listener(network)
-            hear(listener, [spoken(100, number, shift) for number in range(utterances)])
+            encode_speaker(listener, [spoken(100, number, shift) for number in range(utterances)])
             handed.append(np.concatenate([frames for frames, _ in listener.handed]).mean())
         left.append(float(handed[1] - handed[0]))
     assert left == sorted(left, reverse=True) and left[0] > 1.0 and left[-1] < 0.15
@@ -344,8 +344,8 @@ def test_more_of_one_speaker_weakens_what_the_recording_adds(network: nn.Module)
 def test_recording_adds_nothing_where_the_corpora_weigh_nothing(network: nn.Module) -> None:
     free = copy.deepcopy(network)
     free.background.frames = free.background.utterances = 0.0
-    plain = hear(free, [spoken(60, number) for number in range(4)])[0]
-    shifted = hear(free, [spoken(60, number, shift=3.0) for number in range(4)])[0]
+    plain = encode_speaker(free, [spoken(60, number) for number in range(4)])[0]
+    shifted = encode_speaker(free, [spoken(60, number, shift=3.0) for number in range(4)])[0]
     torch.testing.assert_close(shifted, plain, atol=5e-3, rtol=0)  # half precision is coarser further from zero
 
 
@@ -389,7 +389,7 @@ def test_whatever_is_heard_the_answer_is_finite(network: nn.Module) -> None:
     for each in features:
         assert each.frames.isfinite().all() and each.summary.isfinite().all()
     for chosen in (features, *([each] for each in features)):
-        rows, states = hear(network, chosen)
+        rows, states = encode_speaker(network, chosen)
         assert rows.isfinite().all() and all(state.isfinite().all() for state in states)
 
 
@@ -414,11 +414,11 @@ def test_saved_weights_answer_as_the_rounded_network(network: nn.Module, tmp_pat
             value.copy_(value.half().float())
             assert torch.equal(loaded.network.state_dict()[key], value), key
     features = [spoken(80, 0), spoken(31, 1)]
-    found, found_states = hear(loaded.network, features, spec.temperature)
-    expected, states = hear(rounded, features, spec.temperature)
+    found, found_states = encode_speaker(loaded.network, features, spec.temperature)
+    expected, states = encode_speaker(rounded, features, spec.temperature)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found_states, states)
-    torch.testing.assert_close(found, hear(network, features, spec.temperature)[0], atol=5e-3, rtol=0)
+    torch.testing.assert_close(found, encode_speaker(network, features, spec.temperature)[0], atol=5e-3, rtol=0)
 
 
 def test_card_reports_the_parameters(network: nn.Module, tmp_path: Path) -> None:
@@ -438,4 +438,4 @@ def test_other_features_make_another_network(tmp_path: Path) -> None:
     spec = ModelSpec("audio", "are", ("calm", "angry"), mfcc=asdict(settings))
     loaded = load_weights(str(save_weights(tmp_path, "are.random-v1", network, spec, {})), "audio")
     features = voice_features([sound(0.5)], Mfcc(MfccSettings(**loaded.spec.mfcc)))
-    assert features[0].frames.shape[1] == 30 and hear(loaded.network, features)[0].shape == (1, 2)
+    assert features[0].frames.shape[1] == 30 and encode_speaker(loaded.network, features)[0].shape == (1, 2)

@@ -22,19 +22,19 @@ from voice_corpus import clip_of, features_of, random_network, voice
 from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voices import VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.encoders.audio import AudioOutput, Background, Mix, hear
+from multimodal.encoders.audio import AudioOutput, Background, Mix, encode_speaker
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.train.audio_task import (
     AudioTask,
     Batch,
-    Teaching,
+    SamplingConfig,
     VoiceTable,
+    evaluate_clips,
     groups_of,
-    judge,
+    target_labels,
     target_of,
-    taught_labels,
     voice_table,
 )
 from multimodal.train.loop import LoopSettings
@@ -44,7 +44,7 @@ pytest_plugins = ["face_corpus"]
 CORPORA = tuple(VOICE_TO_FUSED)
 PLAIN = AudioAugmentation(changed_share=0.0)
 WEIGHTS = {"ravdess": 1.0, "emodb": 0.4}
-EXACT = Teaching(WEIGHTS, disguised_share=0, whole_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
+EXACT = SamplingConfig(WEIGHTS, disguised_share=0, whole_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
 """Nothing is left to chance but which clips are drawn."""
 LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
 
@@ -54,8 +54,8 @@ LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_labels_and_their_meanings_are_in_one_order(corpus: str) -> None:
-    assert dict(zip(taught_labels(corpus), groups_of(corpus), strict=True)) == VOICE_TO_FUSED[corpus]
-    assert taught_labels("fused") == groups_of("fused") == FUSED_LABELS
+    assert dict(zip(target_labels(corpus), groups_of(corpus), strict=True)) == VOICE_TO_FUSED[corpus]
+    assert target_labels("fused") == groups_of("fused") == FUSED_LABELS
 
 
 @pytest.mark.parametrize(("taught", "corpus"), [*itertools.product(["fused", *CORPORA], CORPORA)])
@@ -65,7 +65,7 @@ def test_every_label_of_every_corpus_is_taught_as_what_it_means(taught: str, cor
         clip = clip_of(corpus, "01", label)
         answer = target_of(clip, taught)
         if corpus == taught:
-            assert answer is not None and taught_labels(taught)[answer] == label
+            assert answer is not None and target_labels(taught)[answer] == label
         elif clip.label is None or clip.label not in groups:
             assert answer is None
         else:
@@ -93,7 +93,7 @@ def test_every_label_of_every_corpus_is_taught_as_what_it_means(taught: str, cor
 )
 def test_right_answers_by_hand(corpus: str, label: str, taught: str, meant: str | None) -> None:
     answer = target_of(clip_of(corpus, "01", label), taught)
-    assert (None if answer is None else taught_labels(taught)[answer]) == meant
+    assert (None if answer is None else target_labels(taught)[answer]) == meant
 
 
 # --- tables of clips ----------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_table_holds_each_clip_with_a_right_answer_as_recorded_and_disguised() -
     mfcc, strong = Mfcc(), AudioAugmentation(changed_share=1.0, noise_share=1.0)
     table = voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
     assert table.clips == tuple(clips[1:])  # RAVDESS knows no boredom
-    assert [taught_labels("ravdess")[target] for target in table.targets] == ["angry", "sad", "calm", "happy"]
+    assert [target_labels("ravdess")[target] for target in table.targets] == ["angry", "sad", "calm", "happy"]
     assert len(table.versions) == 3 and same(table.versions[0], voice_features(sounds[1:], mfcc))
     assert not any(same(*pair) for pair in itertools.combinations(table.versions, 2))
     again, other = (voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed) for seed in (4, 5))
@@ -232,7 +232,7 @@ def test_clips_of_similar_length_come_together(accelerator: Accelerator) -> None
     assert np.mean(within) < np.mean(across) / 2
 
 
-BUSY = Teaching(WEIGHTS)
+BUSY = SamplingConfig(WEIGHTS)
 
 
 def test_generator_alone_decides(accelerator: Accelerator) -> None:
@@ -288,7 +288,7 @@ def heard(task: AudioTask, table: VoiceTable, version: int = 0, alone: bool = Fa
     for speaker in {clip.speaker for clip in table.clips}:
         own = [index for index, clip in enumerate(table.clips) if clip.speaker == speaker]
         for chosen in [[index] for index in own] if alone else [own]:
-            hear(listener, [table.versions[version][index] for index in chosen])
+            encode_speaker(listener, [table.versions[version][index] for index in chosen])
     return listener.handed
 
 
@@ -452,12 +452,12 @@ def test_nothing_held_out_gives_no_figures(accelerator: Accelerator) -> None:
 @given(order=st.permutations(list(range(17))))
 def test_clips_are_judged_by_speaker_in_any_order(order: list[int]) -> None:
     table, network = table_of(), random_network(8)
-    expected, alone = judge(network, table), judge(network, table, alone=True)
+    expected, alone = evaluate_clips(network, table), evaluate_clips(network, table, alone=True)
     turned = table.subset(np.array(order))
-    torch.testing.assert_close(judge(network, turned), expected[order], atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(judge(network, turned, alone=True), alone[order], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(evaluate_clips(network, turned), expected[order], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(evaluate_clips(network, turned, alone=True), alone[order], atol=1e-4, rtol=1e-3)
     for index in (0, 8):
-        torch.testing.assert_close(alone[index], hear(network, [table.versions[0][index]])[0][0])
+        torch.testing.assert_close(alone[index], encode_speaker(network, [table.versions[0][index]])[0][0])
     assert float((alone - expected).abs().max()) > 1e-3
 
 

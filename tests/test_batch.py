@@ -28,7 +28,7 @@ from multimodal.analysis.bootstrap import bootstrap
 from multimodal.batch import command as batch
 from multimodal.batch import run as batch_run
 from multimodal.batch import tasks as batch_plan
-from multimodal.batch.run import Report, score_pile
+from multimodal.batch.run import BatchSummary, score_all
 from multimodal.batch.store import Store
 from multimodal.batch.summary import summarise
 from multimodal.batch.tables import neutral
@@ -52,10 +52,12 @@ def write_pile(folder: Path, contents: dict[str, str]) -> Path:
     return folder
 
 
-def score(source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any) -> Report:
+def score(
+    source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any
+) -> BatchSummary:
     options = BatchOptions(detector=str(notes), model=version, analysis=STUB)
     chosen = Limits(**{"timeout_seconds": 30.0, "retries": 0, **limits})
-    return score_pile(source, out, options, batch_run.local_engine(options, chosen, workers))
+    return score_all(source, out, options, batch_run.local_engine(options, chosen, workers))
 
 
 def snapshot(out: Path) -> dict[str, bytes]:
@@ -248,7 +250,7 @@ def test_a_scan_hashes_nothing_that_is_unchanged(tmp_path: Path, notes: Path, mo
     looked: list[str] = []
     seen = batch_plan.fingerprint
     monkeypatch.setattr(batch_plan, "fingerprint", lambda path: looked.append(str(path)) or seen(path))
-    monkeypatch.setattr(batch_plan, "hashed", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(batch_plan, "sha256_of", lambda path: pytest.fail(f"{path} was read"))
     score(pile, tmp_path / "out", notes)
     assert sorted(looked) == sorted(str(path) for path in pile.iterdir())  # each once
 
@@ -315,7 +317,7 @@ def test_an_analysis_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:
     options = BatchOptions(analysis="batch_stub:none_such")
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
     with pytest.raises(MultimodalError, match="cannot load the model"):
-        score_pile(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(), 1))
+        score_all(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(), 1))
 
 
 # --- the summary --------------------------------------------------------------------------------------------------
@@ -424,7 +426,7 @@ def test_interrupted_before_the_first(tmp_path: Path, monkeypatch: pytest.Monkey
         yield
 
     with pytest.raises(typer.Exit) as left:
-        score_pile(write_pile(tmp_path / "p", {"a.txt": "x"}), tmp_path / "o", BatchOptions(analysis=STUB), interrupted)
+        score_all(write_pile(tmp_path / "p", {"a.txt": "x"}), tmp_path / "o", BatchOptions(analysis=STUB), interrupted)
     assert left.value.exit_code == 130
 
 
@@ -435,7 +437,7 @@ def test_one_line_shows_how_far_it_is(tmp_path: Path, notes: Path, monkeypatch: 
     shown = batch._show(quiet=False)
     options = BatchOptions(detector=str(notes), analysis=STUB)
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm", "b.txt": "bad", "c.txt": "calm"})
-    score_pile(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(retries=0), 1), shown)
+    score_all(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(retries=0), 1), shown)
     lines = terminal.getvalue().split("\r\x1b[K")[1:]
     assert [re.split(r", \d+\.\d hours", line)[0] for line in lines[:3]] == [
         *("1 done, 0 failed, 2 left", "1 done, 1 failed, 1 left", "2 done, 1 failed, 0 left")

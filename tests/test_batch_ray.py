@@ -27,7 +27,7 @@ from test_batch import (
 
 from multimodal.batch import run as batch_run
 from multimodal.batch.ray_engine import Cluster, run_ray
-from multimodal.batch.run import Report, score_pile
+from multimodal.batch.run import BatchSummary, score_all
 from multimodal.batch.tasks import BatchOptions, Outcome, Task
 from multimodal.batch.worker import Limits
 from multimodal.errors import ConfigError, WeightsError
@@ -72,9 +72,9 @@ def engine(options: BatchOptions, machines: Machines, workers: int | None = 2, *
     return lambda tasks: run_ray(tasks, options, chosen, Cluster(machines.address, workers))
 
 
-def score_on(machines: Machines, source: Path, out: Path, notes: Path, **chosen: Any) -> Report:
+def score_on(machines: Machines, source: Path, out: Path, notes: Path, **chosen: Any) -> BatchSummary:
     options = BatchOptions(detector=str(notes), model=chosen.pop("version", "default"), analysis=STUB)
-    return score_pile(source, out, options, engine(options, machines, **chosen))
+    return score_all(source, out, options, engine(options, machines, **chosen))
 
 
 def test_the_same_with_and_without(machines: Machines, tmp_path: Path, notes: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_node_leaves_and_another_joins(machines: Machines, tmp_path: Path, not
             yield outcome
 
     options = BatchOptions(detector=str(notes), analysis=STUB)
-    report = score_pile(pile, tmp_path / "out", options, run)  # type: ignore[arg-type]
+    report = score_all(pile, tmp_path / "out", options, run)  # type: ignore[arg-type]
     assert report.done == 60 and report.errors == {}
     assert sorted(outcome.index for outcome in outcomes) == list(range(60))
     begun = started(notes)

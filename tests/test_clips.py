@@ -23,7 +23,7 @@ from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, sound
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 
 from multimodal import clips as command
-from multimodal.analysis.moments import KINDS, Moment, strongest
+from multimodal.analysis.moments import KINDS, Moment, top_moments
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
@@ -184,8 +184,8 @@ def test_kinds_can_be_chosen(tmp_path: Path) -> None:
         UtteranceEstimate(Utterance(9, 12), fused=said("fear", 0.7)),
     ]
     for kind in KINDS:
-        assert {moment.kind for moment in strongest(estimates, 5, [kind])} == {kind}
-    assert {moment.kind for moment in strongest(estimates, 5, ["change", "peak"])} == {"change", "peak"}
+        assert {moment.kind for moment in top_moments(estimates, 5, [kind])} == {kind}
+    assert {moment.kind for moment in top_moments(estimates, 5, ["change", "peak"])} == {"change", "peak"}
 
 
 def test_only_one_kind_is_cut(result: Path) -> None:

@@ -9,14 +9,14 @@ from typing import Annotated
 import pytest
 import typer
 
-from multimodal.console import guarded
+from multimodal.console import run_command
 
 
 def command_that_raises(error: BaseException) -> int:
     def command(path: Annotated[Path, typer.Argument(help="Any.")]) -> None:
         raise error
 
-    return guarded(command, ["a"], "try")
+    return run_command(command, ["a"], "try")
 
 
 def test_ctrl_c_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +33,7 @@ def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str])
     def command(path: Annotated[Path, typer.Argument(help="Any.")]) -> None:
         path.stat()
 
-    assert guarded(command, ["long" * 999], "try") == 1
+    assert run_command(command, ["long" * 999], "try") == 1
     error = capsys.readouterr().err
     assert error.startswith("error: longlong") and error.count("\n") == 1 and len(error) < 120
 

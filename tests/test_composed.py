@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, NEUTRAL, Composed, Composing, Pools, compose
+from multimodal.data.corpora.synthetic import (
+    FRAMES_PER_SECOND,
+    NEUTRAL,
+    SamplePools,
+    SynthesisConfig,
+    SyntheticUtterance,
+    synthesize,
+)
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.types import MODALITIES
@@ -15,23 +22,23 @@ from multimodal.types import MODALITIES
 SHARES = st.floats(0, 1)
 
 
-def pools(each: int = 5, labels: int = len(FUSED_LABELS), seed: int = 0) -> Pools:
+def pools(each: int = 5, labels: int = len(FUSED_LABELS), seed: int = 0) -> SamplePools:
     draws = np.random.default_rng(seed)
     faces, voices, texts = (draws.permutation(np.repeat(np.arange(labels), each)) for _ in range(3))
-    return Pools(faces, voices, texts, draws.uniform(0.3, 6.0, len(voices)), views=3)
+    return SamplePools(faces, voices, texts, draws.uniform(0.3, 6.0, len(voices)), views=3)
 
 
-def shown(recipe: Composed, of: Pools) -> dict[str, set[int]]:
+def shown(recipe: SyntheticUtterance, of: SamplePools) -> dict[str, set[int]]:
     """What each signal bears."""
     faces = {int(of.faces[picture]) for picture in recipe.pictures if picture >= 0}
     return {"face": faces, "audio": {int(of.voices[recipe.voice])}, "text": {int(of.texts[recipe.text])}}
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.builds(Composing, SHARES, SHARES, SHARES, SHARES, SHARES, SHARES), st.integers(0, 2**31))
-def test_recipes_keep_their_promises(composing: Composing, seed: int) -> None:
+@given(st.builds(SynthesisConfig, SHARES, SHARES, SHARES, SHARES, SHARES, SHARES), st.integers(0, 2**31))
+def test_recipes_keep_their_promises(composing: SynthesisConfig, seed: int) -> None:
     of = pools(seed=seed % 7)
-    for recipe in compose(of, 20, composing, seed):
+    for recipe in synthesize(of, 20, composing, seed):
         bears = shown(recipe, of)
         for signal in MODALITIES:
             if signal == recipe.disagreeing:
@@ -46,8 +53,8 @@ def test_recipes_keep_their_promises(composing: Composing, seed: int) -> None:
 
 
 def test_shares_are_what_was_asked_for() -> None:
-    of, composing = pools(), Composing(0.4, 0.3, 0.5, 0.2, 0.6, 0.3)
-    recipes = list(compose(of, 6_000, composing, seed=1))
+    of, composing = pools(), SynthesisConfig(0.4, 0.3, 0.5, 0.2, 0.6, 0.3)
+    recipes = list(synthesize(of, 6_000, composing, seed=1))
     # Six standard errors of 6,000 draws are below 0.04.
     assert np.mean([recipe.label == NEUTRAL for recipe in recipes]) == pytest.approx(0.4, abs=0.04)
     assert np.mean([recipe.disagreeing is not None for recipe in recipes]) == pytest.approx(0.3, abs=0.04)
@@ -59,13 +66,13 @@ def test_shares_are_what_was_asked_for() -> None:
 
 
 def test_without_lost_or_neutral_frames_a_face_shows_one_picture_throughout() -> None:
-    for recipe in compose(pools(), 50, Composing(neutral_frames=0, lost_frames=0), seed=2):
+    for recipe in synthesize(pools(), 50, SynthesisConfig(neutral_frames=0, lost_frames=0), seed=2):
         assert len(set(recipe.pictures.tolist())) == 1 and recipe.pictures[0] >= 0
 
 
 def test_same_seed_same_utterances_other_seed_others() -> None:
     def drawn(seed: int) -> list[tuple[int, int, int, list[int]]]:
-        found = compose(pools(), 30, Composing(), seed)
+        found = synthesize(pools(), 30, SynthesisConfig(), seed)
         return [(each.label, each.voice, each.text, each.pictures.tolist()) for each in found]
 
     assert drawn(5) == drawn(5)
@@ -73,18 +80,18 @@ def test_same_seed_same_utterances_other_seed_others() -> None:
 
 
 def test_only_emotions_that_all_corpora_hold_are_composed_and_unused_pictures_never() -> None:
-    of = Pools(np.array([0, 1, 4, -1]), np.array([1, 4, 6]), np.array([4, 1, 2]), np.ones(3))
-    recipes = list(compose(of, 50, Composing(), seed=0))
+    of = SamplePools(np.array([0, 1, 4, -1]), np.array([1, 4, 6]), np.array([4, 1, 2]), np.ones(3))
+    recipes = list(synthesize(of, 50, SynthesisConfig(), seed=0))
     assert {recipe.label for recipe in recipes} == {1, 4}
     assert all(of.faces[recipe.pictures[recipe.pictures >= 0]].min() >= 0 for recipe in recipes)
 
 
 def test_corpora_that_share_one_emotion_are_refused() -> None:
-    of = Pools(np.array([0, 1]), np.array([1, 2]), np.array([1, 3]), np.ones(2))
+    of = SamplePools(np.array([0, 1]), np.array([1, 2]), np.array([1, 3]), np.ones(2))
     with pytest.raises(CorpusError, match=r"share 1 emotions \(happiness\)"):
-        next(compose(of, 1, Composing(), seed=0))
+        next(synthesize(of, 1, SynthesisConfig(), seed=0))
 
 
 def test_shares_that_cannot_be_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"composing.lost_frames: is 1.5"):
-        Composing(lost_frames=1.5)
+        SynthesisConfig(lost_frames=1.5)

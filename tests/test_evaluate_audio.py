@@ -18,7 +18,7 @@ from voice_layouts import write_text, write_wav
 
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
-from multimodal.encoders.audio import hear
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
@@ -57,7 +57,7 @@ def answers(weights: Weights, clips: list[VoiceClip], alone: bool = False) -> np
     keys = [str(index) if alone else clip.speaker for index, clip in enumerate(clips)]
     for key in set(keys):
         own = [index for index, other in enumerate(keys) if other == key]
-        rows[own] = hear(weights.network, [features[index] for index in own], 2.0)[0].double().numpy()
+        rows[own] = encode_speaker(weights.network, [features[index] for index in own], 2.0)[0].double().numpy()
     groups = np.array(SEVEN_OF_EIGHT)
     return np.stack([rows[:, groups == label].sum(axis=1) for label in FUSED_LABELS], axis=1)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from praatio import textgrid
 
 from multimodal.errors import ConfigError, OutputError
-from multimodal.export.formats import FORMATS, TIMED, check_formats, export, unfit
+from multimodal.export.formats import FORMATS, TIMED, check_formats, export, inapplicable
 from multimodal.types import Utterance, UtteranceEstimate
 
 ALL = [file for files in FORMATS.values() for file in files]
@@ -46,7 +46,7 @@ def test_only_what_was_asked_for_is_written(tmp_path: Path) -> None:
 
 def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
     analysis = typed_analysis(tmp_path / "answer.txt")
-    assert unfit(analysis, FORMATS) == TIMED and unfit(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
+    assert inapplicable(analysis, FORMATS) == TIMED and inapplicable(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
     with pytest.raises(OutputError) as caught:
         export(analysis, tmp_path / "out", ("vtt", "parquet", "textgrid", "jsonl"))
     line = "answer.txt: is words without times, which vtt, textgrid cannot hold; export parquet or jsonl"

@@ -11,7 +11,7 @@ from conftest import RunCommand
 
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
-from multimodal.outputs import Extras, chosen_extras, left_out, outdated, write_extras
+from multimodal.outputs import Outputs, not_applicable, parse_outputs, stale, write_outputs
 from multimodal.types import Utterance
 
 PICTURES = {"timeline.png", "timeline.svg", "summary.png", "summary.svg"}
@@ -27,13 +27,13 @@ def names(made: list[Path | MultimodalError]) -> set[str]:
 
 
 def test_by_default_there_is_a_report_alone(analysis: Analysis, tmp_path: Path) -> None:
-    assert names(list(write_extras(analysis, tmp_path / "out", Extras()))) == {"report.html"}
+    assert names(list(write_outputs(analysis, tmp_path / "out", Outputs()))) == {"report.html"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
 
 
 def test_everything_is_made_and_a_lost_recording_costs_the_overlay_alone(analysis: Analysis, tmp_path: Path) -> None:
-    wanted = chosen_extras(True, True, True, "vtt,jsonl")
-    made = list(write_extras(analysis, tmp_path / "out", wanted))
+    wanted = parse_outputs(True, True, True, "vtt,jsonl")
+    made = list(write_outputs(analysis, tmp_path / "out", wanted))
     assert names(made) == {"report.html", "emotions.vtt", "utterances.jsonl", *PICTURES}
     (error,) = [each for each in made if isinstance(each, MultimodalError)]
     assert isinstance(error, InputMissingError) and "gone.mp4" in str(error)
@@ -42,7 +42,7 @@ def test_everything_is_made_and_a_lost_recording_costs_the_overlay_alone(analysi
 
 def test_a_format_that_cannot_be_written_costs_that_alone(analysis: Analysis, tmp_path: Path) -> None:
     (tmp_path / "out" / "emotions.vtt").mkdir(parents=True)
-    made = list(write_extras(analysis, tmp_path / "out", Extras(report=False, formats=("vtt", "srt", "jsonl"))))
+    made = list(write_outputs(analysis, tmp_path / "out", Outputs(report=False, formats=("vtt", "srt", "jsonl"))))
     assert names(made) == {"emotions.srt", "utterances.jsonl"}
     (error,) = [each for each in made if isinstance(each, MultimodalError)]
     assert "emotions.vtt: cannot be written" in str(error)
@@ -50,24 +50,24 @@ def test_a_format_that_cannot_be_written_costs_that_alone(analysis: Analysis, tm
 
 def test_what_an_input_has_no_room_for_is_said_and_no_failure(analysis: Analysis, tmp_path: Path) -> None:
     heard = replace(analysis, media=replace(analysis.media, has_video=False), faces=(), frame_times=())
-    wanted = Extras(overlay=True, formats=("vtt", "jsonl"))
-    assert names(list(write_extras(heard, tmp_path / "heard", wanted))) == {
+    wanted = Outputs(overlay=True, formats=("vtt", "jsonl"))
+    assert names(list(write_outputs(heard, tmp_path / "heard", wanted))) == {
         *("report.html", "emotions.vtt", "utterances.jsonl")
     }
-    assert left_out(heard, wanted) == ("no overlay: there is no picture",)
-    assert left_out(analysis, wanted) == ()
+    assert not_applicable(heard, wanted) == ("no overlay: there is no picture",)
+    assert not_applicable(analysis, wanted) == ()
     typed = replace(
         heard,
         media=replace(heard.media, has_audio=False, duration_seconds=0.0),
         estimates=tuple(replace(each, utterance=Utterance(0, 0, text="a"), face=None) for each in heard.estimates),
     )
-    assert names(list(write_extras(typed, tmp_path / "typed", wanted))) == {"report.html", "utterances.jsonl"}
-    assert left_out(typed, wanted)[1:] == ("no vtt: these words have no times",)
+    assert names(list(write_outputs(typed, tmp_path / "typed", wanted))) == {"report.html", "utterances.jsonl"}
+    assert not_applicable(typed, wanted)[1:] == ("no vtt: these words have no times",)
 
 
 def test_an_unknown_format_is_told_before_any_work() -> None:
     with pytest.raises(ConfigError, match="docx"):
-        chosen_extras(True, False, False, "vtt,docx")
+        parse_outputs(True, False, False, "vtt,docx")
 
 
 def test_report_makes_them_of_what_was_analysed_before(analysis: Analysis, tmp_path: Path, run_cli: RunCommand) -> None:
@@ -82,12 +82,12 @@ def test_report_makes_them_of_what_was_analysed_before(analysis: Analysis, tmp_p
 
 
 def test_what_an_earlier_analysis_left_is_named(analysis: Analysis, tmp_path: Path) -> None:
-    earlier = list(write_extras(analysis, tmp_path, chosen_extras(True, False, True, "vtt,parquet")))
-    assert outdated(tmp_path, earlier) == ()
+    earlier = list(write_outputs(analysis, tmp_path, parse_outputs(True, False, True, "vtt,parquet")))
+    assert stale(tmp_path, earlier) == ()
     (tmp_path / "clips").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
-    made = list(write_extras(analysis, tmp_path, chosen_extras(True, False, False, "vtt")))
-    (line,) = outdated(tmp_path, made)
+    made = list(write_outputs(analysis, tmp_path, parse_outputs(True, False, False, "vtt")))
+    (line,) = stale(tmp_path, made)
     old = [*sorted(PICTURES, key=lambda name: (name[0] == "s", name)), "utterances.parquet", "frames.parquet", "clips"]
     assert line == f"of an earlier analysis: {', '.join(old)}; make them again or remove them"
 

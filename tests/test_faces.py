@@ -19,7 +19,7 @@ from multimodal.data.faces.tracking import (
     TrackedFace,
     align,
     assign,
-    is_cut,
+    is_shot_boundary,
     quality,
     sharpness,
     thumbnail,
@@ -257,7 +257,7 @@ def test_nothing_is_assigned_to_nobody() -> None:
 )
 def test_cuts_are_told_from_pans_and_light(change: Callable[[Image], Image], cut: bool) -> None:
     picture = scene([Person((140, 130), 110)], seed=4)
-    assert is_cut(thumbnail(picture), thumbnail(np.ascontiguousarray(change(picture)))) is cut
+    assert is_shot_boundary(thumbnail(picture), thumbnail(np.ascontiguousarray(change(picture)))) is cut
 
 
 # ------------------------------------------------------------------------------------------------------------ quality

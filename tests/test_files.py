@@ -19,7 +19,7 @@ from conftest import RunCommand, subprocess_environment
 from media_fixtures import Pictures, every, write_media
 
 from multimodal.errors import InputMissingError, OutputError
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 
 FILES = ["analysis.json", "frames.csv", "report.html", "utterances.csv"]
 ARGUMENTS = ("clip.mp4", "--out", "full")
@@ -82,7 +82,7 @@ def clip(tmp_path: Path) -> Path:
 
 def test_whole_file_appears_with_its_folders_and_the_usual_permissions(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "note.txt"
-    with whole_file(target) as temporary:
+    with atomic_write(target) as temporary:
         assert temporary.parent == target.parent and temporary.suffix == ".txt"
         temporary.write_text("new")
         assert not target.exists()
@@ -98,7 +98,7 @@ def test_whole_file_appears_with_its_folders_and_the_usual_permissions(tmp_path:
 def test_failure_while_writing_keeps_the_old_file_and_nothing_else(tmp_path: Path, number: int, fact: str) -> None:
     target = tmp_path / "note.txt"
     target.write_text("old")
-    with pytest.raises(OutputError, match=f"note.txt: {fact}") as caught, whole_file(target) as temporary:
+    with pytest.raises(OutputError, match=f"note.txt: {fact}") as caught, atomic_write(target) as temporary:
         temporary.write_text("ne")
         raise OSError(number, os.strerror(number))
     assert isinstance(caught.value.__cause__, OSError) and caught.value.__cause__.errno == number
@@ -107,7 +107,7 @@ def test_failure_while_writing_keeps_the_old_file_and_nothing_else(tmp_path: Pat
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("wrong"), InputMissingError("a", "is gone", "look")])
 def test_other_errors_pass_and_nothing_is_left(tmp_path: Path, error: BaseException) -> None:
-    with pytest.raises(type(error)) as caught, whole_file(tmp_path / "note.txt") as temporary:
+    with pytest.raises(type(error)) as caught, atomic_write(tmp_path / "note.txt") as temporary:
         temporary.write_text("ne")
         raise error
     assert caught.value is error and not list(tmp_path.iterdir())
@@ -117,7 +117,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
     for target in (tmp_path / "file" / "note.txt", tmp_path / "folder", tmp_path / ("long" * 100)):
-        with pytest.raises(OutputError, match="cannot be written"), whole_file(target) as temporary:
+        with pytest.raises(OutputError, match="cannot be written"), atomic_write(target) as temporary:
             temporary.write_text("new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "mine" and not list((tmp_path / "folder").iterdir())

@@ -27,7 +27,7 @@ from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import join
 from multimodal.infer.command import main
-from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, answers, fuse, temperature, why_not
+from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, fuse, incompatibility, predict, temperature
 from multimodal.infer.model import Model, load_model
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights
@@ -117,10 +117,10 @@ def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], sce
 @given(st.lists(scenes(), min_size=2, max_size=40))
 def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
     streams = [scene.streams() for scene in several]
-    together = answers(head, streams)
+    together = predict(head, streams)
     for each, (row, _) in zip(streams, together, strict=True):
-        np.testing.assert_allclose(answers(head, [each])[0][0], row, atol=1e-5)
-    for ours, theirs in zip(answers(head, streams[::-1]), together[::-1], strict=True):
+        np.testing.assert_allclose(predict(head, [each])[0][0], row, atol=1e-5)
+    for ours, theirs in zip(predict(head, streams[::-1]), together[::-1], strict=True):
         np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
 
 
@@ -197,7 +197,7 @@ def test_signals_differ_in_what_they_add(parts: dict[str, Weights]) -> None:
     times = np.arange(10) * 0.08 + 0.1
     states = {name: rng.standard_normal((10, size)).astype(np.float32) for name, size in SIZES.items()}
     scene = Scene(0.0, 1.0, 0.1, full, (times, states["audio"]), (times, states["face"]), states["text"])
-    rows = [answers(parts["fusion"], [scene.streams().only(signals)])[0][0] for signals in SUBSETS]
+    rows = [predict(parts["fusion"], [scene.streams().only(signals)])[0][0] for signals in SUBSETS]
     assert len({tuple(row.round(4)) for row in rows}) == 7
 
 
@@ -214,7 +214,7 @@ def test_temperature_is_that_of_the_signals_there(tmp_path: Path, head: Weights)
     )
     hot = loaded_head(tmp_path, temperatures={"face+text": 4.0, "face": 1e6}, temperature=2.0)
     for signals, divisor in ((("face", "text"), 4.0), (("face",), 1e6), (("text",), 2.0)):
-        (plain, _), (cooled, _) = (answers(each, [scene.streams().only(signals)])[0] for each in (head, hot))
+        (plain, _), (cooled, _) = (predict(each, [scene.streams().only(signals)])[0] for each in (head, hot))
         expected = plain ** (1 / divisor)
         np.testing.assert_allclose(cooled, expected / expected.sum(), atol=1e-6)
         assert temperature(hot.spec, signals) == divisor
@@ -267,18 +267,18 @@ def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
     own = head.spec.encoders
     voice = {**own, "audio": "of another"}
     faceless = {"audio": own["audio"], "text": own["text"]}
-    assert why_not({**ENCODERS, "fusion": head}) is None
-    assert why_not(ENCODERS) == "there is no trained fusion head"
+    assert incompatibility({**ENCODERS, "fusion": head}) is None
+    assert incompatibility(ENCODERS) == "there is no trained fusion head"
     name = f"the fusion head {HEAD_NAME}"
-    assert why_not(changed(head, encoders=voice)) == f"{name} was trained with another encoder of the voice"
-    assert why_not(changed(head, encoders=faceless)) == f"{name} was trained without the face"
+    assert incompatibility(changed(head, encoders=voice)) == f"{name} was trained with another encoder of the voice"
+    assert incompatibility(changed(head, encoders=faceless)) == f"{name} was trained without the face"
     foreign = changed(head, labels=(*FUSED_LABELS[:-1], "frustration"))
-    assert why_not(foreign) == f"{name} answers with frustration, which is none of the emotions here"
+    assert incompatibility(foreign) == f"{name} answers with frustration, which is none of the emotions here"
     prosody = changed(head, fusion={**head.spec.fusion, "summary_size": 6})
-    assert why_not(prosody) == f"{name} reads the prosody of whole utterances, which is not kept here"
+    assert incompatibility(prosody) == f"{name} reads the prosody of whole utterances, which is not kept here"
     # What was not loaded is not compared.
     without = {part: loaded for part, loaded in changed(head, encoders=voice).items() if part != "audio"}
-    assert why_not(without) is None
+    assert incompatibility(without) is None
 
 
 @settings(deadline=None, max_examples=30)

@@ -17,8 +17,8 @@ import torch
 from multimodal import load_model
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate.fusion import SUBSETS, sizes_of, subset_name
-from multimodal.evaluate.synthetic import evaluate_composed
-from multimodal.fusion.alignment import Streams, collate
+from multimodal.evaluate.synthetic import evaluate_synthetic
+from multimodal.fusion.alignment import FusionInputs, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import DEFAULTS, shipped_folder
 from multimodal.models.weights import Weights, load_weights
@@ -72,7 +72,7 @@ def test_card_a_buried_signal_is_leaned_on_less_than_by_the_average(figures: dic
 def test_any_subset_of_noise_gives_finite_answers(head: Weights) -> None:
     draws = np.random.default_rng(0)
     shape = FusionShape(**head.spec.fusion)
-    whole = Streams(
+    whole = FusionInputs(
         np.arange(40) * 0.08,
         voice=draws.normal(0, 100, (40, shape.voice_size)),
         face=draws.normal(0, 100, (40, shape.face_size)),
@@ -95,7 +95,7 @@ def test_figures_come_out_on_a_part_of_the_corpora(
     monkeypatch.setattr("multimodal.evaluate.command.synthetic.MOST_PER_LABEL", 40)
     parts = load_model(device="cpu").parts
     voices = {"ravdess": tmp_path / "ravdess"}
-    found = evaluate_composed(parts, tmp_path / "ferplus", voices, tmp_path / "goemotions" / "goemotions", count=600)
+    found = evaluate_synthetic(parts, tmp_path / "ferplus", voices, tmp_path / "goemotions" / "goemotions", count=600)
     assert found["n"] == 600 and found["macro_f1"] > 0.8
     for subset in map(subset_name, SUBSETS):
         assert found["subsets"][subset]["macro_f1"] > found["late"][subset]["macro_f1"] - 0.03

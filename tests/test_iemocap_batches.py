@@ -13,7 +13,7 @@ from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.fusion.turns import FrameConvolutions, TurnNetwork, concordance, steps_of
 from multimodal.iemocap.batches import RECIPES, Collator, NetworkSettings, Sizes, TurnTable, network_of, shape_of
 from multimodal.iemocap.features import TurnFeatures
-from multimodal.iemocap.task import judge
+from multimodal.iemocap.task import predict_turns
 from multimodal.types import MODALITIES
 
 SIZES = Sizes(frame=39, summary=60, word=8, face=5)
@@ -59,11 +59,11 @@ TABLE = table_of(
 @pytest.mark.parametrize("name", RECIPES)
 def test_neighbours_and_padding_change_no_answer(name: str) -> None:
     network, collator = made(name)
-    together, scales = judge(network, collator, TABLE)
+    together, scales = predict_turns(network, collator, TABLE)
     assert together.shape == (6, 4) and scales.shape == (6, 3 if name == "ours" else 0)
     np.testing.assert_allclose(together.sum(axis=1), 1)
     for index in range(len(TABLE.names)):
-        alone = judge(network, collator, TABLE.subset(np.array([index])))
+        alone = predict_turns(network, collator, TABLE.subset(np.array([index])))
         np.testing.assert_allclose(alone[0][0], together[index], atol=1e-5)
         np.testing.assert_allclose(alone[1][0], scales[index], atol=1e-5)
 
@@ -72,10 +72,10 @@ def test_neighbours_and_padding_change_no_answer(name: str) -> None:
 def test_a_signal_that_a_network_does_not_read_changes_nothing(name: str) -> None:
     network, collator = made(name)
     first, other = turn(100, 6, 4), turn(100, 6, 4, seed=8)
-    answer = judge(network, collator, table_of(first))[0]
+    answer = predict_turns(network, collator, table_of(first))[0]
     for signal, fields in (("audio", ("voice",)), ("text", ("ids", "states")), ("face", ("face_times", "faces"))):
         parts = {field: getattr(other if field in fields else first, field) for field in TurnFeatures.__annotations__}
-        changed = judge(network, collator, table_of(TurnFeatures(**parts)))[0]
+        changed = predict_turns(network, collator, table_of(TurnFeatures(**parts)))[0]
         assert np.allclose(changed, answer, atol=1e-7) == (signal not in RECIPES[name].signals), signal
 
 
@@ -86,7 +86,7 @@ def test_signals_left_out_are_as_if_they_had_never_been(signals: tuple[str, ...]
     fields = {"audio": ("voice",), "text": ("ids", "states"), "face": ("face_times", "faces")}
     kept = {field for signal in signals for field in fields[signal]}
     bare = TurnFeatures(**{field: getattr(whole, field) for field in kept})
-    answers = [judge(network, collator, table_of(each), signals)[0] for each in (whole, bare)]
+    answers = [predict_turns(network, collator, table_of(each), signals)[0] for each in (whole, bare)]
     if "audio" in signals:  # else the grid is the turn's own length in one, and the same in the other
         np.testing.assert_allclose(*answers, atol=1e-6)
     assert np.isfinite(answers).all()

@@ -10,7 +10,7 @@ from iemocap_corpus import write_iemocap
 from voice_layouts import write_full_evaluations
 
 from multimodal.data.corpora.iemocap import PUBLISHED_FOUR, IemocapTurn, read_iemocap
-from multimodal.data.corpora.iemocap_protocols import PROTOCOLS, affect_of, folds, label_names, labelled, rescale
+from multimodal.data.corpora.iemocap_protocols import PROTOCOLS, affect_of, folds, label_names, rescale, with_labels
 from multimodal.data.emotions import IEMOCAP_LABELS
 from multimodal.errors import CorpusError
 
@@ -18,7 +18,7 @@ from multimodal.errors import CorpusError
 @pytest.fixture(scope="module")
 def turns(tmp_path_factory: pytest.TempPathFactory) -> list[IemocapTurn]:
     corpus = write_iemocap(tmp_path_factory.mktemp("iemocap"), turns=8)
-    return labelled(read_iemocap(corpus.folder, check_counts=False), 4)[0]
+    return with_labels(read_iemocap(corpus.folder, check_counts=False), 4)[0]
 
 
 def test_sessions_are_apart_in_all_three_parts(turns: list[IemocapTurn]) -> None:
@@ -66,7 +66,7 @@ def test_too_little_is_named(turns: list[IemocapTurn]) -> None:
 @pytest.mark.parametrize(("classes", "count"), [(4, 5531), (5, 7380), (6, 7380)])
 def test_label_sets_of_the_whole_release(tmp_path: Path, classes: int, count: int) -> None:
     everyone = read_iemocap(write_full_evaluations(tmp_path), check_counts=False)
-    chosen, targets = labelled(everyone, classes)
+    chosen, targets = with_labels(everyone, classes)
     assert len(chosen) == len(targets) == count
     assert len(label_names(classes)) == classes
     if classes == 4:

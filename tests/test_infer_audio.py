@@ -25,14 +25,14 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
 from multimodal.data.media.probe import probe
 from multimodal.data.speech.utterances import SpeechReader
-from multimodal.encoders.audio import hear
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, MediaError, WeightsError
 from multimodal.infer import audio as listening
 from multimodal.infer import face as watching
 from multimodal.infer import model
-from multimodal.infer.audio import listen
+from multimodal.infer.audio import analyze_audio
 from multimodal.infer.model import Model, load_model
 from multimodal.models.selection import DEFAULTS
 from multimodal.models.weights import load_weights
@@ -89,14 +89,14 @@ def heard_seconds(analysis: Analysis) -> list[tuple[float, float]]:
 def test_a_voice_is_judged_as_the_encoder_judges_all_of_its_speaker(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "two.wav", np.concatenate([buzz(2.0), buzz(2.0, 3), buzz(2.0, 1)]))
     said = [Utterance(0.2, 1.8, "Ada"), Utterance(2.1, 3.9, "Ben"), Utterance(4.0, 6.0, "Ada")]
-    voices = dict(listen(probe(path), hearing.parts["audio"], said).voices)
+    voices = dict(analyze_audio(probe(path), hearing.parts["audio"], said).voices)
     assert list(voices) == said
     (samples,) = [np.concatenate([block.samples for block in read_audio(path)])]
     pieces = [samples[round(each.start_seconds * 16000) : round(each.end_seconds * 16000)] for each in said]
     features = voice_features(pieces, Mfcc(MfccSettings()))
     network = hearing.parts["audio"].network
-    ada, states = hear(network, [features[0], features[2]])
-    ben, _ = hear(network, [features[1]])
+    ada, states = encode_speaker(network, [features[0], features[2]])
+    ben, _ = encode_speaker(network, [features[1]])
     for utterance, row in zip(said, (ada[0], ben[0], ada[1]), strict=True):
         estimate = voices[utterance].estimate
         assert tuple(estimate.probabilities) == FUSED_LABELS
@@ -111,7 +111,7 @@ def test_a_voice_is_judged_as_the_encoder_judges_all_of_its_speaker(hearing: Mod
 def test_states_have_their_time_on_the_recordings_clock(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "late.wav", np.concatenate([np.zeros(24000, np.float32), buzz(2.0), np.zeros(16000)]))
     early, late = Utterance(1.0, 4.0, "Ada"), Utterance(2.0, 3.0, "Ben")
-    voices = dict(listen(probe(path), hearing.parts["audio"], [early, late]).voices)
+    voices = dict(analyze_audio(probe(path), hearing.parts["audio"], [early, late]).voices)
     for utterance, begin, end in ((early, 1.4, 3.6), (late, 2.0, 3.0)):  # of the silence 0.1 s is kept
         times, states = voices[utterance].times, voices[utterance].states
         assert times is not None and len(times) == len(states)
@@ -124,7 +124,7 @@ def test_states_have_their_time_on_the_recordings_clock(hearing: Model, tmp_path
 
 def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
     hot = load_weights(str(save_voice_weights(tmp_path, temperature=1e6)), "audio")
-    for _, voice in listen(probe(write_voice(tmp_path / "note.wav")), hot, SPOKEN).voices:
+    for _, voice in analyze_audio(probe(write_voice(tmp_path / "note.wav")), hot, SPOKEN).voices:
         # So hot, all eight are equal; neutral and calm are one.
         assert list(voice.estimate.probabilities.values()) == pytest.approx([2 / 8] + [1 / 8] * 6, abs=1e-3)
 
@@ -132,17 +132,17 @@ def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
 def test_many_utterances_keep_their_order_and_their_answers(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "long.wav", np.concatenate([buzz(1.0, seed) for seed in range(20)]))
     said = [Utterance(second, second + 0.9, f"P{second}") for second in range(20)]
-    together = listen(probe(path), hearing.parts["audio"], said)  # more than a batch of features
+    together = analyze_audio(probe(path), hearing.parts["audio"], said)  # more than a batch of features
     assert [utterance for utterance, _ in together.voices] == said
     for index in (0, 7, 19):
-        (alone,) = listen(probe(path), hearing.parts["audio"], [said[index]]).voices
+        (alone,) = analyze_audio(probe(path), hearing.parts["audio"], [said[index]]).voices
         ours = together.voices[index][1].estimate.probabilities
         assert list(alone[1].estimate.probabilities.values()) == pytest.approx(list(ours.values()), abs=1e-4)
 
 
 def test_progress_runs_to_the_end(hearing: Model, tmp_path: Path) -> None:
     told: list[float] = []
-    listen(probe(write_voice(tmp_path / "note.wav")), hearing.parts["audio"], SPOKEN, progress=told.append)
+    analyze_audio(probe(write_voice(tmp_path / "note.wav")), hearing.parts["audio"], SPOKEN, progress=told.append)
     assert told == sorted(told) and len(told) >= 5 and told[-1] == pytest.approx(5.0)
 
 

@@ -130,7 +130,7 @@ def test_words_are_judged_as_the_encoder_judges_them(weights: Path) -> None:
     loaded = load_weights(str(weights), "text")
     texts = ["I am happy.", "...", "Really? " * 40, ""]
     utterances = tuple(Utterance(index, index + 0.5, None, text) for index, text in enumerate(texts))
-    found = dict(reading.read(Transcript(utterances, True, "en"), loaded).wordings)
+    found = dict(reading.analyze_text(Transcript(utterances, True, "en"), loaded).wordings)
     assert list(found) == [utterances[0], utterances[2]]  # without a word there is nothing to judge
     expected = read_texts(loaded.network, loaded.tokenizer, texts, temperature=1.0, window_tokens=24)
     for index in (0, 2):
@@ -144,7 +144,7 @@ def test_words_are_judged_as_the_encoder_judges_them(weights: Path) -> None:
 
 def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
     hot = load_weights(str(save_text_weights(tmp_path, temperature=1e6)), "text")
-    ((_, wording),) = reading.read(Transcript((Utterance(0, 1, None, "I am happy."),), True), hot).wordings
+    ((_, wording),) = reading.analyze_text(Transcript((Utterance(0, 1, None, "I am happy."),), True), hot).wordings
     assert list(wording.estimate.probabilities.values()) == pytest.approx([1 / 7] * 7, abs=1e-4)
 
 

@@ -24,7 +24,7 @@ from multimodal.data.media import audio as media_module
 from multimodal.data.media import container as container_module
 from multimodal.data.media import frames as frames_module
 from multimodal.data.media.audio import read_audio, read_frames
-from multimodal.data.media.container import Damage, find_tracks, open_container
+from multimodal.data.media.container import Damage, find_streams, open_container
 from multimodal.data.media.frames import AHEAD, read_ahead
 from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError, InputMissingError, InputUnreadableError, MediaError
@@ -123,7 +123,7 @@ def test_the_decoder_skips_what_is_neither_sampled_nor_referred_to() -> None:
     counts = {}
     for rate in (None, 2.0):
         with open_container(REFERENCE / "constant.mp4") as container:
-            tracks = find_tracks(container, "constant.mp4")
+            tracks = find_streams(container, "constant.mp4")
             assert tracks.video is not None
             decoded = frames_module.decode_video(container, tracks, tracks.video, Damage("picture"), rate)
             counts[rate] = sum(1 for _ in decoded)
@@ -156,7 +156,7 @@ def test_disordered_and_missing_times(
     clip: Path, monkeypatch: pytest.MonkeyPatch, ticks: tuple[int | None, ...], times: list[float], warning: str | None
 ) -> None:
     with open_container(clip) as container:
-        tracks, damage = find_tracks(container, clip), Damage("picture")
+        tracks, damage = find_streams(container, clip), Damage("picture")
         video = tracks.video
         assert video is not None
         scaled = [None if tick is None else round(tick / 1000 / video.time_base) for tick in ticks]

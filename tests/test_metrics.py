@@ -16,12 +16,12 @@ from sklearn.metrics import roc_auc_score
 
 from multimodal.evaluate.metrics import (
     BINS,
+    apply_temperature,
     classification_figures,
-    crossfitted,
-    divergence,
+    cross_calibrate,
     expected_calibration_error,
     fit_temperature,
-    sharpen,
+    kl_divergence,
 )
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
@@ -161,7 +161,7 @@ def test_calibration_error_survives_rounding_above_one() -> None:
 @steady
 @given(any_probabilities(), st.floats(0.2, 5))
 def test_sharpening_keeps_the_answer(probabilities: Floats, temperature: float) -> None:
-    result = sharpen(probabilities, temperature)
+    result = apply_temperature(probabilities, temperature)
     ordered = np.sort(probabilities, axis=1)
     assume(bool((ordered[:, -1] - ordered[:, -2] > 1e-6).all()))
     assert np.array_equal(result.argmax(axis=1), probabilities.argmax(axis=1))
@@ -171,14 +171,14 @@ def test_sharpening_keeps_the_answer(probabilities: Floats, temperature: float) 
 @steady
 @given(any_probabilities(), st.floats(1.0, 5))
 def test_higher_temperature_is_less_sure(probabilities: Floats, temperature: float) -> None:
-    assert (sharpen(probabilities, temperature).max(axis=1) <= probabilities.max(axis=1) + 1e-9).all()
-    assert sharpen(probabilities, 1.0) == pytest.approx(probabilities)
+    assert (apply_temperature(probabilities, temperature).max(axis=1) <= probabilities.max(axis=1) + 1e-9).all()
+    assert apply_temperature(probabilities, 1.0) == pytest.approx(probabilities)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.7, 4.0])
 def test_sharpening_is_softmax_of_the_divided_logits(temperature: float) -> None:
     logits, _ = drawn(50, 4, seed=5)
-    assert sharpen(softmax(logits), temperature) == pytest.approx(softmax(logits / temperature))
+    assert apply_temperature(softmax(logits), temperature) == pytest.approx(softmax(logits / temperature))
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])
@@ -212,17 +212,19 @@ def test_no_half_is_calibrated_with_its_own_labels(own: int) -> None:
     probabilities = softmax(logits)
     changed = labels.copy()
     changed[own::2] = (changed[own::2] + 1) % 4
-    before, after = crossfitted(probabilities, labels), crossfitted(probabilities, changed)
+    before, after = cross_calibrate(probabilities, labels), cross_calibrate(probabilities, changed)
     assert np.array_equal(before[own::2], after[own::2])
     assert not np.allclose(before[1 - own :: 2], after[1 - own :: 2])
-    expected = sharpen(probabilities[own::2], fit_temperature(probabilities[1 - own :: 2], labels[1 - own :: 2]))
+    expected = apply_temperature(
+        probabilities[own::2], fit_temperature(probabilities[1 - own :: 2], labels[1 - own :: 2])
+    )
     assert before[own::2] == pytest.approx(expected)
 
 
 def test_crossfitting_calibrates() -> None:
     logits, labels = drawn(4000, 5, seed=10, scale=3.0)
     before = expected_calibration_error(softmax(logits), labels)
-    after = expected_calibration_error(crossfitted(softmax(logits), labels), labels)
+    after = expected_calibration_error(cross_calibrate(softmax(logits), labels), labels)
     assert before > 0.15 and after < 0.03
 
 
@@ -236,12 +238,12 @@ def test_crossfitting_calibrates() -> None:
     ],
 )
 def test_divergence_by_hand(shares: list[list[float]], answers: list[list[float]], expected: float) -> None:
-    assert divergence(np.array(shares), np.array(answers)) == pytest.approx(expected)
+    assert kl_divergence(np.array(shares), np.array(answers)) == pytest.approx(expected)
 
 
 @steady
 @given(any_probabilities(), st.randoms(use_true_random=False))
 def test_divergence_is_never_negative_and_zero_for_agreement(shares: Floats, rng: Any) -> None:
     others = shares[:, rng.sample(range(shares.shape[1]), shares.shape[1])]
-    assert divergence(shares, others) >= -1e-9
-    assert divergence(shares, shares) == 0
+    assert kl_divergence(shares, others) >= -1e-9
+    assert kl_divergence(shares, shares) == 0

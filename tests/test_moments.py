@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from analysis_fixtures import make_analysis, said
 
-from multimodal.analysis.moments import KINDS, Moment, find_moments, signal_valence, strongest
+from multimodal.analysis.moments import KINDS, Moment, find_moments, signal_valence, top_moments
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.types import Utterance, UtteranceEstimate
 
@@ -65,7 +65,7 @@ def test_valence_of_a_face_leaves_contempt_out() -> None:
 
 def test_the_strongest_are_of_each_kind_and_do_not_repeat() -> None:
     estimates = make_analysis(Path("talk.mp4"), 600.0).estimates
-    chosen = strongest(estimates, 9)
+    chosen = top_moments(estimates, 9)
     assert len(chosen) == 9 and {moment.kind for moment in chosen} == set(KINDS)
     assert len({moment.index for moment in chosen}) == 9
     assert [moment.strength for moment in chosen] == sorted((moment.strength for moment in chosen), reverse=True)
@@ -73,13 +73,13 @@ def test_the_strongest_are_of_each_kind_and_do_not_repeat() -> None:
     spans = sorted((moment.start_seconds, moment.end_seconds) for moment in chosen)
     for (_, end), (start, next_end) in itertools.pairwise(spans):
         assert end - start <= 0.5 * (next_end - start) + 1e-9 or start >= end
-    assert strongest(estimates, 0) == [] and len(strongest(estimates, 10_000)) <= len(find_moments(estimates))
+    assert top_moments(estimates, 0) == [] and len(top_moments(estimates, 10_000)) <= len(find_moments(estimates))
 
 
 def test_words_without_times_have_moments_too() -> None:
     typed = [UtteranceEstimate(Utterance(0, 0, text="a"), text=said(label, 0.9), fused=said(label, 0.9)) for label in
              ("anger", "happiness")]  # fmt: skip
-    assert {moment.index for moment in strongest(typed)} == {0, 1}
+    assert {moment.index for moment in top_moments(typed)} == {0, 1}
 
 
 def test_what_is_not_quite_certain_does_not_look_it() -> None:

@@ -29,7 +29,7 @@ from multimodal.types import FaceObservation
 from multimodal.video import drawing, face_boxes
 from multimodal.video.drawing import drawable, font, font_for, in_visual_order
 from multimodal.video.face_boxes import FaceTracks
-from multimodal.video.info_panel import Panel
+from multimodal.video.info_panel import InfoPanel
 from multimodal.video.overlay import Overlay, write_overlay
 
 Image = NDArray[np.uint8]
@@ -301,7 +301,7 @@ def test_another_font_is_taken_where_the_own_lacks_letters(monkeypatch: pytest.M
 def test_every_word_of_a_long_utterance_is_shown_and_fits() -> None:
     words = " ".join(f"word{number}" for number in range(300)) + " " + "x" * 500
     analysis = make_analysis(Path("x.mp4"), 4.0, (words,))
-    panel = Panel(analysis.estimates, 0.0, 4.0, 640)
+    panel = InfoPanel(analysis.estimates, 0.0, 4.0, 640)
     pages = panel._pages(0)
     shown = " ".join(itertools.chain.from_iterable(pages))
     assert shown.replace(" ", "") == words.replace(" ", "")
@@ -315,7 +315,7 @@ def test_every_word_of_a_long_utterance_is_shown_and_fits() -> None:
     ("words", "right"), [("\u05e9\u05dc\u05d5\u05dd abc", True), ("abc \u05e9\u05dc\u05d5\u05dd", False)]
 )
 def test_lines_begin_on_the_side_that_their_script_begins(words: str, right: bool) -> None:
-    panel = Panel(make_analysis(Path("x.mp4"), 4.0, (words,), people=1).estimates, 0.0, 4.0, 640)
+    panel = InfoPanel(make_analysis(Path("x.mp4"), 4.0, (words,), people=1).estimates, 0.0, 4.0, 640)
     lit = np.flatnonzero((panel.at(1.0)[12:34, 240:].max(axis=-1) > 150).any(axis=0)) + 240
     left, width = panel._words_place()
     assert (lit.max() > left + width - 6) == right
@@ -370,7 +370,7 @@ def test_of_a_crowd_the_largest_faces_are_drawn(monkeypatch: pytest.MonkeyPatch)
     sizes = np.linspace(10, 60, 300)
     seen = [FaceObservation(0.0, number, (5.0, 5.0, size, size), 0.9) for number, size in enumerate(sizes)]
     face_boxes.draw_faces(
-        np.zeros((90, 90, 3), np.uint8), [face_boxes.ShownFace(face.face_id, face.box, face) for face in seen], 1.0, 10
+        np.zeros((90, 90, 3), np.uint8), [face_boxes.FaceBox(face.face_id, face.box, face) for face in seen], 1.0, 10
     )
     assert len(drawn) == face_boxes.MOST and min(drawn) == pytest.approx(sizes[-face_boxes.MOST])
 

@@ -29,7 +29,9 @@ def test_a_line_without_end_is_judged_as_far_as_anybody_talks(
     monkeypatch.setattr(reading, "MOST_CHARACTERS", 1000)
     begin = "i feel happy and it is fine, " * 40
     whole, beyond = begin[:1000], begin[:1000] + " i am really sad, scared and angry" * 1000
-    found = reading.read(Transcript(tuple(Utterance(0.0, 0.0, None, text) for text in (whole, beyond)), False), weights)
+    found = reading.analyze_text(
+        Transcript(tuple(Utterance(0.0, 0.0, None, text) for text in (whole, beyond)), False), weights
+    )
     assert found.warnings == (
         "1 of 2 utterances are longer than 1,000 characters: only so much of their words is judged",
     )
@@ -44,6 +46,6 @@ def test_a_line_without_end_is_judged_as_far_as_anybody_talks(
 
 def test_a_long_answer_is_judged_whole(weights: Weights) -> None:
     talk = "it is fine, " * 400 + "i feel sad. " * 400  # an hour has about ten times as much
-    found = reading.read(Transcript((Utterance(0.0, 0.0, None, talk),), False), weights)
+    found = reading.analyze_text(Transcript((Utterance(0.0, 0.0, None, talk),), False), weights)
     assert found.warnings == () and len(found.wordings) == 1
     assert len(found.wordings[0][1].states) == len(tiny_tokenizer().encode(talk, add_special_tokens=False).ids)

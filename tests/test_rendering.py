@@ -15,9 +15,9 @@ from flash_fixtures import beeps_of, flashes_of, pictures_of, sound_of, write_fl
 from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
 
 from multimodal.data.media import playback as cuts
-from multimodal.data.media.playback import Part, read_pictures, read_sound, shown_size, sound_form
+from multimodal.data.media.playback import Clip, audio_format, output_size, read_audio_frames, read_pictures
 from multimodal.data.media.probe import probe
-from multimodal.data.media.writer import MovieWriter, render_part
+from multimodal.data.media.writer import MovieWriter, render_clip
 from multimodal.errors import MediaError
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -30,10 +30,10 @@ STEP = 0.04
 
 def render(source: Path, target: Path, start: float = 0.0, end: float | None = None, **options: Any) -> Path:
     info = probe(source)
-    part = Part(source, start, info.duration_seconds if end is None else end)
-    size, sound = shown_size(info) if info.has_video else None, sound_form(source)
+    part = Clip(source, start, info.duration_seconds if end is None else end)
+    size, sound = output_size(info) if info.has_video else None, audio_format(source)
     with MovieWriter(target, size, info.frame_rate or 25.0, *(sound or (None,))) as writer:
-        render_part(part, writer, size=size, sound=sound, **options)
+        render_clip(part, writer, size=size, sound=sound, **options)
     return target
 
 
@@ -118,7 +118,7 @@ def test_a_gap_in_the_sound_becomes_silence_and_what_follows_is_in_step(tmp_path
 
 def test_a_part_begins_with_the_picture_that_is_on_the_screen(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mp4", Pictures(every(40, 20.0)), Sound({0: tone(20.0)}, 48000, "aac", "fltp"))
-    found = list(read_pictures(Part(clip, 13.05, 13.3), (96, 64)))
+    found = list(read_pictures(Clip(clip, 13.05, 13.3), (96, 64)))
     expected = [(13.05, 326), *((index * 0.04, index) for index in range(327, 333))]
     assert [time for time, _ in found] == pytest.approx([time for time, _ in expected])
     levels = [image.mean() for _, image in found]
@@ -139,7 +139,7 @@ def test_a_late_part_is_sought_and_exact(suffix: str, tmp_path: Path, monkeypatc
             yield seconds, frame
 
     monkeypatch.setattr(cuts, "decode_video", watched)
-    found = list(read_pictures(Part(clip, 50.0, 51.0), (96, 64)))
+    found = list(read_pictures(Clip(clip, 50.0, 51.0), (96, 64)))
     offset = probe(clip).video_start_seconds or 0.0  # of 15 ms in .ts
     shown = [int((time - offset) / 0.04 + 1e-3) for time, _ in found]
     assert shown == list(range(1250 - (offset > 0), 1275))  # and from the offset, the picture before is still there
@@ -149,8 +149,10 @@ def test_a_late_part_is_sought_and_exact(suffix: str, tmp_path: Path, monkeypatc
 
 def test_sound_of_a_late_part_is_that_of_the_whole(tmp_path: Path) -> None:
     clip = write_flashes(tmp_path / "clip.mp4", 40.0, [35_000, 36_480], sound=("aac", "fltp", 44100, 1))
-    whole = np.concatenate(list(read_sound(Part(clip, 0.0, 40.0), 44100, 1)), axis=1)
-    part = np.concatenate(list(read_sound(Part(clip, 35.02, 37.52), 44100, 1)), axis=1)  # in the middle of a beep
+    whole = np.concatenate(list(read_audio_frames(Clip(clip, 0.0, 40.0), 44100, 1)), axis=1)
+    part = np.concatenate(
+        list(read_audio_frames(Clip(clip, 35.02, 37.52), 44100, 1)), axis=1
+    )  # in the middle of a beep
     assert part.shape == (1, 110250) and np.abs(part[:, :441]).max() > 0.5
     first = round(35.02 * 44100)
     assert np.abs(part - whole[:, first : first + 110250]).max() < 1e-3
@@ -158,7 +160,7 @@ def test_sound_of_a_late_part_is_that_of_the_whole(tmp_path: Path) -> None:
 
 def test_a_picture_that_stays_is_given_again_and_again(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures([0, 40, 80, 2080, 2120]), Sound({0: tone(4.0)}))
-    times = [time for time, _ in read_pictures(Part(clip, 0.0, 4.0), (96, 64))]
+    times = [time for time, _ in read_pictures(Clip(clip, 0.0, 4.0), (96, 64))]
     assert set(np.round([0, 0.04, 0.08, 2.08, 2.12], 3)) <= set(np.round(times, 3))
     assert max(np.diff([*times, 4.0])) <= 0.41
     assert times == sorted(times) and times[-1] < 4.0
@@ -166,7 +168,7 @@ def test_a_picture_that_stays_is_given_again_and_again(tmp_path: Path) -> None:
 
 def test_a_part_that_a_picture_outlasts_shows_it(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures([0, 40, 9000, 9040]), Sound({0: tone(10.0)}))
-    found = list(read_pictures(Part(clip, 4.0, 6.0), (96, 64)))
+    found = list(read_pictures(Clip(clip, 4.0, 6.0), (96, 64)))
     assert found[0][0] == 4.0 and max(np.diff([time for time, _ in found])) < 0.3
     assert all(image.mean() == pytest.approx(grey_of(1), abs=3) for _, image in found)
 
@@ -182,7 +184,7 @@ def test_a_joined_part_fills_its_time_with_picture_and_silence(tmp_path: Path) -
 
 def test_fades_leave_no_click(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures(every(40, 4.0)), Sound({0: tone(4.0, 50.0, level=0.9)}))
-    blocks = list(read_sound(Part(clip, 1.005, 2.005), 16000, 1))
+    blocks = list(read_audio_frames(Clip(clip, 1.005, 2.005), 16000, 1))
     hard = np.concatenate(blocks, axis=1)[0]
     soft, _ = sound_of(render(clip, tmp_path / "out.mp4", 1.005, 2.005, joined=True, fade_seconds=0.03))
     assert abs(hard[0]) > 0.85  # cut at the top of a wave
@@ -230,8 +232,8 @@ def test_pictures_that_cannot_be_decoded_are_one_line(tmp_path: Path) -> None:
 
 def test_times_that_leap_by_days_end_the_part(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures([0, 40, 80, 10**9]), Sound({0: tone(0.2), 10**9: tone(0.2)}))
-    assert [round(time, 2) for time, _ in read_pictures(Part(clip, 0.0, 1e6), (96, 64))] == [0, 0.04, 0.08]
-    assert sum(block.shape[1] for block in read_sound(Part(clip, 0.0, 1e6), 16000, 1)) == 3200
+    assert [round(time, 2) for time, _ in read_pictures(Clip(clip, 0.0, 1e6), (96, 64))] == [0, 0.04, 0.08]
+    assert sum(block.shape[1] for block in read_audio_frames(Clip(clip, 0.0, 1e6), 16000, 1)) == 3200
 
 
 def test_any_player_can_play_it(tmp_path: Path) -> None:
@@ -260,6 +262,6 @@ def test_sizes_are_even_and_within_their_limits(
     size: tuple[int, int], longest: int, least: int, expected: tuple[int, int], tmp_path: Path
 ) -> None:
     info = probe(write_media(tmp_path / "clip.mkv", Pictures([0, 40])))
-    found = shown_size(type(info)(info.path, "", 1.0, *size, 25.0, True, False), longest, least)
+    found = output_size(type(info)(info.path, "", 1.0, *size, 25.0, True, False), longest, least)
     assert found == expected
     assert Fraction(found[0], 2).denominator == Fraction(found[1], 2).denominator == 1

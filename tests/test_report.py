@@ -23,12 +23,12 @@ from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
-from multimodal.formatting import clock
+from multimodal.formatting import clock_time
 from multimodal.report import command as report
 from multimodal.report.page import PAGE, report_page, write_report
 from multimodal.report.player import media_address
 from multimodal.report.sections import transcript
-from multimodal.report.series import averaged, face_runs, signal_rows
+from multimodal.report.series import face_runs, mean_over, signal_rows
 from multimodal.report.shares import Speaking, by_speaker, headline, shares_of
 from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
 
@@ -165,7 +165,7 @@ def test_means_over_time_keep_the_area() -> None:
     ends = np.cumsum(random.uniform(0.5, 9.0, 200))
     edges = list(zip([0.0, *ends[:-1]], ends, strict=True))
     values = random.random((200, 3))
-    pieces, means = averaged(edges, values, 30)
+    pieces, means = mean_over(edges, values, 30)
     lengths = [min(end, ends[-1]) - start for start, end in pieces]
     area = sum((end - start) * row for (start, end), row in zip(edges, values, strict=True))
     assert np.array(lengths) @ means == pytest.approx(area)
@@ -193,7 +193,7 @@ def test_what_the_transcript_says_is_what_the_analysis_says() -> None:
     rows = Parsed(transcript(analysis)).all("li", class_="utterance")
     assert len(rows) == len(analysis.estimates)
     for (_, text), each in zip(rows, analysis.estimates, strict=True):
-        assert clock(each.utterance.start_seconds) in text
+        assert clock_time(each.utterance.start_seconds) in text
         assert each.emotion is not None and each.emotion in text and (f"likeliest {each.emotion}" not in text)
         for name, signal in (("face", each.face), ("voice", each.audio), ("words", each.text)):
             assert (

@@ -22,7 +22,15 @@ from speech_fixtures import RATE, Samples, babble, blocks_of, joined, not_speech
 
 from multimodal.data.media.audio import read_audio
 from multimodal.data.speech import voice_activity
-from multimodal.data.speech.endpointing import LEAST_SPEECH, LONG_PAUSE, LONGEST, NO_SPEECH, SPEECH, Pauses, Span
+from multimodal.data.speech.endpointing import (
+    LONG_PAUSE,
+    LONGEST,
+    MIN_SPEECH_CHUNKS,
+    NO_SPEECH,
+    SPEECH,
+    Endpointer,
+    Span,
+)
 from multimodal.data.speech.stream import SoundFacts, even_pieces
 from multimodal.data.speech.utterances import SpokenUtterance, read_speech
 from multimodal.data.speech.voice_activity import VoiceActivity, VoiceNetwork, load_voice_network
@@ -178,17 +186,17 @@ probabilities = st.lists(
 @settings(max_examples=150, deadline=None)
 def test_spans_follow_their_rules(runs: list[tuple[float, int]]) -> None:
     values = [value for value, length in runs for _ in range(length)]
-    pauses = Pauses()
+    pauses = Endpointer()
     spans = [span for value in values for span in pauses.take(value)] + list(pauses.finish())
     edges = [edge for span in spans for edge in (span.start, span.end)]
     assert edges == sorted(edges) and all(0 <= edge <= len(values) for edge in edges)
     for span in spans:
         inside = values[span.start : span.end]
-        assert len(inside) <= LONGEST and sum(value >= SPEECH for value in inside) >= LEAST_SPEECH
+        assert len(inside) <= LONGEST and sum(value >= SPEECH for value in inside) >= MIN_SPEECH_CHUNKS
         assert longest_run(inside, below=NO_SPEECH) < LONG_PAUSE
     covered = {index for span in spans for index in range(span.start, span.end)}
     lost = [index for index, value in enumerate(values) if value >= SPEECH and index not in covered]
-    assert longest_run([float(index not in lost) for index in range(len(values))], below=0.5) < LEAST_SPEECH
+    assert longest_run([float(index not in lost) for index in range(len(values))], below=0.5) < MIN_SPEECH_CHUNKS
 
 
 def longest_run(values: list[float], below: float) -> int:
@@ -200,7 +208,7 @@ def longest_run(values: list[float], below: float) -> int:
 
 
 def test_spans_by_hand() -> None:
-    pauses = Pauses()
+    pauses = Endpointer()
     values = [0.4] * 3 + [0.9] * 40 + [0.4] * 20 + [0.1] * 15 + [0.9] * 2 + [0.1] * 16 + [0.9] * 5 + [0.1] * 40
     spans = [span for value in values for span in pauses.take(value)]
     # 0.4 does not begin speech but goes on with it; a pause of 15 chunks ends nothing; 5 chunks are no speech

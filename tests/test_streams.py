@@ -16,14 +16,14 @@ from multimodal.fusion.alignment import (
     MOST_STEPS,
     STEP_SECONDS,
     Floats,
-    Streams,
-    build_streams,
+    FusionInputs,
+    build_inputs,
     collate,
-    evidence,
     grid,
-    half_step,
+    log_probabilities,
     nearest,
     pool,
+    tolerance_seconds,
 )
 from multimodal.types import MODALITIES
 
@@ -42,9 +42,9 @@ class Scene:
     face: tuple[Floats, Floats]
     words: Floats
 
-    def streams(self, **changed: Any) -> Streams:
+    def streams(self, **changed: Any) -> FusionInputs:
         given = {"voice": self.voice, "face": self.face, "words": self.words, "half_step_seconds": self.half}
-        return build_streams(self.start, self.end, changed.pop("said", self.said), **{**given, **changed})
+        return build_inputs(self.start, self.end, changed.pop("said", self.said), **{**given, **changed})
 
 
 def shares(labels: tuple[str, ...], rng: np.random.Generator) -> dict[str, float]:
@@ -65,7 +65,7 @@ def scenes(draw: st.DrawFn) -> Scene:
     there = draw(st.sets(st.sampled_from(MODALITIES), min_size=1))
     labels = {"face": FACE_LABELS, "audio": FUSED_LABELS, "text": FUSED_LABELS}
     return Scene(
-        *(start, start + length, half_step(frames)),
+        *(start, start + length, tolerance_seconds(frames)),
         {name: shares(labels[name], rng) for name in sorted(there)},
         (times, rng.standard_normal((states, SIZES["audio"])).astype(np.float32)),
         (seen, rng.standard_normal((len(seen), SIZES["face"])).astype(np.float32)),
@@ -73,7 +73,7 @@ def scenes(draw: st.DrawFn) -> Scene:
     )
 
 
-def same(ours: Streams, theirs: Streams) -> None:
+def same(ours: FusionInputs, theirs: FusionInputs) -> None:
     assert ours.signals == theirs.signals and list(ours.evidence) == list(theirs.evidence)
     for name in ("times", "voice", "face", "face_mask", "words"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
@@ -191,27 +191,27 @@ def test_a_face_in_the_silence_that_was_left_out_counts_by_its_evidence() -> Non
     rng = np.random.default_rng(0)
     said = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng)}
     voice = np.array([1.04, 1.12]), np.ones((2, 2))
-    streams = build_streams(0.0, 2.0, said, voice=voice, face=(np.array([0.2]), np.ones((1, 3))), half_step_seconds=0.1)
+    streams = build_inputs(0.0, 2.0, said, voice=voice, face=(np.array([0.2]), np.ones((1, 3))), half_step_seconds=0.1)
     assert streams.signals == ("face", "audio") and streams.face_mask is not None and not streams.face_mask.any()
-    np.testing.assert_array_equal(streams.evidence["face"], evidence(said["face"], FUSED_LABELS))
+    np.testing.assert_array_equal(streams.evidence["face"], log_probabilities(said["face"], FUSED_LABELS))
     assert collate([streams], SIZES, 7).present.tolist() == [[True, True, False]]
 
 
 def test_a_face_alone_is_always_on_its_grid() -> None:
     said = {"face": dict.fromkeys(FACE_LABELS, 1 / 8)}
     for time in np.linspace(0, 1.99, 50):
-        streams = build_streams(0.0, 2.0, said, face=(np.array([time]), np.ones((1, 3))), half_step_seconds=0.1)
+        streams = build_inputs(0.0, 2.0, said, face=(np.array([time]), np.ones((1, 3))), half_step_seconds=0.1)
         assert streams.face_mask is not None and streams.face_mask.any()
 
 
 @pytest.mark.parametrize("signal", MODALITIES)
 def test_an_answer_without_states_is_refused(signal: str) -> None:
     with pytest.raises(ValueError, match=f"{signal} has probabilities and no states"):
-        build_streams(0.0, 1.0, {signal: dict.fromkeys(FACE_LABELS, 1 / 8)})
+        build_inputs(0.0, 1.0, {signal: dict.fromkeys(FACE_LABELS, 1 / 8)})
 
 
 def test_contradictory_streams_are_refused() -> None:
-    good = Streams(np.array([0.0, 1.0]), voice=np.ones((2, 2)), evidence={"audio": np.zeros(7)})
+    good = FusionInputs(np.array([0.0, 1.0]), voice=np.ones((2, 2)), evidence={"audio": np.zeros(7)})
     for change, fact in (
         ({"times": np.array([1.0, 0.0])}, "times must rise"),
         ({"voice": np.ones((3, 2))}, "voice has 3 rows for 2 steps"),
@@ -235,5 +235,5 @@ def test_the_nearest_frame_counts_within_half_a_step_alone() -> None:
 
 
 def test_half_a_step_is_that_of_most_frames() -> None:
-    assert half_step(np.array([0.0, 0.2, 0.4, 3.0])) == pytest.approx(0.1)
-    assert half_step(np.array([])) == half_step(np.array([7.0])) == STEP_SECONDS / 2
+    assert tolerance_seconds(np.array([0.0, 0.2, 0.4, 3.0])) == pytest.approx(0.1)
+    assert tolerance_seconds(np.array([])) == tolerance_seconds(np.array([7.0])) == STEP_SECONDS / 2

@@ -15,7 +15,7 @@ from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError
 from multimodal.fusion.segments import fill_gaps, windows
 from multimodal.infer.model import Model, load_model
-from multimodal.infer.segment import choose_stretch
+from multimodal.infer.segment import select_segment
 from multimodal.types import Utterance
 
 DIALOGUE = """WEBVTT
@@ -78,7 +78,7 @@ def test_windows_and_gaps_begin_where_the_stretch_does() -> None:
 @pytest.mark.parametrize(("start", "end"), [(-1, None), (3, 3), (4, 3), (99, None), (99, 100), (None, 0)])
 def test_stretches_that_cannot_be(talk: Path, start: float | None, end: float | None) -> None:
     with pytest.raises(ConfigError):
-        choose_stretch(probe(talk), start, end)
+        select_segment(probe(talk), start, end)
 
 
 def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:

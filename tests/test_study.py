@@ -29,7 +29,7 @@ from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.report.command import main
 from multimodal.report.footer import CLAIM
-from multimodal.study.outliers import COMPARED, FAR, find_outliers, in_words, robust_scores
+from multimodal.study.outliers import COMPARED, FAR, describe, find_outliers, robust_scores
 from multimodal.study.page import write_study
 from multimodal.study.page_data import WORDS_AT_MOST, page_data
 from multimodal.study.recordings import BINS, InputView, letter_of, strip_of, view_of
@@ -184,7 +184,7 @@ def test_the_input_that_differs_from_its_task_is_found_first(tmp_path: Path) -> 
     assert (reason.by, reason.group, reason.measure) in {("task", "search", name) for name in COMPARED}
     own = results_of(out).query("task == 'search'")[reason.measure]
     assert reason.median == pytest.approx(own.median()) and reason.value == pytest.approx(own.loc[7])
-    assert "where the task “\u2068search\u2069” has a median of" in in_words(reason)
+    assert "where the task “\u2068search\u2069” has a median of" in describe(reason)
 
 
 def _always(folder: Path, emotion: str, seed: int) -> Any:

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from multimodal.augmentation.text import FILLERS, HOMOPHONES, TextAugmentation, augment, bare
 from multimodal.encoders.bert import Bert, BertShape
 from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
-from multimodal.encoders.tokenization import SPECIAL, encode, load_tokenizer, tidy, trim
+from multimodal.encoders.tokenization import SPECIAL, encode, load_tokenizer, normalize_text, trim_vocabulary
 from multimodal.errors import ConfigError
 
 WINDOW = 24
@@ -66,7 +66,7 @@ def same(found: TextReading | None, expected: TextReading | None) -> None:
     ],
 )
 def test_texts_are_tidied(text: str, expected: str) -> None:
-    assert tidy(text) == expected
+    assert normalize_text(text) == expected
 
 
 def test_what_cannot_be_spelled_gives_nothing(tokenizer: Tokenizer) -> None:
@@ -93,7 +93,7 @@ def trimmed() -> tuple[Tokenizer, list[int]]:
     whole = tiny_tokenizer()
     used = {whole.token_to_id(word): count for word, count in (("happy", 9), ("sad", 5), ("feel", 1), ("中", 9))}
     size = 2 * len(string.ascii_lowercase + string.digits + string.punctuation) + len(SPECIAL) + 3
-    content, kept = trim(tokenizer_json(), size, used)
+    content, kept = trim_vocabulary(tokenizer_json(), size, used)
     return load_tokenizer(content), kept
 
 

@@ -19,7 +19,7 @@ from voice_layouts import write_wav
 
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.encoders.audio import AUDIO_NETWORKS, hear
+from multimodal.encoders.audio import AUDIO_NETWORKS, encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import summary_size, voice_features
 from multimodal.errors import ConfigError, CorpusError
@@ -29,7 +29,7 @@ from multimodal.models.weights import load_weights
 from multimodal.train import audio as train_audio
 from multimodal.train import command as train
 from multimodal.train.audio import AudioConfig, licence_of
-from multimodal.train.audio_task import AudioTask, VoiceTable, groups_of, judge, target_of
+from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
 from multimodal.train.config import read_config
 from multimodal.train.loop import load_tensors
 
@@ -97,7 +97,9 @@ def answers(trained: Path, table: VoiceTable) -> np.ndarray[Any, np.dtype[np.flo
     """Uncalibrated, of each clip by the network of the fold that tests it, as its run folder holds it."""
     found = np.zeros((len(table.clips), 8), np.float32)
     for number, fold in enumerate(split_by_speaker(table.clips, 2, seed=3)):
-        found[fold.test] = judge(kept_network(trained.parent, f"fold-{number}"), table.subset(fold.test)).numpy()
+        found[fold.test] = evaluate_clips(
+            kept_network(trained.parent, f"fold-{number}"), table.subset(fold.test)
+        ).numpy()
     return found
 
 
@@ -149,7 +151,7 @@ def test_cross_corpus_figures_are_of_a_training_without_the_corpus(
     others = table.subset(np.setdiff1d(np.arange(len(table.clips)), own))
     mean = torch.cat([each.frames for each in others.versions[0]]).double().mean(0)
     torch.testing.assert_close(network.background.frame_mean.double(), mean, atol=1e-3, rtol=1e-3)
-    rows = judge(network, table.subset(own)).numpy()
+    rows = evaluate_clips(network, table.subset(own)).numpy()
     summed = np.array([[row[np.array(groups_of("ravdess")) == label].sum() for label in FUSED_LABELS] for row in rows])
     truth = [FUSED_LABELS.index(clip.label or "") for clip in table.subset(own).clips]
     figures = card["metrics"]["cross_corpus"][corpus]
@@ -189,7 +191,7 @@ def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str
     for key, value in network.state_dict().items():
         if not key.endswith("num_batches_tracked"):
             assert torch.equal(weights.network.state_dict()[key], value.half().float()), key
-    rows, states = hear(weights.network, table.versions[0][:5], weights.spec.temperature)
+    rows, states = encode_speaker(weights.network, table.versions[0][:5], weights.spec.temperature)
     assert rows.shape == (5, 8) and all(state.shape[1] == 128 for state in states)
     assert {str(value.dtype) for value in load_file(trained).values()} == {"torch.float16"}
 

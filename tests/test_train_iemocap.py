@@ -23,7 +23,7 @@ from multimodal.iemocap.face_features import SpeakerFaces, face_size
 from multimodal.iemocap.results import results_table
 from multimodal.iemocap.task import TurnTask
 from multimodal.iemocap.train import train_iemocap
-from multimodal.infer.fusion import why_not
+from multimodal.infer.fusion import incompatibility
 from multimodal.models.weights import load_weights
 from multimodal.train.config import fill, read_config
 from multimodal.types import Utterance
@@ -118,7 +118,7 @@ def _check_weights(corpus: WrittenCorpus, run: Path) -> None:
     assert (figures["session"], figures["heard_in_training"], figures["n"]) == (1, False, 32)
     assert figures["ua"] == pytest.approx(weights.card["metrics"]["ua"], abs=0.04)  # half precision
     assert len(figures["subsets"]) == 7 and figures["subsets"]["face+audio+text"]["wa"] == figures["wa"]
-    assert why_not({"fusion": weights, **{part: load_weights("default", part) for part in ("face", "text")}})
+    assert incompatibility({"fusion": weights, **{part: load_weights("default", part) for part in ("face", "text")}})
     heard = evaluate_iemocap(weights, corpus.folder, session=4, check_counts=False)
     assert heard["heard_in_training"]
     with pytest.raises(ConfigError, match="--session: is 7"):

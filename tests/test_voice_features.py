@@ -13,7 +13,14 @@ from multimodal.encoders import voice_features as module
 from multimodal.encoders.audio import ConvBiGRU
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.voice_features import VoiceFeatures, state_times, summarise, summary_size, trim, voice_features
+from multimodal.encoders.voice_features import (
+    VoiceFeatures,
+    state_times,
+    summarise,
+    summary_size,
+    trim_silence,
+    voice_features,
+)
 
 RATE = 16000
 SUMMARY = summary_size()
@@ -35,19 +42,19 @@ def test_silence_at_the_ends_is_left_out(before: int, after: int, loud: int, gai
         levels[before] = 10 ** (-30 / 20)
     samples = torch.from_numpy(np.repeat(levels, 160) * np.tile([1, -1], len(levels) * 80)).float() * gain
     first, last = max(before - 10, 0), min(before + loud + 10, len(levels))
-    assert torch.equal(trim(samples, RATE), samples[first * 160 : last * 160])
+    assert torch.equal(trim_silence(samples, RATE), samples[first * 160 : last * 160])
 
 
 @pytest.mark.parametrize("samples", [0, 1, 159, 160, 161, 32000])
 def test_silence_and_scraps_are_not_cut_away(samples: int) -> None:
-    kept = trim(torch.zeros(samples), RATE)
+    kept = trim_silence(torch.zeros(samples), RATE)
     assert len(kept) == (samples if samples < 160 else samples // 160 * 160)
 
 
 def test_trimming_knows_other_rates() -> None:
     samples = torch.zeros(8000)
     samples[4000:4080] = 0.5
-    assert torch.equal(trim(samples, 8000), samples[4000 - 800 : 4080 + 800])
+    assert torch.equal(trim_silence(samples, 8000), samples[4000 - 800 : 4080 + 800])
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 100])
@@ -77,7 +84,7 @@ def test_features_do_not_depend_on_the_other_utterances(monkeypatch: pytest.Monk
 def test_features_are_of_the_trimmed_sound_and_end_in_prosody() -> None:
     mfcc, samples = Mfcc(), np.concatenate([np.zeros(16000, np.float32), sound(1.0), np.zeros(16000, np.float32)])
     (found,) = voice_features([samples], mfcc)
-    kept = trim(torch.from_numpy(samples), RATE)
+    kept = trim_silence(torch.from_numpy(samples), RATE)
     assert len(kept) < 1.25 * RATE
     frames, counts = mfcc(kept[None], torch.tensor([len(kept)]))
     torch.testing.assert_close(found.frames, frames[0].half())

@@ -25,7 +25,7 @@ from voice_layouts import (
 
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.corpora.voice_counts import EACH_SPEAKER, EMODB_SPEAKERS, check_published
-from multimodal.data.corpora.voice_filenames import READ_NAME, is_passed_over
+from multimodal.data.corpora.voice_filenames import READ_NAME, is_excluded
 from multimodal.data.corpora.voices import NATIVE_LABELS, VOICE_CORPORA, read_voices
 from multimodal.data.emotions import FUSED_LABELS, IEMOCAP_LABEL_SETS, IEMOCAP_LABELS, VOICE_CODES, VOICE_TO_FUSED
 from multimodal.errors import CorpusError
@@ -101,7 +101,7 @@ def test_other_names_are_none_of_the_corpus(corpus: str, name: str, reason: str)
 def test_any_name_has_an_answer(corpus: str, name: str) -> None:
     parsed = READ_NAME[corpus](Path(f"x{name}.wav"))
     assert parsed is None or parsed.code.isalnum()
-    assert is_passed_over(corpus, Path(name)) in (True, False)
+    assert is_excluded(corpus, Path(name)) in (True, False)
 
 
 @steady
@@ -113,7 +113,7 @@ def test_ravdess_names_are_either_speech_or_passed_over_or_none(fields: tuple[in
     valid = 1 <= modality <= 3 and pairs and 1 <= emotion <= 8
     elsewhere = valid and (channel == 2 or modality == 2)
     name = READ_NAME["ravdess"](path)
-    assert is_passed_over("ravdess", path) == elsewhere
+    assert is_excluded("ravdess", path) == elsewhere
     assert (name is not None) == (valid and not elsewhere and 1 <= actor <= 24)
     if name is not None:
         assert (int(name.speaker), int(name.code), name.sex) == (actor, emotion, ("female", "male")[actor % 2])

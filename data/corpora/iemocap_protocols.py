@@ -63,7 +63,7 @@ def label_names(classes: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(IEMOCAP_LABEL_SETS[classes].values()))
 
 
-def labelled(turns: Sequence[IemocapTurn], classes: int) -> tuple[list[IemocapTurn], NDArray[np.int64]]:
+def with_labels(turns: Sequence[IemocapTurn], classes: int) -> tuple[list[IemocapTurn], NDArray[np.int64]]:
     """The turns that belong to one of the classes.
 
     Args:

@@ -27,7 +27,7 @@ FRAMES_PER_SECOND = 5.0
 
 
 @dataclass(frozen=True)
-class Composing:
+class SynthesisConfig:
     """How utterances are composed. Shares are of the utterances unless said otherwise.
 
     Attributes:
@@ -58,7 +58,7 @@ class Composing:
 
 
 @dataclass(frozen=True)
-class Pools:
+class SamplePools:
     """What there is to compose of.
 
     Attributes:
@@ -69,7 +69,7 @@ class Pools:
         views: How many versions of each picture there are: a face in a video is never twice quite the same.
 
     Example:
-        >>> pools = Pools(np.array([0, 1, 6]), np.array([1, 0]), np.array([0, 1, 1]), np.array([2.0, 3.0]))
+        >>> pools = SamplePools(np.array([0, 1, 6]), np.array([1, 0]), np.array([0, 1, 1]), np.array([2.0, 3.0]))
         >>> pools.labels
         (0, 1)
     """
@@ -88,7 +88,7 @@ class Pools:
 
 
 @dataclass(frozen=True)
-class Composed:
+class SyntheticUtterance:
     """The recipe of one utterance.
 
     Attributes:
@@ -112,7 +112,7 @@ class Composed:
     corrupted: str | None
 
 
-def compose(pools: Pools, count: int, settings: Composing, seed: int) -> Iterator[Composed]:
+def synthesize(pools: SamplePools, count: int, settings: SynthesisConfig, seed: int) -> Iterator[SyntheticUtterance]:
     """Composes utterances, the same ones for the same corpora, settings and seed.
 
     Args:
@@ -128,8 +128,8 @@ def compose(pools: Pools, count: int, settings: Composing, seed: int) -> Iterato
         CorpusError: The corpora share fewer than two emotions.
 
     Example:
-        >>> pools = Pools(np.array([0, 1]), np.array([1, 0]), np.array([0, 1]), np.array([2.0, 2.0]))
-        >>> utterances = list(compose(pools, 3, Composing(disagreeing_share=0), seed=0))
+        >>> pools = SamplePools(np.array([0, 1]), np.array([1, 0]), np.array([0, 1]), np.array([2.0, 2.0]))
+        >>> utterances = list(synthesize(pools, 3, SynthesisConfig(disagreeing_share=0), seed=0))
         >>> all(pools.voices[each.voice] == each.label for each in utterances)
         True
     """
@@ -148,8 +148,8 @@ def compose(pools: Pools, count: int, settings: Composing, seed: int) -> Iterato
 
 
 def _utterance(
-    pools: Pools, of_label: dict[str, dict[int, Labels]], settings: Composing, random: np.random.Generator
-) -> Composed:
+    pools: SamplePools, of_label: dict[str, dict[int, Labels]], settings: SynthesisConfig, random: np.random.Generator
+) -> SyntheticUtterance:
     label = _draw_label(pools.labels, settings.neutral_share, random)
     shown = dict.fromkeys(MODALITIES, label)
     disagreeing = _draw_signal(settings.disagreeing_share, random)
@@ -159,7 +159,7 @@ def _utterance(
     at_rest = int(random.choice(of_label["face"][NEUTRAL])) if NEUTRAL in pools.labels else chosen["face"]
     times = _frame_times(float(pools.seconds[chosen["audio"]]), random)
     pictures = _pictures(len(times), chosen["face"], at_rest, settings, random)
-    return Composed(
+    return SyntheticUtterance(
         label=label,
         pictures=pictures,
         views=random.integers(pools.views, size=len(times)),
@@ -197,7 +197,7 @@ def _frame_times(seconds: float, random: np.random.Generator) -> NDArray[np.floa
 
 
 def _pictures(
-    frames: int, picture: int, at_rest: int, settings: Composing, random: np.random.Generator
+    frames: int, picture: int, at_rest: int, settings: SynthesisConfig, random: np.random.Generator
 ) -> NDArray[np.int64]:
     """The expression in one stretch of the utterance, the face at rest before and after; some frames without a face."""
     shown = max(round(frames * (1 - random.random() * settings.neutral_frames)), 1)

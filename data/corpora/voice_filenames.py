@@ -73,7 +73,7 @@ def read_ravdess_name(path: Path) -> ClipName | None:
     Source: Livingstone and Russo 2018, https://doi.org/10.1371/journal.pone.0196391.
     """
     match = _RAVDESS.fullmatch(path.stem)
-    if match is None or is_passed_over("ravdess", path) or int(match["actor"]) not in RAVDESS_ACTORS:
+    if match is None or is_excluded("ravdess", path) or int(match["actor"]) not in RAVDESS_ACTORS:
         return None
     rank = 0 if match["modality"] == "03" else 1
     return ClipName(match["actor"], match["code"], match["take"], _sex(int(match["actor"])), rank)
@@ -192,7 +192,7 @@ def read_savee_name(path: Path) -> ClipName | None:
     return ClipName((match["speaker"] or folders[0]).upper(), match["code"].lower(), match["sentence"], "male")
 
 
-def is_passed_over(corpus: str, path: Path) -> bool:
+def is_excluded(corpus: str, path: Path) -> bool:
     """Whether a file belongs to another part of the corpus: RAVDESS's songs and its video without sound.
 
     Args:
@@ -203,7 +203,7 @@ def is_passed_over(corpus: str, path: Path) -> bool:
         True for a name that is known and not of a clip of speech.
 
     Example:
-        >>> is_passed_over("ravdess", Path("03-02-05-02-01-02-12.wav"))
+        >>> is_excluded("ravdess", Path("03-02-05-02-01-02-12.wav"))
         True
     """
     match = _RAVDESS.fullmatch(path.stem) if corpus == "ravdess" else None

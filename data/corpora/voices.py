@@ -16,7 +16,7 @@ from multimodal.data.corpora.iemocap import read_iemocap_clips
 from multimodal.data.corpora.speaker_splits import SpeakerFold, split_by_speaker
 from multimodal.data.corpora.voice_clip import SEXES, SOUND_SUFFIXES, VoiceClip, check_content, sound_files
 from multimodal.data.corpora.voice_counts import check_published
-from multimodal.data.corpora.voice_filenames import EXAMPLES, READ_NAME, ClipName, is_passed_over
+from multimodal.data.corpora.voice_filenames import EXAMPLES, READ_NAME, ClipName, is_excluded
 from multimodal.data.corpora.voice_manifest import read_manifest
 from multimodal.data.corpora.waveforms import Waveforms, load_waveform, load_waveforms, read_pack
 from multimodal.data.emotions import NATIVE_LABELS, VOICE_CODES
@@ -102,7 +102,7 @@ def _read_names(corpus: str, folder: Path) -> tuple[Found, int, list[str]]:
         name = READ_NAME[corpus](root / below)
         if name is not None and name.code in VOICE_CODES[corpus]:
             found.append((path, name))
-        elif is_passed_over(corpus, path):
+        elif is_excluded(corpus, path):
             passed += 1
         else:
             unknown.append(below.as_posix())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.errors import CorpusError
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 
 SAMPLE_RATE = 16000
 
@@ -205,7 +205,7 @@ def _write(path: Path, pack: _Pack) -> None:
     warnings = {key: lines for key, lines in pack.warnings.items() if lines}
     tables = {"keys": list(pack.pieces), "clips": list(pack.facts), "warnings": warnings}
     metadata = {"format": FORMAT, **{name: json.dumps(table) for name, table in tables.items()}}
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file({"samples": samples, "offsets": offsets}, temporary, metadata=metadata)
 
 

@@ -161,7 +161,7 @@ class FaceTracker:
 
     def _end_at_cut(self, frame: Frame) -> None:
         before, self._thumbnail = self._thumbnail, thumbnail(frame.image)
-        if before is not None and is_cut(before, self._thumbnail):
+        if before is not None and is_shot_boundary(before, self._thumbnail):
             self._tracks, self._searched = [], -math.inf
 
     def _look(self, frame: Frame) -> list[Detection]:
@@ -213,11 +213,11 @@ class FaceTracker:
 
 
 def thumbnail(image: Image) -> NDArray[np.float32]:
-    """The picture at 32x18, float32, for ``is_cut``."""
+    """The picture at 32x18, float32, for ``is_shot_boundary``."""
     return np.asarray(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+def is_shot_boundary(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     """Says whether two sampled pictures belong to different shots.
 
     They do when they differ by 12 grey levels on average, correlate by less than 0.4, and correlate by less than 0.6
@@ -235,7 +235,7 @@ def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
 
     Example:
         >>> dark = np.zeros((18, 32, 3), np.float32)
-        >>> is_cut(dark, dark)
+        >>> is_shot_boundary(dark, dark)
         False
     """
     if np.abs(before - after).mean() < CUT_DIFFERENCE:

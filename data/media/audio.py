@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from multimodal.data.media.container import (
     Damage,
-    Tracks,
-    find_tracks,
-    is_cut,
+    MediaStreams,
+    find_streams,
+    is_truncated,
     open_container,
     read_packets,
     stated_end,
@@ -85,15 +85,15 @@ class AudioReader:
             raise _no_sound(path)
         if info is None:
             with open_container(path) as container:
-                _audio_of(find_tracks(container, path), path)
+                _audio_of(find_streams(container, path), path)
 
     def __iter__(self) -> Generator[AudioBlock]:
         self.warnings.clear()
         with open_container(self.path) as container:
-            tracks = find_tracks(container, self.path)
+            tracks = find_streams(container, self.path)
             stream = _audio_of(tracks, self.path)
             self.warnings.extend(tracks.notes)
-            damage, end = Damage("sound", cut=is_cut(self.path)), stated_end(container, tracks)
+            damage, end = Damage("sound", cut=is_truncated(self.path)), stated_end(container, tracks)
             lane = _Lane(self.sample_rate, self.block_samples)
             try:
                 for frame in decode_audio(container, tracks, stream, damage):
@@ -154,14 +154,14 @@ def _no_sound(path: str | PathLike[str]) -> MediaError:
     return MediaError(path, "holds no sound", "choose a recording with sound, or leave the voice out")
 
 
-def _audio_of(tracks: Tracks, path: str | PathLike[str]) -> AudioStream:
+def _audio_of(tracks: MediaStreams, path: str | PathLike[str]) -> AudioStream:
     if tracks.audio is None:
         raise _no_sound(path)
     return tracks.audio
 
 
 def decode_audio(
-    container: InputContainer, tracks: Tracks, stream: AudioStream, damage: Damage
+    container: InputContainer, tracks: MediaStreams, stream: AudioStream, damage: Damage
 ) -> Iterator[AudioFrame]:
     """Decodes the sound of one stream, passing over what is damaged."""
     for packet in read_packets(container, tracks, stream, damage):
@@ -175,7 +175,7 @@ def decode_audio(
         return
 
 
-def _frame_start(frame: AudioFrame, tracks: Tracks, stream: AudioStream, lane: _Lane, damage: Damage) -> Fraction:
+def _frame_start(frame: AudioFrame, tracks: MediaStreams, stream: AudioStream, lane: _Lane, damage: Damage) -> Fraction:
     if frame.pts is not None:
         return tracks.seconds(frame.pts, stream)
     damage.untimed += 1

@@ -126,7 +126,7 @@ def _not_media(path: str | PathLike[str], file: BufferedReader) -> MediaError:
 
 
 @dataclass(frozen=True)
-class Tracks:
+class MediaStreams:
     """The streams of a file that are read, and its clock.
 
     Attributes:
@@ -152,7 +152,7 @@ class Tracks:
         return 0.0 if stream.start_time is None else float(self.seconds(stream.start_time, stream))
 
 
-def find_tracks(container: InputContainer, path: str | PathLike[str]) -> Tracks:
+def find_streams(container: InputContainer, path: str | PathLike[str]) -> MediaStreams:
     """Chooses one picture and one sound stream; raises MediaError when there is neither."""
     pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     sounds = list(container.streams.audio)
@@ -165,7 +165,7 @@ def find_tracks(container: InputContainer, path: str | PathLike[str]) -> Tracks:
     video = max(videos, key=_rank_video, default=None)
     audio = max(audios, key=lambda stream: bool(stream.disposition & Disposition.default), default=None)
     notes = [_passed_over("picture", pictures, videos), _passed_over("sound", sounds, audios)]
-    return Tracks(video, audio, _zero(container, video, audio), tuple(note for note in notes if note))
+    return MediaStreams(video, audio, _zero(container, video, audio), tuple(note for note in notes if note))
 
 
 def _rank_video(stream: VideoStream) -> tuple[bool, int]:
@@ -187,14 +187,14 @@ def _zero(container: InputContainer, video: VideoStream | None, audio: AudioStre
     return min(starts) if starts else Fraction(container.start_time or 0, av.time_base)
 
 
-def stated_end(container: InputContainer, tracks: Tracks) -> Fraction | None:
+def stated_end(container: InputContainer, tracks: MediaStreams) -> Fraction | None:
     """Gives the second at which the container says it ends; None when it says nothing to rely on."""
     if container.duration is None or not STATED_DURATION.intersection(container.format.name.split(",")):
         return None
     return Fraction((container.start_time or 0) + container.duration, av.time_base) - tracks.zero_seconds
 
 
-def is_cut(path: str | PathLike[str]) -> bool:
+def is_truncated(path: str | PathLike[str]) -> bool:
     """Says whether a file that states its own length (avi, wav; asf, wmv) is shorter than that."""
     with open_file(path) as file:
         announced = _announced_bytes(file.read(HEADER_BYTES))
@@ -266,7 +266,9 @@ class Damage:
         return lines
 
 
-def read_packets(container: InputContainer, tracks: Tracks, stream: Stream, damage: Damage) -> Iterator[Packet[Stream]]:
+def read_packets(
+    container: InputContainer, tracks: MediaStreams, stream: Stream, damage: Damage
+) -> Iterator[Packet[Stream]]:
     """Reads on to the end and yields the whole packets of one stream, passing over what is damaged."""
     failures = 0
     while failures < READ_FAILURES:
@@ -284,7 +286,7 @@ def read_packets(container: InputContainer, tracks: Tracks, stream: Stream, dama
             damage.skip(float(damage.reached_seconds))
 
 
-def _note_packet(packet: Packet[Stream], tracks: Tracks, stream: Stream, damage: Damage) -> bool:
+def _note_packet(packet: Packet[Stream], tracks: MediaStreams, stream: Stream, damage: Damage) -> bool:
     ticks = packet.pts if packet.pts is not None else packet.dts
     if ticks is not None and not packet.is_corrupt:
         start = tracks.seconds(ticks, packet.stream)

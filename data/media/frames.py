@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 
 from multimodal.data.media.container import (
     Damage,
-    Tracks,
+    MediaStreams,
     display_size,
-    find_tracks,
-    is_cut,
+    find_streams,
+    is_truncated,
     open_container,
     orientation,
     read_packets,
@@ -129,10 +129,10 @@ class FrameReader:
         """Decodes, samples and converts; runs in the background thread."""
         self.warnings.clear()
         with open_container(self.path) as container:
-            tracks = find_tracks(container, self.path)
+            tracks = find_streams(container, self.path)
             if tracks.video is None:
                 raise MediaError(self.path, "holds no picture", "choose a video, or read its sound alone")
-            damage, end = Damage("picture", cut=is_cut(self.path)), stated_end(container, tracks)
+            damage, end = Damage("picture", cut=is_truncated(self.path)), stated_end(container, tracks)
             self.warnings.extend(tracks.notes)
             try:
                 timed = decode_video(container, tracks, tracks.video, damage, self.frames_per_second)
@@ -184,12 +184,12 @@ def read_frames(
 
 def _has_video(path: str | PathLike[str]) -> bool:
     with open_container(path) as container:
-        return find_tracks(container, path).video is not None
+        return find_streams(container, path).video is not None
 
 
 def decode_video(
     container: InputContainer,
-    tracks: Tracks,
+    tracks: MediaStreams,
     stream: VideoStream,
     damage: Damage,
     frames_per_second: float | None = None,
@@ -237,7 +237,7 @@ def _decode(packets: Iterator[Packet[Stream]], stream: VideoStream, damage: Dama
 
 
 def _frame_seconds(
-    frame: VideoFrame, tracks: Tracks, stream: VideoStream, latest: Fraction, damage: Damage, has_times: bool
+    frame: VideoFrame, tracks: MediaStreams, stream: VideoStream, latest: Fraction, damage: Damage, has_times: bool
 ) -> Fraction:
     if frame.pts is not None and has_times:
         return tracks.seconds(frame.pts, stream)
@@ -266,7 +266,7 @@ def sample(
 
 
 def _skip_unsampled(
-    packets: Iterator[Packet[Stream]], tracks: Tracks, stream: VideoStream, frames_per_second: float
+    packets: Iterator[Packet[Stream]], tracks: MediaStreams, stream: VideoStream, frames_per_second: float
 ) -> Iterator[Packet[Stream]]:
     """Lets the decoder skip what is neither sampled nor referred to; the samples stay exactly the same."""
     context = stream.codec_context

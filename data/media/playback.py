@@ -23,7 +23,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from multimodal.data.media.audio import GAP_SECONDS, decode_audio, to_mono
-from multimodal.data.media.container import Damage, Tracks, find_tracks, open_container
+from multimodal.data.media.container import Damage, MediaStreams, find_streams, open_container
 from multimodal.data.media.frames import PictureMaker, decode_video
 from multimodal.types import MediaInfo
 
@@ -55,7 +55,7 @@ WARM_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Part:
+class Clip:
     """A part of a recording, on the recording's clock.
 
     Attributes:
@@ -74,7 +74,7 @@ class Part:
         return self.end_seconds - self.start_seconds
 
 
-def shown_size(info: MediaInfo, longest: int = 1280, least: int = 2) -> tuple[int, int]:
+def output_size(info: MediaInfo, longest: int = 1280, least: int = 2) -> tuple[int, int]:
     """Chooses the size of the pictures to write.
 
     Args:
@@ -87,7 +87,7 @@ def shown_size(info: MediaInfo, longest: int = 1280, least: int = 2) -> tuple[in
 
     Example:
         >>> from pathlib import Path
-        >>> shown_size(MediaInfo(Path("a.mp4"), "ab" * 32, 9.0, 1081, 1919, 25.0, True, False))
+        >>> output_size(MediaInfo(Path("a.mp4"), "ab" * 32, 9.0, 1081, 1919, 25.0, True, False))
         (722, 1280)
     """
     width, height = info.width or 2, info.height or 2
@@ -95,7 +95,7 @@ def shown_size(info: MediaInfo, longest: int = 1280, least: int = 2) -> tuple[in
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
-def read_pictures(part: Part, size: tuple[int, int], lead: bool = False) -> Generator[tuple[float, Image]]:
+def read_pictures(part: Clip, size: tuple[int, int], lead: bool = False) -> Generator[tuple[float, Image]]:
     """Reads every picture of a part.
 
     The picture that is on the screen when the part begins is given at its beginning.
@@ -113,7 +113,7 @@ def read_pictures(part: Part, size: tuple[int, int], lead: bool = False) -> Gene
         MultimodalError: As ``read_frames``.
 
     Example:
-        >>> part = Part("interview.mp4", 12.0, 16.0)
+        >>> part = Clip("interview.mp4", 12.0, 16.0)
         >>> sum(1 for _ in read_pictures(part, (640, 360)))                         # doctest: +SKIP
         100
     """
@@ -127,7 +127,7 @@ def read_pictures(part: Part, size: tuple[int, int], lead: bool = False) -> Gene
         yield held
 
 
-def _true_pictures(part: Part, size: tuple[int, int], lead: bool) -> Iterator[tuple[float, Image | None]]:
+def _true_pictures(part: Clip, size: tuple[int, int], lead: bool) -> Iterator[tuple[float, Image | None]]:
     """Gives each picture once; at last the time at which the last one leaves the screen, and None."""
     before: VideoFrame | None = None  # the latest one that comes before the part
     latest: float | None = None
@@ -158,12 +158,12 @@ def _again(time: float, image: Image, until: float) -> Iterator[tuple[float, Ima
             yield time + step * STEP_SECONDS, image
 
 
-def _decode_from(part: Part, damage: Damage) -> Iterator[tuple[float, VideoFrame, PictureMaker]]:
+def _decode_from(part: Clip, damage: Damage) -> Iterator[tuple[float, VideoFrame, PictureMaker]]:
     """Decodes on from the last picture that stands alone before the part, or an earlier one where that is not found."""
     tries = STEPS_BACK if part.start_seconds > SEEK_FROM else ()
     for back in (*tries, None):
         with open_container(part.path) as container:
-            tracks = find_tracks(container, part.path)
+            tracks = find_streams(container, part.path)
             if tracks.video is None:
                 return
             target = None if back is None else part.start_seconds - back
@@ -180,7 +180,7 @@ def _decode_from(part: Part, damage: Damage) -> Iterator[tuple[float, VideoFrame
             return
 
 
-def _seek(container: InputContainer, tracks: Tracks, stream: Stream, seconds: float) -> bool:
+def _seek(container: InputContainer, tracks: MediaStreams, stream: Stream, seconds: float) -> bool:
     """Moves to a place from which a stream can be decoded, at or before a time; says whether that went well."""
     if seconds <= 0 or stream.time_base is None:
         return False
@@ -191,7 +191,7 @@ def _seek(container: InputContainer, tracks: Tracks, stream: Stream, seconds: fl
     return True
 
 
-def sound_form(path: str | PathLike[str]) -> tuple[int, int] | None:
+def audio_format(path: str | PathLike[str]) -> tuple[int, int] | None:
     """Says how the sound of a recording is best written again.
 
     Args:
@@ -201,14 +201,14 @@ def sound_form(path: str | PathLike[str]) -> tuple[int, int] | None:
         Samples per second, 16000 … 48000, and channels, 1 or 2; None without sound.
     """
     with open_container(path) as container:
-        stream = find_tracks(container, path).audio
+        stream = find_streams(container, path).audio
         if stream is None:
             return None
         rate = stream.codec_context.sample_rate
         return rate if rate in (16000, 22050, 24000, 32000, 44100, 48000) else 48000, min(stream.channels or 1, 2)
 
 
-def read_sound(part: Part, sample_rate: int, channels: int) -> Generator[Samples]:
+def read_audio_frames(part: Clip, sample_rate: int, channels: int) -> Generator[Samples]:
     """Reads the sound of a part without gaps, from its beginning on.
 
     Args:
@@ -224,12 +224,12 @@ def read_sound(part: Part, sample_rate: int, channels: int) -> Generator[Samples
         MultimodalError: As ``read_audio``; a recording without sound gives nothing.
 
     Example:
-        >>> part = Part("interview.mp4", 12.0, 16.0)
-        >>> sum(block.shape[1] for block in read_sound(part, 48000, 2))            # doctest: +SKIP
+        >>> part = Clip("interview.mp4", 12.0, 16.0)
+        >>> sum(block.shape[1] for block in read_audio_frames(part, 48000, 2))            # doctest: +SKIP
         192000
     """
     with open_container(part.path) as container:
-        tracks = find_tracks(container, part.path)
+        tracks = find_streams(container, part.path)
         if tracks.audio is None:
             return
         damage = Damage("sound")
@@ -243,14 +243,14 @@ def read_sound(part: Part, sample_rate: int, channels: int) -> Generator[Samples
         yield from line.finish()
 
 
-def _start(frame: AudioFrame, tracks: Tracks, stream: AudioStream, line: _Line) -> Fraction:
+def _start(frame: AudioFrame, tracks: MediaStreams, stream: AudioStream, line: _Line) -> Fraction:
     return line.end_seconds if frame.pts is None else tracks.seconds(frame.pts, stream)
 
 
 class _Line:
     """Lines sound up, resampled, so that the place of a sample is its time."""
 
-    def __init__(self, part: Part, sample_rate: int, channels: int) -> None:
+    def __init__(self, part: Clip, sample_rate: int, channels: int) -> None:
         self.end_seconds = Fraction(part.start_seconds)  # where the sound taken so far ends
         self._start_seconds = Fraction(part.start_seconds)
         self._rate = sample_rate

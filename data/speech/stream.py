@@ -194,14 +194,14 @@ def _chunked(values: NDArray[np.generic], filler: float) -> NDArray[np.generic]:
     return np.pad(values, (0, -len(values) % CHUNK), constant_values=filler).reshape(-1, CHUNK)
 
 
-class Track:
+class AudioBuffer:
     """The latest sound, found by its place in samples from the recording's time 0.
 
     Attributes:
         end: Place behind the last sample.
 
     Example:
-        >>> track = Track()
+        >>> track = AudioBuffer()
         >>> track.add(2, np.array([0.5, 0.25], np.float32))
         >>> track.cut(1, 5).tolist(), track.heard(0, 9)
         ([0.0, 0.5, 0.25, 0.0], (2, 4))

@@ -27,8 +27,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.speech.endpointing import Pauses, Span
-from multimodal.data.speech.stream import CHUNK, SAMPLE_RATE, Piece, SoundFacts, Track, even_pieces
+from multimodal.data.speech.endpointing import Endpointer, Span
+from multimodal.data.speech.stream import CHUNK, SAMPLE_RATE, AudioBuffer, Piece, SoundFacts, even_pieces
 from multimodal.data.speech.voice_activity import VoiceActivity
 from multimodal.types import AudioBlock, Utterance
 
@@ -153,8 +153,8 @@ class _Listener:
 
     def __init__(self) -> None:
         self._activity = VoiceActivity()
-        self._track = Track()
-        self._pauses = Pauses()
+        self._track = AudioBuffer()
+        self._pauses = Endpointer()
         self._origin = 0  # place of the present stretch
         self._free = 0  # place from which on nothing was given out
 
@@ -162,7 +162,7 @@ class _Listener:
         for piece in pieces:
             if piece.begins:
                 self._activity.reset()
-                self._pauses, self._origin, self._free = Pauses(), piece.start, piece.start
+                self._pauses, self._origin, self._free = Endpointer(), piece.start, piece.start
             self._track.add(piece.start, piece.samples)
             for probability in self._activity.probabilities(piece.samples).tolist():
                 yield from self._cut_out(self._pauses.take(probability))
@@ -210,7 +210,7 @@ def _transcribed(pieces: Iterable[Piece], utterances: Sequence[Utterance], notes
     """Cuts out the utterances of a transcript while the sound goes by."""
     waiting = deque(sorted(utterances, key=lambda utterance: utterance.start_seconds))
     under_way: list[_Wanted] = []
-    track = Track()
+    track = AudioBuffer()
     for piece in pieces:
         track.add(piece.start, piece.samples)
         while waiting and waiting[0].start_seconds * SAMPLE_RATE < track.end:
@@ -222,7 +222,7 @@ def _transcribed(pieces: Iterable[Piece], utterances: Sequence[Utterance], notes
     notes.soundless += [utterance.start_seconds for utterance in waiting]
 
 
-def _cut_wanted(track: Track, ended: Sequence[_Wanted], notes: _Notes) -> Iterator[SpokenUtterance]:
+def _cut_wanted(track: AudioBuffer, ended: Sequence[_Wanted], notes: _Notes) -> Iterator[SpokenUtterance]:
     for wanted in sorted(ended, key=lambda wanted: wanted.end):
         start, end = track.heard(wanted.start, wanted.end) or (0, 0)
         samples = track.cut(start, end)

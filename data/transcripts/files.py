@@ -27,7 +27,7 @@ from multimodal.data.transcripts.text import (
     unescape,
 )
 from multimodal.errors import TranscriptError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 from multimodal.types import Utterance
 
 SUFFIXES = (".vtt", ".srt", ".json", ".tsv", ".csv", ".txt")
@@ -345,5 +345,5 @@ def _srt_escaped(line: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -249,11 +249,11 @@ _NO_CHARACTERS = dict.fromkeys((0xFFFE, 0xFFFF))
 """What Unicode has set aside, and XML refuses, beside the control codes."""
 
 
-def clean(text: str | None) -> str:
+def printable(text: str | None) -> str:
     r"""A text on one line, without what is no character or may not stand in XML.
 
     Example:
-        >>> clean("one\ntwo \x0b\ufffe three")
+        >>> printable("one\ntwo \x0b\ufffe three")
         'one two   three'
     """
     return plain_text(text or "").translate(_NO_CHARACTERS)

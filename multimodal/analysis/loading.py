@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any, TypeVar
 
-from multimodal.analysis.result import JSON_KEYS, SCHEMA, SCHEMA_VERSION, SIGNALS, Analysis, leading_signal
+from multimodal.analysis.result import ESTIMATE_NAMES, JSON_KEYS, SCHEMA, SCHEMA_VERSION, Analysis, primary_modality
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError
 from multimodal.types import (
@@ -131,7 +131,7 @@ def _media(content: Mapping[str, Any]) -> MediaInfo:
 
 def _summary(saved: Mapping[str, Any], analysis: Analysis) -> dict[str, Any]:
     signal, by_signal, shares = saved["signal"], saved["shares_by_signal"], _or_none(_shares, saved["shares"])
-    judged = leading_signal(analysis.estimates)
+    judged = primary_modality(analysis.estimates)
     if signal != judged or set(shares or ()) != set(analysis.emotions if judged else ()):
         raise ValueError("the summary is not of these utterances")
     return {
@@ -149,7 +149,7 @@ def _summary(saved: Mapping[str, Any], analysis: Analysis) -> dict[str, Any]:
 def _estimate(entry: Mapping[str, Any]) -> UtteranceEstimate:
     times = _time(entry["start_seconds"]), _time(entry["end_seconds"])
     spoken = Utterance(*times, _or_none(_text, entry["speaker"]), _or_none(_text, entry["text"]))
-    signals = {signal: _signal(entry, signal) for signal in SIGNALS}
+    signals = {signal: _signal(entry, signal) for signal in ESTIMATE_NAMES}
     if signals["fused"] is not None and all(signals[signal] is None for signal in MODALITIES):
         raise ValueError("an answer is from no signal")
     return UtteranceEstimate(

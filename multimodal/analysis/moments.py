@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multimodal.data.emotions import FACE_TO_FUSED
 from multimodal.formatting import percent
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.types import SIGNAL_NAMES, UNCERTAIN, Probabilities, UtteranceEstimate, leading
+from multimodal.types import MODALITY_NAMES, UNCERTAIN, Probabilities, UtteranceEstimate, top_label
 
 KINDS = ("peak", "change", "disagreement")
 
@@ -53,7 +53,7 @@ class Moment:
     why: str
 
 
-def strongest(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Sequence[str] = KINDS) -> list[Moment]:
+def top_moments(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Sequence[str] = KINDS) -> list[Moment]:
     """Chooses the moments that show the most, of each kind in turn.
 
     Args:
@@ -65,7 +65,7 @@ def strongest(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Seq
         Moments that do not repeat each other, the strongest first.
 
     Example:
-        >>> strongest([])
+        >>> top_moments([])
         []
     """
     found = sorted(find_moments(estimates), key=lambda moment: (-moment.strength, moment.start_seconds))
@@ -161,8 +161,8 @@ def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
 
 
 def _told(signal: str, probabilities: Probabilities) -> str:
-    label = leading(probabilities)
-    return f"{SIGNAL_NAMES[signal]} ({label} {percent(probabilities[label])})"
+    label = top_label(probabilities)
+    return f"{MODALITY_NAMES[signal]} ({label} {percent(probabilities[label])})"
 
 
 def _distance(one: Probabilities, other: Probabilities) -> float:

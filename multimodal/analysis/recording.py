@@ -33,7 +33,7 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
     from multimodal.data.media.probe import probe
 
     path = analysis.media.path if media is None else media
-    if media is None and not is_there(path):
+    if media is None and not exists(path):
         raise InputMissingError(path, "is not there any more", "say with --media where the recording lies now")
     info = probe(path)
     if info.sha256 != analysis.media.sha256:
@@ -48,7 +48,7 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
     return replace(info, stretch=(start, min(end, info.duration_seconds)))
 
 
-def moved(analysis: Analysis, media: Path) -> Analysis:
+def relocate(analysis: Analysis, media: Path) -> Analysis:
     """The same analysis, of the recording where it lies now.
 
     Args:
@@ -59,7 +59,7 @@ def moved(analysis: Analysis, media: Path) -> Analysis:
         MediaError: That is another recording, or the analysis is of words alone.
 
     Example:
-        >>> moved(read_analysis("results/talk"), Path("archive/talk.mp4")).media.path.name       # doctest: +SKIP
+        >>> relocate(read_analysis("results/talk"), Path("archive/talk.mp4")).media.path.name       # doctest: +SKIP
         'talk.mp4'
     """
     path = find_recording(analysis, media).path
@@ -68,11 +68,11 @@ def moved(analysis: Analysis, media: Path) -> Analysis:
     return there
 
 
-def is_there(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Whether there is anything at a path; an untrusted one may be longer than the system allows.
 
     Example:
-        >>> is_there(Path("a" * 9999))
+        >>> exists(Path("a" * 9999))
         False
     """
     try:
@@ -81,7 +81,7 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def check_apart(recording: Path, output: Path) -> None:
+def refuse_overwrite(recording: Path, output: Path) -> None:
     """Makes sure that what is written does not take the place of the recording itself.
 
     Args:
@@ -92,7 +92,7 @@ def check_apart(recording: Path, output: Path) -> None:
         OutputError: Both are one file.
 
     Example:
-        >>> check_apart(Path("talk.mp4"), Path("results/talk/overlay.mp4"))
+        >>> refuse_overwrite(Path("talk.mp4"), Path("results/talk/overlay.mp4"))
     """
     try:
         same = recording.samefile(output)

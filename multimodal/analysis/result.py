@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 from multimodal.fusion.segments import spoken_seconds
 from multimodal.types import (
     MODALITIES,
@@ -26,7 +26,7 @@ from multimodal.types import (
     ModalityEstimate,
     Probabilities,
     UtteranceEstimate,
-    leading,
+    top_label,
 )
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ SCHEMA = "multimodal-emotion/analysis"
 SCHEMA_VERSION = 1
 
 FRAME_COLUMNS = ("time_seconds", "face_id", "x", "y", "width", "height", "detection_score", *FACE_LABELS, "quality")
-SIGNALS: Mapping[str, tuple[str, ...]] = {
+ESTIMATE_NAMES: Mapping[str, tuple[str, ...]] = {
     "face": FACE_LABELS,
     "audio": FUSED_LABELS,
     "text": FUSED_LABELS,
     "fused": FUSED_LABELS,
 }
-ANSWER = ("valence", "arousal", "confidence", "emotion")
+FUSED = ("valence", "arousal", "confidence", "emotion")
 """What ends a row of ``utterances.csv``."""
 
-SPOKEN = ("audio", "text")
+UTTERANCE_COLUMNS = ("audio", "text")
 """Signals that are judged by the utterance; the face is judged by the frame."""
 
 JSON_KEYS = {"text": "words"}
@@ -96,9 +96,9 @@ class Analysis:
         import pandas as pd
 
         columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
-        columns += [f"{signal}_{label}" for signal, labels in SIGNALS.items() for label in labels]
+        columns += [f"{signal}_{label}" for signal, labels in ESTIMATE_NAMES.items() for label in labels]
         rows = [_utterance_row(estimate) for estimate in self.estimates]
-        return pd.DataFrame(rows, columns=[*columns, *ANSWER]).astype({"face_id": "Int64"})
+        return pd.DataFrame(rows, columns=[*columns, *FUSED]).astype({"face_id": "Int64"})
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -114,17 +114,17 @@ class Analysis:
             ``shares_by_signal`` {signal: shares in the labels of its own}, ``mean_valence`` and ``mean_arousal``
             (-1 … 1); None where there was nothing to judge.
         """
-        signal = leading_signal(self.estimates)
+        signal = primary_modality(self.estimates)
         judged = self._judged(signal) if signal else []
         shares = _shares((*self.emotions, UNCERTAIN), judged)
         uncertain = None if shares is None else round(shares.pop(UNCERTAIN), 4)
-        by_signal = {name: _shares(SIGNALS[name], self._judged(name)) for name in MODALITIES}
+        by_signal = {name: _shares(ESTIMATE_NAMES[name], self._judged(name)) for name in MODALITIES}
         return {
             "signal": signal,
             "shares": _in_short(shares),
             "uncertain": uncertain,
             "judged_seconds": round(sum(each for each, _ in judged) if signal == "face" else self._spoken(signal), 3),
-            "dominant": leading(shares) if shares and any(shares.values()) else None,
+            "dominant": top_label(shares) if shares and any(shares.values()) else None,
             "shares_by_signal": {name: _in_short(found) for name, found in by_signal.items()},
             "mean_valence": self._mean(lambda estimate: estimate.valence),
             "mean_arousal": self._mean(lambda estimate: estimate.arousal),
@@ -142,7 +142,7 @@ class Analysis:
             judged = {name: sum(name in estimate.modalities for estimate in self.estimates) for name in MODALITIES}
             return {name: round(number / count, 4) if count else 0.0 for name, number in judged.items()}
         face = sum(seconds for time, seconds in self.frame_slices() if time in self._scored_times)
-        seconds = {"face": face, **{signal: self._spoken(signal) for signal in SPOKEN}}
+        seconds = {"face": face, **{signal: self._spoken(signal) for signal in UTTERANCE_COLUMNS}}
         return {signal: round(min(value / duration, 1.0), 4) for signal, value in seconds.items()}
 
     def _spoken(self, signal: str | None) -> float:
@@ -177,14 +177,14 @@ class Analysis:
         return [
             (
                 each.utterance.end_seconds - each.utterance.start_seconds,
-                UNCERTAIN if signal == "fused" and each.uncertain else leading(said.probabilities),
+                UNCERTAIN if signal == "fused" and each.uncertain else top_label(said.probabilities),
             )
             for each, said in found
             if said is not None
         ]
 
     def _judged_frames(self) -> list[tuple[float, str]]:
-        return [(seconds, leading(probabilities)) for _, seconds, probabilities in self.face_answers()]
+        return [(seconds, top_label(probabilities)) for _, seconds, probabilities in self.face_answers()]
 
     def face_answers(self) -> list[tuple[float, float, Probabilities]]:
         """Finds every sampled frame in which the utterance's own face was scored; where several overlap, the latest's.
@@ -256,7 +256,7 @@ class Analysis:
         try:
             with ExitStack() as files:  # renames in reverse order, once everything is written
                 names = ("analysis.json", "utterances.csv", "frames.csv")
-                temporaries = [files.enter_context(whole_file(folder / name)) for name in names]
+                temporaries = [files.enter_context(atomic_write(folder / name)) for name in names]
                 temporaries[0].write_text(text + "\n", encoding="utf-8")
                 for temporary, table in zip(temporaries[1:], (self.utterances, self.frames), strict=True):
                     table.to_csv(temporary, index=False, float_format="%.4f", encoding="utf-8", lineterminator="\n")
@@ -288,7 +288,7 @@ def _frame_row(seen: FaceObservation) -> dict[str, Any]:
     }
 
 
-def leading_signal(estimates: Sequence[UtteranceEstimate]) -> str | None:
+def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
     """What a summary is of: all signals together, else the first that judged any utterance; None where none did."""
     return next((name for name in ("fused", *MODALITIES) if any(getattr(each, name) for each in estimates)), None)
 
@@ -325,7 +325,7 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
         "emotion": estimate.emotion,
-        **{JSON_KEYS.get(signal, signal): _rounded(getattr(estimate, signal)) for signal in SIGNALS},
+        **{JSON_KEYS.get(signal, signal): _rounded(getattr(estimate, signal)) for signal in ESTIMATE_NAMES},
         "valence": _short(estimate.valence),
         "arousal": _short(estimate.arousal),
         "confidence": _short(confidence),
@@ -342,7 +342,7 @@ def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     entry = _utterance_entry(estimate)
     row = {key: value for key, value in entry.items() if not isinstance(value, dict)}
     row["modalities"] = "+".join(entry["modalities"])
-    for signal in SIGNALS:
+    for signal in ESTIMATE_NAMES:
         row |= {f"{signal}_{label}": value for label, value in (entry[JSON_KEYS.get(signal, signal)] or {}).items()}
     return row
 

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from multimodal.batch.run import Report, Show, cores, fitting_workers, local_engine, ray_engine, score_pile
-from multimodal.console import DeviceOption, complain, guarded, say
+from multimodal.batch.run import BatchSummary, ShowLine, cores, fitting_workers, local_engine, ray_engine, score_all
+from multimodal.console import DeviceOption, print_error, print_line, run_command
 from multimodal.errors import ConfigError
 
 ENGINES = ("ray", "local")
@@ -66,22 +66,22 @@ def batch(
         run = local_engine(options, limits, count)
     else:
         run = ray_engine(options, limits, address, workers if address else count, gpus_per_worker)
-    report = score_pile(source, out, options, run, _show(quiet))
-    _tell(report, out, quiet)
+    report = score_all(source, out, options, run, _show(quiet))
+    _print_summary(report, out, quiet)
     if report.errors:
         raise typer.Exit(1)
 
 
-def _tell(report: Report, out: Path, quiet: bool) -> None:
+def _print_summary(report: BatchSummary, out: Path, quiet: bool) -> None:
     """The last lines: counts, where it is, and then every failure."""
     if not quiet:
         before = f" ({report.kept} of them before)" if report.kept else ""
-        say(f"{report.kept + report.done} done{before}, {len(report.errors)} failed; written to {out}")
+        print_line(f"{report.kept + report.done} done{before}, {len(report.errors)} failed; written to {out}")
     for line in report.errors.values():
-        complain(line)
+        print_error(line)
 
 
-def _show(quiet: bool) -> Show | None:
+def _show(quiet: bool) -> ShowLine | None:
     """Draws one line over and over; None where nobody watches."""
     if quiet or not sys.stderr.isatty():
         return None
@@ -90,4 +90,4 @@ def _show(quiet: bool) -> Show | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(batch, arguments, "batch")
+    return run_command(batch, arguments, "batch")

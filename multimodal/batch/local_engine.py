@@ -9,7 +9,7 @@ import threading
 from collections.abc import Generator, Sequence
 
 from multimodal.batch.tasks import BatchOptions, Outcome, Task
-from multimodal.batch.worker import Keeper, Limits, StoppedError
+from multimodal.batch.worker import Limits, StoppedError, WorkerProcess
 
 
 def run_local(
@@ -35,7 +35,7 @@ def run_local(
     results: queue.Queue[Outcome | BaseException] = queue.Queue()
     stop = threading.Event()
     threads = [
-        threading.Thread(target=_work, args=(Keeper(options, limits, stop), waiting, results), daemon=True)
+        threading.Thread(target=_work, args=(WorkerProcess(options, limits, stop), waiting, results), daemon=True)
         for _ in range(min(workers, len(tasks)))
     ]
     for thread in threads:
@@ -52,7 +52,9 @@ def run_local(
             thread.join()
 
 
-def _work(keeper: Keeper, waiting: queue.SimpleQueue[Task], results: queue.Queue[Outcome | BaseException]) -> None:
+def _work(
+    keeper: WorkerProcess, waiting: queue.SimpleQueue[Task], results: queue.Queue[Outcome | BaseException]
+) -> None:
     if hasattr(signal, "pthread_sigmask"):
         # The processes inherit it: Ctrl-C goes to the whole group, and the driver alone shall answer it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from multimodal.batch.tasks import BatchOptions, Outcome, Task
-from multimodal.batch.worker import Keeper, Limits
+from multimodal.batch.worker import Limits, WorkerProcess
 from multimodal.errors import ConfigError, DependencyError, MultimodalError
 
 LOSSES = 20
@@ -44,11 +44,11 @@ class Cluster:
     memory_bytes: int | None = None
 
 
-class Seat:
+class RayWorker:
     """What runs on the cluster: a keeper with its process."""
 
     def __init__(self, options: BatchOptions, limits: Limits) -> None:
-        self.keeper = Keeper(options, limits)
+        self.keeper = WorkerProcess(options, limits)
 
     def start(self) -> None:
         """Loads the model."""
@@ -82,7 +82,7 @@ def run_ray(
     started = not ray.is_initialized()
     if started:
         _join(ray, cluster)
-    crew = _Crew(ray, options, limits, cluster, tasks)
+    crew = _ActorPool(ray, options, limits, cluster, tasks)
     try:
         yield from crew.outcomes()
     finally:
@@ -132,7 +132,7 @@ def _unreachable(address: str | None, error: Exception) -> ConfigError:
     return ConfigError(f"--address {address}", fact, "start it with ray start --head, or leave it out")
 
 
-class _Crew:
+class _ActorPool:
     """The actors of one batch, what each is doing, and what is left to do."""
 
     def __init__(
@@ -141,7 +141,7 @@ class _Crew:
         self.ray = ray
         self.cluster = cluster
         self.arguments = (options, limits)
-        self.seat = ray.remote(max_restarts=0, max_task_retries=0)(Seat)
+        self.seat = ray.remote(max_restarts=0, max_task_retries=0)(RayWorker)
         self.waiting = deque(tasks)
         self.left = len(tasks)
         self.losses: dict[int, int] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from multimodal.console import complain
+from multimodal.console import print_error
 from multimodal.errors import OutputError
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ Run = Callable[["Sequence[Task]"], "Generator[Outcome, None, None]"]
 """An engine, ready to go."""
 
 
-Show = Callable[[str], None]
+ShowLine = Callable[[str], None]
 
 
 @dataclass
-class Report:
+class BatchSummary:
     """What became of a pile.
 
     Attributes:
@@ -63,7 +63,7 @@ def ray_engine(options: BatchOptions, limits: Limits, address: str | None, worke
     return lambda tasks: run_ray(tasks, options, limits, cluster)
 
 
-def score_pile(source: Path, out: Path, options: BatchOptions, run: Run, show: Show | None = None) -> Report:
+def score_all(source: Path, out: Path, options: BatchOptions, run: Run, show: ShowLine | None = None) -> BatchSummary:
     """Scores what is not finished yet, and writes the tables.
 
     Args:
@@ -86,7 +86,7 @@ def score_pile(source: Path, out: Path, options: BatchOptions, run: Run, show: S
     manifest = read_source(source, out)
     tasks, weights, store = plan(manifest.rows), weights_of(options), Store(out)
     with store.locked():
-        report = Report(tasks)
+        report = BatchSummary(tasks)
         left = unfinished(tasks, store, options, weights)
         report.kept = len(tasks) - len(left)
         try:
@@ -116,7 +116,7 @@ def read_source(source: Path, out: Path) -> Manifest:
         return read_folder(source, out)
     manifest = read_manifest(source)
     for error in manifest.errors:
-        complain(str(error))
+        print_error(str(error))
     if manifest.errors:
         raise typer.Exit(2)
     return manifest
@@ -136,14 +136,14 @@ def unfinished(tasks: Sequence[Task], store: Store, options: BatchOptions, weigh
 
 def _gather(
     outcomes: Generator[Outcome, None, None],
-    report: Report,
+    report: BatchSummary,
     store: Store,
     options: BatchOptions,
     weights: dict[str, str],
-    show: Show | None,
+    show: ShowLine | None,
 ) -> None:
     """Takes what the engine gives, writes results, counts."""
-    from multimodal.batch.tasks import stamp_of
+    from multimodal.batch.tasks import make_receipt
 
     begun, seconds = time.monotonic(), 0.0
     for outcome in outcomes:
@@ -152,18 +152,18 @@ def _gather(
             store.discard(task.name)
             report.errors[outcome.index] = outcome.error or "failed"
         else:
-            store.finish(task.name, outcome.files, stamp_of(outcome, task, options, weights))
+            store.finish(task.name, outcome.files, make_receipt(outcome, task, options, weights))
             report.done += 1
             seconds += outcome.seconds
         if show is not None:
             show(progress_line(report, seconds, time.monotonic() - begun))
 
 
-def progress_line(report: Report, seconds: float, elapsed: float) -> str:
+def progress_line(report: BatchSummary, seconds: float, elapsed: float) -> str:
     """How far it is, in one line.
 
     Example:
-        >>> report = Report([None] * 100, kept=10, done=29, errors={4: "is empty"})
+        >>> report = BatchSummary([None] * 100, kept=10, done=29, errors={4: "is empty"})
         >>> progress_line(report, 7200.0, 600.0)
         '39 done, 1 failed, 60 left, 12.0 hours of video per hour, 0:20:00 to go'
     """
@@ -175,14 +175,14 @@ def progress_line(report: Report, seconds: float, elapsed: float) -> str:
     return f"{counts}, {seconds / max(elapsed, 1e-9):.1f} hours of video per hour, {clock} to go"
 
 
-def _write(out: Path, manifest: Manifest, report: Report, store: Store) -> None:
+def _write(out: Path, manifest: Manifest, report: BatchSummary, store: Store) -> None:
     from multimodal.batch.tables import write_tables
 
     report.errors = dict(sorted(report.errors.items()))
     write_tables(out, manifest, [task.name for task in report.tasks], report.errors, store.folder)
 
 
-def _stopped(report: Report, show: Show | None) -> None:
+def _stopped(report: BatchSummary, show: ShowLine | None) -> None:
     if show is not None:
         show("")
     kept, all_ = report.kept + report.done, len(report.tasks)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from multimodal.errors import MultimodalError, OutputError
-from multimodal.files import output_error, whole_file
+from multimodal.files import atomic_write, output_error
 
 
 class Store:
@@ -71,7 +71,7 @@ class Store:
             if isinstance(error, MultimodalError):
                 raise
             raise output_error(self.folder(name), error) from error
-        with whole_file(self.done / f"{name}.json") as temporary:
+        with atomic_write(self.done / f"{name}.json") as temporary:
             temporary.write_text(json.dumps(stamp), encoding="utf-8")
 
     def discard(self, name: str) -> None:

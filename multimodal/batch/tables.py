@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multimodal.analysis.result import ANSWER, JSON_KEYS, SIGNALS
+from multimodal.analysis.result import ESTIMATE_NAMES, FUSED, JSON_KEYS
 from multimodal.batch.summary import GROUPINGS, summarise
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import Manifest, Row
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 from multimodal.types import MODALITIES, UNCERTAIN
 
 MEASURES = (*FUSED_LABELS, UNCERTAIN, "mean_valence", "mean_arousal", "confidence")
@@ -43,8 +43,8 @@ UTTERANCE_COLUMNS: Mapping[str, type] = {
     "text": str,
     "modalities": str,
     "face_id": int,
-    **{f"{signal}_{label}": float for signal, labels in SIGNALS.items() for label in labels},
-    **{name: str if name == "emotion" else float for name in ANSWER},
+    **{f"{signal}_{label}": float for signal, labels in ESTIMATE_NAMES.items() for label in labels},
+    **{name: str if name == "emotion" else float for name in FUSED},
 }
 """What ``utterances`` says of an utterance after what the manifest says of its input."""
 
@@ -73,15 +73,15 @@ def write_tables(
         OutputError: A table cannot be written.
     """
     rows = []
-    with whole_file(out / "utterances.parquet") as temporary, _Blocks(temporary, manifest) as blocks:
+    with atomic_write(out / "utterances.parquet") as temporary, _Blocks(temporary, manifest) as blocks:
         for index, (row, name) in enumerate(zip(manifest.rows, names, strict=True)):
             content = None if index in errors else _analysis(folder(name))
             if content is None:
                 errors.setdefault(index, f"{row.path}: has a result that cannot be read; run the command again")
-            said = carried(manifest, row, RESULT_COLUMNS)
+            said = carried_columns(manifest, row, RESULT_COLUMNS)
             rows.append(said | _result(name, content, errors.get(index)))
-            blocks.add(carried(manifest, row, UTTERANCE_COLUMNS), name, content)
-    with whole_file(out / "results.parquet") as temporary:
+            blocks.add(carried_columns(manifest, row, UTTERANCE_COLUMNS), name, content)
+    with atomic_write(out / "results.parquet") as temporary:
         _write_parquet(temporary, rows, _schema(manifest, RESULT_COLUMNS))
     write_csv(out / "results.csv", _schema(manifest, RESULT_COLUMNS), rows)
     write_csv(
@@ -90,7 +90,7 @@ def write_tables(
     )
 
 
-def carried(manifest: Manifest, row: Row, taken: Iterable[str]) -> Cells:
+def carried_columns(manifest: Manifest, row: Row, taken: Iterable[str]) -> Cells:
     """What the manifest says of an input; a column called like one of ours gets ``manifest_`` before its name."""
     ours = set(taken)
     return {
@@ -117,7 +117,7 @@ def neutral(text: str) -> str:
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes a table that Excel opens as it is meant: with a byte order mark, texts quoted, nothing run."""
     names = list(columns)
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         writer.writerow([neutral(name) for name in names])
         for row in rows:
@@ -180,7 +180,7 @@ def _plain(manifest: Manifest, row: Row, cells: Cells) -> Cells:
 def _utterance(name: str, entry: Mapping[str, Any]) -> Cells:
     row = {key: entry.get(key) for key in UTTERANCE_COLUMNS if not isinstance(entry.get(key), dict)}
     row |= {"result": name, "utterance_speaker": entry["speaker"], "modalities": "+".join(entry["modalities"])}
-    for signal in SIGNALS:
+    for signal in ESTIMATE_NAMES:
         estimate = entry[JSON_KEYS.get(signal, signal)] or {}
         row |= {f"{signal}_{label}": value for label, value in estimate.items()}
     return row

@@ -21,7 +21,7 @@ from multimodal.data.manifest import Row
 from multimodal.data.transcripts.files import SUFFIXES, find_transcript
 from multimodal.errors import ConfigError
 
-STAMP_VERSION = 1
+RECEIPT_VERSION = 1
 """Raised when an analysis of the same input with the same weights comes out otherwise."""
 
 NAME_DIGITS = 16
@@ -166,7 +166,7 @@ def fingerprint(path: str | PathLike[str]) -> Fingerprint | None:
     return Fingerprint(facts.st_size, facts.st_mtime_ns)
 
 
-def hashed(path: str | PathLike[str]) -> str:
+def sha256_of(path: str | PathLike[str]) -> str:
     """SHA-256 of a file; empty where it cannot be read."""
     try:
         with Path(path).open("rb") as file:
@@ -208,7 +208,7 @@ def weights_of(options: BatchOptions) -> dict[str, str]:
     check_modalities(MODALITIES if options.modalities is None else options.modalities)
     sources = choose_weights(options.model, options.modalities)
     cards = {part: find_card(source, part) for part, source in sources.items()}
-    found = {part: hashed(card) for part, card in cards.items()}
+    found = {part: sha256_of(card) for part, card in cards.items()}
     others = {"detector": options.detector, "asr": f"{options.asr}/model.bin"}
     seen = {name: fingerprint(path) for name, path in others.items()}
     return found | {name: f"{each.size} {each.modified}" for name, each in seen.items() if each is not None}
@@ -231,7 +231,7 @@ def key_of(
     """
     how = {name: value for name, value in asdict(options).items() if name != "device"}
     what = {name: value for name, value in asdict(task).items() if name not in ("index", "name")}
-    said = json.dumps([STAMP_VERSION, what, how, dict(weights), sha256, words], sort_keys=True)
+    said = json.dumps([RECEIPT_VERSION, what, how, dict(weights), sha256, words], sort_keys=True)
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -256,10 +256,10 @@ def _sha256(path: str | PathLike[str], noted: Mapping[str, Any]) -> str:
     seen = fingerprint(path)
     if noted and (seen is None or (seen.size, seen.modified) == (noted["size"], noted["modified"])):
         return str(noted["sha256"])
-    return hashed(path)
+    return sha256_of(path)
 
 
-def stamp_of(outcome: Outcome, task: Task, options: BatchOptions, weights: Mapping[str, str]) -> dict[str, Any]:
+def make_receipt(outcome: Outcome, task: Task, options: BatchOptions, weights: Mapping[str, str]) -> dict[str, Any]:
     """What is noted beside a finished result."""
     if outcome.source is None or outcome.files is None:
         raise ValueError("only a result has a stamp")

@@ -29,7 +29,7 @@ from multimodal.batch.tasks import (
     Outcome,
     Task,
     fingerprint,
-    hashed,
+    sha256_of,
     transcript_beside,
 )
 from multimodal.errors import MultimodalError
@@ -69,10 +69,10 @@ class Scored:
     seconds: float
 
 
-Analyse = Callable[[Task], Scored]
+AnalyzeFn = Callable[[Task], Scored]
 
 
-def load_analysis(options: BatchOptions) -> Analyse:
+def load_analysis(options: BatchOptions) -> AnalyzeFn:
     """Loads the model; what it returns writes the same files as ``infer``."""
     from multimodal.infer.model import load_detector_for, load_model
 
@@ -140,7 +140,7 @@ def _limit_threads(count: int) -> None:
     cv2.setNumThreads(count)  # of finding faces, and of decoding pictures
 
 
-def attempt(analyse: Analyse, task: Task, options: BatchOptions) -> Outcome:
+def attempt(analyse: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
     """Scores one input; every error becomes part of the outcome."""
     try:
         before = _prints(task, options)
@@ -163,12 +163,12 @@ def _prints(task: Task, options: BatchOptions) -> tuple[Fingerprint | None, tupl
     """What the input, and the transcript that belongs to it, look like now."""
     words = task.transcript or (transcript_beside(Path(task.path)) if options.beside else None)
     seen = None if words is None else fingerprint(words)
-    return fingerprint(task.path), None if words is None or seen is None else (str(words), seen, hashed(words))
+    return fingerprint(task.path), None if words is None or seen is None else (str(words), seen, sha256_of(words))
 
 
-def _imported(where: str) -> Callable[[BatchOptions], Analyse]:
+def _imported(where: str) -> Callable[[BatchOptions], AnalyzeFn]:
     module, _, name = where.partition(":")
-    loader: Callable[[BatchOptions], Analyse] = getattr(importlib.import_module(module), name)
+    loader: Callable[[BatchOptions], AnalyzeFn] = getattr(importlib.import_module(module), name)
     return loader
 
 
@@ -196,7 +196,7 @@ class StoppedError(Exception):
     """The work is being stopped."""
 
 
-class Keeper:
+class WorkerProcess:
     """Keeps one worker's process alive and within its limits.
 
     Args:
@@ -205,7 +205,7 @@ class Keeper:
         stop: Set to have ``score`` give up at once.
 
     Example:
-        >>> Keeper(BatchOptions(), Limits()).process is None  # started when first needed
+        >>> WorkerProcess(BatchOptions(), Limits()).process is None  # started when first needed
         True
     """
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
-from multimodal.encoders.audio import hear
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
@@ -113,6 +113,8 @@ def _answers(weights: Weights, clips: Sequence[VoiceClip], device: str) -> tuple
     together = np.zeros((len(clips), len(weights.spec.labels)))
     for speaker in sorted({clip.speaker for clip in clips}):
         own = [index for index, clip in enumerate(clips) if clip.speaker == speaker]
-        together[own] = hear(weights.network, [features[index] for index in own], temperature)[0].double().numpy()
-    alone = torch.cat([hear(weights.network, [each], temperature)[0] for each in features]).double().numpy()
+        together[own] = (
+            encode_speaker(weights.network, [features[index] for index in own], temperature)[0].double().numpy()
+        )
+    alone = torch.cat([encode_speaker(weights.network, [each], temperature)[0] for each in features]).double().numpy()
     return together, alone

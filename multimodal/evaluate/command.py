@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.console import DeviceOption, guarded
+from multimodal.console import DeviceOption, run_command
 from multimodal.device import choose_device
 from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate.face import evaluate_face
@@ -115,14 +115,14 @@ def _one_corpus(
 def _composed(
     model: str, faces: Path, voices: list[str], texts: Path, split: str, seed: int, device: str
 ) -> tuple[dict[str, Any], str, str]:
-    from multimodal.evaluate.synthetic import evaluate_composed, parse_voices
+    from multimodal.evaluate.synthetic import evaluate_synthetic, parse_voices
     from multimodal.infer.model import load_model
 
     named = parse_voices(voices)
     parts = load_model(model, device).parts
     if "fusion" not in parts:
         raise WeightsError(model, "holds no fusion head", "name one with --model")
-    figures = evaluate_composed(parts, faces, named, texts, split=split, seed=seed, device=device)
+    figures = evaluate_synthetic(parts, faces, named, texts, split=split, seed=seed, device=device)
     return figures, parts["fusion"].name, f"utterances composed with seed {seed}"
 
 
@@ -166,4 +166,4 @@ def _iemocap(
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(evaluate, arguments, "evaluate")
+    return run_command(evaluate, arguments, "evaluate")

@@ -20,14 +20,14 @@ def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> 
         device: Where the network is.
 
     Returns:
-        The figures of ``classification_figures``, ``divergence`` (nats, from the votes' shares) and ``parameters``.
+        The figures of ``classification_figures``, ``kl_divergence`` (nats, from the votes' shares) and ``parameters``.
 
     Raises:
         WeightsError: The model has other labels than the corpus.
     """
     from multimodal.data.corpora.ferplus import distributions, majority_labels
     from multimodal.data.emotions import FACE_LABELS
-    from multimodal.evaluate.metrics import classification_figures, divergence
+    from multimodal.evaluate.metrics import classification_figures, kl_divergence
 
     if weights.spec.labels != FACE_LABELS:
         fact = f"answers {', '.join(weights.spec.labels)}"
@@ -35,7 +35,7 @@ def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> 
     judged = corpus.subset(majority_labels(corpus.votes) >= 0)
     probabilities = face_probabilities(weights, judged, device)
     figures = classification_figures(probabilities, majority_labels(judged.votes), weights.spec.labels)
-    figures["divergence"] = divergence(distributions(judged.votes), probabilities)
+    figures["divergence"] = kl_divergence(distributions(judged.votes), probabilities)
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     return figures
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from multimodal.data.corpora.synthetic import Composing, compose
+from multimodal.data.corpora.synthetic import SynthesisConfig, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate.metrics import classification_figures
-from multimodal.evaluate.synthetic_features import Parts
-from multimodal.fusion.alignment import Floats, Streams, collate
+from multimodal.evaluate.synthetic_features import EncodedPools
+from multimodal.fusion.alignment import Floats, FusionInputs, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_average
 from multimodal.types import MODALITIES
@@ -23,12 +23,12 @@ from multimodal.types import MODALITIES
 SHORT = ("macro_f1", "accuracy", "balanced_accuracy", "ece", "nll", "n")
 """What is said of each subset; of all signals together there is more."""
 
-Composition = tuple[list[Streams], list[dict[str, Floats]], Any]
+SyntheticBatch = tuple[list[FusionInputs], list[dict[str, Floats]], Any]
 
 
-def composed(parts: Parts, count: int, settings: Composing, seed: int) -> Composition:
+def synthesize_batch(parts: EncodedPools, count: int, settings: SynthesisConfig, seed: int) -> SyntheticBatch:
     """Composes utterances: their streams, each signal's own answers, and the right answers ``(count,)``."""
-    recipes = list(compose(parts.pools, count, settings, seed))
+    recipes = list(synthesize(parts.pools, count, settings, seed))
     pairs = [parts.streams(recipe) for recipe in recipes]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs], np.array([recipe.label for recipe in recipes])
 
@@ -47,13 +47,15 @@ class Head:
     sizes: Mapping[str, int]
     temperatures: Mapping[str, float]
 
-    def answers(self, streams: Sequence[Streams], subset: Sequence[str]) -> Floats:
+    def answers(self, streams: Sequence[FusionInputs], subset: Sequence[str]) -> Floats:
         """Calibrated probabilities ``(utterances, 7)``, as if only some of the signals had been there."""
         logits = fused_logits(self.network, [each.only(subset) for each in streams], self.sizes)
         return softmax(logits, self.temperatures.get(subset_name(subset), 1.0))
 
 
-def judge_fusion(head: Head, parts: Parts, settings: Composing, count: int, seed: int) -> dict[str, Any]:
+def evaluate_fusion(
+    head: Head, parts: EncodedPools, settings: SynthesisConfig, count: int, seed: int
+) -> dict[str, Any]:
     """Judges a head on composed utterances.
 
     Args:
@@ -69,7 +71,7 @@ def judge_fusion(head: Head, parts: Parts, settings: Composing, count: int, seed
         for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average and of the
         head without that signal (``without``); ``risk_coverage`` and ``reliability``, see there.
     """
-    streams, answers, labels = composed(parts, count, replace(settings, corrupted_share=0.0), seed)
+    streams, answers, labels = synthesize_batch(parts, count, replace(settings, corrupted_share=0.0), seed)
     subsets, late = {}, {}
     whole: Floats = np.zeros((0, 0))
     for subset in SUBSETS:
@@ -83,7 +85,8 @@ def judge_fusion(head: Head, parts: Parts, settings: Composing, count: int, seed
         "late": late,
         "single": {signal: late[signal] for signal in MODALITIES},
         "corrupted": {
-            signal: _corrupted(head, _bury(parts, signal), settings, count, seed, signal) for signal in MODALITIES
+            signal: _degrade(head, _degraded_figures(parts, signal), settings, count, seed, signal)
+            for signal in MODALITIES
         },
         "risk_coverage": risk_coverage(whole, labels),
         "reliability": reliability(whole, labels),
@@ -99,9 +102,11 @@ def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
     return {key: figures[key] for key in SHORT}
 
 
-def _corrupted(head: Head, buried: Parts, settings: Composing, count: int, seed: int, signal: str) -> dict[str, float]:
+def _degrade(
+    head: Head, buried: EncodedPools, settings: SynthesisConfig, count: int, seed: int, signal: str
+) -> dict[str, float]:
     """What is left when one signal is buried in noise, and nobody says so."""
-    streams, answers, labels = composed(buried, count, replace(settings, corrupted_share=0.0), seed)
+    streams, answers, labels = synthesize_batch(buried, count, replace(settings, corrupted_share=0.0), seed)
     others = tuple(name for name in MODALITIES if name != signal)
     rows = {
         "fused": head.answers(streams, MODALITIES),
@@ -111,7 +116,7 @@ def _corrupted(head: Head, buried: Parts, settings: Composing, count: int, seed:
     return {name: _short(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
 
 
-def _bury(parts: Parts, signal: str) -> Parts:
+def _degraded_figures(parts: EncodedPools, signal: str) -> EncodedPools:
     """The same corpora with one of them buried throughout."""
     if signal == "face":
         return replace(parts, faces=(parts.faces[1],) * 2)
@@ -171,7 +176,7 @@ def sizes_of(shape: FusionShape) -> dict[str, int]:
 
 @torch.inference_mode()
 def fused_logits(
-    network: nn.Module, utterances: Sequence[Streams], sizes: Mapping[str, int], batch_size: int = 128
+    network: nn.Module, utterances: Sequence[FusionInputs], sizes: Mapping[str, int], batch_size: int = 128
 ) -> Floats:
     """Logits ``(utterances, labels)`` float64 of a head in evaluation mode."""
     device = next(network.parameters()).device

@@ -93,7 +93,7 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
     return float(multiclass_calibration_error(scores, truth, num_classes=scores.shape[1], n_bins=BINS))
 
 
-def sharpen(probabilities: Floats, temperature: float) -> Floats:
+def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
     """Divides the logits behind probabilities by a temperature.
 
     Args:
@@ -104,7 +104,7 @@ def sharpen(probabilities: Floats, temperature: float) -> Floats:
         ``(n, classes)``, rows summing to 1; the largest stays the largest.
 
     Example:
-        >>> sharpen(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
+        >>> apply_temperature(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
         [[0.941, 0.059]]
     """
     logs = np.log(np.maximum(probabilities, 1e-12)) / temperature
@@ -125,14 +125,14 @@ def fit_temperature(probabilities: Floats, labels: Labels) -> float:
     """
 
     def loss(logarithm: float) -> float:
-        calibrated = sharpen(probabilities, float(np.exp(logarithm)))
+        calibrated = apply_temperature(probabilities, float(np.exp(logarithm)))
         return float(-np.log(calibrated[np.arange(len(labels)), labels] + 1e-12).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
     return float(np.exp(found.x))
 
 
-def crossfitted(probabilities: Floats, labels: Labels) -> Floats:
+def cross_calibrate(probabilities: Floats, labels: Labels) -> Floats:
     """Calibrates each half with the temperature of the other, so that calibration is judged on data it has not seen.
 
     Args:
@@ -145,11 +145,11 @@ def crossfitted(probabilities: Floats, labels: Labels) -> Floats:
     result = np.empty_like(probabilities)
     for part in (0, 1):
         temperature = fit_temperature(probabilities[1 - part :: 2], labels[1 - part :: 2])
-        result[part::2] = sharpen(probabilities[part::2], temperature)
+        result[part::2] = apply_temperature(probabilities[part::2], temperature)
     return result
 
 
-def divergence(shares: Floats, probabilities: Floats) -> float:
+def kl_divergence(shares: Floats, probabilities: Floats) -> float:
     """Mean Kullback-Leibler divergence from people's votes to the answers, in nats; 0 when they agree wholly.
 
     Args:
@@ -160,7 +160,7 @@ def divergence(shares: Floats, probabilities: Floats) -> float:
         Mean over rows, at least 0.
 
     Example:
-        >>> divergence(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]))
+        >>> kl_divergence(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]))
         0.0
     """
     ratios = np.log(np.maximum(shares, 1e-12)) - np.log(np.maximum(probabilities, 1e-12))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
-from multimodal.data.corpora.synthetic import Composing, Pools
+from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import part_to_judge, read_text_corpus
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
@@ -17,10 +17,17 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
-from multimodal.evaluate.fusion import Head, judge_fusion, sizes_of
-from multimodal.evaluate.synthetic_features import Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
+from multimodal.evaluate.fusion import Head, evaluate_fusion, sizes_of
+from multimodal.evaluate.synthetic_features import (
+    EncodedPools,
+    encode_pools,
+    encode_voices,
+    face_pool,
+    mask_audio_with_noise,
+    text_pool,
+)
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.infer.fusion import why_not
+from multimodal.infer.fusion import incompatibility
 from multimodal.models.weights import Weights
 
 COUNT = 2_000
@@ -60,7 +67,7 @@ def parse_voices(given: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def evaluate_composed(
+def evaluate_synthetic(
     parts: Mapping[str, Weights],
     faces: Path,
     voices: Mapping[str, Path],
@@ -84,19 +91,19 @@ def evaluate_composed(
         device: Where the networks are.
 
     Returns:
-        The figures of ``judge_fusion``, ``parameters`` of the head, and ``seed``.
+        The figures of ``evaluate_fusion``, ``parameters`` of the head, and ``seed``.
 
     Raises:
         CorpusError: A corpus is not there, or the three share fewer than two emotions.
         WeightsError: The head is not of these encoders.
     """
     head = parts["fusion"]
-    if reason := why_not(parts):
+    if reason := incompatibility(parts):
         raise WeightsError(head.name, f"cannot be judged, since {reason}", "name a folder with all four parts")
     encoded = read_parts(parts, _faces(faces, split), _clips(voices), _texts(texts), seed, device)
     sizes = sizes_of(FusionShape(**head.spec.fusion))
     judged = Head(head.network, sizes, head.spec.temperatures)
-    figures = judge_fusion(judged, encoded, Composing(), count, seed)
+    figures = evaluate_fusion(judged, encoded, SynthesisConfig(), count, seed)
     parameters = sum(value.numel() for value in head.network.parameters())
     return {**figures, "parameters": parameters, "seed": seed}
 
@@ -126,7 +133,7 @@ def read_parts(
     texts: TextCorpus,
     seed: int,
     device: str = "cpu",
-) -> Parts:
+) -> EncodedPools:
     """Encodes three corpora by a model's own encoders."""
     images, shown = face_pool(faces, MOST_PER_LABEL, seed)
     written, said = _few(*text_pool(texts), seed)
@@ -134,11 +141,11 @@ def read_parts(
     settings = MfccSettings(**encoders["audio"].spec.mfcc)
     mfcc = Mfcc(settings).to(device)
     clean = voice_features(waveforms, mfcc)
-    buried = voice_features(bury_voices(waveforms, seed), mfcc)
+    buried = voice_features(mask_audio_with_noise(waveforms, seed), mfcc)
     spoken = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
     seconds = np.array([len(each.frames) * settings.hop_seconds for each in clean])
     voices = encode_voices(encoders["audio"], clips, clean), encode_voices(encoders["audio"], clips, buried)
-    return make_parts(encoders, Pools(shown, spoken, said, seconds, views=VIEWS), images, voices, written, seed)
+    return encode_pools(encoders, SamplePools(shown, spoken, said, seconds, views=VIEWS), images, voices, written, seed)
 
 
 def _few(texts: Sequence[str], labels: Any, seed: int) -> tuple[list[str], Any]:

@@ -17,17 +17,17 @@ from torch import Generator, Tensor
 
 from multimodal.augmentation.face import FaceAugmentation, augment
 from multimodal.data.corpora.ferplus import FaceCorpus, majority_labels
-from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, Composed, Pools
+from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, SamplePools, SyntheticUtterance
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
-from multimodal.encoders.audio import hear
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.face import predict
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.evaluate.audio import onto_groups
-from multimodal.fusion.alignment import Floats, Streams, build_streams
+from multimodal.fusion.alignment import Floats, FusionInputs, build_inputs
 from multimodal.models.weights import Weights
 
 JITTER = FaceAugmentation(
@@ -35,7 +35,7 @@ JITTER = FaceAugmentation(
 )
 """How crops of one face differ from frame to frame: the detector wavers, the light changes."""
 
-BURIED = FaceAugmentation(
+DEGRADED = FaceAugmentation(
     rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
 )
 """A face that nothing can be read from: the encoder is right for 0.26 of such pictures and sure of them."""
@@ -63,7 +63,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Faces:
+class EncodedFaces:
     """Pictures, encoded in several views.
 
     Attributes:
@@ -84,7 +84,7 @@ class Faces:
 
 
 @dataclass(frozen=True)
-class Parts:
+class EncodedPools:
     """Everything to compose of, encoded: as it is, and buried in noise.
 
     Attributes:
@@ -94,12 +94,12 @@ class Parts:
         texts: Likewise.
     """
 
-    pools: Pools
-    faces: tuple[Faces, Faces]
+    pools: SamplePools
+    faces: tuple[EncodedFaces, EncodedFaces]
     voices: tuple[Sequence[Encoded], Sequence[Encoded]]
     texts: tuple[Sequence[Encoded], Sequence[Encoded]]
 
-    def streams(self, recipe: Composed) -> tuple[Streams, dict[str, Floats]]:
+    def streams(self, recipe: SyntheticUtterance) -> tuple[FusionInputs, dict[str, Floats]]:
         """The utterance as the fusion head reads it, and each signal's own calibrated answer ``(7,)``."""
         buried = recipe.corrupted
         voice = self.voices[buried == "audio"][recipe.voice]
@@ -112,7 +112,7 @@ class Parts:
             "audio": voice.probabilities,
             "text": text.probabilities,
         }
-        streams = build_streams(
+        streams = build_inputs(
             0.0,
             float(self.pools.seconds[recipe.voice]),
             {name: dict(zip(FUSED_LABELS, row.tolist(), strict=True)) for name, row in answers.items()},
@@ -137,8 +137,8 @@ def face_pool(corpus: FaceCorpus, most_per_label: int, seed: int) -> tuple[NDArr
 
 def encode_faces(
     weights: Weights, images: NDArray[np.uint8], views: int, changes: FaceAugmentation, seed: int, device: str = "cpu"
-) -> Faces:
-    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``BURIED``)."""
+) -> EncodedFaces:
+    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``DEGRADED``)."""
     groups = tuple(FACE_TO_FUSED.get(label) for label in weights.spec.labels)
     embeddings, probabilities = [], []
     generator = Generator(device).manual_seed(seed)
@@ -150,10 +150,10 @@ def encode_faces(
             rows.append(predict(weights.network, changed, weights.spec.temperature, weights.spec.flip))
         embeddings.append(torch.cat([row[1] for row in rows]).half().cpu().numpy())
         probabilities.append(torch.cat([row[0] for row in rows]).float().cpu().numpy())
-    return Faces(np.stack(embeddings), np.stack(probabilities), groups)
+    return EncodedFaces(np.stack(embeddings), np.stack(probabilities), groups)
 
 
-def bury_voices(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
+def mask_audio_with_noise(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
     """Adds white noise of ``NOISE_DB``."""
     draws = np.random.default_rng(seed)
     buried = []
@@ -165,7 +165,7 @@ def bury_voices(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDA
     return buried
 
 
-def bury_texts(texts: Sequence[str], seed: int) -> list[str]:
+def mask_text_with_noise(texts: Sequence[str], seed: int) -> list[str]:
     """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recogniser does that hears nothing."""
     draws = random.Random(seed)
     words = [word for text in texts for word in text.split()]
@@ -178,7 +178,7 @@ def encode_voices(
     weights: Weights,
     clips: Sequence[VoiceClip],
     features: Sequence[VoiceFeatures],
-    heard_by: Mapping[str, Hearing] | None = None,
+    heard_by: Mapping[str, AudioEncoderFn] | None = None,
 ) -> list[Encoded]:
     """Encodes clips; a speaker's clips count as one recording, as in inference.
 
@@ -200,7 +200,7 @@ def encode_voices(
     for speaker, indices in own.items():
         spoken = [features[index] for index in indices]
         if heard_by is None:
-            rows, states = hear(weights.network, spoken, weights.spec.temperature)
+            rows, states = encode_speaker(weights.network, spoken, weights.spec.temperature)
         else:
             rows, states = heard_by[speaker](spoken)
         grouped = onto_groups(rows.double().numpy(), weights.spec.groups or weights.spec.labels)
@@ -233,14 +233,14 @@ def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     return [nothing if reading is None else Encoded(reading.states, reading.probabilities) for reading in readings]
 
 
-def make_parts(
+def encode_pools(
     encoders: Mapping[str, Weights],
-    pools: Pools,
+    pools: SamplePools,
     images: NDArray[np.uint8],
     voices: tuple[Sequence[Encoded], Sequence[Encoded]],
     texts: Sequence[str],
     seed: int,
-) -> Parts:
+) -> EncodedPools:
     """Encodes pictures and texts, as they are and buried, beside voices that are encoded already.
 
     Args:
@@ -255,15 +255,15 @@ def make_parts(
         Everything to compose of.
     """
     device = str(next(encoders["face"].network.parameters()).device)
-    return Parts(
+    return EncodedPools(
         pools,
         (
             encode_faces(encoders["face"], images, pools.views, JITTER, seed, device),
-            encode_faces(encoders["face"], images, 1, BURIED, seed, device),
+            encode_faces(encoders["face"], images, 1, DEGRADED, seed, device),
         ),
         voices,
-        (encode_texts(encoders["text"], texts), encode_texts(encoders["text"], bury_texts(texts, seed))),
+        (encode_texts(encoders["text"], texts), encode_texts(encoders["text"], mask_text_with_noise(texts, seed))),
     )
 
 
-Hearing = Callable[[Sequence[VoiceFeatures]], tuple[Tensor, list[Tensor]]]
+AudioEncoderFn = Callable[[Sequence[VoiceFeatures]], tuple[Tensor, list[Tensor]]]

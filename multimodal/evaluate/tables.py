@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:
         OutputError: The folder cannot be written.
     """
     written = [folder / "figures.json"]
-    with whole_file(written[0]) as temporary:
+    with atomic_write(written[0]) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     drawings = {"confusion": (_confusion, "confusion"), "reliability": (_reliability, "reliability")}
     drawings["risk_coverage"] = (_risk_coverage, "risk_coverage")
@@ -105,7 +105,7 @@ def _draw(path: Path, draw: Any, figures: Mapping[str, Any]) -> None:
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     FigureCanvasAgg(figure)
     draw(figure.subplots(), figures)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=150)
 
 

@@ -30,7 +30,7 @@ def evaluate_text(weights: Weights, corpus: TextCorpus, batch_size: int = 32) ->
         batch_size: Texts read at once.
 
     Returns:
-        The figures of ``judge_readings`` and ``parameters``.
+        The figures of ``evaluate_readings`` and ``parameters``.
 
     Raises:
         WeightsError: The model has other labels than ``FUSED_LABELS``, or no tokenizer.
@@ -51,12 +51,12 @@ def evaluate_text(weights: Weights, corpus: TextCorpus, batch_size: int = 32) ->
         window_tokens=spec.window_tokens or 128,
         batch_size=batch_size,
     )
-    figures = judge_readings(readings, judged, spec.thresholds, native_labels=spec.native_labels)
+    figures = evaluate_readings(readings, judged, spec.thresholds, native_labels=spec.native_labels)
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     return figures
 
 
-def judge_readings(
+def evaluate_readings(
     readings: Sequence[TextReading | None],
     corpus: TextCorpus,
     thresholds: Thresholds | None,

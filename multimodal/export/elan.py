@@ -18,9 +18,9 @@ from xml.etree import ElementTree
 
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
-from multimodal.data.transcripts.text import clean
+from multimodal.data.transcripts.text import printable
 from multimodal.export.tiers import Span, Tier, find_tiers
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 from multimodal.types import UNCERTAIN, MediaInfo
 
 VOCABULARY = "emotions"
@@ -68,7 +68,7 @@ def write_eaf(analysis: Analysis, path: Path) -> None:
     """
     document = ElementTree.ElementTree(_document(analysis, path))
     ElementTree.indent(document, "    ")
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         document.write(temporary, encoding="UTF-8", xml_declaration=True)
 
 
@@ -111,17 +111,17 @@ def _header(analysis: Analysis, path: Path) -> ElementTree.Element:
     _add(header, "PROPERTY", {"NAME": "URN"}).text = f"urn:nl-mpi-tools-elan-eaf:{name}"
     for part, facts in analysis.models.items():
         if facts is not None:
-            _add(header, "PROPERTY", {"NAME": clean(f"model {part}")}).text = clean(facts["name"])
+            _add(header, "PROPERTY", {"NAME": printable(f"model {part}")}).text = printable(facts["name"])
     return header
 
 
 def _media(media: MediaInfo, path: Path) -> dict[str, str]:
     """ELAN writes paths into its addresses as they are, without per cent signs, and looks for them as they stand."""
     place = media.path.absolute()
-    facts = {"MEDIA_URL": f"file:///{clean(path_text(place)).replace(os.sep, '/').lstrip('/')}"}
+    facts = {"MEDIA_URL": f"file:///{printable(path_text(place)).replace(os.sep, '/').lstrip('/')}"}
     facts["MIME_TYPE"] = _media_type(media)
     with suppress(ValueError):  # another drive of Windows has no relative path
-        relative = clean(os.path.relpath(path_text(place), path_text(path.parent.absolute()))).replace(os.sep, "/")
+        relative = printable(os.path.relpath(path_text(place), path_text(path.parent.absolute()))).replace(os.sep, "/")
         facts["RELATIVE_MEDIA_URL"] = relative if relative.startswith(".") else f"./{relative}"
     return facts
 
@@ -181,7 +181,7 @@ def _tier_facts(analysis: Analysis, tier: Tier) -> dict[str, str]:
         facts["PARTICIPANT"] = tier.speaker
     model = analysis.models.get("fusion" if tier.part == "fused" else tier.part or "")
     if model is not None:
-        facts["ANNOTATOR"] = clean(model["name"])
+        facts["ANNOTATOR"] = printable(model["name"])
     return facts
 
 
@@ -200,7 +200,7 @@ def _annotation(tier: Tier, span: Span, place: dict[str, str], vocabulary: Vocab
 def _vocabulary(analysis: Analysis, tiers: Sequence[Tier]) -> dict[str, str]:
     """Every label that may be needed, with the name of its entry."""
     used = [span.value for tier in tiers if "CONTROLLED_VOCABULARY_REF" in TYPES[tier.kind] for span in tier.spans]
-    labels = dict.fromkeys([*map(clean, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used])
+    labels = dict.fromkeys([*map(printable, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used])
     return {label: f"cveid{number}" for number, label in enumerate(labels)}
 
 

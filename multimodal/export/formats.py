@@ -66,7 +66,7 @@ def check_formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def unfit(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
+def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
     """Says which formats cannot hold an analysis: those of times, where it is of words without times.
 
     Args:
@@ -97,7 +97,7 @@ def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Pat
             the other formats asked for is written first.
     """
     wanted = tuple(formats)
-    refused = unfit(analysis, wanted)
+    refused = inapplicable(analysis, wanted)
     writers = _writers()
     written = []
     for name in (name for name in wanted if name not in refused):

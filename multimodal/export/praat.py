@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multimodal.analysis.result import Analysis
 from multimodal.export.tiers import Span, Tier, end_milliseconds, find_tiers
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 
 
 def write_textgrid(analysis: Analysis, path: Path) -> None:
@@ -29,11 +29,11 @@ def write_textgrid(analysis: Analysis, path: Path) -> None:
     """
     tiers = find_tiers(analysis)
     lines = _lines(tiers, end_milliseconds(analysis, tiers))
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8"))
 
 
-def covering(spans: tuple[Span, ...], end: int) -> Iterator[tuple[int, int, str]]:
+def fill_silence(spans: tuple[Span, ...], end: int) -> Iterator[tuple[int, int, str]]:
     """Fills the gaps between spans.
 
     Args:
@@ -44,7 +44,7 @@ def covering(spans: tuple[Span, ...], end: int) -> Iterator[tuple[int, int, str]
         Start, end and value, from 0 to the end without a gap; values of gaps are empty.
 
     Example:
-        >>> list(covering((Span(5, 7, "a", 0), Span(7, 9, "b", 1)), 10))
+        >>> list(fill_silence((Span(5, 7, "a", 0), Span(7, 9, "b", 1)), 10))
         [(0, 5, ''), (5, 7, 'a'), (7, 9, 'b'), (9, 10, '')]
     """
     at = 0
@@ -61,7 +61,7 @@ def _lines(tiers: list[Tier], end: int) -> Iterator[str]:
     yield from ('File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0.000", f"xmax = {_seconds(end)}")
     yield from ("tiers? <exists>", f"size = {len(tiers)}", "item []:")
     for number, tier in enumerate(tiers, start=1):
-        intervals = list(covering(tier.spans, end))
+        intervals = list(fill_silence(tier.spans, end))
         yield f"    item [{number}]:"
         yield '        class = "IntervalTier"'
         yield f"        name = {_quoted(tier.name)}"

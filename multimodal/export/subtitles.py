@@ -14,9 +14,9 @@ from pathlib import Path
 
 from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.files import write_srt
-from multimodal.data.transcripts.text import clean, plain_name
+from multimodal.data.transcripts.text import plain_name, printable
 from multimodal.export.tiers import milliseconds
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 from multimodal.formatting import percent
 from multimodal.palette import COLOURS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN, Utterance, UtteranceEstimate
@@ -49,7 +49,7 @@ def answer_text(estimate: UtteranceEstimate) -> str:
     if estimate.fused is None or estimate.emotion is None:
         return ""
     sure = "" if estimate.uncertain else f" {percent(estimate.fused.confidence)}"
-    return clean(f"{estimate.emotion}{sure}")
+    return printable(f"{estimate.emotion}{sure}")
 
 
 def write_emotion_vtt(analysis: Analysis, path: Path) -> None:
@@ -65,7 +65,7 @@ def write_emotion_vtt(analysis: Analysis, path: Path) -> None:
     Source:
         W3C, WebVTT: The Web Video Text Tracks Format, Candidate Recommendation, 2019, section 4.
     """
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         blocks = [*_vtt_head(analysis), *map(_vtt_cue, _cues(analysis))]
         temporary.write_bytes(("\n\n".join(blocks) + "\n").encode("utf-8"))
 
@@ -91,10 +91,10 @@ def _cues(analysis: Analysis) -> list[_Cue]:
     cues = []
     for estimate in analysis.estimates:
         spoken = estimate.utterance
-        words, answer = clean(spoken.text), answer_text(estimate)
+        words, answer = printable(spoken.text), answer_text(estimate)
         if words or answer:
             times = milliseconds(spoken.start_seconds, spoken.end_seconds)
-            cues.append(_Cue(*times, plain_name(clean(spoken.speaker)), estimate.emotion, words, answer))
+            cues.append(_Cue(*times, plain_name(printable(spoken.speaker)), estimate.emotion, words, answer))
     return sorted(cues, key=lambda cue: (cue.start_milliseconds, cue.end_milliseconds))
 
 
@@ -106,7 +106,7 @@ def _vtt_head(analysis: Analysis) -> Iterator[str]:
     facts = [f"Perceived expression in {path_text(Path(analysis.media.path.name))}: what onlookers would call it,"]
     facts += ["not what the person felt. The percentage says how sure the answer is."]
     facts += [f"{part}: {models['name']}" for part, models in analysis.models.items() if models is not None]
-    yield "NOTE\n" + "\n".join(clean(fact).replace("-->", "→") for fact in facts)
+    yield "NOTE\n" + "\n".join(printable(fact).replace("-->", "→") for fact in facts)
     yield "STYLE\n" + "\n".join(_style(label) for label in (*analysis.emotions, UNCERTAIN) if label in COLOURS)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal.analysis.result import SCHEMA_VERSION, Analysis, has_times
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ def write_lines(analysis: Analysis, path: Path) -> None:
     media = {key: whole["media"][key] for key in ("path", "sha256", "duration_seconds")}
     head = {"schema": LINE_SCHEMA, "schema_version": SCHEMA_VERSION, "media": media, "models": whole["models"]}
     empty = {} if has_times(analysis) else dict.fromkeys(TIMES)
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for index, entry in enumerate(whole["utterances"]):
             line = json.dumps({**head, "index": index, **entry, **empty}, ensure_ascii=False, allow_nan=False)
             file.write(_whole(line).translate(_LINE_ENDS) + "\n")
@@ -96,7 +96,7 @@ def _write(analysis: Analysis, table: pd.DataFrame, schema: str, path: Path) -> 
     columns = list(table.columns)
     arrays = [pa.array(table[name], type=_type(name), from_pandas=True) for name in columns]
     made = pa.Table.from_arrays(arrays, schema=_schema(columns, _facts(analysis, schema)))
-    with whole_file(path) as temporary, temporary.open("wb") as file:  # a name may be one that pyarrow cannot open
+    with atomic_write(path) as temporary, temporary.open("wb") as file:  # a name may be one that pyarrow cannot open
         parquet.write_table(made, file, compression="zstd")
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from multimodal.analysis.result import Analysis
-from multimodal.data.transcripts.text import clean, plain_name
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
+from multimodal.data.transcripts.text import plain_name, printable
+from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
 KINDS = ("words", "emotion", "confidence", "face")
 """What a tier holds; ``words`` and ``face`` have times of their own, the others those of the words."""
@@ -21,7 +21,7 @@ KINDS = ("words", "emotion", "confidence", "face")
 _CHILDREN = (
     ("emotion", "emotion", "fused"),
     ("confidence", "confidence", "fused"),
-    *((f"emotion-{SIGNAL_NAMES[signal]}", "emotion", signal) for signal in MODALITIES),
+    *((f"emotion-{MODALITY_NAMES[signal]}", "emotion", signal) for signal in MODALITIES),
 )
 """Name, kind and part of the tiers that hang on the words."""
 
@@ -112,7 +112,7 @@ def _lanes(estimates: Sequence[UtteranceEstimate]) -> list[tuple[str | None, lis
     lanes: dict[str | None, list[list[int]]] = {}
     ends: dict[tuple[str | None, int], int] = {}
     for index, start, end in _ordered(estimates):
-        speaker = plain_name(clean(estimates[index].utterance.speaker))
+        speaker = plain_name(printable(estimates[index].utterance.speaker))
         own = lanes.setdefault(speaker, [])
         number = next((n for n in range(len(own)) if ends[speaker, n] <= start), len(own))
         if number == len(own):
@@ -139,7 +139,7 @@ def _free_ending(speaker: str | None, taken: set[str]) -> str:
 
 def _spoken_tiers(analysis: Analysis, speaker: str | None, indices: list[int], ending: str) -> list[Tier]:
     parent = f"words{ending}"
-    words = [(index, clean(analysis.estimates[index].utterance.text)) for index in indices]
+    words = [(index, printable(analysis.estimates[index].utterance.text)) for index in indices]
     tiers = [Tier(parent, "words", _spans(analysis, words), None, speaker)]
     for name, kind, part in _CHILDREN:
         said = [(index, _value(analysis.estimates[index], kind, part)) for index in indices]
@@ -160,7 +160,7 @@ def _value(estimate: UtteranceEstimate, kind: str, part: str) -> str | None:
         return None
     if kind == "confidence":
         return f"{said.confidence:.2f}"
-    return clean(estimate.emotion if part == "fused" else leading(said.probabilities))
+    return printable(estimate.emotion if part == "fused" else top_label(said.probabilities))
 
 
 def _face_tiers(analysis: Analysis) -> list[Tier]:
@@ -180,4 +180,4 @@ def _shown(analysis: Analysis) -> Iterator[tuple[int, int, int, str]]:
     for seen in sorted(analysis.faces, key=lambda face: face.time_seconds):
         if seen.probabilities is not None and seen.time_seconds in lengths:
             start, end = milliseconds(seen.time_seconds, seen.time_seconds + lengths[seen.time_seconds])
-            yield seen.face_id, start, end, clean(leading(seen.probabilities))
+            yield seen.face_id, start, end, printable(top_label(seen.probabilities))

@@ -17,7 +17,7 @@ from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.voice_features import state_times
-from multimodal.fusion.alignment import Streams, collate, face_on_grid, grid
+from multimodal.fusion.alignment import FusionInputs, collate, face_on_grid, grid
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, steps_of
 from multimodal.iemocap.features import TurnFeatures
@@ -56,7 +56,7 @@ SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITI
 """All combinations of signals, from one to all."""
 
 
-def there(features: TurnFeatures, signal: str) -> bool:
+def modality_mask(features: TurnFeatures, signal: str) -> bool:
     """Whether a turn has a signal."""
     return {"face": features.faces, "audio": features.voice, "text": features.ids}[signal] is not None
 
@@ -190,7 +190,7 @@ class Collator:
         counts = torch.tensor([len(each) for each in frames])
         return TurnBatch(joined, pad_sequence(frames, batch_first=True), counts, summary, ids)
 
-    def streams(self, features: TurnFeatures, seconds: float) -> Streams:
+    def streams(self, features: TurnFeatures, seconds: float) -> FusionInputs:
         """One turn on its grid: frames for the paper's networks, else steps; the voice's features are left out."""
         times = self._times(features, seconds)
         reads = self.recipe.signals
@@ -202,7 +202,7 @@ class Collator:
         words = None
         if "text" in reads and features.ids is not None and features.states is not None:
             words = np.zeros((len(features.ids), 0)) if self.recipe.faithful else features.states.float().numpy()
-        return Streams(times, voice, face, mask, words)
+        return FusionInputs(times, voice, face, mask, words)
 
     def _times(self, features: TurnFeatures, seconds: float) -> NDArray[np.float64]:
         if features.voice is None or "audio" not in self.recipe.signals:

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
-from multimodal.data.corpora.iemocap_protocols import affect_of, label_names, labelled
+from multimodal.data.corpora.iemocap_protocols import affect_of, label_names, with_labels
 from multimodal.data.emotions import IEMOCAP_LABEL_SETS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate.metrics import classification_figures
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.iemocap.batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, there
+from multimodal.iemocap.batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, modality_mask
 from multimodal.iemocap.features import WORD_SOURCES, FeatureMaker, TurnSettings, make_corpus
 from multimodal.iemocap.results import ARCHITECTURE
-from multimodal.iemocap.task import affect_figures, judge, turn_figures
+from multimodal.iemocap.task import affect_figures, predict_turns, turn_figures
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import MODALITIES
 
@@ -64,7 +64,7 @@ def evaluate_iemocap(
     everyone = [turn for turn in read_iemocap(data, check_counts=check_counts) if turn.session == session]
     if not everyone:
         raise ConfigError("--session", f"is {session}, which is not in {data}", "choose one that is there")
-    turns, targets = labelled(everyone, _classes(weights))
+    turns, targets = with_labels(everyone, _classes(weights))
     if not turns:
         raise CorpusError(data, f"has no turn of these labels in session {session}", "unpack the corpus again")
     rate = weights.spec.frames_per_second or 5.0
@@ -114,7 +114,9 @@ def _table(turns: list[IemocapTurn], targets: np.ndarray[Any, np.dtype[np.int64]
 def _figures(
     weights: Weights, collator: Collator, table: TurnTable, signals: tuple[str, ...] = MODALITIES
 ) -> dict[str, Any]:
-    probabilities, affect = judge(weights.network, collator, table, signals, temperature=weights.spec.temperature)
+    probabilities, affect = predict_turns(
+        weights.network, collator, table, signals, temperature=weights.spec.temperature
+    )
     return {
         **classification_figures(probabilities, table.targets, weights.spec.labels),
         **turn_figures(probabilities, table.targets),
@@ -127,7 +129,9 @@ def _subsets(weights: Weights, collator: Collator, table: TurnTable) -> dict[str
     """Figures with some signals alone, over the turns in which all of these are there."""
     found = {}
     for subset in SUBSETS:
-        chosen = [index for index, each in enumerate(table.features) if all(there(each, name) for name in subset)]
+        chosen = [
+            index for index, each in enumerate(table.features) if all(modality_mask(each, name) for name in subset)
+        ]
         if chosen:
             figures = _figures(weights, collator, table.subset(np.array(chosen, np.int64)), subset)
             keys = ("macro_f1", "accuracy", "wa", "ua", "ece", "ccc", "n")

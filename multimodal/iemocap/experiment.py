@@ -18,14 +18,14 @@ from multimodal.data.corpora.iemocap import IemocapTurn
 from multimodal.data.corpora.iemocap_protocols import PROTOCOLS, TurnFold, label_names
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import summary_size
-from multimodal.evaluate.metrics import fit_temperature, sharpen
-from multimodal.files import whole_file
+from multimodal.evaluate.metrics import apply_temperature, fit_temperature
+from multimodal.files import atomic_write
 from multimodal.fusion.late import late_average
 from multimodal.fusion.turns import TurnNetwork
 from multimodal.iemocap.batches import RECIPES, Collator, Recipe, Sizes, TurnTable, network_of, shape_of
 from multimodal.iemocap.face_features import face_size
 from multimodal.iemocap.results import LATE, LATE_PARTS, save_fold_weights
-from multimodal.iemocap.task import TurnTask, affect_figures, judge, turn_figures
+from multimodal.iemocap.task import TurnTask, affect_figures, predict_turns, turn_figures
 from multimodal.models.weights import Weights
 from multimodal.train.loop import fit, save_tensors
 from multimodal.train.provenance import training_revision
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Experiment:
     """Where networks are trained one after the other.
 
     Attributes:
@@ -83,7 +83,7 @@ class Bench:
         task = TurnTask(network, collator, training, held_out, config.networks, config.loop, accelerator)
         fit(task, config.loop, folder, accelerator, self.quiet)
         trained = task.network.eval()
-        probabilities, affect = judge(trained, collator, judged)
+        probabilities, affect = predict_turns(trained, collator, judged)
         figures = {
             **facts,
             **turn_figures(probabilities, judged.targets),
@@ -92,8 +92,8 @@ class Bench:
             "parameters": sum(value.numel() for value in trained.parameters()),
         }
         if accelerator.is_main_process:
-            temperature = round(fit_temperature(judge(trained, collator, held_out)[0], held_out.targets), 4)
-            calibrated = torch.from_numpy(sharpen(probabilities, temperature))
+            temperature = round(fit_temperature(predict_turns(trained, collator, held_out)[0], held_out.targets), 4)
+            calibrated = torch.from_numpy(apply_temperature(probabilities, temperature))
             save_tensors(
                 folder / "answers.safetensors", {"probabilities": calibrated}, {"turns": json.dumps(judged.names)}
             )
@@ -140,7 +140,7 @@ class Bench:
 
 
 def _write(path: Path, figures: Mapping[str, Any]) -> None:
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from multimodal.errors import CorpusError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 
 Tensors = dict[str, Tensor]
 
@@ -59,7 +59,7 @@ class FeatureCache:
         Raises:
             OutputError: The folder cannot be written.
         """
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             save_file(tensors, temporary)
         return tensors
 

@@ -32,7 +32,7 @@ PAPER_REMARK = (
 )
 
 
-def gathered(run: Path, classes: int = 4) -> list[dict[str, Any]]:
+def collect_results(run: Path, classes: int = 4) -> list[dict[str, Any]]:
     """Figures of all networks over the folds that are done.
 
     Args:

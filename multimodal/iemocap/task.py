@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, concordance
-from multimodal.iemocap.batches import Collator, NetworkSettings, TurnTable, there
+from multimodal.iemocap.batches import Collator, NetworkSettings, TurnTable, modality_mask
 from multimodal.iemocap.features import TurnFeatures
 from multimodal.train.loop import LoopSettings
 
@@ -83,7 +83,7 @@ class TurnTask:
         recipe = self.collator.recipe
         if recipe.faithful:
             return recipe.signals
-        shown = [name for name in recipe.signals if there(features, name)]
+        shown = [name for name in recipe.signals if modality_mask(features, name)]
         draws = torch.rand(len(shown) + 1, generator=own).tolist()
         kept = tuple(name for name, draw in zip(shown, draws[1:], strict=True) if draw >= self.settings.absent_share)
         return kept or tuple(shown[int(draws[0] * len(shown)) :][:1])
@@ -104,7 +104,7 @@ class TurnTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Unweighted and weighted accuracy and negative log-likelihood on the turns that choose the epoch."""
-        probabilities, _ = judge(network, self.collator, self.held_out)
+        probabilities, _ = predict_turns(network, self.collator, self.held_out)
         figures = turn_figures(probabilities, self.held_out.targets)
         right = probabilities[np.arange(len(probabilities)), self.held_out.targets]
         return {"ua": figures["ua"], "wa": figures["wa"], "nll": float(-np.log(right.clip(min=1e-9)).mean())}
@@ -116,7 +116,7 @@ def _lengths(table: TurnTable) -> Tensor:
 
 
 @torch.inference_mode()
-def judge(
+def predict_turns(
     network: nn.Module,
     collator: Collator,
     table: TurnTable,

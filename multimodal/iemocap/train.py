@@ -21,16 +21,16 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from rich.progress import Progress
 
 from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
-from multimodal.data.corpora.iemocap_protocols import affect_of, folds, label_names, labelled
+from multimodal.data.corpora.iemocap_protocols import affect_of, folds, label_names, with_labels
 from multimodal.device import choose_device
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 from multimodal.iemocap.batches import TurnTable
 from multimodal.iemocap.config import IemocapConfig
-from multimodal.iemocap.experiment import Bench
+from multimodal.iemocap.experiment import Experiment
 from multimodal.iemocap.features import FeatureMaker, TurnCorpus, make_corpus
-from multimodal.iemocap.results import PAPER_REMARK, gathered, results_table
+from multimodal.iemocap.results import PAPER_REMARK, collect_results, results_table
 from multimodal.models.weights import Weights, load_weights
 from multimodal.train.config import read_config
 from multimodal.train.provenance import training_revision
@@ -61,13 +61,13 @@ def train_iemocap(config_path: Path, data: Path, run: Path, *, device: str, quie
     config = read_config(config_path, IemocapConfig)
     accelerator = _accelerator(config, device)
     everyone = read_iemocap(data, check_counts=config.check_counts)
-    turns, targets = labelled(everyone, config.classes)
+    turns, targets = with_labels(everyone, config.classes)
     _claim(run, [[turn.name, turn.label] for turn in turns], config)
     training_revision(run)
     where = str(accelerator.device)
     encoders = {part: load_weights("default", part, where) for part in ("face", "text")}
     corpus = _corpus(config, encoders, turns, everyone, run, accelerator, quiet)
-    bench = Bench(config, encoders, turns, run, accelerator, quiet)
+    bench = Experiment(config, encoders, turns, run, accelerator, quiet)
     for protocol in config.protocols:
         parts = folds(turns, protocol, config.loop.seed)
         if config.fold > len(parts):
@@ -103,7 +103,7 @@ def _claim(run: Path, turns: list[list[str]], config: IemocapConfig) -> None:
     known = note.read_text(encoding="utf-8") if note.exists() else key
     if known != key and any(run.glob("*/*/*/*/last.safetensors")):
         raise ConfigError(run, "holds a run with other settings or other turns", "choose another folder or remove it")
-    with whole_file(note) as temporary:
+    with atomic_write(note) as temporary:
         temporary.write_text(key, encoding="utf-8")
 
 
@@ -145,7 +145,7 @@ def _write_results(
         "classes": list(label_names(config.classes)),
         "turns": len(turns),
         "sessions": sorted({turn.session for turn in turns}),
-        "rows": gathered(run, config.classes),
+        "rows": collect_results(run, config.classes),
         "remark": PAPER_REMARK,
         "split_screen": [asdict(each) for each in corpus.agreements],
         "warnings": list(corpus.warnings),
@@ -154,9 +154,9 @@ def _write_results(
         "date": datetime.date.today().isoformat(),
     }
     if accelerator.is_main_process:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        with whole_file(path.with_suffix(".txt")) as temporary:
+        with atomic_write(path.with_suffix(".txt")) as temporary:
             temporary.write_text(results_table(path) + "\n", encoding="utf-8")
     accelerator.wait_for_everyone()
     return path

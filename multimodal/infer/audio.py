@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.media.audio import read_audio
 from multimodal.data.speech.utterances import SAMPLE_RATE, read_speech
-from multimodal.encoders.audio import hear
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, state_times, voice_features
 from multimodal.models.spec import ModelSpec
@@ -29,7 +29,7 @@ BATCH = 16
 
 
 @dataclass(frozen=True)
-class Heard:
+class AudioResult:
     """What was heard of one recording.
 
     Attributes:
@@ -41,14 +41,14 @@ class Heard:
     warnings: tuple[str, ...]
 
 
-def listen(
+def analyze_audio(
     media: MediaInfo,
     weights: Weights,
     utterances: Sequence[Utterance] | None = None,
     *,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Heard:
+) -> AudioResult:
     """Judges the voice in every stretch of speech.
 
     Args:
@@ -77,7 +77,7 @@ def listen(
             features += voice_features(waiting, mfcc)
             waiting.clear()
     features += voice_features(waiting, mfcc)
-    return Heard(tuple(_judged(found, features, weights)), (*blocks.warnings, *speech.warnings))
+    return AudioResult(tuple(_judged(found, features, weights)), (*blocks.warnings, *speech.warnings))
 
 
 def _judged(
@@ -93,7 +93,7 @@ def _judged(
         indices.setdefault(utterance.speaker, []).append(index)
     judged: dict[int, EncodedUtterance] = {}
     for own in indices.values():
-        rows, states = hear(weights.network, [features[index] for index in own], weights.spec.temperature)
+        rows, states = encode_speaker(weights.network, [features[index] for index in own], weights.spec.temperature)
         for index, row, steps in zip(own, rows.double().tolist(), states, strict=True):
             times = found[index][1] + state_times(features[index], len(steps), settings)
             judged[index] = EncodedUtterance(_fused(row, weights.spec), steps.numpy(), times)

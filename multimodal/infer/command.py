@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from multimodal.console import DeviceOption, complain, guarded, progress_bar, say, work_through
+from multimodal.console import DeviceOption, print_error, print_line, process_each, progress_bar, run_command
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.files import path_text
 from multimodal.formatting import SOURCES, percent
@@ -17,10 +17,10 @@ from multimodal.formatting import SOURCES, percent
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
     from multimodal.infer.model import Model
-    from multimodal.outputs import Extras
+    from multimodal.outputs import Outputs
 
 
-READINGS = {"face": "face seen", "audio": "voice heard", "text": "words read"}
+MODALITY_LINES = {"face": "face seen", "audio": "voice heard", "text": "words read"}
 """How a line about one signal begins."""
 
 BAR = 30
@@ -61,12 +61,12 @@ def infer(
     _check_transcript(transcript, no_transcript, inputs)
     from multimodal.infer.model import load_detector_for, load_model
     from multimodal.models.selection import check_modalities
-    from multimodal.outputs import chosen_extras
+    from multimodal.outputs import parse_outputs
 
     signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
     if signals is not None:
         check_modalities(signals)
-    extras = chosen_extras(not no_report, overlay, plot, export)
+    extras = parse_outputs(not no_report, overlay, plot, export)
     load_detector_for(detector)
     loaded = load_model(model, device, signals, asr)
     if asr is not None and "text" in loaded.parts:
@@ -75,11 +75,11 @@ def infer(
     options = {"frames_per_second": fps, "detector": detector, "transcript": transcript}
     options |= {"beside": not no_transcript, "speakers": tuple(speaker or ()), "face_id": face}
     taken: set[Path] = set()
-    work_through(inputs, lambda path: _analyse(loaded, path, out, taken, options, extras, quiet), debug)
+    process_each(inputs, lambda path: _analyse(loaded, path, out, taken, options, extras, quiet), debug)
 
 
 def _analyse(
-    model: Model, path: Path, out: Path, taken: set[Path], options: dict[str, Any], extras: Extras, quiet: bool
+    model: Model, path: Path, out: Path, taken: set[Path], options: dict[str, Any], extras: Outputs, quiet: bool
 ) -> int:
     """Analyses one input and writes what is wanted of it; returns how much of that could not be written."""
     with progress_bar(path.name, quiet) as progress:
@@ -88,16 +88,18 @@ def _analyse(
     taken.add(folder)
     before = _saved(folder)
     analysis.save(folder)
-    from multimodal.outputs import left_out, outdated, write_extras
+    from multimodal.outputs import not_applicable, stale, write_outputs
 
     with progress_bar(f"{path.name}: overlay", quiet or not extras.overlay) as bar:
-        made = list(write_extras(analysis, folder, extras, progress=bar))
-    notes = [*left_out(analysis, extras), *(outdated(folder, made) if before not in (None, _saved(folder)) else ())]
+        made = list(write_outputs(analysis, folder, extras, progress=bar))
+    notes = [*not_applicable(analysis, extras), *(stale(folder, made) if before not in (None, _saved(folder)) else ())]
     if not quiet:
-        say("\n".join([_table(analysis, folder, folder / "report.html" in made), *(f"  {note}" for note in notes)]))
+        print_line(
+            "\n".join([_table(analysis, folder, folder / "report.html" in made), *(f"  {note}" for note in notes)])
+        )
     errors = [error for error in made if isinstance(error, MultimodalError)]
     for error in errors:
-        complain(str(error))
+        print_error(str(error))
     return len(errors)
 
 
@@ -166,14 +168,14 @@ def _is_free(folder: Path, path: Path) -> bool:
 def _table(analysis: Analysis, folder: Path, page: bool) -> str:
     """What was found in one input, at a glance: the joint answer with its shares, then what each signal says alone."""
     summary, media = analysis.summary, analysis.media
-    read = [signal for signal in READINGS if analysis.models[signal] is not None]
+    read = [signal for signal in MODALITY_LINES if analysis.models[signal] is not None]
     length = [_clock(media.duration_seconds)] if media.duration_seconds else []
     lines = ["  ".join([media.path.name, *length, _used(analysis)])]
     for label, share in [*_largest(summary["shares"]), *_largest({"uncertain": summary["uncertain"] or 0.0})]:
         lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
     of_what = "of the time" if media.duration_seconds else "of the lines"
     for signal in read:
-        found = f"{READINGS[signal]} {percent(analysis.coverage[signal])} {of_what}"
+        found = f"{MODALITY_LINES[signal]} {percent(analysis.coverage[signal])} {of_what}"
         said = _largest(summary["shares_by_signal"][signal])
         shares = ", ".join(f"{label} {percent(share)}" for label, share in said)
         lines.append(f"  {found}: {shares}" if shares else f"  {found}")
@@ -185,10 +187,10 @@ def _table(analysis: Analysis, folder: Path, page: bool) -> str:
 
 def _used(analysis: Analysis) -> str:
     """Which signals the answers are from."""
-    from multimodal.types import SIGNAL_NAMES  # here and not above: --help need not wait for numpy
+    from multimodal.types import MODALITY_NAMES  # here and not above: --help need not wait for numpy
 
     there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
-    names = [name for signal, name in SIGNAL_NAMES.items() if signal in there]
+    names = [name for signal, name in MODALITY_NAMES.items() if signal in there]
     if not names:
         return "nothing to judge"
     return "judged by " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
@@ -216,4 +218,4 @@ def _clock(seconds: float) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(infer, arguments, "infer")
+    return run_command(infer, arguments, "infer")

@@ -24,12 +24,12 @@ from multimodal.types import FaceObservation, Frame, MediaInfo
 BATCH = 32
 """Crops scored together: enough for the encoder to be efficient, few enough for progress to be smooth."""
 
-SELDOM_SEEN = 0.2
+RARELY_VISIBLE = 0.2
 """Share of the sampled frames below which a warning says that little was seen."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class FaceResult:
     """What was seen of one recording.
 
     Attributes:
@@ -43,7 +43,7 @@ class Seen:
     warnings: tuple[str, ...]
 
 
-def watch(
+def analyze_faces(
     media: MediaInfo,
     weights: Weights,
     detector: Detector,
@@ -51,7 +51,7 @@ def watch(
     frames_per_second: float | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Seen:
+) -> FaceResult:
     """Follows and scores every face in every sampled frame, reading the picture once from start to end.
 
     Args:
@@ -80,7 +80,7 @@ def watch(
             if progress is not None:
                 progress(frame.time_seconds)
     faces = scorer.finish()
-    return Seen(tuple(times), tuple(faces), (*reader.warnings, *_limits(times, faces)))
+    return FaceResult(tuple(times), tuple(faces), (*reader.warnings, *_limits(times, faces)))
 
 
 class _Scorer:
@@ -126,6 +126,6 @@ def _limits(times: Sequence[float], faces: Sequence[FaceObservation]) -> list[st
         return ["no face was found"]
     if not scored:
         return ["every face was too small, too blurred or half hidden to be judged"]
-    if scored < SELDOM_SEEN * len(times):
+    if scored < RARELY_VISIBLE * len(times):
         return [f"a face could be judged in only {scored} of {len(times)} sampled frames"]
     return []

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import HEAD, NORMS, affect_from_norms
-from multimodal.fusion.alignment import Streams, build_streams, collate, half_step
+from multimodal.fusion.alignment import FusionInputs, build_inputs, collate, tolerance_seconds
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import within
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
-from multimodal.types import MODALITIES, SIGNAL_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
+from multimodal.types import MODALITIES, MODALITY_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
 
 BATCH = 32
 """Stretches that are answered together, at most."""
@@ -36,7 +36,7 @@ AFFECT_SOURCES: Mapping[str, Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Fused:
+class FusionResult:
     """Stretches with their joint answers.
 
     Attributes:
@@ -58,7 +58,7 @@ def fuse(
     frame_times: Sequence[float],
     parts: Mapping[str, Weights],
     device: str = "cpu",
-) -> Fused:
+) -> FusionResult:
     """Joins what each signal says of a stretch into one answer.
 
     Args:
@@ -80,30 +80,30 @@ def fuse(
         ({'name': 'late average'}, 0.143)
     """
     if not any(estimate.modalities for estimate in estimates):
-        return Fused(tuple(estimates))
-    reason = why_not(parts)
+        return FusionResult(tuple(estimates))
+    reason = incompatibility(parts)
     if reason is not None:
         averaged = tuple(map(_averaged, estimates))
         line = f"the signals' answers were averaged, since {reason}"
-        return Fused(averaged, LATE, AFFECT_SOURCES[NORMS], (line,))
+        return FusionResult(averaged, LATE, AFFECT_SOURCES[NORMS], (line,))
     head = parts["fusion"]
     there = [index for index, estimate in enumerate(estimates) if estimate.modalities]
     streams = list(_streams([estimates[index] for index in there], faces, frame_times, head.spec))
     answered = list(estimates)
-    for index, answer in zip(there, answers(head, streams, device), strict=True):
+    for index, answer in zip(there, predict(head, streams, device), strict=True):
         answered[index] = _with_answer(estimates[index], *answer, head.spec)
     source = HEAD if FusionShape(**head.spec.fusion).dimensions else NORMS
-    return Fused(tuple(answered), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
+    return FusionResult(tuple(answered), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
 
 
-def why_not(parts: Mapping[str, Weights]) -> str | None:
+def incompatibility(parts: Mapping[str, Weights]) -> str | None:
     """Why the trained head cannot answer, as a clause that follows "since"; None where it can.
 
     Args:
         parts: Part to its weights: the encoders that were loaded, and ``fusion`` where there is a head.
 
     Example:
-        >>> why_not({})
+        >>> incompatibility({})
         'there is no trained fusion head'
     """
     head = parts.get("fusion")
@@ -112,9 +112,9 @@ def why_not(parts: Mapping[str, Weights]) -> str | None:
     trained = head.spec.encoders
     for signal in (name for name in MODALITIES if name in parts):
         if signal not in trained:
-            return f"the fusion head {head.name} was trained without the {SIGNAL_NAMES[signal]}"
+            return f"the fusion head {head.name} was trained without the {MODALITY_NAMES[signal]}"
         if trained[signal] != parts[signal].sha256:
-            return f"the fusion head {head.name} was trained with another encoder of the {SIGNAL_NAMES[signal]}"
+            return f"the fusion head {head.name} was trained with another encoder of the {MODALITY_NAMES[signal]}"
     if foreign := [label for label in head.spec.labels if label not in FUSED_LABELS]:
         return f"the fusion head {head.name} answers with {foreign[0]}, which is none of the emotions here"
     if FusionShape(**head.spec.fusion).summary_size:
@@ -123,8 +123,8 @@ def why_not(parts: Mapping[str, Weights]) -> str | None:
 
 
 @torch.inference_mode()
-def answers(
-    head: Weights, streams: Sequence[Streams], device: str = "cpu"
+def predict(
+    head: Weights, streams: Sequence[FusionInputs], device: str = "cpu"
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Runs the head over utterances, those of like length together, which changes no answer.
 
@@ -165,7 +165,7 @@ def temperature(spec: ModelSpec, signals: Sequence[str]) -> float:
     return spec.temperatures.get(key, spec.temperature)
 
 
-def _length(streams: Streams) -> int:
+def _length(streams: FusionInputs) -> int:
     """Of the longer stream."""
     return max(len(streams.times), 0 if streams.words is None else len(streams.words))
 
@@ -187,16 +187,16 @@ def _streams(
     faces: Sequence[FaceObservation],
     frame_times: Sequence[float],
     spec: ModelSpec,
-) -> Iterator[Streams]:
+) -> Iterator[FusionInputs]:
     """What the head reads of each stretch in which there is a signal."""
-    half = half_step(np.array(frame_times, np.float64))
+    half = tolerance_seconds(np.array(frame_times, np.float64))
     size = FusionShape(**spec.fusion).face_size
     for estimate in estimates:
         utterance = estimate.utterance
         voice = None
         if estimate.audio_times is not None and estimate.audio_states is not None:
             voice = estimate.audio_times, estimate.audio_states
-        yield build_streams(
+        yield build_inputs(
             utterance.start_seconds,
             utterance.end_seconds,
             {name: getattr(estimate, name).probabilities for name in estimate.modalities},

@@ -9,7 +9,7 @@ from multimodal.errors import MediaError, MultimodalError
 from multimodal.types import MediaInfo
 
 
-class Lacks:
+class MissingInputs:
     """What of a recording cannot be read: errors, one of which is raised if nothing can be; warnings otherwise."""
 
     def __init__(self, media: MediaInfo) -> None:

@@ -20,11 +20,11 @@ from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
 from multimodal.fusion.segments import fill_gaps, join, windows
-from multimodal.infer.face import Seen, watch
+from multimodal.infer.face import FaceResult, analyze_faces
 from multimodal.infer.fusion import fuse
-from multimodal.infer.missing import Lacks
-from multimodal.infer.segment import choose_stretch, words_within
-from multimodal.infer.text import Read, is_typed, read, read_typed, recognise, transcript_of
+from multimodal.infer.missing import MissingInputs
+from multimodal.infer.segment import crop_transcript, select_segment
+from multimodal.infer.text import TextResult, analyze_text, is_text_input, load_transcript, read_text_input, transcribe
 from multimodal.models.selection import FUSION, PARTS, check_modalities, choose_weights
 from multimodal.models.weights import Weights, load_weights
 from multimodal.progress import Progress, ProgressCallback, share_progress
@@ -33,7 +33,7 @@ from multimodal.types import MODALITIES, MediaInfo, Utterance
 if TYPE_CHECKING:
     from multimodal.data.speech.recognition import Recogniser
     from multimodal.data.transcripts.files import Transcript
-    from multimodal.infer.audio import Heard
+    from multimodal.infer.audio import AudioResult
 
 ASR = "speech_to_text"
 """What ``models`` of an analysis calls it, where it was used."""
@@ -154,19 +154,19 @@ class Model:
             ConfigError: An option that cannot be.
         """
         signals = self._signals(modalities)
-        if is_typed(path):
+        if is_text_input(path):
             return self._analyze_typed(path, signals, transcript, speakers, face_id, (start_seconds, end_seconds))
-        media = choose_stretch(probe(path), start_seconds, end_seconds)
-        lacks = Lacks(media)
+        media = select_segment(probe(path), start_seconds, end_seconds)
+        lacks = MissingInputs(media)
         words = self._transcript(media, signals, transcript, beside, speakers, lacks)
         recogniser = self._recogniser_for(media, lacks) if "text" in signals and words is None else None
         there = [signal for signal in ("audio", "face") if signal in signals and lacks.holds(signal)]
         bars = share_progress([*(["words"] if recogniser else []), *there], media.duration_seconds, progress)
-        heard: Heard | None = None
-        seen: Seen | None = None
+        heard: AudioResult | None = None
+        seen: FaceResult | None = None
         if recogniser is not None:
             with lacks.noted():
-                words = recognise(media, recogniser, bars["words"])
+                words = transcribe(media, recogniser, bars["words"])
         if "audio" in there:
             with lacks.noted():
                 heard = self._listen(media, _placed(words), bars["audio"])
@@ -174,7 +174,7 @@ class Model:
             finder = load_detector_for(detector) if isinstance(detector, str) else detector
             with lacks.noted():
                 seen = self._watch(media, finder, frames_per_second, bars["face"])
-        said = read(words, self.parts["text"]) if words is not None and "text" in signals else None
+        said = analyze_text(words, self.parts["text"]) if words is not None and "text" in signals else None
         if heard is None and seen is None and said is None:
             raise lacks.error()
         found = self._joined(media, words, said, heard, seen, lacks.notes, face_id)
@@ -193,10 +193,10 @@ class Model:
             raise ConfigError("--transcript", f"is given for {Path(path).name}, which is words itself", "leave it out")
         if "text" not in signals:
             raise MediaError(path, "holds words alone", "add text to --modalities, or choose a recording")
-        media, words = read_typed(path, speakers)
-        media = choose_stretch(media, *stretch)
-        words = words_within(words, media)
-        return self._joined(media, words, read(words, self.parts["text"]), None, None, [], face_id)
+        media, words = read_text_input(path, speakers)
+        media = select_segment(media, *stretch)
+        words = crop_transcript(words, media)
+        return self._joined(media, words, analyze_text(words, self.parts["text"]), None, None, [], face_id)
 
     def _signals(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
         """The signals to read, in the order of ``MODALITIES``."""
@@ -214,14 +214,14 @@ class Model:
         path: str | PathLike[str] | None,
         beside: bool,
         speakers: Sequence[str],
-        lacks: Lacks,
+        lacks: MissingInputs,
     ) -> Transcript | None:
-        words, notes = transcript_of(media, path, beside=beside, speakers=speakers)
+        words, notes = load_transcript(media, path, beside=beside, speakers=speakers)
         lacks.notes += notes
         # Words without times are of use only to be read.
-        return words_within(words, media) if words is not None and (words.timed or "text" in signals) else None
+        return crop_transcript(words, media) if words is not None and (words.timed or "text" in signals) else None
 
-    def _recogniser_for(self, media: MediaInfo, lacks: Lacks) -> Recogniser | None:
+    def _recogniser_for(self, media: MediaInfo, lacks: MissingInputs) -> Recogniser | None:
         """Speech-to-text for a recording without a transcript; where there is none, notes why and what to do."""
         if not media.has_audio:
             lacks.add(TranscriptError(media.path, "has no transcript and no sound", "name one with --transcript"))
@@ -242,23 +242,25 @@ class Model:
             lacks.add(TranscriptError(media.path, f"has no transcript, and {fact}", remedy), remedy=True)
         return None
 
-    def _listen(self, media: MediaInfo, utterances: Sequence[Utterance] | None, progress: Progress | None) -> Heard:
+    def _listen(
+        self, media: MediaInfo, utterances: Sequence[Utterance] | None, progress: Progress | None
+    ) -> AudioResult:
         # Here and not above: whoever does not listen need not wait for the libraries of sound.
-        from multimodal.infer.audio import listen
+        from multimodal.infer.audio import analyze_audio
 
-        return listen(media, self.parts["audio"], utterances, device=self.device, progress=progress)
+        return analyze_audio(media, self.parts["audio"], utterances, device=self.device, progress=progress)
 
-    def _watch(self, media: MediaInfo, detector: Detector, rate: float | None, progress: Progress | None) -> Seen:
+    def _watch(self, media: MediaInfo, detector: Detector, rate: float | None, progress: Progress | None) -> FaceResult:
         weights = self.parts["face"]
-        return watch(media, weights, detector, frames_per_second=rate, device=self.device, progress=progress)
+        return analyze_faces(media, weights, detector, frames_per_second=rate, device=self.device, progress=progress)
 
     def _joined(
         self,
         media: MediaInfo,
         words: Transcript | None,
-        said: Read | None,
-        heard: Heard | None,
-        seen: Seen | None,
+        said: TextResult | None,
+        heard: AudioResult | None,
+        seen: FaceResult | None,
         notes: Sequence[str],
         face_id: int | None,
     ) -> Analysis:
@@ -285,7 +287,7 @@ class Model:
         return {"name": self.parts[part].name, "sha256": self.parts[part].sha256}
 
 
-def _check_face(media: MediaInfo, seen: Seen | None, face_id: int) -> None:
+def _check_face(media: MediaInfo, seen: FaceResult | None, face_id: int) -> None:
     """Raises MediaError unless that face was seen."""
     known = sorted({face.face_id for face in seen.faces}) if seen else []
     if face_id not in known:

@@ -9,7 +9,7 @@ from multimodal.errors import ConfigError, TranscriptError
 from multimodal.types import MediaInfo, Utterance
 
 
-def choose_stretch(media: MediaInfo, start_seconds: float | None, end_seconds: float | None) -> MediaInfo:
+def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: float | None) -> MediaInfo:
     """Notes with a recording's facts which part of it is to be read.
 
     Args:
@@ -26,7 +26,7 @@ def choose_stretch(media: MediaInfo, start_seconds: float | None, end_seconds: f
     Example:
         >>> from pathlib import Path
         >>> talk = MediaInfo(Path("talk.wav"), "ab" * 32, 60.0, None, None, None, False, True)
-        >>> choose_stretch(talk, 45.0, 75.0).stretch
+        >>> select_segment(talk, 45.0, 75.0).stretch
         (45.0, 60.0)
     """
     if start_seconds is None and end_seconds is None:
@@ -45,7 +45,7 @@ def choose_stretch(media: MediaInfo, start_seconds: float | None, end_seconds: f
     return replace(media, stretch=(start, end))
 
 
-def words_within(words: Transcript, media: MediaInfo) -> Transcript:
+def crop_transcript(words: Transcript, media: MediaInfo) -> Transcript:
     """Keeps the utterances whose middle lies in the part that is read, cut to it; their words stay whole.
 
     So stretches that follow each other share out the utterances, each to exactly one of them.

@@ -28,7 +28,7 @@ would take minutes and 4 GB for the states of its tokens."""
 
 
 @dataclass(frozen=True)
-class Read:
+class TextResult:
     """What was read of one recording.
 
     Attributes:
@@ -40,17 +40,17 @@ class Read:
     warnings: tuple[str, ...]
 
 
-def is_typed(path: str | PathLike[str]) -> bool:
+def is_text_input(path: str | PathLike[str]) -> bool:
     """Whether an input is words by its name: a transcript or typed answers instead of a recording.
 
     Example:
-        >>> is_typed("answer.txt"), is_typed("interview.VTT"), is_typed("interview.mp4")
+        >>> is_text_input("answer.txt"), is_text_input("interview.VTT"), is_text_input("interview.mp4")
         (True, True, False)
     """
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read_typed(path: str | PathLike[str], speakers: Sequence[str] = ()) -> tuple[MediaInfo, Transcript]:
+def read_text_input(path: str | PathLike[str], speakers: Sequence[str] = ()) -> tuple[MediaInfo, Transcript]:
     """Reads an input that is words alone.
 
     Args:
@@ -70,7 +70,7 @@ def read_typed(path: str | PathLike[str], speakers: Sequence[str] = ()) -> tuple
     return MediaInfo(Path(path), sha256, end, None, None, None, has_video=False, has_audio=False), transcript
 
 
-def transcript_of(
+def load_transcript(
     media: MediaInfo,
     path: str | PathLike[str] | None = None,
     *,
@@ -112,7 +112,7 @@ def transcript_of(
     return replace(transcript, warnings=tuple(notes)), ()
 
 
-def recognise(media: MediaInfo, recogniser: Recogniser, progress: Progress | None = None) -> Transcript:
+def transcribe(media: MediaInfo, recogniser: Recogniser, progress: Progress | None = None) -> Transcript:
     """Makes a transcript by speech-to-text, reading the sound once from start to end.
 
     Args:
@@ -131,7 +131,7 @@ def recognise(media: MediaInfo, recogniser: Recogniser, progress: Progress | Non
     return Transcript(found.utterances, True, found.language or None, (*blocks.warnings, *found.warnings))
 
 
-def read(transcript: Transcript, weights: Weights) -> Read:
+def analyze_text(transcript: Transcript, weights: Weights) -> TextResult:
     """Judges the words of each utterance.
 
     Args:
@@ -146,7 +146,7 @@ def read(transcript: Transcript, weights: Weights) -> Read:
     texts = [(utterance.text or "")[:MOST_CHARACTERS] for utterance in utterances]
     if not is_english(transcript.language, texts):
         which = f"are in another language ({transcript.language})" if transcript.language else "do not look English"
-        return Read((), (f"the words {which}; the text model knows English alone, so they were not judged",))
+        return TextResult((), (f"the words {which}; the text model knows English alone, so they were not judged",))
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
     spec = weights.spec
@@ -157,7 +157,7 @@ def read(transcript: Transcript, weights: Weights) -> Read:
         if reading is not None:
             named = dict(zip(spec.labels, reading.probabilities.tolist(), strict=True))
             wordings.append((utterance, EncodedUtterance(ModalityEstimate(named, max(named.values())), reading.states)))
-    return Read(tuple(wordings), _shortened(utterances))
+    return TextResult(tuple(wordings), _shortened(utterances))
 
 
 def _shortened(utterances: Sequence[Utterance]) -> tuple[str, ...]:

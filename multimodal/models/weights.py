@@ -22,7 +22,7 @@ from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.encoders.text import TextEncoder
 from multimodal.encoders.tokenization import load_tokenizer
 from multimodal.errors import ConfigError, WeightsError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 from multimodal.models.selection import find_card
 from multimodal.models.spec import ModelSpec
@@ -201,12 +201,12 @@ def save_weights(
     if tokenizer is not None:
         own = hashlib.sha256(tokenizer.encode("utf-8")).hexdigest()
         spec = replace(spec, tokenizer=f"{name}.tokenizer.json", tokenizer_sha256=own)
-        with whole_file(folder / f"{name}.tokenizer.json") as temporary:
+        with atomic_write(folder / f"{name}.tokenizer.json") as temporary:
             temporary.write_bytes(tokenizer.encode("utf-8"))
     parameters = sum(value.numel() for value in network.parameters())
     card = {"name": name, "sha256": digest, "parameters": parameters, "spec": asdict(spec), **facts}
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
-    with whole_file(path.with_suffix(".json")) as temporary:
+    with atomic_write(path.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from multimodal.analysis.result import Analysis, has_times, leading_signal
-from multimodal.data.transcripts.text import clean
-from multimodal.types import UNCERTAIN, leading
+from multimodal.analysis.result import Analysis, has_times, primary_modality
+from multimodal.data.transcripts.text import printable
+from multimodal.types import UNCERTAIN, top_label
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ def answer_blocks(analysis: Analysis) -> list[Block]:
     Returns:
         Blocks in order of time; what has no answer has none.
     """
-    signal = leading_signal(analysis.estimates)
+    signal = primary_modality(analysis.estimates)
     blocks = []
     for (start, end), estimate in zip(_places(analysis), analysis.estimates, strict=True):
         said = getattr(estimate, signal) if signal else None
         if said is not None:
-            label = estimate.emotion if signal == "fused" else leading(said.probabilities)
-            blocks.append(Block(start, end, clean(label or UNCERTAIN), said.confidence))
+            label = estimate.emotion if signal == "fused" else top_label(said.probabilities)
+            blocks.append(Block(start, end, printable(label or UNCERTAIN), said.confidence))
     return blocks
 
 
@@ -63,10 +63,14 @@ def signal_blocks(analysis: Analysis, signal: str) -> list[Block]:
     """
     if signal == "face" and analysis.frame_times:
         found = [(time, time + seconds, shown) for time, seconds, shown in analysis.face_answers()]
-        return _merged(Block(start, end, clean(leading(shown)), max(shown.values())) for start, end, shown in found)
+        return _merged(
+            Block(start, end, printable(top_label(shown)), max(shown.values())) for start, end, shown in found
+        )
     said = [(place, getattr(each, signal)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
     return [
-        Block(*place, clean(leading(each.probabilities)), each.confidence) for place, each in said if each is not None
+        Block(*place, printable(top_label(each.probabilities)), each.confidence)
+        for place, each in said
+        if each is not None
     ]
 
 
@@ -134,7 +138,7 @@ def span_of(analysis: Analysis) -> tuple[float, float]:
 def lane_labels(analysis: Analysis) -> list[str]:
     """The labels that are an answer at any time, in their own order, ``uncertain`` last."""
     there = {block.label for block in answer_blocks(analysis)}
-    order = dict.fromkeys((*map(clean, analysis.emotions), *sorted(there - {UNCERTAIN}), UNCERTAIN))
+    order = dict.fromkeys((*map(printable, analysis.emotions), *sorted(there - {UNCERTAIN}), UNCERTAIN))
     return [label for label in order if label in there]
 
 

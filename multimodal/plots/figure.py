@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.analysis.result import Analysis
-from multimodal.data.transcripts.text import clean
-from multimodal.files import path_text, whole_file
+from multimodal.data.transcripts.text import printable
+from multimodal.files import atomic_write, path_text
 from multimodal.palette import COLOURS, SIGNS, ink_on
-from multimodal.types import SIGNAL_NAMES, UNCERTAIN
+from multimodal.types import MODALITY_NAMES, UNCERTAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def new_page(analysis: Analysis) -> Figure:
 
 def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
     """The file's name on one line, without its middle where it has more letters than ``longest``."""
-    name = clean(path_text(Path(analysis.media.path.name))) or "?"
+    name = printable(path_text(Path(analysis.media.path.name))) or "?"
     if len(name) <= longest:
         return name
     return f"{name[: longest - 21]}…{name[-20:]}"
@@ -104,7 +104,7 @@ def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
 def caption(analysis: Analysis) -> str:
     """What the picture shows of what."""
     there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
-    names = [name for signal, name in SIGNAL_NAMES.items() if signal in there]
+    names = [name for signal, name in MODALITY_NAMES.items() if signal in there]
     judged = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
     return "   ·   ".join([MEANING, length_text(analysis), f"judged by {judged}" if judged else "nothing to judge"])
 
@@ -175,7 +175,7 @@ def add_name(axes: Axes, y: float, name: str, size: float) -> None:
     axes.text(left, y, name, size=fitting, va="center_baseline", transform=axes.get_yaxis_transform())
 
 
-def bare(axes: Axes) -> None:
+def hide_axes(axes: Axes) -> None:
     """Takes frame and ticks away."""
     axes.set_facecolor("none")
     axes.tick_params(length=0)
@@ -195,8 +195,8 @@ def write_figure(figure: Figure, path: Path, about: str) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    name = clean(path_text(Path(os.fspath(path.name))))
-    with whole_file(path) as temporary:
+    name = printable(path_text(Path(os.fspath(path.name))))
+    with atomic_write(path) as temporary:
         if path.suffix == ".svg":
             facts = {"Title": about, "Creator": "multimodal-emotion", "Date": None}
             figure.savefig(temporary, format="svg", metadata=facts)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.analysis.result import Analysis, has_times
-from multimodal.data.transcripts.text import clean
+from multimodal.data.transcripts.text import printable
 from multimodal.formatting import SOURCES, percent
 from multimodal.palette import SIGNAL_COLOURS
 from multimodal.plots.figure import (
@@ -20,16 +20,16 @@ from multimodal.plots.figure import (
     RULE,
     TRACK,
     add_label,
-    bare,
     caption,
     colour_of,
     drawing,
+    hide_axes,
     new_page,
     title,
     write_figure,
 )
 from multimodal.plots.timeline import draw_timeline
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
+from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def write_plots(analysis: Analysis, folder: Path) -> list[Path]:
         figures = {"timeline": draw_timeline(analysis), "summary": draw_summary(analysis)}
         for file in FILES:
             figure = figures[file.partition(".")[0]]
-            write_figure(figure, folder / file, f"{title(analysis)}: {_told(analysis)}. {caption(analysis)}")
+            write_figure(figure, folder / file, f"{title(analysis)}: {_summary_lines(analysis)}. {caption(analysis)}")
     return [folder / file for file in FILES]
 
 
@@ -88,12 +88,12 @@ def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
     Returns:
         Shares 0 … 1 of every emotion that was the answer at any time; none where nothing was judged.
     """
-    named = [(clean(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
+    named = [(printable(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
     shares = sorted(named, key=lambda pair: -pair[1])
     return [pair for pair in [*shares, (UNCERTAIN, analysis.summary["uncertain"] or 0.0)] if pair[1] > 0]
 
 
-def _told(analysis: Analysis) -> str:
+def _summary_lines(analysis: Analysis) -> str:
     return ", ".join(f"{label} {percent(share)}" for label, share in sorted_shares(analysis)) or "nothing to judge"
 
 
@@ -111,7 +111,7 @@ def _name_row(axes: Axes, y: float, name: str) -> None:
 
 
 def _draw_shares(axes: Axes, analysis: Analysis) -> None:
-    bare(axes)
+    hide_axes(axes)
     axes.set_xticks([])
     shares = sorted_shares(analysis)
     what = "time" if has_times(analysis) else "lines"
@@ -134,7 +134,7 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
 
 
 def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
-    bare(axes)
+    hide_axes(axes)
     axes.set_xticks([])
     _heading(axes, "How much could be judged")
     read = [signal for signal in MODALITIES if analysis.models.get(signal) is not None]
@@ -145,15 +145,15 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
         covered = analysis.coverage[signal]
         axes.barh(row + 0.36, 1, 0.36, color=TRACK, zorder=1)
         axes.barh(row + 0.36, covered, 0.36, color=SIGNAL_COLOURS[signal], gid=f"coverage {signal}", zorder=2)
-        _name_row(axes, row + 0.36, SIGNAL_NAMES[signal])
+        _name_row(axes, row + 0.36, MODALITY_NAMES[signal])
         axes.text(1.03, row + 0.36, percent(covered), size=13, weight="bold", va="center_baseline")
         most = sorted((by_signal[signal] or {}).items(), key=lambda pair: -pair[1])[:3]
-        said = ", ".join(f"{clean(label)} {percent(share)}" for label, share in most if share >= 0.005)
+        said = ", ".join(f"{printable(label)} {percent(share)}" for label, share in most if share >= 0.005)
         axes.text(0, row + 0.75, said or "nothing to judge", size=9.5, color=MUTED, va="center_baseline")
 
 
 def _draw_affect(axes: Axes, analysis: Analysis) -> None:
-    bare(axes)
+    hide_axes(axes)
     axes.set_xticks([])
     _heading(axes, "Valence and arousal, on average")
     axes.set_ylim(2.6, 0)
@@ -170,5 +170,5 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
         axes.text(1, y + 0.4, high, size=9.5, color=MUTED, ha="right", va="center_baseline")
     source = analysis.valence_arousal or {}
     told = SOURCES.get(source.get("source", ""), "")
-    told += f" ({clean(source['reference'])})" if "reference" in source else ""
+    told += f" ({printable(source['reference'])})" if "reference" in source else ""
     axes.figure.text(ASIDE, 0.055, told, size=9.5, color=MUTED, va="bottom")

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from multimodal.analysis.result import Analysis, has_times, leading_signal
-from multimodal.data.transcripts.text import clean
+from multimodal.analysis.result import Analysis, has_times, primary_modality
+from multimodal.data.transcripts.text import printable
 from multimodal.formatting import percent
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plots.blocks import (
@@ -36,13 +36,13 @@ from multimodal.plots.figure import (
     WIDTH,
     add_label,
     add_name,
-    bare,
     clock,
     colour_of,
     edge_of,
+    hide_axes,
     new_page,
 )
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN
+from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +108,7 @@ def _texts(analysis: Analysis) -> list[str]:
     """The typed lines, where they are few enough to be shown."""
     if has_times(analysis) or len(analysis.estimates) > _FEW_LINES:
         return []
-    return [clean(estimate.utterance.text) for estimate in analysis.estimates]
+    return [printable(estimate.utterance.text) for estimate in analysis.estimates]
 
 
 # --- drawing ------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def _heading(axes: Axes, text: str, x: float = 0.0) -> None:
 
 
 def _draw_answers(axes: Axes, analysis: Analysis) -> None:
-    bare(axes)
+    hide_axes(axes)
     labels = lane_labels(analysis)
     if not labels:
         axes.set_ylim(0, 1)
@@ -129,7 +129,7 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
         return
     _heading(axes, f"{_source(analysis)}   ·   the taller, the surer, a full lane is 100%")
     axes.set_ylim(len(labels), 0)
-    shares = {clean(label): share for label, share in (analysis.summary["shares"] or {}).items()}
+    shares = {printable(label): share for label, share in (analysis.summary["shares"] or {}).items()}
     shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
     for lane, label in enumerate(labels):
         axes.axhline(lane + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
@@ -142,9 +142,9 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
 
 def _source(analysis: Analysis) -> str:
     there = [signal for signal in MODALITIES if any(getattr(each, signal) for each in analysis.estimates)]
-    if leading_signal(analysis.estimates) == "fused" and len(there) > 1:
+    if primary_modality(analysis.estimates) == "fused" and len(there) > 1:
         return "All signals together"
-    return f"The answer, from the {SIGNAL_NAMES[there[0]]} alone"
+    return f"The answer, from the {MODALITY_NAMES[there[0]]} alone"
 
 
 def _draw_lane(axes: Axes, lane: int, blocks: Sequence[Block], analysis: Analysis) -> None:
@@ -170,7 +170,7 @@ def _inches_per_unit(analysis: Analysis) -> float:
 
 
 def _draw_signals(axes: Axes, analysis: Analysis) -> None:
-    bare(axes)
+    hide_axes(axes)
     rows = _read(analysis)
     axes.set_ylim(len(rows), 0)
     start, end = span_of(analysis)
@@ -190,7 +190,7 @@ def _draw_signals(axes: Axes, analysis: Analysis) -> None:
                          gid=f"{signal} absent", zorder=1)  # fmt: skip
         for block in apart(blocks):
             _name_block(axes, row + 0.5, block, (block.end - block.start) * inches)
-        add_name(axes, row + 0.5, SIGNAL_NAMES[signal], 12)
+        add_name(axes, row + 0.5, MODALITY_NAMES[signal], 12)
         covered = f"{READINGS[signal]} {percent(analysis.coverage[signal])}"
         axes.text(1.012, row + 0.5, covered, size=10, color=MUTED, va="center_baseline", transform=across)
 
@@ -206,7 +206,7 @@ def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
 
 
 def _draw_affect(axes: Axes, analysis: Analysis) -> None:
-    bare(axes)
+    hide_axes(axes)
     start, end = span_of(analysis)
     window = (end - start) / 60 if has_times(analysis) and len(analysis.estimates) > _MANY else None
     means = f"   ·   means over {clock(window)}" if window else ""

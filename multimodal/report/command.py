@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.console import complain, guarded, progress_bar, redrawn, say, work_through
+from multimodal.console import print_error, print_line, process_each, progress_bar, run_command, status_line
 from multimodal.errors import ConfigError, InputMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from multimodal.outputs import Extras
+    from multimodal.outputs import Outputs
 
 
 def report(
@@ -38,10 +38,10 @@ def report(
         raise ConfigError("--media", f"is one file for {len(paths)} reports", "report on them one by one")
     if media is not None and not media.is_file():
         raise InputMissingError(media, "is no file", "name the recording")
-    from multimodal.outputs import chosen_extras
+    from multimodal.outputs import parse_outputs
 
-    extras = chosen_extras(True, overlay, plot, export)
-    work_through(paths, lambda path: _tell(_write(path, media, extras, quiet), quiet), debug)
+    extras = parse_outputs(True, overlay, plot, export)
+    process_each(paths, lambda path: _tell(_write(path, media, extras, quiet), quiet), debug)
 
 
 def _tell(made: Iterable[Path | str | Exception], quiet: bool) -> int:
@@ -50,13 +50,13 @@ def _tell(made: Iterable[Path | str | Exception], quiet: bool) -> int:
     for each in made:
         if isinstance(each, Exception):
             failures += 1
-            complain(str(each))
+            print_error(str(each))
         elif not quiet:
-            say(str(each))
+            print_line(str(each))
     return failures
 
 
-def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Iterable[Path | str | Exception]:
+def _write(path: Path, media: Path | None, extras: Outputs, quiet: bool) -> Iterable[Path | str | Exception]:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
             raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
@@ -66,18 +66,21 @@ def _write(path: Path, media: Path | None, extras: Extras, quiet: bool) -> Itera
         from multimodal.study.page import write_study
 
         problems: list[str] = []
-        page = write_study(path, redrawn(quiet), problems.append)
+        page = write_study(path, status_line(quiet), problems.append)
         return [page, *map(RuntimeError, problems)]
     from multimodal.analysis.loading import read_analysis
-    from multimodal.analysis.recording import moved
-    from multimodal.outputs import left_out, write_extras
+    from multimodal.analysis.recording import relocate
+    from multimodal.outputs import not_applicable, write_outputs
 
     analysis = read_analysis(path)
     if media is not None:
-        analysis = moved(analysis, media)
-    notes, folder = [f"{path}: {line}" for line in left_out(analysis, extras)], path if path.is_dir() else path.parent
+        analysis = relocate(analysis, media)
+    notes, folder = (
+        [f"{path}: {line}" for line in not_applicable(analysis, extras)],
+        path if path.is_dir() else path.parent,
+    )
     with progress_bar(f"{analysis.media.path.name}: overlay", quiet or not extras.overlay) as progress:
-        return [*notes, *write_extras(analysis, folder, extras, media, progress)]
+        return [*notes, *write_outputs(analysis, folder, extras, media, progress)]
 
 
 def _results(path: Path) -> list[Path]:
@@ -89,4 +92,4 @@ def _results(path: Path) -> list[Path]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(report, arguments, "report")
+    return run_command(report, arguments, "report")

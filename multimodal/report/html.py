@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal.errors import DependencyError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 from multimodal.palette import COLOURS, SIGNAL_COLOURS, SIGNS, ink_on
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def write_page(path: Path, text: str) -> Path:
     Raises:
         OutputError: The folder cannot be written, or the disk is full.
     """
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
 

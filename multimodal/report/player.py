@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from multimodal.analysis.recording import is_there
+from multimodal.analysis.recording import exists
 from multimodal.analysis.result import Analysis
-from multimodal.formatting import clock
+from multimodal.formatting import clock_time
 from multimodal.palette import COLOURS, SIGNS
 from multimodal.report.html import badge, chart_place, escape
 from multimodal.report.series import signal_rows, time_span
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate, leading
+from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN, UtteranceEstimate, top_label
 
 SELDOM_PLAYED = (
     ".avi",
@@ -80,7 +80,7 @@ def player(analysis: Analysis, folder: Path, media: Path | None) -> str:
     if not (facts.has_video or facts.has_audio):
         return ""
     place = facts.path if media is None else media
-    found = is_there(place) and place.is_file()
+    found = exists(place) and place.is_file()
     kind = "video" if facts.has_video else "audio"
     source = f' src="{escape(media_address(place, folder))}"' if found else ""
     shape = f' style="aspect-ratio:{facts.width}/{facts.height}"' if facts.width and facts.height else ""
@@ -122,7 +122,7 @@ def timeline_place(analysis: Analysis, height: int) -> str:
     """
     start, end = time_span(analysis)
     label = (
-        f"Timeline from {clock(start)} to {clock(end)}: probabilities of the emotions, what each signal says, "
+        f"Timeline from {clock_time(start)} to {clock_time(end)}: probabilities of the emotions, what each signal says, "
         "valence and arousal. The transcript holds the same as text."
     )
     return f"""<section class="timeline card" aria-labelledby="timeline-title">
@@ -180,7 +180,7 @@ def page_data(analysis: Analysis) -> dict[str, Any]:
         "emotions": list(analysis.emotions),
         "colours": dict(COLOURS),
         "signs": dict(SIGNS),
-        "signals": [SIGNAL_NAMES[signal] for signal in MODALITIES],
+        "signals": [MODALITY_NAMES[signal] for signal in MODALITIES],
         "uncertain": UNCERTAIN,
         "utterances": [_utterance_data(each, analysis.emotions) for each in analysis.estimates],
     }
@@ -192,6 +192,6 @@ def _utterance_data(each: UtteranceEstimate, labels: tuple[str, ...]) -> list[An
     signals: list[Any] = []
     for signal in MODALITIES:
         said = getattr(each, signal)
-        label = None if said is None else leading(said.probabilities)
+        label = None if said is None else top_label(said.probabilities)
         signals.append(None if label is None else [label, round(said.probabilities[label], 3)])
     return [round(spoken.start_seconds, 3), round(spoken.end_seconds, 3), each.emotion, shares, *signals]

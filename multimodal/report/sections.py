@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from multimodal.analysis.moments import Moment, strongest
+from multimodal.analysis.moments import Moment, top_moments
 from multimodal.analysis.result import Analysis
-from multimodal.formatting import clock, length, listed, percent
+from multimodal.formatting import clock_time, duration_text, join_names, percent
 from multimodal.report import footer as page_foot
 from multimodal.report.footer import CLAIM, PARTS, PROGRAM, about_affect, made_table
 from multimodal.report.html import badge, escape, sign
 from multimodal.report.shares import Share, by_speaker, headline, shares_of, signals_used
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UtteranceEstimate, leading
+from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
 MOMENTS = 5
 """Moments that are named."""
@@ -38,10 +38,10 @@ def head(analysis: Analysis) -> str:
 
 def _facts(analysis: Analysis) -> list[str]:
     media, used = analysis.media, signals_used(analysis)
-    facts = [length(media.duration_seconds)] if media.duration_seconds else []
+    facts = [duration_text(media.duration_seconds)] if media.duration_seconds else []
     if media.stretch is not None:
         start, end = media.stretch
-        facts = [f"{clock(start)} to {clock(end)} of {length(media.duration_seconds)}"]
+        facts = [f"{clock_time(start)} to {clock_time(end)} of {duration_text(media.duration_seconds)}"]
     if media.has_video:
         facts.append(f"video {media.width} × {media.height}, {'with' if media.has_audio else 'without'} sound")
     elif media.has_audio:
@@ -50,7 +50,7 @@ def _facts(analysis: Analysis) -> list[str]:
         facts.append(f"{len(analysis.estimates)} written {'line' if len(analysis.estimates) == 1 else 'lines'}")
     speakers = len({each.utterance.speaker for each in analysis.estimates} - {None})
     facts += [f"{speakers} speakers"] if speakers > 1 else []
-    return [*facts, f"judged by {listed(used)}" if used else "not judged"]
+    return [*facts, f"judged by {join_names(used)}" if used else "not judged"]
 
 
 def summary(analysis: Analysis) -> str:
@@ -116,15 +116,15 @@ def _covered(analysis: Analysis, signal: str) -> str:
     share = analysis.coverage[signal]
     found = analysis.summary["shares_by_signal"][signal]
     if found:
-        said = badge(leading(found), percent(found[leading(found)]))
+        said = badge(top_label(found), percent(found[top_label(found)]))
     else:
-        said = f'<span class="muted">{_why_nothing(analysis, signal)}</span>'
+        said = f'<span class="muted">{_empty_reason(analysis, signal)}</span>'
     bar = f'<span class="track" aria-hidden="true">{_fill(signal, share)}</span>'
     number = f'<b class="number">{percent(share)}</b>'
     return f'<li><span>{READINGS[signal]}</span>{bar}{number}<span class="said">{said}</span></li>'
 
 
-def _why_nothing(analysis: Analysis, signal: str) -> str:
+def _empty_reason(analysis: Analysis, signal: str) -> str:
     media = analysis.media
     there = {"face": media.has_video, "audio": media.has_audio, "text": True}[signal]
     if not there:
@@ -154,7 +154,7 @@ def _signed(value: float) -> str:
 
 
 def _moments(analysis: Analysis) -> str:
-    found = strongest(analysis.estimates, MOMENTS)
+    found = top_moments(analysis.estimates, MOMENTS)
     media, timed = analysis.media, bool(analysis.media.duration_seconds)
     items = "".join(_moment(each, timed) for each in found)
     body = f'<ol class="plain">{items}</ol>' if found else '<p class="muted">None stands out.</p>'
@@ -165,7 +165,7 @@ def _moments(analysis: Analysis) -> str:
 
 
 def _moment(moment: Moment, timed: bool) -> str:
-    place = clock(moment.start_seconds) if timed else f"Line {moment.index + 1}"
+    place = clock_time(moment.start_seconds) if timed else f"Line {moment.index + 1}"
     return (
         f'<li><button type="button" class="when" data-go="{moment.index}" data-at="{moment.start_seconds:.3f}" '
         f'aria-label="Go to {place}">{place}</button>{sign(moment.emotion)}'
@@ -208,7 +208,7 @@ def _speakers(analysis: Analysis) -> str:
         return ""
     items = "".join(
         f'<li><b dir="auto">{escape(each.speaker)}</b> {badge(each.label, percent(each.share))} '
-        f'<span class="muted">of {length(each.seconds) if timed else f"{each.seconds:.0f} lines"}</span></li>'
+        f'<span class="muted">of {duration_text(each.seconds) if timed else f"{each.seconds:.0f} lines"}</span></li>'
         for each in speakers[:SPEAKERS]
     )
     rest = len(speakers) - SPEAKERS
@@ -221,7 +221,7 @@ def _speakers(analysis: Analysis) -> str:
 def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> str:
     spoken, label = each.utterance, each.emotion
     sure = each.fused.confidence if each.fused is not None else 0.0
-    place = clock(spoken.start_seconds) if timed else str(index + 1)
+    place = clock_time(spoken.start_seconds) if timed else str(index + 1)
     when = (
         f'<button type="button" class="when" data-go="{index}" aria-label="Go to {place}">{place}</button>'
         if timed
@@ -249,14 +249,14 @@ def _words(each: UtteranceEstimate) -> str:
 def _signals(each: UtteranceEstimate) -> str:
     """What each signal says alone, those that are absent by name; valence and arousal."""
     said = [
-        f"{SIGNAL_NAMES[signal]} {leading(found.probabilities)} {percent(found.confidence)}"
+        f"{MODALITY_NAMES[signal]} {top_label(found.probabilities)} {percent(found.confidence)}"
         for signal in MODALITIES
         if (found := getattr(each, signal)) is not None
     ]
     if each.uncertain and each.fused is not None:
-        said.insert(0, f"likeliest {leading(each.fused.probabilities)} {percent(each.fused.confidence)}")
-    absent = [SIGNAL_NAMES[signal] for signal in MODALITIES if getattr(each, signal) is None]
-    said += [f"no {listed(absent, 'or')}"] if absent else []
+        said.insert(0, f"likeliest {top_label(each.fused.probabilities)} {percent(each.fused.confidence)}")
+    absent = [MODALITY_NAMES[signal] for signal in MODALITIES if getattr(each, signal) is None]
+    said += [f"no {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:
         said.append(f"valence {_signed(each.valence)}, arousal {_signed(each.arousal)}")
     return " ".join(f"<span>{escape(each)}</span>" for each in said)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.analysis.result import Analysis
-from multimodal.types import MODALITIES, Probabilities, UtteranceEstimate, leading
+from multimodal.types import MODALITIES, Probabilities, UtteranceEstimate, top_label
 
 ALL = "all"
 """The row of what all signals together say."""
@@ -76,7 +76,7 @@ def _utterance_runs(estimates: Sequence[UtteranceEstimate], signal: str) -> list
         if said is None:
             runs.append(Run(*times, None))
         else:
-            label = each.emotion if signal == "fused" and each.emotion else leading(said.probabilities)
+            label = each.emotion if signal == "fused" and each.emotion else top_label(said.probabilities)
             runs.append(Run(*times, label, max(said.probabilities.values())))
     return runs
 
@@ -127,7 +127,7 @@ def _mean_run(start: float, end: float, frames: Sequence[Probabilities | None]) 
     if 2 * len(shown) < len(frames) or not shown:  # absent for most of it: a short look must not pass for a long one
         return Run(start, end, None)
     mean = {label: sum(each[label] for each in shown) / len(shown) for label in shown[0]}
-    return Run(start, end, leading(mean), mean[leading(mean)])
+    return Run(start, end, top_label(mean), mean[top_label(mean)])
 
 
 def _joined(runs: Sequence[Run], gap: float) -> list[Run]:
@@ -171,7 +171,7 @@ def coarse_seconds(seconds: float, count: int) -> int | None:
     return next((width for width in WIDTHS if seconds / width <= MOST_COLUMNS), WIDTHS[-1])
 
 
-def averaged(
+def mean_over(
     edges: Sequence[tuple[float, float]], values: NDArray[np.float64], width: float
 ) -> tuple[list[tuple[float, float]], NDArray[np.float64]]:
     """Means over stretches of equal length, each utterance weighted by how much of it lies in the stretch.
@@ -185,7 +185,7 @@ def averaged(
         Start and end of each stretch in which anything was judged, and ``(stretches, measures)``.
 
     Example:
-        >>> averaged([(0.0, 2.0), (2.0, 10.0)], np.array([[1.0], [0.0]]), 8.0)
+        >>> mean_over([(0.0, 2.0), (2.0, 10.0)], np.array([[1.0], [0.0]]), 8.0)
         ([(0.0, 8.0), (8.0, 16.0)], array([[0.25],
                [0.  ]]))
     """
@@ -213,10 +213,10 @@ def steps(estimates: Sequence[UtteranceEstimate]) -> tuple[NDArray[np.float32], 
     """
     judged = [each for each in estimates if each.valence is not None and each.arousal is not None]
     edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
-    return stepped(edges, np.array([[each.valence, each.arousal] for each in judged], np.float64))
+    return as_steps(edges, np.array([[each.valence, each.arousal] for each in judged], np.float64))
 
 
-def stepped(
+def as_steps(
     edges: Sequence[tuple[float, float]], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Values that hold for a time each as a line of steps.
@@ -229,7 +229,7 @@ def stepped(
         ``(points,)`` seconds and ``(points, measures)``, with NaN where a pause is longer than ``JOIN_SECONDS``.
 
     Example:
-        >>> times, values = stepped([(0.0, 2.0), (2.5, 4.0)], np.array([[0.5], [-0.5]]))
+        >>> times, values = as_steps([(0.0, 2.0), (2.5, 4.0)], np.array([[0.5], [-0.5]]))
         >>> times.tolist(), values[:, 0].tolist()
         ([0.0, 2.0, 2.5, 2.5, 4.0], [0.5, 0.5, 0.5, -0.5, -0.5])
     """

@@ -10,8 +10,8 @@ import numpy as np
 
 from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
-from multimodal.formatting import length, listed, percent
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, leading
+from multimodal.formatting import duration_text, join_names, percent
+from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN, top_label
 
 FEWEST = 5
 """Stretches below which a range would say more about their number than about the conversation."""
@@ -66,7 +66,7 @@ def _stretches(analysis: Analysis) -> tuple[list[str], list[float]]:
         return [], []
     judged = [(each, getattr(each, signal)) for each in analysis.estimates if getattr(each, signal) is not None]
     answers = [
-        UNCERTAIN if signal == "fused" and each.uncertain else leading(said.probabilities) for each, said in judged
+        UNCERTAIN if signal == "fused" and each.uncertain else top_label(said.probabilities) for each, said in judged
     ]
     lengths = [each.utterance.end_seconds - each.utterance.start_seconds for each, _ in judged]
     return answers, lengths if any(lengths) else [1.0] * len(lengths)
@@ -115,7 +115,7 @@ def by_speaker(analysis: Analysis) -> list[Speaking]:
     if len(spoken) < 2:
         return []
     totals = {speaker: math.fsum(shown.values()) for speaker, shown in spoken.items()}
-    tops = {speaker: leading(shown) for speaker, shown in spoken.items()}
+    tops = {speaker: top_label(shown) for speaker, shown in spoken.items()}
     return [
         Speaking(speaker, totals[speaker], tops[speaker], spoken[speaker][tops[speaker]] / totals[speaker])
         for speaker in sorted(totals, key=lambda name: -totals[name])
@@ -141,7 +141,7 @@ def _leaders(shares: Mapping[str, float]) -> str:
     top = max(shares.values())
     leaders = [label for label, share in shares.items() if top - share < 0.005]
     if len(leaders) > 1:
-        return f"No emotion leads: {listed(leaders)}, each {percent(top)}"
+        return f"No emotion leads: {join_names(leaders)}, each {percent(top)}"
     if top >= 0.5:
         return f"Mostly {leaders[0]}: {percent(top)}"
     return f"{leaders[0].capitalize()} most often: {percent(top)}"
@@ -149,7 +149,7 @@ def _leaders(shares: Mapping[str, float]) -> str:
 
 def _judged_part(analysis: Analysis) -> str:
     if analysis.media.duration_seconds:
-        return f"the {length(analysis.summary['judged_seconds'])} that could be judged"
+        return f"the {duration_text(analysis.summary['judged_seconds'])} that could be judged"
     count = sum(each.fused is not None for each in analysis.estimates)
     return f"{count} judged {'line' if count == 1 else 'lines'}"
 
@@ -157,4 +157,4 @@ def _judged_part(analysis: Analysis) -> str:
 def signals_used(analysis: Analysis) -> list[str]:
     """Which signals the answers are from, as people call them."""
     there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
-    return [SIGNAL_NAMES[signal] for signal in MODALITIES if signal in there]
+    return [MODALITY_NAMES[signal] for signal in MODALITIES if signal in there]

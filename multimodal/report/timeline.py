@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.palette import COLOURS
-from multimodal.report.series import ALL, Run, averaged, coarse_seconds, signal_rows, stepped, steps, time_span
-from multimodal.types import MODALITIES, SIGNAL_NAMES, UNCERTAIN, UtteranceEstimate
+from multimodal.report.series import ALL, Run, as_steps, coarse_seconds, mean_over, signal_rows, steps, time_span
+from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN, UtteranceEstimate
 
 if TYPE_CHECKING:
     from bokeh.models import Column, Range1d
@@ -27,7 +27,7 @@ HEIGHTS = {"emotions": 124, "row": 25, "affect": 92}
 AXIS_HEIGHT = 26
 TITLE_HEIGHT = 22
 
-ROW_NAMES = {ALL: "Together", **{signal: SIGNAL_NAMES[signal].capitalize() for signal in MODALITIES}}
+ROW_NAMES = {ALL: "Together", **{signal: MODALITY_NAMES[signal].capitalize() for signal in MODALITIES}}
 
 FINE, COARSE, BOTH = "fine", "coarse", "both"
 """Names of what is drawn: each utterance, or means, whichever the zoom has room for; or each utterance always."""
@@ -110,7 +110,7 @@ def _emotions(estimates: Sequence[UtteranceEstimate], labels: Sequence[str], tim
     shares = np.array([[each.fused.probabilities.get(label, 0.0) for label in labels] for each in judged if each.fused])
     _stack(chart, edges, shares, labels, FINE if width else BOTH)
     if width:
-        _stack(chart, *averaged(edges, shares, width), labels, COARSE)
+        _stack(chart, *mean_over(edges, shares, width), labels, COARSE)
     lacking = [each.utterance for each in estimates if each.fused is None]
     _hatch(
         chart, [(each.start_seconds, each.end_seconds) for each in lacking], [0.0] * len(lacking), [1.0] * len(lacking)
@@ -192,7 +192,7 @@ def _affect(estimates: Sequence[UtteranceEstimate], times: Range1d, seconds: flo
     if width:
         edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
         values = np.array([[each.valence, each.arousal] for each in judged], np.float64)
-        _lines(chart, *stepped(*averaged(edges, values, width)), COARSE)
+        _lines(chart, *as_steps(*mean_over(edges, values, width)), COARSE)
     chart.yaxis.ticker = FixedTicker(ticks=[-1, 0, 1])
     chart.yaxis.major_label_overrides = {0: "0", -1: "−1", 1: "+1"}
     return chart

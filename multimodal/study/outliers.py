@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.formatting import percent
-from multimodal.study.tables import SHARES, Cells, Study, by_group
+from multimodal.study.tables import SHARES, Cells, StudyTables, by_group
 from multimodal.types import UNCERTAIN
 
 FAR = 3.5
@@ -107,7 +107,7 @@ def robust_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((values - middle) / deviation)
 
 
-def find_outliers(study: Study) -> list[Outlier]:
+def find_outliers(study: StudyTables) -> list[Outlier]:
     """Finds the inputs that lie furthest from all, or from those of the same task or question.
 
     Args:
@@ -132,13 +132,13 @@ def find_outliers(study: Study) -> list[Outlier]:
     return sorted(outliers, key=lambda outlier: (-abs(outlier.reasons[0].score), outlier.index))
 
 
-def in_words(reason: Reason) -> str:
+def describe(reason: Reason) -> str:
     """Says why, in plain words.
 
     Example:
-        >>> in_words(Reason(-5.1, "mean_valence", "task", "checkout", -0.62, 0.41))
+        >>> describe(Reason(-5.1, "mean_valence", "task", "checkout", -0.62, 0.41))
         'valence −0.62, where the task “\u2068checkout\u2069” has a median of +0.41 (robust z −5.1)'
-        >>> in_words(Reason(4.0, "anger", "all", "", 0.6, 0.02))
+        >>> describe(Reason(4.0, "anger", "all", "", 0.6, 0.02))
         'anger 60%, where the study has a median of 2% (robust z +4.0)'
     """
     # Isolates keep a name in a right-to-left script from turning the numbers behind it round.
@@ -148,7 +148,7 @@ def in_words(reason: Reason) -> str:
     return f"{COMPARED[reason.measure]} {value}, where {whole} has a median of {median} (robust z {score})"
 
 
-def _groups(study: Study) -> list[tuple[str, str, list[int]]]:
+def _groups(study: StudyTables) -> list[tuple[str, str, list[int]]]:
     groups = [("all", "", list(range(len(study.rows))))]
     for by in ("task", "question"):
         if by in study.groupings:

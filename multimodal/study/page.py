@@ -17,7 +17,7 @@ from multimodal.report.html import asset, render, write_page
 from multimodal.study.page_data import REPORT, page_data
 from multimodal.study.recordings import InputView, view_of
 from multimodal.study.sections import body
-from multimodal.study.tables import Study, read_study
+from multimodal.study.tables import StudyTables, read_study
 
 SCRIPTS = ("study_numbers.js", "study_charts.js", "study.js")
 
@@ -73,7 +73,7 @@ def _colours() -> str:
     return "\n".join(f".{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLOURS)
 
 
-def _view(study: Study, row: Any) -> InputView:
+def _view(study: StudyTables, row: Any) -> InputView:
     """What is shown of an input; a fault in one of them must not cost the others."""
     if row["status"] != "done":
         return InputView()

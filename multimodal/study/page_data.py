@@ -11,9 +11,9 @@ from multimodal.analysis.moments import KINDS
 from multimodal.batch.tables import FORMULA, MEASURES, RESULT_COLUMNS
 from multimodal.palette import SIGNS
 from multimodal.report.html import embedded
-from multimodal.study.outliers import FAR, Outlier, find_outliers, in_words
+from multimodal.study.outliers import FAR, Outlier, describe, find_outliers
 from multimodal.study.recordings import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView
-from multimodal.study.tables import SHARES, Study
+from multimodal.study.tables import SHARES, StudyTables
 
 REPORT = "report.html"
 """The page of a study, and of each input in its own folder."""
@@ -25,7 +25,7 @@ MOMENTS_OF_A_KIND = 400
 """Kept of a study; a filter leaves fewer."""
 
 
-def page_data(study: Study, views: Sequence[InputView]) -> dict[str, Any]:
+def page_data(study: StudyTables, views: Sequence[InputView]) -> dict[str, Any]:
     """Puts together what the scripts need.
 
     Args:
@@ -68,12 +68,12 @@ def page_link(name: str) -> str:
     return f"{quote(name, safe='')}/{REPORT}"
 
 
-def _column(study: Study, name: str) -> dict[str, Any]:
+def _column(study: StudyTables, name: str) -> dict[str, Any]:
     kind = RESULT_COLUMNS.get(name, str)
     return {"name": name, "text": kind is str, "cells": [row[name] for row in study.rows]}
 
 
-def _input(study: Study, row: Any, view: InputView) -> dict[str, Any]:
+def _input(study: StudyTables, row: Any, view: InputView) -> dict[str, Any]:
     return {
         "label": study.label(row),
         "link": page_link(row["result"]) if row["status"] == "done" and view.problem is None else None,
@@ -92,7 +92,7 @@ def _words(views: Sequence[InputView]) -> list[str] | None:
 
 
 def _outlier(outlier: Outlier) -> dict[str, Any]:
-    reasons = [in_words(reason) for reason in outlier.reasons]
+    reasons = [describe(reason) for reason in outlier.reasons]
     return {"input": outlier.index, "score": round(outlier.reasons[0].score, 2), "reasons": reasons}
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multimodal.analysis.moments import KINDS, Moment, find_moments
-from multimodal.analysis.result import Analysis, leading_signal
+from multimodal.analysis.result import Analysis, primary_modality
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.report.footer import about_affect
-from multimodal.types import UNCERTAIN, UtteranceEstimate, leading
+from multimodal.types import UNCERTAIN, UtteranceEstimate, top_label
 
 BINS = 60
 """Steps of an input's strip: at 12 pixels each they fill 720."""
@@ -138,12 +138,12 @@ def _longest(found: Mapping[str, float], step: float) -> str:
 
 def _answers(estimates: Sequence[UtteranceEstimate]) -> Iterator[tuple[float, float, str]]:
     """Each answer with its times: of all signals together, or of the one that the summary is of."""
-    signal = leading_signal(estimates)
+    signal = primary_modality(estimates)
     for estimate in estimates:
         said = getattr(estimate, signal) if signal else None
         if said is None:
             continue
-        label = UNCERTAIN if signal == "fused" and estimate.uncertain else leading(said.probabilities)
+        label = UNCERTAIN if signal == "fused" and estimate.uncertain else top_label(said.probabilities)
         if label in STRIP_LABELS:
             yield estimate.utterance.start_seconds, estimate.utterance.end_seconds, label
 

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from multimodal.analysis.bootstrap import RESAMPLES
-from multimodal.formatting import clock, percent
+from multimodal.formatting import clock_time, percent
 from multimodal.report.footer import CLAIM, PARTS, PROGRAM, about_affect, foot, made_table
 from multimodal.report.html import badge, escape
 from multimodal.study.outliers import FAR, FEWEST, FEWEST_UTTERANCES
 from multimodal.study.recordings import BINS, InputView
-from multimodal.study.tables import SHARES, Study, hours
+from multimodal.study.tables import SHARES, StudyTables, hours
 
 MEANINGS = {"task": "Task", "question": "Question", "participant": "Participant"}
 
@@ -27,7 +27,7 @@ OPEN_FAILURES = 5
 """Up to so many failures are listed without being asked for."""
 
 
-def body(study: Study, views: Sequence[InputView]) -> str:
+def body(study: StudyTables, views: Sequence[InputView]) -> str:
     """The whole page below its head.
 
     Args:
@@ -55,7 +55,7 @@ the tables beside it.</p></noscript>
 {_foot(views)}"""
 
 
-def _head(study: Study) -> str:
+def _head(study: StudyTables) -> str:
     return f"""<header class="page-head">
 <p class="eyebrow">Perceived expression: a study</p>
 <h1 dir="auto">{escape(study.name)}</h1>
@@ -64,24 +64,24 @@ def _head(study: Study) -> str:
 </header>"""
 
 
-def _lead(study: Study) -> str:
+def _lead(study: StudyTables) -> str:
     """What was shown most in the whole study, and what came next, in a sentence."""
     values = study.summary[0]["values"]
     shares = sorted(((label, *values[label]) for label in SHARES if values[label][0]), key=lambda share: -share[1])
     if not shares:
         return "No input showed anything that could be judged."
-    first, *rest = [_told(*share) for share in shares]
+    first, *rest = [_statements(*share) for share in shares]
     second = f", then {rest[0]}" if rest else ""
     of_whom = "participants" if "participant" in study.groupings else "inputs"
     return f"Share of the judged time in the whole study: {first}{second}, as means over {of_whom}."
 
 
-def _told(label: str, mean: float, low: float | None, high: float | None) -> str:
+def _statements(label: str, mean: float, low: float | None, high: float | None) -> str:
     between = "" if low is None or high is None else f" (95% interval {percent(low)} to {percent(high)})"
     return f"{badge(label)} {escape(percent(mean) + between)}"
 
 
-def _filters(study: Study) -> str:
+def _filters(study: StudyTables) -> str:
     choices = [_choice(name, MEANINGS[name]) for name in study.groupings]
     choices += [_choice("shows", "Shows"), _choice("status", "Status")]
     return f"""<section class="filters card screen-only" aria-labelledby="filters-title">
@@ -100,7 +100,7 @@ def _choice(name: str, label: str) -> str:
     return f'<label>{label} <select id="filter-{name}" data-filter="{name}"></select></label>\n'
 
 
-def _numbers(study: Study) -> str:
+def _numbers(study: StudyTables) -> str:
     """The first numbers of the whole study; the scripts keep them in step with the filters."""
     done = [row for row in study.rows if row["status"] == "done"]
     numbers = {"inputs": ("inputs", len(study.rows)), "done": ("done", len(done))}
@@ -108,7 +108,7 @@ def _numbers(study: Study) -> str:
     if "participant" in study.groupings:
         numbers["participants"] = ("participants", study.summary[0]["participants"])
     tiles = [_tile(name, label, str(value)) for name, (label, value) in numbers.items()]
-    tiles.append(_tile("recorded", "recorded", clock(3600 * hours(done))))
+    tiles.append(_tile("recorded", "recorded", clock_time(3600 * hours(done))))
     tiles.append(_tile("nothing", "with nothing to judge", str(sum(row[SHARES[0]] is None for row in done))))
     return f'<section aria-label="Numbers"><dl class="tiles">{"".join(tiles)}</dl></section>'
 
@@ -117,7 +117,7 @@ def _tile(name: str, label: str, value: str) -> str:
     return f'<div class="tile"><dt>{label}</dt><dd data-number="{name}">{escape(value)}</dd></div>'
 
 
-def _failures(study: Study, views: Sequence[InputView]) -> str:
+def _failures(study: StudyTables, views: Sequence[InputView]) -> str:
     """Why inputs failed, each with its reason, and which results cannot be read any more."""
     lines = [
         (index, view.problem or row["error"] or "gave no reason")
@@ -134,7 +134,7 @@ def _failures(study: Study, views: Sequence[InputView]) -> str:
 </details>"""
 
 
-def _emotions(study: Study) -> str:
+def _emotions(study: StudyTables) -> str:
     if "participant" in study.groupings:
         unit = "Each participant counts once, by the mean of their inputs"
     else:
@@ -164,7 +164,7 @@ utterances are not compared. Look before you leave one out: it may be the one th
 </section>"""
 
 
-def _time(study: Study) -> str:
+def _time(study: StudyTables) -> str:
     who = "Participants" if "participant" in study.groupings else "Inputs"
     return f"""<section class="card" aria-labelledby="time-title">
 <div class="title-row"><h2 id="time-title">{who} over time</h2>
@@ -183,7 +183,7 @@ a step per line.</p>
 </section>"""
 
 
-def _distributions(study: Study) -> str:
+def _distributions(study: StudyTables) -> str:
     of_whom = "participants" if "participant" in study.groupings else "inputs"
     return f"""<section class="card" aria-labelledby="spread-title">
 <h2 id="spread-title">Spread over inputs</h2>
@@ -202,7 +202,7 @@ def _table() -> str:
 </section>"""
 
 
-def _downloads(study: Study) -> str:
+def _downloads(study: StudyTables) -> str:
     there = [(name, meaning) for name, meaning in TABLES.items() if (study.out / name).is_file()]
     items = (f'<li><a href="{name}" download>{name}</a> <span class="muted">{said}</span></li>' for name, said in there)
     return f"""<section class="card" aria-labelledby="tables-title">

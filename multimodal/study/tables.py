@@ -42,7 +42,7 @@ Cells = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyTables:
     """The results of a study.
 
     Attributes:
@@ -121,7 +121,7 @@ class Study:
         return folder if folder.resolve().parent == self.out.resolve() else None
 
 
-def read_study(out: Path) -> Study:
+def read_study(out: Path) -> StudyTables:
     """Reads ``results.parquet``.
 
     Args:
@@ -158,7 +158,7 @@ def read_study(out: Path) -> Study:
     names = tuple(columns)
     rows = tuple(dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
     own = {name.lower(): name for name in reversed(names) if name not in RESULT_COLUMNS}
-    return Study(out, names, rows, {name: own[name] for name in ("path", *GROUPINGS, *STRETCH) if name in own})
+    return StudyTables(out, names, rows, {name: own[name] for name in ("path", *GROUPINGS, *STRETCH) if name in own})
 
 
 def _check_columns(file: Path, names: Sequence[str]) -> None:
@@ -179,7 +179,7 @@ def _values(column: Any, kind: type) -> list[Any]:
     return [None if value is None else int(value) for value in finite] if kind is int else finite
 
 
-def by_group(study: Study, name: str) -> dict[str, list[int]]:
+def by_group(study: StudyTables, name: str) -> dict[str, list[int]]:
     """Places of the inputs of each task, question or participant; those without one are left out."""
     found: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):

@@ -30,18 +30,18 @@ from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate.audio import onto_groups, voice_figures
-from multimodal.evaluate.metrics import crossfitted, fit_temperature
-from multimodal.files import whole_file
+from multimodal.evaluate.metrics import cross_calibrate, fit_temperature
+from multimodal.files import atomic_write
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.train.audio_task import (
     AudioTask,
-    Teaching,
+    SamplingConfig,
     VoiceTable,
+    evaluate_clips,
     groups_of,
-    judge,
+    target_labels,
     target_of,
-    taught_labels,
     voice_table,
 )
 from multimodal.train.config import read_config
@@ -67,7 +67,7 @@ class AudioConfig:
     """
 
     loop: LoopSettings
-    teaching: Teaching
+    teaching: SamplingConfig
     augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
     mfcc: MfccSettings = field(default_factory=MfccSettings)
     architecture: str = "conv_bigru"
@@ -125,7 +125,7 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     spec = ModelSpec(
         part="audio",
         architecture=config.architecture,
-        labels=taught_labels(config.labels),
+        labels=target_labels(config.labels),
         temperature=temperature,
         groups=groups_of(config.labels),
         mfcc=asdict(config.mfcc),
@@ -183,7 +183,7 @@ def _claim(run: Path, made_of: list[Any]) -> None:
     known = note.read_text(encoding="utf-8") if note.exists() else key
     if known != key and any(run.glob("*/last.safetensors")):
         raise ConfigError(run, "holds a run with other settings or other clips", "choose another folder or remove it")
-    with whole_file(note) as temporary:
+    with atomic_write(note) as temporary:
         temporary.write_text(key, encoding="utf-8")
 
 
@@ -231,7 +231,7 @@ def _with_targets(clips: Sequence[VoiceClip], labels: str, versions: list[tuple[
 
 def _task(config: AudioConfig, table: VoiceTable, held_out: VoiceTable | None, accelerator: Accelerator) -> AudioTask:
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
-    labels = len(taught_labels(config.labels))
+    labels = len(target_labels(config.labels))
     return AudioTask(
         config.architecture, labels, table, held_out, config.teaching, config.augmentation, config.loop, accelerator
     )
@@ -241,12 +241,12 @@ def _answers_by_fold(
     config: AudioConfig, table: VoiceTable, run: Path, accelerator: Accelerator, quiet: bool
 ) -> NDArray[np.float32]:
     """Probabilities ``(clips, labels)`` of every clip by the training that did not hear its speaker."""
-    answers = np.zeros((len(table.clips), len(taught_labels(config.labels))), np.float32)
+    answers = np.zeros((len(table.clips), len(target_labels(config.labels))), np.float32)
     for number, fold in enumerate(split_by_speaker(table.clips, config.folds, config.loop.seed)):
         held_out = table.subset(fold.test)
         task = _task(config, table.subset(fold.train), held_out, accelerator)
         fit(task, config.loop, run / f"fold-{number}", accelerator, quiet)
-        answers[fold.test] = judge(task.network.cpu().eval(), held_out).numpy()
+        answers[fold.test] = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
     return answers
 
 
@@ -262,7 +262,9 @@ def _cross_corpus(
         held_out = table.subset(np.flatnonzero(corpora == corpus))
         task = _task(config, table.subset(np.flatnonzero(corpora != corpus)), held_out, accelerator)
         fit(task, config.loop, run / f"without-{corpus}", accelerator, quiet)
-        found[corpus] = _seven(judge(task.network.cpu().eval(), held_out).numpy(), held_out.clips, config.labels)
+        found[corpus] = _seven(
+            evaluate_clips(task.network.cpu().eval(), held_out).numpy(), held_out.clips, config.labels
+        )
     return found
 
 
@@ -275,14 +277,14 @@ def _seven(answers: NDArray[np.float32], clips: Sequence[VoiceClip], labels: str
 
 def _figures(config: AudioConfig, table: VoiceTable, answers: NDArray[np.float32], parameters: int) -> dict[str, Any]:
     """Per corpus: its own labels where these are taught, and the seven; calibrated by other clips than those judged."""
-    calibrated = crossfitted(answers, table.targets)
+    calibrated = cross_calibrate(answers, table.targets)
     corpora = np.array([clip.corpus for clip in table.clips])
     found: dict[str, Any] = {}
     for corpus in config.teaching.corpus_weights:
         own = corpora == corpus
         entry: dict[str, Any] = {"speakers": len({clip.speaker for clip in table.clips if clip.corpus == corpus})}
         if corpus == config.labels:
-            entry["native"] = voice_figures(calibrated[own], table.targets[own], taught_labels(corpus))
+            entry["native"] = voice_figures(calibrated[own], table.targets[own], target_labels(corpus))
         entry["seven"] = _seven(calibrated[own], [clip for clip in table.clips if clip.corpus == corpus], config.labels)
         found[corpus] = entry
     return {"parameters": parameters, "leave_speakers_out": found}

@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, hear, standardise
+from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardise
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
@@ -65,11 +65,11 @@ class Batch(NamedTuple):
     mix: Mix
 
 
-def taught_labels(corpus: str) -> tuple[str, ...]:
+def target_labels(corpus: str) -> tuple[str, ...]:
     """The labels that a network learns: ``fused`` for the seven, or a corpus's own.
 
     Example:
-        >>> taught_labels("ravdess")[:2]
+        >>> target_labels("ravdess")[:2]
         ('neutral', 'calm')
     """
     return FUSED_LABELS if corpus == "fused" else NATIVE_LABELS[corpus]
@@ -97,7 +97,7 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
         0
     """
     if clip.corpus == corpus:
-        return taught_labels(corpus).index(clip.native_label)
+        return target_labels(corpus).index(clip.native_label)
     groups = groups_of(corpus)
     return groups.index(clip.label) if clip.label in groups and clip.label is not None else None
 
@@ -116,7 +116,7 @@ def voice_table(
     Args:
         clips: Of any corpora.
         waveforms: Mono sound of each, at the rate of ``mfcc``'s settings.
-        labels: See ``taught_labels``.
+        labels: See ``target_labels``.
         versions: How many disguises beside the clip itself.
         augmentation: How strongly disguised.
         mfcc: Decides on settings and device.
@@ -169,7 +169,7 @@ class _Sums:
 
 
 @dataclass(frozen=True)
-class Teaching:
+class SamplingConfig:
     """How clips are taught, beside the loop's settings.
 
     Attributes:
@@ -227,7 +227,7 @@ class AudioTask:
         labels: int,
         table: VoiceTable,
         held_out: VoiceTable | None,
-        teaching: Teaching,
+        teaching: SamplingConfig,
         augmentation: AudioAugmentation,
         settings: LoopSettings,
         accelerator: Accelerator,
@@ -304,7 +304,7 @@ class AudioTask:
         """Unweighted average recall and negative log-likelihood on the held-out speakers."""
         if self.held_out is None:
             return {}
-        probabilities = judge(network, self.held_out)
+        probabilities = evaluate_clips(network, self.held_out)
         targets = torch.from_numpy(self.held_out.targets)
         right = (probabilities.argmax(1) == targets).float()
         recalls = [right[targets == label].mean() for label in targets.unique()]
@@ -312,7 +312,7 @@ class AudioTask:
         return {"uar": float(torch.stack(recalls).mean()), "nll": -float(likelihood)}
 
 
-def judge(network: nn.Module, table: VoiceTable, alone: bool = False) -> Tensor:
+def evaluate_clips(network: nn.Module, table: VoiceTable, alone: bool = False) -> Tensor:
     """Uncalibrated probabilities ``(clips, labels)`` of clips as recorded, by the same code as inference.
 
     Args:
@@ -328,7 +328,7 @@ def judge(network: nn.Module, table: VoiceTable, alone: bool = False) -> Tensor:
     groups = groups if alone else list(_by_speaker(table.clips).values())
     answers: dict[int, Tensor] = {}
     for group in groups:
-        rows = hear(network, [table.versions[0][index] for index in group.tolist()])[0]
+        rows = encode_speaker(network, [table.versions[0][index] for index in group.tolist()])[0]
         answers |= dict(zip(group.tolist(), rows, strict=True))
     return torch.stack([answers[index] for index in range(len(table.clips))])
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from multimodal.console import DeviceOption, guarded
+from multimodal.console import DeviceOption, run_command
 from multimodal.errors import ConfigError, DependencyError
 
 STAGES = ("face", "audio", "text", "fusion")
@@ -89,4 +89,4 @@ def _check_sources(stage: str, data: Path | None, sources: Mapping[str, Path | N
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(train, arguments, "train")
+    return run_command(train, arguments, "train")

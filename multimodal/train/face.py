@@ -24,7 +24,7 @@ from multimodal.data.emotions import FACE_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.errors import ConfigError
-from multimodal.evaluate.metrics import classification_figures, crossfitted, divergence, fit_temperature
+from multimodal.evaluate.metrics import classification_figures, cross_calibrate, fit_temperature, kl_divergence
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.train.config import read_config
@@ -236,9 +236,9 @@ def write_weights(
         flip=False,
         frames_per_second=5.0,
     )
-    calibrated = crossfitted(probabilities, labels)
+    calibrated = cross_calibrate(probabilities, labels)
     figures = classification_figures(calibrated, labels, FACE_LABELS)
-    figures["divergence"] = divergence(distributions(judged.votes), calibrated)
+    figures["divergence"] = kl_divergence(distributions(judged.votes), calibrated)
     facts = {**FACTS, "training": _how(config, run, origin), "metrics": {"protocol": PROTOCOL, "valid": figures}}
     return save_weights(run, name or f"{config.architecture}.ferplus-v1", network, spec, facts)
 

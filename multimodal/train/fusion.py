@@ -22,7 +22,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
-from multimodal.data.corpora.synthetic import Composing, Pools
+from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
@@ -31,15 +31,15 @@ from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
-from multimodal.evaluate.fusion import SUBSETS, Head, fused_logits, judge_fusion, softmax, subset_name
+from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion, fused_logits, softmax, subset_name
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.synthetic_features import (
     Encoded,
-    Parts,
-    bury_voices,
+    EncodedPools,
+    encode_pools,
     encode_voices,
     face_pool,
-    make_parts,
+    mask_audio_with_noise,
     text_pool,
 )
 from multimodal.fusion.dual_recurrent import FusionShape
@@ -49,9 +49,9 @@ from multimodal.models.weights import Weights, load_weights, save_weights
 from multimodal.train.audio import AudioConfig, licence_of
 from multimodal.train.audio_task import target_of
 from multimodal.train.config import read_config
-from multimodal.train.fusion_task import FusionTask, Learning
+from multimodal.train.fusion_task import FusionTask, FusionTrainingConfig
 from multimodal.train.loop import LoopSettings, fit
-from multimodal.train.out_of_fold import fold_of_speakers, unheard
+from multimodal.train.out_of_fold import fold_of_speakers, out_of_fold_encoder
 from multimodal.train.provenance import training_revision
 from multimodal.types import MODALITIES
 
@@ -82,8 +82,8 @@ class FusionConfig:
     """
 
     loop: LoopSettings
-    composing: Composing = field(default_factory=Composing)
-    learning: Learning = field(default_factory=Learning)
+    composing: SynthesisConfig = field(default_factory=SynthesisConfig)
+    learning: FusionTrainingConfig = field(default_factory=FusionTrainingConfig)
     hidden: int = 96
     face_hidden: int = 64
     bidirectional: bool = True
@@ -167,7 +167,7 @@ def train_fusion(
     )
     count, seed = config.learning.validation_utterances, config.loop.seed + 1
     head = Head(network, task.sizes, temperatures)
-    figures = judge_fusion(head, parts["judge"], config.composing, count, seed)
+    figures = evaluate_fusion(head, parts["judge"], config.composing, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
         "licence": licence_of(list(voice_config.teaching.corpus_weights)),
@@ -178,7 +178,7 @@ def train_fusion(
     return save_weights(run, name or "dual_recurrent.composed-v1", network, spec, facts)
 
 
-def shape_of(config: FusionConfig, parts: Parts) -> FusionShape:
+def shape_of(config: FusionConfig, parts: EncodedPools) -> FusionShape:
     """The head's shape, from the configuration and what the encoders give."""
     return FusionShape(
         labels=len(FUSED_LABELS),
@@ -211,7 +211,7 @@ def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
 
 def encode_parts(
     config: FusionConfig, voice_config: AudioConfig, sources: Sources, encoders: Mapping[str, Weights], run: Path
-) -> dict[str, Parts]:
+) -> dict[str, EncodedPools]:
     """Reads and encodes what is learned from, calibrated on and judged on; keys ``PARTS``.
 
     The speakers of the voice's last fold are judged on, those of the last but one calibrate, the others teach. The
@@ -231,9 +231,9 @@ def encode_parts(
         images, shown = face_pool(faces[part], config.faces_per_label, seed)
         chosen, spoken, seconds = voices.of(part)
         written, said = text_pool(texts[part])
-        pools = Pools(shown, spoken, said, seconds, views=config.views)
+        pools = SamplePools(shown, spoken, said, seconds, views=config.views)
         heard = [voices.clean[index] for index in chosen], [voices.buried[index] for index in chosen]
-        found[part] = make_parts(encoders, pools, images, heard, written, seed + number)
+        found[part] = encode_pools(encoders, pools, images, heard, written, seed + number)
     return found
 
 
@@ -271,10 +271,10 @@ class _Voices:
     ) -> _Voices:
         waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
         mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
-        buried = voice_features(bury_voices(waveforms, config.loop.seed), mfcc)
+        buried = voice_features(mask_audio_with_noise(waveforms, config.loop.seed), mfcc)
         clean = voice_features(waveforms, mfcc)
         taught, features_of_taught = _taught(config, clips, clean)
-        heard_by = unheard(weights, config, voice_run, taught, features_of_taught)
+        heard_by = out_of_fold_encoder(weights, config, voice_run, taught, features_of_taught)
         fold_of = fold_of_speakers(taught, config.folds, config.loop.seed)
         known = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
         kept = [clips[index] for index in known]
@@ -307,7 +307,9 @@ def _part_of_fold(fold: int, folds: int) -> int:
     return max(fold - (folds - len(PARTS)), 0)
 
 
-def data_facts(config: FusionConfig, parts: Mapping[str, Parts], encoders: Mapping[str, Weights]) -> dict[str, Any]:
+def data_facts(
+    config: FusionConfig, parts: Mapping[str, EncodedPools], encoders: Mapping[str, Weights]
+) -> dict[str, Any]:
     """What the card says of the data."""
     counts = {
         part: {

@@ -13,19 +13,19 @@ from accelerate import Accelerator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from multimodal.data.corpora.synthetic import Composed, Composing, compose
+from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtterance, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS, fused_logits, sizes_of, softmax
-from multimodal.evaluate.synthetic_features import Parts
-from multimodal.fusion.alignment import FusionBatch, Streams, collate
+from multimodal.evaluate.synthetic_features import EncodedPools
+from multimodal.fusion.alignment import FusionBatch, FusionInputs, collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 from multimodal.train.loop import LoopSettings
 from multimodal.types import MODALITIES
 
 
 @dataclass(frozen=True)
-class Learning:
+class FusionTrainingConfig:
     """How the head learns, beside the loop's settings.
 
     Attributes:
@@ -82,10 +82,10 @@ class FusionTask:
     def __init__(
         self,
         shape: FusionShape,
-        parts: Parts,
-        held_out: Parts,
-        composing: Composing,
-        learning: Learning,
+        parts: EncodedPools,
+        held_out: EncodedPools,
+        composing: SynthesisConfig,
+        learning: FusionTrainingConfig,
         settings: LoopSettings,
         accelerator: Accelerator,
     ) -> None:
@@ -95,7 +95,7 @@ class FusionTask:
         self.spread = np.concatenate([voice.states for voice in parts.voices[0]]).std(axis=0) * learning.voice_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = learning.validation_utterances
-        self.judged = list(compose(held_out.pools, count, composing, settings.seed))
+        self.judged = list(synthesize(held_out.pools, count, composing, settings.seed))
         self.judged_streams = [held_out.streams(recipe)[0] for recipe in self.judged]
 
     def steps(self) -> int:
@@ -107,7 +107,7 @@ class FusionTask:
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         draws = np.random.default_rng(seed)
         size = self.settings.batch_size
-        recipes = list(compose(self.parts.pools, self.steps() * size, self.composing, seed))
+        recipes = list(synthesize(self.parts.pools, self.steps() * size, self.composing, seed))
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
             chosen = recipes[number * size : (number + 1) * size]
@@ -115,14 +115,16 @@ class FusionTask:
             share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
             yield self._batch(chosen[share], kept[share], draws)
 
-    def _batch(self, recipes: Sequence[Composed], kept: Sequence[Sequence[str]], draws: np.random.Generator) -> Batch:
+    def _batch(
+        self, recipes: Sequence[SyntheticUtterance], kept: Sequence[Sequence[str]], draws: np.random.Generator
+    ) -> Batch:
         whole = [self._noisy(self.parts.streams(recipe)[0], draws) for recipe in recipes]
         streams = [each.only(signals) for each, signals in zip(whole, kept, strict=True)]
         targets = torch.tensor([recipe.label for recipe in recipes])
         device = self.accelerator.device
         return Batch(collate(streams, self.sizes, len(FUSED_LABELS)).to(device), targets.to(device))
 
-    def _noisy(self, streams: Streams, draws: np.random.Generator) -> Streams:
+    def _noisy(self, streams: FusionInputs, draws: np.random.Generator) -> FusionInputs:
         if streams.voice is None or not self.learning.voice_noise:
             return streams
         steps, features = streams.voice.shape

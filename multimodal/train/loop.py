@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multimodal.errors import ConfigError, WeightsError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Task(Protocol):
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """How far a run is: what a checkpoint stores beside the tensors."""
 
     epoch: int = 0
@@ -158,7 +158,7 @@ def _train_epoch(
     average: nn.Module,
     optimizer: Any,
     settings: LoopSettings,
-    progress: Progress,
+    progress: TrainingState,
     accelerator: Accelerator,
     quiet: bool,
 ) -> float:
@@ -181,7 +181,7 @@ def _train_epoch(
         optimizer.step()
         optimizer.zero_grad()
         progress.step += 1
-        _follow(average, accelerator.unwrap_model(network), settings.ema_decay, progress.step)
+        update_ema(average, accelerator.unwrap_model(network), settings.ema_decay, progress.step)
         total += loss.detach()
     return float(total) / task.steps()
 
@@ -217,7 +217,7 @@ def _optimizer(network: nn.Module, settings: LoopSettings) -> torch.optim.Optimi
 
 
 @torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """Moves the average towards the network; faster in the first steps, which are soon worth nothing."""
     share = 1 - min(decay, (1 + step) / (10 + step))
     for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
@@ -229,7 +229,7 @@ def _follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: dict[str, str]) -> None:
     """Writes tensors and facts as one safetensors file, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, facts)
 
 
@@ -247,7 +247,7 @@ def load_tensors(path: Path, network: nn.Module) -> None:
 
 
 def _save(
-    path: Path, settings: LoopSettings, network: nn.Module, average: nn.Module, optimizer: Any, progress: Progress
+    path: Path, settings: LoopSettings, network: nn.Module, average: nn.Module, optimizer: Any, progress: TrainingState
 ) -> None:
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
@@ -257,10 +257,12 @@ def _save(
     save_tensors(path, tensors, facts)
 
 
-def _resume(path: Path, settings: LoopSettings, network: nn.Module, average: nn.Module, optimizer: Any) -> Progress:
+def _resume(
+    path: Path, settings: LoopSettings, network: nn.Module, average: nn.Module, optimizer: Any
+) -> TrainingState:
     """Fills the three from a checkpoint if there is one; returns how far it was."""
     if not path.exists():
-        return Progress()
+        return TrainingState()
     with safe_open(path, framework="pt") as file:
         facts = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -278,11 +280,11 @@ def _resume(path: Path, settings: LoopSettings, network: nn.Module, average: nn.
         index, key = name.split(".", 1)
         state["state"].setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict(state)
-    return Progress(**json.loads(facts["progress"]))
+    return TrainingState(**json.loads(facts["progress"]))
 
 
 def _write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

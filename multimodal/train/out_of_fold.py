@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.corpora.voices import split_by_speaker
-from multimodal.encoders.audio import hear
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
-from multimodal.evaluate.synthetic_features import Hearing
+from multimodal.evaluate.synthetic_features import AudioEncoderFn
 from multimodal.models.weights import Weights
 from multimodal.train.audio import AudioConfig
 from multimodal.train.loop import load_tensors
@@ -88,9 +88,9 @@ def fold_of_speakers(clips: Sequence[VoiceClip], folds: int, seed: int) -> dict[
     return {clips[index].speaker: number for number, part in enumerate(parts) for index in part.test}
 
 
-def unheard(
+def out_of_fold_encoder(
     weights: Weights, config: AudioConfig, run: Path, clips: Sequence[VoiceClip], features: Sequence[VoiceFeatures]
-) -> dict[str, Hearing]:
+) -> dict[str, AudioEncoderFn]:
     """For each speaker something that hears them without ever having heard them in training.
 
     Args:
@@ -101,7 +101,7 @@ def unheard(
         features: Of each.
 
     Returns:
-        Speaker to a function like ``hear``: probabilities in the encoder's labels, calibrated, and states in the
+        Speaker to a function like ``encode_speaker``: probabilities in the encoder's labels, calibrated, and states in the
         shipped encoder's terms.
 
     Raises:
@@ -114,13 +114,15 @@ def unheard(
     by_speaker: dict[str, list[int]] = {}
     for index, clip in enumerate(clips):
         by_speaker.setdefault(clip.speaker, []).append(index)
-    of_shipped = {name: hear(weights.network, [features[i] for i in own])[1] for name, own in by_speaker.items()}
-    hearings: dict[int, Hearing] = {}
+    of_shipped = {
+        name: encode_speaker(weights.network, [features[i] for i in own])[1] for name, own in by_speaker.items()
+    }
+    hearings: dict[int, AudioEncoderFn] = {}
     for number, network in enumerate(networks):
         pairs: list[tuple[Tensor, Tensor]] = []
         for name, own in by_speaker.items():
             if fold_of[name] != number:
-                states = hear(network, [features[i] for i in own])[1]
+                states = encode_speaker(network, [features[i] for i in own])[1]
                 pairs += zip(states, of_shipped[name], strict=True)
         mapped = fit_state_map(*zip(*pairs, strict=True))
         hearings[number] = _hearing(network, mapped, weights.spec.temperature, number)
@@ -133,9 +135,9 @@ def _fold_network(like: nn.Module, folder: Path) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def _hearing(network: nn.Module, mapped: StateMap, temperature: float, seed: int) -> Hearing:
+def _hearing(network: nn.Module, mapped: StateMap, temperature: float, seed: int) -> AudioEncoderFn:
     def hearing(features: Sequence[VoiceFeatures]) -> tuple[Tensor, list[Tensor]]:
-        rows, states = hear(network, features, temperature)
+        rows, states = encode_speaker(network, features, temperature)
         generator = torch.Generator().manual_seed(seed)
         return rows, [mapped(steps, generator) for steps in states]
 

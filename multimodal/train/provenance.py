@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 
 
 def origin_of(start: Path) -> dict[str, object]:
@@ -27,6 +27,6 @@ def training_revision(run: Path) -> str:
             found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
         except FileNotFoundError:  # no git on this machine
             found = ""
-        with whole_file(note) as temporary:
+        with atomic_write(note) as temporary:
             temporary.write_text(found or "not in a checkout", encoding="utf-8")
     return note.read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.text import TextEncoder, read_texts
-from multimodal.encoders.tokenization import encode, load_tokenizer, trim
+from multimodal.encoders.tokenization import encode, load_tokenizer, trim_vocabulary
 from multimodal.errors import DependencyError, WeightsError
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.multilabel import choose_thresholds
@@ -75,7 +75,7 @@ def start_network(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
         whole = (base / "tokenizer.json").read_text(encoding="utf-8")
         tensors = load_file(base / "model.safetensors")
         counts = Counter(number for ids in encode(load_tokenizer(whole), corpus.texts) for number in ids)
-        trimmed, kept = trim(whole, config.vocabulary, counts)
+        trimmed, kept = trim_vocabulary(whole, config.vocabulary, counts)
         words, positions = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
         tensors |= {words: tensors[words][kept], positions: tensors[positions][: config.window_tokens]}
         network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape_of(config, len(kept)), config.dropout)
@@ -163,7 +163,7 @@ def write_weights(
     network.load_state_dict({key: _halved(value) for key, value in network.state_dict().items()})
     stem = name or f"{config.architecture}.{config.corpus}-v1"
     vocabulary = load_tokenizer(tokenizer)
-    spec = calibrated(config, network, vocabulary, held_out)
+    spec = calibrate(config, network, vocabulary, held_out)
     weights = Weights(stem, "", spec, {}, network, vocabulary)
     stripped = replace(judged, texts=tuple(bare(text).lower() for text in judged.texts))
     figures = {"dev": evaluate_text(weights, judged), "dev_without_punctuation": evaluate_text(weights, stripped)}
@@ -175,7 +175,7 @@ def _halved(value: Tensor) -> Tensor:
     return value.half().float() if value.is_floating_point() else value
 
 
-def calibrated(config: TextConfig, network: nn.Module, tokenizer: Tokenizer, held_out: TextCorpus) -> ModelSpec:
+def calibrate(config: TextConfig, network: nn.Module, tokenizer: Tokenizer, held_out: TextCorpus) -> ModelSpec:
     """The spec of a trained network, with thresholds and temperature that suit the held-out texts."""
     found = read_texts(network, tokenizer, held_out.texts, window_tokens=config.window_tokens)
     kept = held_out.subset(np.array([reading is not None for reading in found], bool))

@@ -22,9 +22,9 @@ from multimodal.augmentation.text import TextAugmentation, augment
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import TEXT_CORPORA
 from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
-from multimodal.encoders.tokenization import encode, marks
+from multimodal.encoders.tokenization import encode, special_token_ids
 from multimodal.errors import ConfigError
-from multimodal.evaluate.text import judge_readings
+from multimodal.evaluate.text import evaluate_readings
 from multimodal.train.loop import LoopSettings, load_tensors
 
 ARCHITECTURES = {"minilm_l6": MINILM_L6}
@@ -121,7 +121,7 @@ class TextTask:
         self.accelerator = accelerator
         self.network: nn.Module = network.to(device)
         self.tokenizer = tokenizer
-        self.marks = marks(tokenizer)
+        self.marks = special_token_ids(tokenizer)
         self.texts = training.texts
         native, groups = (torch.from_numpy(part).float().to(device) for part in (training.targets, training.groups))
         # A text of two groups is half of each; one without a group teaches the single choice nothing.
@@ -201,7 +201,7 @@ class TextTask:
         """Figures on the held-out slice; F1 with thresholds of the same slice, so a little too good."""
         with self.accelerator.autocast():
             readings = read_texts(network, self.tokenizer, self.held_out.texts, batch_size=64)
-        figures = judge_readings(readings, self.held_out, None)
+        figures = evaluate_readings(readings, self.held_out, None)
         mean = (figures["pr_auc"] + figures["pr_auc_native"]) / 2
         chosen = ("macro_f1", "macro_f1_native", "accuracy", "nll")
         return {"pr_auc": mean, **{key: float(figures[key]) for key in chosen}}

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis.moments import KINDS, Moment, strongest
-from multimodal.analysis.recording import check_apart, find_recording
+from multimodal.analysis.moments import KINDS, Moment, top_moments
+from multimodal.analysis.recording import find_recording, refuse_overwrite
 from multimodal.errors import MultimodalError
-from multimodal.files import path_text, whole_file
+from multimodal.files import atomic_write, path_text
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
@@ -103,9 +103,9 @@ def cut_clips(
         PosixPath('clips/01-peak-happiness-0m12s.mp4')
     """
     info = find_recording(analysis, media)
-    cuts = _plan(analysis, strongest(analysis.estimates, count, kinds), info, folder, padding_seconds, reel)
+    cuts = _plan(analysis, top_moments(analysis.estimates, count, kinds), info, folder, padding_seconds, reel)
     for target in {cut.file for cut in cuts} | {folder / TABLE}:
-        check_apart(info.path, target)
+        refuse_overwrite(info.path, target)
     made = not folder.exists()
     try:
         _write_all(cuts, analysis, info, folder, reel, _shared(cuts, progress))
@@ -127,14 +127,14 @@ def _plan(
     cuts = []
     for rank, moment in enumerate(moments, start=1):
         name = "reel" if reel else clip_name(rank, moment)
-        shown = _telling_part(moment, analysis)
+        shown = _peak_window(moment, analysis)
         start, end = max(low, shown[0] - padding), min(high, shown[1] + padding)
         if end - start >= LEAST_SECONDS:
             cuts.append(Cut(rank, moment, folder / (name + suffix), start, end))
     return _in_a_row(cuts) if reel else cuts
 
 
-def _telling_part(moment: Moment, analysis: Analysis) -> tuple[float, float]:
+def _peak_window(moment: Moment, analysis: Analysis) -> tuple[float, float]:
     """Of a long moment the 30 s in which the face shows its emotion most; without a face, the first."""
     start, end = moment.start_seconds, moment.end_seconds
     if end - start <= LONGEST_SECONDS:
@@ -208,12 +208,12 @@ def _write_all(
     bars: Sequence[Progress | None],
 ) -> None:
     with ExitStack() as files:  # renames in reverse order, once everything is written: the list comes last
-        table = files.enter_context(whole_file(folder / TABLE))
+        table = files.enter_context(atomic_write(folder / TABLE))
         if reel and cuts:
-            _write_reel(files.enter_context(whole_file(cuts[0].file)), cuts, analysis, info, bars)
+            _write_reel(files.enter_context(atomic_write(cuts[0].file)), cuts, analysis, info, bars)
         elif not reel:
             for cut, bar in zip(cuts, bars, strict=True):
-                _write_clip(files.enter_context(whole_file(cut.file)), cut, info, bar)
+                _write_clip(files.enter_context(atomic_write(cut.file)), cut, info, bar)
         with table.open("w", encoding="utf-8", errors="replace", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(COLUMNS)
@@ -229,28 +229,28 @@ def _row(cut: Cut, analysis: Analysis) -> Iterator[object]:
 
 
 def _write_clip(path: Path, cut: Cut, info: MediaInfo, bar: Progress | None) -> None:
-    from multimodal.data.media.playback import Part, shown_size, sound_form
-    from multimodal.data.media.writer import MovieWriter, render_part
+    from multimodal.data.media.playback import Clip, audio_format, output_size
+    from multimodal.data.media.writer import MovieWriter, render_clip
 
-    size, sound = shown_size(info, LONGEST_SIDE) if info.has_video else None, sound_form(info.path)
-    part = Part(info.path, cut.start_seconds, cut.end_seconds)
+    size, sound = output_size(info, LONGEST_SIDE) if info.has_video else None, audio_format(info.path)
+    part = Clip(info.path, cut.start_seconds, cut.end_seconds)
     with MovieWriter(path, size, info.frame_rate or 25.0, *(sound or (None,))) as writer:
-        render_part(part, writer, size=size, sound=sound, joined=True, fade_seconds=FADE_SECONDS, progress=bar)
+        render_clip(part, writer, size=size, sound=sound, joined=True, fade_seconds=FADE_SECONDS, progress=bar)
 
 
 def _write_reel(
     path: Path, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, bars: Sequence[Progress | None]
 ) -> None:
-    from multimodal.data.media.playback import Part, shown_size, sound_form
-    from multimodal.data.media.writer import MovieWriter, render_part
+    from multimodal.data.media.playback import Clip, audio_format, output_size
+    from multimodal.data.media.writer import MovieWriter, render_clip
 
-    size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, sound_form(info.path)
+    size, sound = output_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, audio_format(info.path)
     captions = None if size is None else Captions(cuts, analysis, info, size[0])
     whole = None if size is None or captions is None else (size[0], size[1] + captions.height)
     with MovieWriter(path, whole, info.frame_rate or 25.0, *(sound or (None,))) as writer:
         for number, (cut, bar) in enumerate(zip(cuts, bars, strict=True)):
-            render_part(
-                Part(info.path, cut.start_seconds, cut.end_seconds),
+            render_clip(
+                Clip(info.path, cut.start_seconds, cut.end_seconds),
                 writer,
                 size=size,
                 sound=sound,
@@ -276,11 +276,11 @@ class Captions:
     """
 
     def __init__(self, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, width: int) -> None:
-        from multimodal.video.info_panel import Panel
+        from multimodal.video.info_panel import InfoPanel
 
         self._cuts = cuts
         self._estimates = analysis.estimates
-        self._panel = Panel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, width)
+        self._panel = InfoPanel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, width)
         self.height = self._panel.height
 
     def drawer(self, number: int) -> Draw:
@@ -312,5 +312,5 @@ def _remove_earlier(folder: Path, kept: set[str], recording: Path) -> None:
     for path in folder.iterdir():
         if path.name not in kept and OWN_FILES.fullmatch(path.name) and path.is_file():
             with suppress(MultimodalError, OSError):
-                check_apart(recording, path)
+                refuse_overwrite(recording, path)
                 path.unlink()

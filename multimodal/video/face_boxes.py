@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.types import FaceObservation, leading
+from multimodal.types import FaceObservation, top_label
 from multimodal.video.drawing import Image, answer_text, chip, colour_of, lay, outline
 
 Box = tuple[float, float, float, float]
@@ -31,7 +31,7 @@ ID_COLOUR, MAIN_COLOUR = "#202327", "#ffffff"
 
 
 @dataclass(frozen=True)
-class ShownFace:
+class FaceBox:
     """A face at one moment.
 
     Attributes:
@@ -71,12 +71,12 @@ class FaceTracks:
                 self._around[second].add(seen.face_id)
         self._times = {face_id: [seen.time_seconds for seen in track] for face_id, track in self._tracks.items()}
 
-    def at(self, seconds: float) -> list[ShownFace]:
+    def at(self, seconds: float) -> list[FaceBox]:
         """Says which faces are to be seen at a moment, in order of their ids."""
         found = (self._place(face_id, seconds) for face_id in sorted(self._around.get(int(seconds), ())))
         return [face for face in found if face is not None]
 
-    def _place(self, face_id: int, seconds: float) -> ShownFace | None:
+    def _place(self, face_id: int, seconds: float) -> FaceBox | None:
         track = self._tracks[face_id]
         # Times are saved to a tenth of a millisecond; a picture's own time may be that little earlier.
         after = bisect.bisect_right(self._times[face_id], seconds + 1e-4)
@@ -87,8 +87,8 @@ class FaceTracks:
         if after < len(track) and track[after].time_seconds - last.time_seconds <= self._gap:
             following = track[after]
             share = since / (following.time_seconds - last.time_seconds)
-            return ShownFace(face_id, _between(last.box, following.box, share), following if share > 0.5 else last)
-        return ShownFace(face_id, last.box, last) if since < self._hold else None
+            return FaceBox(face_id, _between(last.box, following.box, share), following if share > 0.5 else last)
+        return FaceBox(face_id, last.box, last) if since < self._hold else None
 
 
 def _between(one: Box, other: Box, share: float) -> Box:
@@ -96,7 +96,7 @@ def _between(one: Box, other: Box, share: float) -> Box:
     return x, y, width, height
 
 
-def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: int, main: int | None = None) -> None:
+def draw_faces(image: Image, faces: Sequence[FaceBox], scale: float, letters: int, main: int | None = None) -> None:
     """Draws boxes and labels on a picture, which is written into.
 
     A scored face has a whole box in the colour of what it shows and a label with number, emotion and probability; one
@@ -115,7 +115,7 @@ def draw_faces(image: Image, faces: Sequence[ShownFace], scale: float, letters: 
     boxes = [_scaled(face.box, scale, image) for face in faces]
     for face, box in zip(faces, boxes, strict=True):
         scored = face.seen.probabilities
-        colour = UNSCORED if scored is None else colour_of(leading(scored))
+        colour = UNSCORED if scored is None else colour_of(top_label(scored))
         outline(image, box, colour, thickness, dashed=scored is None)
     taken: list[NDArray[np.int64]] = []
     for face, box in zip(faces, boxes, strict=True):
@@ -137,11 +137,11 @@ def _scaled(box: Box, scale: float, image: Image) -> Box:
     return left, top, right - left, bottom - top
 
 
-def _label(face: ShownFace, letters: int, main: bool) -> NDArray[np.uint8]:
+def _label(face: FaceBox, letters: int, main: bool) -> NDArray[np.uint8]:
     scored, number = face.seen.probabilities, (str(face.face_id), MAIN_COLOUR if main else ID_COLOUR)
     if scored is None:
         return chip((number, (face.seen.quality, UNSCORED)), letters)
-    emotion = leading(scored)
+    emotion = top_label(scored)
     said = answer_text(emotion, scored[emotion])
     return chip((number, (said, colour_of(emotion))), letters)
 

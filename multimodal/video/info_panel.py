@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from multimodal.formatting import clock_text
 from multimodal.palette import COLOURS, SIGNS, ink_on
-from multimodal.types import SIGNAL_NAMES, UtteranceEstimate
+from multimodal.types import MODALITY_NAMES, UtteranceEstimate
 from multimodal.video.drawing import (
     Image,
     answer_text,
@@ -49,7 +49,7 @@ LINES = 2
 """Lines of words at a time; longer utterances turn pages."""
 
 
-class Panel:
+class InfoPanel:
     """Draws the panel of one recording.
 
     Args:
@@ -165,7 +165,7 @@ class Panel:
         left, width = self._words_place()
         ground = self._ground()
         if estimate.emotion is not None and estimate.fused is not None:
-            names = ", ".join(SIGNAL_NAMES[signal] for signal in estimate.modalities)
+            names = ", ".join(MODALITY_NAMES[signal] for signal in estimate.modalities)
             ground = self._answered(estimate.emotion, estimate.fused.confidence, f"from {names}")
         with _Sheet(ground) as (drawing, sheet):
             indent = 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis.recording import check_apart, find_recording
+from multimodal.analysis.recording import find_recording, refuse_overwrite
 from multimodal.errors import MediaError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
@@ -57,14 +57,14 @@ def write_overlay(
     if not analysis.media.has_video:
         raise MediaError(analysis.media.path, "has no picture to draw on", "choose a video, or leave the overlay out")
     info, target = find_recording(analysis, media), folder / NAME
-    check_apart(info.path, target)
-    from multimodal.data.media.playback import Part, shown_size, sound_form
-    from multimodal.data.media.writer import MovieWriter, render_part
+    refuse_overwrite(info.path, target)
+    from multimodal.data.media.playback import Clip, audio_format, output_size
+    from multimodal.data.media.writer import MovieWriter, render_clip
 
-    size, sound = shown_size(info, LONGEST_SIDE, LEAST_WIDTH), sound_form(info.path)
+    size, sound = output_size(info, LONGEST_SIDE, LEAST_WIDTH), audio_format(info.path)
     overlay = Overlay(analysis, info, size)
     start, end = info.read_start_seconds, info.read_end_seconds
-    part = Part(info.path, start, end if info.stretch is not None else end + BEYOND_SECONDS)
+    part = Clip(info.path, start, end if info.stretch is not None else end + BEYOND_SECONDS)
     rate, channels = sound or (None, 1)
 
     def tell(seconds: float) -> None:
@@ -72,10 +72,10 @@ def write_overlay(
             progress(min(max(seconds - start, 0.0), end - start), end - start)
 
     with (
-        whole_file(target) as temporary,
+        atomic_write(target) as temporary,
         MovieWriter(temporary, (size[0], size[1] + overlay.height), info.frame_rate or 25.0, rate, channels) as writer,
     ):
-        render_part(part, writer, size=size, sound=sound, draw=overlay.draw, progress=tell)
+        render_clip(part, writer, size=size, sound=sound, draw=overlay.draw, progress=tell)
     return target
 
 
@@ -93,11 +93,11 @@ class Overlay:
 
     def __init__(self, analysis: Analysis, info: MediaInfo, size: tuple[int, int]) -> None:
         from multimodal.video.face_boxes import FaceTracks
-        from multimodal.video.info_panel import Panel
+        from multimodal.video.info_panel import InfoPanel
 
         self._tracks = FaceTracks(analysis.faces, analysis.frame_times)
         self._estimates = analysis.estimates
-        self._panel = Panel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, size[0])
+        self._panel = InfoPanel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, size[0])
         self._scale = size[0] / (info.width or size[0])
         self.height = self._panel.height
 

@@ -177,7 +177,7 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
     """Seconds of each of the driver's stages with a given number of inputs, and how often a file was looked at."""
     from batch_stub import files_of
 
-    from multimodal.batch.tasks import Outcome, fingerprint, hashed
+    from multimodal.batch.tasks import Outcome, fingerprint, sha256_of
 
     found = []
     for count in counts:
@@ -192,14 +192,14 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
         def engine(tasks: Any) -> Any:
             for task in tasks:
                 looks = fingerprint(task.path)
-                yield Outcome(task.index, files_of(task, options, "calm"), (looks, hashed(task.path)), None, 60.0)  # noqa: B023
+                yield Outcome(task.index, files_of(task, options, "calm"), (looks, sha256_of(task.path)), None, 60.0)  # noqa: B023
 
         marks = [time.perf_counter()]
         read_manifest(place / "study.csv")
         marks.append(time.perf_counter())
-        batch_run.score_pile(place / "study.csv", place / "out", options, engine)
+        batch_run.score_all(place / "study.csv", place / "out", options, engine)
         marks.append(time.perf_counter())
-        looks = looked_at(lambda: batch_run.score_pile(place / "study.csv", place / "out", options, engine))  # noqa: B023
+        looks = looked_at(lambda: batch_run.score_all(place / "study.csv", place / "out", options, engine))  # noqa: B023
         marks.append(time.perf_counter())
         names = ("manifest", "first_run", "resume_and_tables")
         stages = {f"{name}_seconds": round(marks[n + 1] - marks[n], 2) for n, name in enumerate(names)}

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from multimodal.data.media.audio import read_audio
 from multimodal.data.speech.utterances import read_speech
 from multimodal.data.speech.voice_activity import VoiceActivity
-from multimodal.encoders.audio import hear
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.models.weights import load_weights
@@ -74,8 +74,8 @@ def stages(path: Path, rounds: int) -> dict[str, Any]:
         "voice_activity": (lambda: activity.probabilities(whole[: len(whole) // 512 * 512]), sound),
         "features": (lambda: voice_features(spoken, mfcc), speech),
         "features_batch_1": (lambda: [voice_features([each], mfcc) for each in spoken], speech),
-        "encoder": (lambda: hear(weights.network, features), speech),
-        "encoder_batch_1": (lambda: [hear(weights.network, [each]) for each in features], speech),
+        "encoder": (lambda: encode_speaker(weights.network, features), speech),
+        "encoder_batch_1": (lambda: [encode_speaker(weights.network, [each]) for each in features], speech),
     }
     for job, _ in jobs.values():
         job()
