@@ -41,7 +41,7 @@ class AudioOutput(NamedTuple):
 
 
 LARGEST = 5.0
-"""Standardised features beyond this are taken for this: one odd utterance must not decide."""
+"""Standardized features beyond this are taken for this: one odd utterance must not decide."""
 
 
 class Mix(NamedTuple):
@@ -100,9 +100,9 @@ class Background(nn.Module):
         return own.shrunk(prior, self.utterances)
 
 
-def standardise(values: Tensor, common: RecordingStatistics) -> Tensor:
+def standardize(values: Tensor, common: RecordingStatistics) -> Tensor:
     """Removes what is common: ``(rows, features)`` float32 within ±``LARGEST``."""
-    return common.normalise(values).clamp(-LARGEST, LARGEST)
+    return common.normalize(values).clamp(-LARGEST, LARGEST)
 
 
 def _mask(lengths: Tensor, steps: int) -> Tensor:
@@ -150,7 +150,7 @@ class AudioRecurrentEncoder(nn.Module):
         self.state_size = hidden
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
-        """Reads standardised ``(batch, frames, 39)``, frames of each, and standardised ``(batch, summary)``."""
+        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``."""
         states = _recur(self.recurrent, frames, lengths)
         last = states[torch.arange(len(states), device=states.device), lengths - 1]
         embedding = torch.cat([last, summary[:, -len(PROSODY_FIELDS) :]], dim=1)
@@ -258,7 +258,7 @@ class ConvBiGRU(nn.Module):
         return torch.stack([head(part).float() for head, part in zip(self.heads, inputs, strict=True)])
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
-        """Reads standardised ``(batch, frames, 39)``, frames of each, and standardised ``(batch, summary)``."""
+        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``."""
         states, steps = self.encode(frames, lengths)
         embedding = self.pool(states, _mask(steps, states.shape[1]))
         if mix is not None:
@@ -301,8 +301,8 @@ def encode_speaker(
     states: dict[int, Tensor] = {}
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        frames = [standardise(features[index].frames, frames_common).to(device) for index in chosen]
-        summary = standardise(torch.stack([features[index].summary for index in chosen]), summaries_common).to(device)
+        frames = [standardize(features[index].frames, frames_common).to(device) for index in chosen]
+        summary = standardize(torch.stack([features[index].summary for index in chosen]), summaries_common).to(device)
         lengths = torch.tensor([len(each) for each in frames], device=device)
         output = network(pad_sequence(frames, batch_first=True), lengths, summary)
         rows = torch.softmax(output.logits.float() / temperature, dim=1).cpu()

@@ -1,6 +1,6 @@
 """What the voice's network reads: mel-frequency cepstral coefficients with their deltas, 39 numbers each 10 ms.
 
-Every number depends only on its own clip and its own few frames: there is no centre padding, the floor of the
+Every number depends only on its own clip and its own few frames: there is no center padding, the floor of the
 logarithm is fixed (the usual clamp to 80 dB below a clip's maximum would make quiet frames depend on loud ones), and
 the deltas at a clip's end repeat the clip's own last frame. So a clip gives the same numbers alone and in any batch.
 

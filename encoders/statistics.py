@@ -85,7 +85,7 @@ class RecordingStatistics:
         mean = share * self.mean + (1 - share) * prior.mean
         return replace(self, mean=mean, variance=share * self.variance + (1 - share) * prior.variance)
 
-    def normalise(
+    def normalize(
         self,
         features: Tensor,
         lengths: Tensor | None = None,
@@ -106,7 +106,7 @@ class RecordingStatistics:
         Example:
             >>> usual = RecordingStatistics(1e6, torch.tensor([4.0]), torch.tensor([1.0]))
             >>> heard = RecordingStatistics(100.0, torch.tensor([2.0]), torch.tensor([1.0]))
-            >>> heard.normalise(torch.tensor([[2.0]]), prior=usual, prior_weight=300.0).tolist()
+            >>> heard.normalize(torch.tensor([[2.0]]), prior=usual, prior_weight=300.0).tolist()
             [[-1.5]]
         """
         used = self if prior is None else self.shrunk(prior, prior_weight)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 STRAIGHT = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "“": '"', "”": '"', "…": "...", "\u00a0": " "})
-"""Typographic marks that a keyboard or a recogniser writes otherwise."""
+"""Typographic marks that a keyboard or a recognizer writes otherwise."""
 
 EMOJI_PARTS = {"\ufe0e", "\ufe0f", "\u200d", *map(chr, range(0x1F3FB, 0x1F400))}
 """Variation selectors, the joiner and skin tones: they change how an emoji looks, not what it says."""

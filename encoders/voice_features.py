@@ -35,7 +35,7 @@ class VoiceFeatures:
 
     Attributes:
         frames: ``(frames, 39)`` float16: MFCCs, deltas, delta-deltas, a row per 10 ms.
-        summary: ``(summary,)`` float32: ``summarise`` of the frames, then prosody.
+        summary: ``(summary,)`` float32: ``summarize`` of the frames, then prosody.
         start_seconds: Where the first frame begins, counted from the utterance's first sample: silence was left out.
     """
 
@@ -75,7 +75,7 @@ def _sounding(samples: Tensor, sample_rate: int) -> tuple[int, int]:
     return first * step, last * step
 
 
-def summarise(frames: Tensor, coefficients: int) -> Tensor:
+def summarize(frames: Tensor, coefficients: int) -> Tensor:
     """Describes how MFCCs and their deltas are distributed over an utterance.
 
     Args:
@@ -86,7 +86,7 @@ def summarise(frames: Tensor, coefficients: int) -> Tensor:
         ``(14 × coefficients,)`` float32: mean, deviation and ``QUANTILES`` of each coefficient and each delta.
 
     Example:
-        >>> summarise(torch.zeros(5, 39), 13).shape
+        >>> summarize(torch.zeros(5, 39), 13).shape
         torch.Size([182])
     """
     values = frames[:, : 2 * coefficients].float()
@@ -131,7 +131,7 @@ def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[V
         spoken = prosody(batch, lengths, settings.sample_rate)
         for row, index in enumerate(chosen):
             own = frames[row, : int(counts[row])]
-            summary = torch.cat([summarise(own, settings.coefficients), spoken[row]])
+            summary = torch.cat([summarize(own, settings.coefficients), spoken[row]])
             begin = places[index][0] / settings.sample_rate
             features[index] = VoiceFeatures(own.half().cpu(), summary.float().cpu(), begin)
     return [each for each in features if each is not None]

@@ -38,25 +38,25 @@ class FusionInputs:
 
     Attributes:
         times: ``(steps,)`` seconds, rising: the middle of each step.
-        voice: ``(steps, features)`` float32 states of the audio encoder.
+        audio: ``(steps, features)`` float32 states of the audio encoder.
         face: ``(steps, features)`` float32 face embedding of the same instant; rows without one are never read.
         face_mask: ``(steps,)`` bool: at which steps the face was seen.
-        words: ``(tokens, features)`` float32 states of the text encoder, in the order of the words.
-        evidence: Signal to ``(labels,)`` logarithms of the calibrated probabilities of its own head.
+        text: ``(tokens, features)`` float32 states of the text encoder, in the order of the words.
+        log_probabilities: Signal to ``(labels,)`` logarithms of the calibrated probabilities of its own head.
 
     Raises:
         ValueError: Lengths that differ, times that run backwards, or evidence for a signal that is not there.
     """
 
     times: Floats
-    voice: Floats | None = None
+    audio: Floats | None = None
     face: Floats | None = None
     face_mask: NDArray[np.bool_] | None = None
-    words: Floats | None = None
+    text: Floats | None = None
     log_probabilities: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("voice", "face", "face_mask"):
+        for name in ("audio", "face", "face_mask"):
             rows = getattr(self, name)
             if rows is not None and len(rows) != len(self.times):
                 raise ValueError(f"{name} has {len(rows)} rows for {len(self.times)} steps")
@@ -64,26 +64,22 @@ class FusionInputs:
             raise ValueError("face and face_mask come together")
         if len(self.times) > 1 and not (np.diff(self.times) > 0).all():
             raise ValueError("times must rise")
-        foreign = [name for name in self.evidence if getattr(self, PLACES[name]) is None]
+        foreign = [name for name in self.log_probabilities if getattr(self, name) is None]
         if foreign:
             raise ValueError(f"evidence for {foreign[0]}, which is not there")
 
     @property
-    def signals(self) -> tuple[str, ...]:
+    def modalities(self) -> tuple[str, ...]:
         """The signals that are there, in the order of ``MODALITIES``."""
-        return tuple(name for name in MODALITIES if getattr(self, PLACES[name]) is not None)
+        return tuple(name for name in MODALITIES if getattr(self, name) is not None)
 
-    def only(self, signals: Collection[str]) -> FusionInputs:
+    def only(self, modalities: Collection[str]) -> FusionInputs:
         """The same utterance as if the other signals had not been there."""
-        absent: dict[str, Any] = {PLACES[name]: None for name in MODALITIES if name not in signals}
-        if "face" not in signals:
+        absent: dict[str, Any] = {name: None for name in MODALITIES if name not in modalities}
+        if "face" not in modalities:
             absent["face_mask"] = None
-        kept = {name: rows for name, rows in self.evidence.items() if name in signals}
-        return replace(self, **absent, evidence=kept)
-
-
-PLACES = {"face": "face", "audio": "voice", "text": "words"}
-"""Signal to the field of ``FusionInputs`` with its states."""
+        kept = {name: rows for name, rows in self.log_probabilities.items() if name in modalities}
+        return replace(self, **absent, log_probabilities=kept)
 
 
 def grid(start_seconds: float, end_seconds: float, step_seconds: float = STEP_SECONDS) -> Floats:
@@ -114,7 +110,7 @@ def pool(times: Floats, states: Floats, step_seconds: float = STEP_SECONDS) -> t
         step_seconds: Length of a step of the grid.
 
     Returns:
-        ``(steps,)`` and ``(steps, features)``: each the mean of as many neighbours as fit into a step.
+        ``(steps,)`` and ``(steps, features)``: each the mean of as many neighbors as fit into a step.
 
     Example:
         >>> pooled = pool(np.arange(4) * 0.04, np.array([[1.0], [3.0], [5.0], [7.0]]))
@@ -210,7 +206,7 @@ def tolerance_seconds(frame_times: Floats) -> float:
         frame_times: ``(frames,)`` seconds of all sampled frames, rising.
 
     Returns:
-        Half the median distance of neighbours; half a step of the grid where there are not two frames.
+        Half the median distance of neighbors; half a step of the grid where there are not two frames.
 
     Example:
         >>> tolerance_seconds(np.array([0.0, 0.2, 0.4, 1.0]))
@@ -224,10 +220,10 @@ def build_inputs(
     end_seconds: float,
     probabilities: Mapping[str, Mapping[str, float]],
     *,
-    voice: tuple[Floats, Floats] | None = None,
+    audio: tuple[Floats, Floats] | None = None,
     face: tuple[Floats, Floats] | None = None,
-    half_step_seconds: float = STEP_SECONDS / 2,
-    words: Floats | None = None,
+    tolerance_seconds: float = STEP_SECONDS / 2,
+    text: Floats | None = None,
     labels: Sequence[str] = FUSED_LABELS,
 ) -> FusionInputs:
     """Puts what is known of one utterance onto one grid.
@@ -241,11 +237,11 @@ def build_inputs(
         start_seconds: Start of the utterance.
         end_seconds: Its end.
         probabilities: Signal that is there to the calibrated probabilities of its own head, in labels of its own.
-        voice: ``(states,)`` rising seconds and ``(states, features)`` of the audio encoder; needed with a voice.
+        audio: ``(states,)`` rising seconds and ``(states, features)`` of the audio encoder; needed with a voice.
         face: ``(observations,)`` seconds, in any order, and ``(observations, features)`` embeddings of the utterance's
             own face; needed with a face, also ``(0, features)``.
-        half_step_seconds: See ``tolerance_seconds``.
-        words: ``(tokens, features)`` of the text encoder, in the order of the words; needed with words.
+        tolerance_seconds: See ``tolerance_seconds``.
+        text: ``(tokens, features)`` of the text encoder, in the order of the words; needed with words.
         labels: Of the evidence.
 
     Returns:
@@ -258,42 +254,42 @@ def build_inputs(
         >>> said = {"audio": {"anger": 0.8, "fear": 0.2}, "face": {"anger": 0.3, "fear": 0.6, "contempt": 0.1}}
         >>> heard = np.array([0.1, 0.2]), np.ones((2, 3))
         >>> seen = np.array([0.19]), np.ones((1, 4))
-        >>> streams = build_inputs(0.0, 0.5, said, voice=heard, face=seen, labels=("anger", "fear"))
-        >>> streams.signals, streams.face_mask.tolist()
+        >>> streams = build_inputs(0.0, 0.5, said, audio=heard, face=seen, labels=("anger", "fear"))
+        >>> streams.modalities, streams.face_mask.tolist()
         (('face', 'audio'), [False, True])
     """
-    given = {"face": face, "audio": voice, "text": words}
+    given = {"face": face, "audio": audio, "text": text}
     states = {name: given[name] for name in probabilities}
     lacking = [name for name, found in states.items() if found is None]
     if lacking:
         raise ValueError(f"{lacking[0]} has probabilities and no states")
     times, heard = grid(start_seconds, end_seconds), None
-    if voice is not None and "audio" in states:
-        times, heard = pool(*voice)
-    seen, mask = face_on_grid(times, *face, half_step_seconds) if face and "face" in states else (None, None)
+    if audio is not None and "audio" in states:
+        times, heard = pool(*audio)
+    seen, mask = face_on_grid(times, *face, tolerance_seconds) if face and "face" in states else (None, None)
     known = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in states}
-    return FusionInputs(times, heard, seen, mask, words if "text" in states else None, known)
+    return FusionInputs(times, heard, seen, mask, text if "text" in states else None, known)
 
 
 class FusionBatch(NamedTuple):
     """Utterances side by side; what lies beyond an utterance's end, or is absent, is 0 and never read.
 
     Attributes:
-        voice: ``(batch, steps, features)`` float32.
+        audio: ``(batch, steps, features)`` float32.
         face: ``(batch, steps, features)`` float32.
         face_mask: ``(batch, steps)`` bool.
         steps: ``(batch,)`` int64: steps of the nonverbal stream; 0 where neither voice nor face is there.
-        words: ``(batch, tokens, features)`` float32.
+        text: ``(batch, tokens, features)`` float32.
         tokens: ``(batch,)`` int64; 0 where there are no words.
-        evidence: ``(batch, 3, labels)`` float32, in the order of ``MODALITIES``.
+        log_probabilities: ``(batch, 3, labels)`` float32, in the order of ``MODALITIES``.
         present: ``(batch, 3)`` bool, likewise.
     """
 
-    voice: Tensor
+    audio: Tensor
     face: Tensor
     face_mask: Tensor
     steps: Tensor
-    words: Tensor
+    text: Tensor
     tokens: Tensor
     log_probabilities: Tensor
     present: Tensor
@@ -315,32 +311,32 @@ def collate(utterances: Sequence[FusionInputs], sizes: Mapping[str, int], labels
         The batch, on the CPU.
 
     Example:
-        >>> said = FusionInputs(np.zeros(0), words=np.ones((3, 4)), evidence={"text": np.zeros(2)})
+        >>> said = FusionInputs(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(2)})
         >>> batch = collate([said], {"face": 5, "audio": 6, "text": 4}, labels=2)
         >>> batch.steps.tolist(), batch.tokens.tolist(), batch.present.tolist()
         ([0], [3], [[False, False, True]])
     """
-    nonverbal = [len(each.times) if each.voice is not None or each.face is not None else 0 for each in utterances]
-    voices = [_rows(each.voice, count, sizes["audio"]) for each, count in zip(utterances, nonverbal, strict=True)]
+    nonverbal = [len(each.times) if each.audio is not None or each.face is not None else 0 for each in utterances]
+    voices = [_rows(each.audio, count, sizes["audio"]) for each, count in zip(utterances, nonverbal, strict=True)]
     faces = [_rows(each.face, count, sizes["face"]) for each, count in zip(utterances, nonverbal, strict=True)]
     masks = [
         torch.zeros(count, dtype=torch.bool) if each.face_mask is None else torch.from_numpy(each.face_mask)
         for each, count in zip(utterances, nonverbal, strict=True)
     ]
-    words = [_rows(each.words, 0, sizes["text"]) for each in utterances]
+    words = [_rows(each.text, 0, sizes["text"]) for each in utterances]
     heard = torch.zeros(len(utterances), len(MODALITIES), labels)
     for row, each in zip(heard, utterances, strict=True):
-        for name, values in each.evidence.items():
+        for name, values in each.log_probabilities.items():
             row[MODALITIES.index(name)] = torch.as_tensor(values, dtype=torch.float32)
     return FusionBatch(
-        voice=pad_sequence(voices, batch_first=True),
+        audio=pad_sequence(voices, batch_first=True),
         face=pad_sequence(faces, batch_first=True),
         face_mask=pad_sequence(masks, batch_first=True),
         steps=torch.tensor(nonverbal),
-        words=pad_sequence(words, batch_first=True),
+        text=pad_sequence(words, batch_first=True),
         tokens=torch.tensor([len(rows) for rows in words]),
-        evidence=heard,
-        present=torch.tensor([[name in each.signals for name in MODALITIES] for each in utterances]),
+        log_probabilities=heard,
+        present=torch.tensor([[name in each.modalities for name in MODALITIES] for each in utterances]),
     )
 
 

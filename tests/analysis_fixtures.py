@@ -1,4 +1,4 @@
-"""Analyses of any length without a model: everything that an analysis can hold, by a seed."""
+"""Analyzes of any length without a model: everything that an analysis can hold, by a seed."""
 
 from __future__ import annotations
 

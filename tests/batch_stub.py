@@ -26,7 +26,7 @@ def load(options: BatchOptions) -> AnalyzeFn:
         raise WeightsError("broken", "is damaged", "copy it again")
     note(options, f"load {os.getpid()}")
 
-    def analyse(task: Task) -> Scored:
+    def analyze(task: Task) -> Scored:
         path = Path(task.path)
         note(options, f"start {task.name} {os.getpid()}")
         if not path.exists():
@@ -35,7 +35,7 @@ def load(options: BatchOptions) -> AnalyzeFn:
         misbehave(word, more, path)
         return Scored(files_of(task, options, word), sha256_of(path), 60.0)
 
-    return analyse
+    return analyze
 
 
 def note(options: BatchOptions, line: str) -> None:

@@ -1,4 +1,4 @@
-"""Analyses that are hard to export, and what each utterance must become, worked out apart from the program."""
+"""Analyzes that are hard to export, and what each utterance must become, worked out apart from the program."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def foreign_analysis(path: Path) -> Analysis:
     analysis = replace(plain, emotions=labels, estimates=tuple(estimates), faces=())
     shares = dict.fromkeys(labels, 0.3333)
     by_signal = {"face": None, "audio": None, "text": shares}
-    summary = {**plain.summary, "shares": shares, "shares_by_signal": by_signal, "mean_valence": None}
+    summary = {**plain.summary, "shares": shares, "shares_by_modality": by_signal, "mean_valence": None}
     analysis.__dict__["summary"] = summary  # as reading a saved analysis sets it
     return analysis
 

@@ -28,10 +28,10 @@ def paste(
     side: float,
     rng: np.random.Generator,
 ) -> Image:
-    """Puts a square grey face into a larger picture, its border carried on outwards and fading into a soft background.
+    """Puts a square gray face into a larger picture, its border carried on outwards and fading into a soft background.
 
     Args:
-        face: ``(n, n)`` uint8 grey, as in FER2013.
+        face: ``(n, n)`` uint8 gray, as in FER2013.
         canvas: Width and height of the picture in pixels.
         position: x, y of the face's top left corner in the picture, pixels; fractions are honoured.
         side: Side of the pasted square in pixels.
@@ -41,7 +41,7 @@ def paste(
         ``(height, width, 3)`` uint8 RGB.
     """
     width, height = canvas
-    # pixel centres: the face's (-0.5, -0.5) lands on position - 0.5
+    # pixel centers: the face's (-0.5, -0.5) lands on position - 0.5
     factor = side / face.shape[0]
     offset = [p + 0.5 * factor - 0.5 for p in position]
     matrix = np.array([[factor, 0, offset[0]], [0, factor, offset[1]]])
@@ -55,7 +55,7 @@ def paste(
 
 
 def background(canvas: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Soft grey clouds, ``(height, width)``, 40 … 215."""
+    """Soft gray clouds, ``(height, width)``, 40 … 215."""
     coarse = rng.uniform(40, 215, (6, 8))
     return np.asarray(np.clip(cv2.resize(coarse, canvas, interpolation=cv2.INTER_CUBIC), 40, 215))
 
@@ -74,7 +74,7 @@ def refound_crops(
     """Pastes each face into a picture of its own, finds it again and crops it.
 
     Args:
-        images: Square grey faces, uint8.
+        images: Square gray faces, uint8.
         detector: Finds them.
         seed: Of places and backgrounds.
         size: Side of the crops.
@@ -95,11 +95,11 @@ def refound_crops(
 
 
 def found_again(detections: Sequence[Detection], side: float, place: tuple[float, float]) -> Detection | None:
-    """The best detection whose centre lies in the middle half of the pasted square."""
+    """The best detection whose center lies in the middle half of the pasted square."""
     for face in detections:
         x, y, width, height = face.box
-        centre = ((x + width / 2 - place[0]) / side, (y + height / 2 - place[1]) / side)
-        if all(0.25 < share < 0.75 for share in centre):
+        center = ((x + width / 2 - place[0]) / side, (y + height / 2 - place[1]) / side)
+        if all(0.25 < share < 0.75 for share in center):
             return face
     return None
 
@@ -109,13 +109,13 @@ class Person:
     """Somebody in a scene: where the portrait's head lies and how it differs from the original.
 
     Attributes:
-        centre: x, y of the middle of the head, pixels.
+        center: x, y of the middle of the head, pixels.
         width: Of the head's cut-out (1.6 times the face), pixels.
         mirrored: Looks the other way.
         tint: Factors on red, green and blue.
     """
 
-    centre: tuple[float, float]
+    center: tuple[float, float]
     width: float = 100.0
     mirrored: bool = False
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -137,7 +137,7 @@ def scene(people: Sequence[Person], canvas: tuple[int, int] = (480, 270), seed: 
     oval = np.clip(4 * (1.05 - np.hypot(columns, rows)), 0, 1)
     for person in people:
         factor = person.width / width
-        left, top = (middle - side * factor / 2 for middle, side in zip(person.centre, (width, height), strict=True))
+        left, top = (middle - side * factor / 2 for middle, side in zip(person.center, (width, height), strict=True))
         matrix = np.array(((factor, 0, left + factor / 2 - 0.5), (0, factor, top + factor / 2 - 0.5)))
         looks = np.clip(head[:, ::-1] if person.mirrored else head, 0, 255) * person.tint
         weight = cv2.warpAffine(oval, matrix, canvas)[:, :, None]
@@ -150,8 +150,8 @@ def faceless_pictures() -> dict[str, Image]:
     rng = np.random.default_rng(5)
     ramp = np.tile(np.linspace(0, 255, 480), (270, 1))
     clouds = background((480, 270), rng)
-    grey = {"black": 0 * ramp, "ramp": ramp, "clouds": clouds, "noise": rng.uniform(0, 255, ramp.shape)}
-    pictures = {name: np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2) for name, values in grey.items()}
+    gray = {"black": 0 * ramp, "ramp": ramp, "clouds": clouds, "noise": rng.uniform(0, 255, ramp.shape)}
+    pictures = {name: np.repeat(values.astype(np.uint8)[:, :, None], 3, axis=2) for name, values in gray.items()}
     pictures["blocks"] = cv2.resize(
         rng.integers(0, 256, (9, 16, 3), np.uint8), (480, 270), interpolation=cv2.INTER_NEAREST
     )
@@ -159,7 +159,7 @@ def faceless_pictures() -> dict[str, Image]:
 
 
 def cartoon() -> Image:
-    """A title with flat colours, letters, wheels and a sun with two dots for eyes and a line for a mouth."""
+    """A title with flat colors, letters, wheels and a sun with two dots for eyes and a line for a mouth."""
     picture = np.full((270, 480, 3), (120, 190, 240), np.uint8)
     cv2.rectangle(picture, (0, 200), (480, 270), (70, 160, 70), -1)
     cv2.circle(picture, (110, 90), 60, (255, 220, 60), -1)

@@ -37,9 +37,9 @@ def write_flashes(
     ``sound`` names codec, sample format, rate and channels. Flashes must be among the pictures' times.
     """
     times = list(every(40, seconds) if times_ms is None else times_ms)
-    greys = [BRIGHT if any(0 <= time - flash < FLASH_MS for flash in flashes_ms) else DARK for time in times]
+    grays = [BRIGHT if any(0 <= time - flash < FLASH_MS for flash in flashes_ms) else DARK for time in times]
     options = {"bf": "2", "g": "25", "crf": "10"} if codec == "libx264" else {}
-    streams: list[Pictures | Sound] = [Pictures(times, size, codec, options, greys=greys)]
+    streams: list[Pictures | Sound] = [Pictures(times, size, codec, options, grays=grays)]
     if sound is not None:
         name, form, rate, channels = sound
         samples = beeps(seconds, flashes_ms, rate)[:, sound_start_ms * rate // 1000 :]

@@ -31,7 +31,7 @@ views = 1
 text_share = 0.8
 check_counts = false
 [composing]
-corrupted_share = 0.1
+degraded_share = 0.1
 [learning]
 utterances = 320
 validation_utterances = 210

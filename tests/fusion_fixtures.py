@@ -35,7 +35,7 @@ def shipped_fusion() -> dict[str, str]:
 
 def small_shape(sizes: Mapping[str, int], labels: int = len(FUSED_LABELS), **shape: Any) -> FusionShape:
     """The shape of a small head."""
-    names = {"face": "face_size", "audio": "voice_size", "text": "word_size"}
+    names = {"face": "face_size", "audio": "audio_size", "text": "text_size"}
     fields = {field: sizes.get(signal, 0) for signal, field in names.items()}
     return FusionShape(labels, **fields, hidden=6, face_hidden=4, **shape)
 

@@ -132,7 +132,7 @@ def _transcription(names: list[str], texts: list[str]) -> str:
     for index, (name, text) in enumerate(zip(names, texts, strict=True)):
         times = "" if index == len(names) - 1 else f" [{turn_start(index):08.4f}-{turn_start(index) + SECONDS:08.4f}]"
         lines.append(f"{name}{times}: {'[LAUGHTER] ' if index == 1 else ''}{text}\n")
-    lines[1:1] = ["M: An aside.\n", f"{names[0].rsplit('_', 1)[0]}_MXX0 [000.0000-000.1000]: Not labelled.\n"]
+    lines[1:1] = ["M: An aside.\n", f"{names[0].rsplit('_', 1)[0]}_MXX0 [000.0000-000.1000]: Not labeled.\n"]
     return "".join(lines)
 
 

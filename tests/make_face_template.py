@@ -102,7 +102,7 @@ def main() -> None:
         )
         print("  residuals", {key: round(value, 3) for key, value in residuals([face for _, _, face in held]).items()})
         differences = [np.abs(face.astype(float) - crop).mean() for face, crop, _ in held]
-        print("  mean absolute grey difference", round(float(np.mean(differences)), 2))
+        print("  mean absolute gray difference", round(float(np.mean(differences)), 2))
         if options.sheet is not None and name == "mtcnn":
             pairs = [np.vstack((face, crop)) for face, crop, _ in held[:30]]
             rows = [np.hstack(pairs[start : start + 10]) for start in range(0, 30, 10)]

@@ -99,7 +99,7 @@ def describe(path: Path) -> dict[str, Any]:
         "video_start": float(probe(path, "v:0", "stream=start_time")[0]["start_time"]),
         "audio_start": float(sounds[0]) if sounds else None,
         "size": [width, height],
-        "colours": {
+        "colors": {
             f"{x},{y}": list(pixels[3 * (y * width + x) : 3 * (y * width + x) + 3])
             for y in (height // 5, height // 2, height - height // 8)
             for x in (width // 14 + step * width // 7 for step in range(7))

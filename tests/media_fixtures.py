@@ -19,7 +19,7 @@ MILLISECOND = Fraction(1, 1000)
 
 @dataclass(frozen=True)
 class Pictures:
-    """A picture stream: picture k is plain grey of level ``grey_of(k)`` and shown at ``times_ms[k]``."""
+    """A picture stream: picture k is plain gray of level ``gray_of(k)`` and shown at ``times_ms[k]``."""
 
     times_ms: Sequence[int]
     size: tuple[int, int] = (96, 64)
@@ -27,7 +27,7 @@ class Pictures:
     options: Mapping[str, str] = field(default_factory=lambda: {"bf": "3", "g": "25", "crf": "1"})
     disposition: Disposition = Disposition.default
     noise: bool = False
-    greys: Sequence[int] = ()  # of each picture, instead of grey_of
+    grays: Sequence[int] = ()  # of each picture, instead of gray_of
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Sound:
     sample_format: str = "s16"
 
 
-def grey_of(index: int) -> int:
-    """Grey level 0 … 255 of picture ``index``: neighbours are 24 apart, so that none passes for another."""
+def gray_of(index: int) -> int:
+    """Gray level 0 … 255 of picture ``index``: neighbors are 24 apart, so that none passes for another."""
     return 20 + 24 * (index % 9)
 
 
@@ -91,7 +91,7 @@ def _add_pictures(container, pictures: Pictures):
     def encode():
         packets = []
         for index, time in enumerate(pictures.times_ms):
-            level = pictures.greys[index] if pictures.greys else grey_of(index)
+            level = pictures.grays[index] if pictures.grays else gray_of(index)
             image = np.full((*pictures.size[::-1], 3), level, dtype=np.uint8)
             if pictures.noise:
                 image += random.integers(0, 20, image.shape, dtype=np.uint8)

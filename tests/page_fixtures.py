@@ -58,7 +58,7 @@ def digests(page: Parsed) -> list[str]:
 
 
 def make_recording(path: Path, seconds: float = 24.0) -> Path:
-    """Grey pictures and a tone in a WebM file, which needs no licensed codec."""
+    """Gray pictures and a tone in a WebM file, which needs no licensed codec."""
     pictures = Pictures(every(200, seconds), (160, 90), "libvpx", {"g": "5", "deadline": "realtime", "cpu-used": "8"})
     sound = Sound({0: tone(seconds, 440.0, 48000, 0.05)}, 48000, "libopus", "flt")
     return write_media(path, pictures, sound)

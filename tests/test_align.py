@@ -100,7 +100,7 @@ SPOKEN = st.lists(
 
 
 def silent_stretches(utterances: Sequence[Utterance], duration: float) -> list[tuple[float, float]]:
-    """Stretches between neighbouring edges that no utterance covers, joined: found by testing every middle."""
+    """Stretches between neighboring edges that no utterance covers, joined: found by testing every middle."""
     edges = sorted({0.0, duration, *(edge for pair in times(utterances) for edge in pair if edge < duration)})
     silent: list[tuple[float, float]] = []
     for start, end in itertools.pairwise(edges):

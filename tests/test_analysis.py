@@ -76,7 +76,7 @@ def test_summary_is_of_the_joint_answers_where_there_are_any(answered: Analysis,
     assert summary["signal"] == primary_modality(answered.estimates) == "fused"
     assert summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.25}
     assert summary["uncertain"] == 0.75 and summary["judged_seconds"] == 4.0 and summary["dominant"] == "fear"
-    assert summary["shares_by_signal"] == by_hand.summary["shares_by_signal"]
+    assert summary["shares_by_modality"] == by_hand.summary["shares_by_modality"]
     assert answered.coverage == by_hand.coverage
     doubted = replace(answered, estimates=tuple(replace(each, uncertain=True) for each in answered.estimates))
     assert doubted.summary["uncertain"] == 1.0 and doubted.summary["dominant"] is None
@@ -128,7 +128,7 @@ def test_summary_weighs_each_frame_by_the_seconds_it_stands_for(by_hand: Analysi
         "uncertain": 0.0,
         "judged_seconds": 2.0,
         "dominant": "happiness",
-        "shares_by_signal": {
+        "shares_by_modality": {
             "face": shares,
             "audio": dict.fromkeys(FUSED_LABELS, 0.0) | {"anger": 1.0},
             "text": None,
@@ -152,7 +152,7 @@ def test_nothing_seen_is_nothing_invented() -> None:
         "uncertain": None,
         "judged_seconds": 0.0,
         "dominant": None,
-        "shares_by_signal": {"face": None, "audio": None, "text": None},
+        "shares_by_modality": {"face": None, "audio": None, "text": None},
         "mean_valence": None,
         "mean_arousal": None,
     }
@@ -181,7 +181,7 @@ def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
     assert primary_modality(estimates) == heard.summary["signal"] == "audio"
     assert heard.summary["shares"] == nothing | {"anger": round(7 / 12, 4), "neutral": round(5 / 12, 4)}
     assert heard.summary["dominant"] == "anger" and heard.summary["judged_seconds"] == 9.0
-    assert heard.summary["shares_by_signal"]["text"] == nothing | {"sadness": 0.75, "fear": 0.25}
+    assert heard.summary["shares_by_modality"]["text"] == nothing | {"sadness": 0.75, "fear": 0.25}
     assert heard.coverage == {"face": 0.0, "audio": 0.9, "text": 0.4}
 
 
@@ -285,11 +285,11 @@ def test_analysis_comes_last(by_hand: Analysis, tmp_path: Path, monkeypatch: pyt
     order: list[str] = []
     replace = Path.replace
 
-    def noted(self: Path, target: Path) -> Path:
+    def collect_errors(self: Path, target: Path) -> Path:
         order.append(target.name)
         return replace(self, target)
 
-    monkeypatch.setattr(Path, "replace", noted)
+    monkeypatch.setattr(Path, "replace", collect_errors)
     by_hand.save(tmp_path)
     assert sorted(order) == list(FILES) and order[-1] == "analysis.json"
 

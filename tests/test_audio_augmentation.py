@@ -102,7 +102,7 @@ def test_padding_changes_nothing_at_all() -> None:
 
 
 def test_lengths_of_the_other_clips_reach_a_clip_by_rounding_only() -> None:
-    amounts = everything(babble_share=0.0, quantisation_share=0.0, compand_share=0.0, holes_share=0.0)
+    amounts = everything(babble_share=0.0, quantization_share=0.0, compand_share=0.0, holes_share=0.0)
     clips, lengths = noise(3, 30000), torch.tensor([8000, 5000, 3000])
     short, new_lengths = augment_waveforms(clips, lengths, amounts, seeded())
     long, _ = augment_waveforms(clips, torch.tensor([8000, 30000, 3000]), amounts, seeded())
@@ -224,11 +224,11 @@ def test_ratios_are_drawn_evenly_within_their_range() -> None:
     assert np.histogram(ratios, 4, (5, 25))[0].min() > 10  # of 25
 
 
-def test_all_colours_occur_alike() -> None:
+def test_all_colors_occur_alike() -> None:
     clips = noise(45, 16000, level=0.05)
     added = changed(clips, exactly("noise", "_db", 10.0)) - clips
-    colours = np.round([slope_of(samples) for samples in added])
-    assert set(colours) == {0, 1, 2} and min((colours == colour).sum() for colour in (0, 1, 2)) > 6
+    colors = np.round([slope_of(samples) for samples in added])
+    assert set(colors) == {0, 1, 2} and min((colors == color).sum() for color in (0, 1, 2)) > 6
 
 
 # Rooms
@@ -332,9 +332,9 @@ def test_no_change_makes_a_clip_louder_than_full_scale() -> None:
 
 
 @pytest.mark.parametrize("bits", [6.0, 8.0, 10.0])
-def test_quantisation_has_the_ratio_of_its_bits(bits: float) -> None:
+def test_quantization_has_the_ratio_of_its_bits(bits: float) -> None:
     clip = tone(441.7, level=0.02)
-    error = changed(clip, exactly("quantisation", "_bits", bits)) - clip
+    error = changed(clip, exactly("quantization", "_bits", bits)) - clip
     assert decibels(power(clip) / power(error))[0] == pytest.approx(6.02 * bits + 1.76, abs=0.5)
     assert len(np.unique(np.round((clip + error).numpy() / 0.02 * (2 ** (bits - 1) - 1)))) == 2**bits - 1
 

@@ -28,13 +28,13 @@ from multimodal.augmentation import audio_effects as effects
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, 2.0])
-def test_coloured_noise_falls_with_its_slope(slope: float) -> None:
-    for samples in effects.coloured_noise(torch.full((3,), slope), RATE, seeded()):
+def test_colored_noise_falls_with_its_slope(slope: float) -> None:
+    for samples in effects.colored_noise(torch.full((3,), slope), RATE, seeded()):
         assert slope_of(samples) == pytest.approx(slope, abs=0.12)
 
 
-def test_coloured_noise_is_normal_and_has_no_seam() -> None:
-    white, brown = effects.coloured_noise(torch.tensor([0.0, 2.0]), RATE, seeded()).double().numpy()
+def test_colored_noise_is_normal_and_has_no_seam() -> None:
+    white, brown = effects.colored_noise(torch.tensor([0.0, 2.0]), RATE, seeded()).double().numpy()
     assert white.mean() == pytest.approx(0, abs=1e-4) and white.std() == pytest.approx(1, abs=0.02)
     assert scipy.stats.kurtosis(white) == pytest.approx(0, abs=0.1)
     assert abs(brown[0] - brown[-1]) < 5 * np.abs(np.diff(brown)).std()

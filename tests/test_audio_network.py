@@ -29,7 +29,7 @@ from multimodal.encoders.audio import (
     ConvBiGRU,
     Mix,
     encode_speaker,
-    standardise,
+    standardize,
 )
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
@@ -165,14 +165,14 @@ def test_recurrent_encoder_is_the_one_by_hand() -> None:
 
 
 def convolved(rows: Doubles, weights: dict[str, Doubles], number: int) -> Doubles:
-    """Every second place, five frames wide, normalised and without what is below zero; silence beyond both ends."""
+    """Every second place, five frames wide, normalized and without what is below zero; silence beyond both ends."""
     kernel, bias = weights[f"convolutions.{number}.weight"], weights[f"convolutions.{number}.bias"]
     filled = np.concatenate([np.zeros((2, rows.shape[1])), rows, np.zeros((4, rows.shape[1]))])
     raw = np.array([np.einsum("oik,ki->o", kernel, filled[at : at + 5]) + bias for at in range(0, len(rows), 2)])
-    return np.maximum(normalised(raw, weights, f"norms.{number}"), 0)
+    return np.maximum(normalized(raw, weights, f"norms.{number}"), 0)
 
 
-def normalised(rows: Doubles, weights: dict[str, Doubles], name: str) -> Doubles:
+def normalized(rows: Doubles, weights: dict[str, Doubles], name: str) -> Doubles:
     mean, variance, scale, shift = (
         weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
     )
@@ -184,7 +184,7 @@ def headed(row: Doubles, weights: dict[str, Doubles], number: int, hidden: int) 
     for layer in range(hidden):
         at = f"heads.{number}.{4 * layer}"
         row = weights[f"{at}.weight"] @ row + weights[f"{at}.bias"]
-        row = np.maximum(normalised(row, weights, f"heads.{number}.{4 * layer + 1}"), 0)
+        row = np.maximum(normalized(row, weights, f"heads.{number}.{4 * layer + 1}"), 0)
     at = f"heads.{number}.{4 * hidden}"
     return weights[f"{at}.weight"] @ row + weights[f"{at}.bias"]
 
@@ -368,7 +368,7 @@ def test_background_is_what_it_learnt() -> None:
 
 def test_odd_values_are_held_within_bounds() -> None:
     common = RecordingStatistics(9.0, torch.tensor([1.0]).double(), torch.tensor([4.0]).double())
-    found = standardise(torch.tensor([[3.0], [100.0], [-100.0]]), common)
+    found = standardize(torch.tensor([[3.0], [100.0], [-100.0]]), common)
     assert found.flatten().tolist() == [1.0, 5.0, -5.0] and found.dtype == torch.float32
 
 

@@ -403,7 +403,7 @@ def test_network_knows_the_corpora_it_is_taught(accelerator: Accelerator) -> Non
         assert variance == pytest.approx(np.mean([rows.var(axis=0) for rows in own], axis=0), abs=1e-4)
 
 
-# --- loss and judgement -------------------------------------------------------------------------------------------
+# --- loss and judgment -------------------------------------------------------------------------------------------
 
 
 class Told(nn.Module):

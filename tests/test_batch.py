@@ -30,7 +30,7 @@ from multimodal.batch import run as batch_run
 from multimodal.batch import tasks as batch_plan
 from multimodal.batch.run import BatchSummary, score_all
 from multimodal.batch.store import Store
-from multimodal.batch.summary import summarise
+from multimodal.batch.summary import summarize
 from multimodal.batch.tables import neutral
 from multimodal.batch.tasks import BatchOptions, result_name
 from multimodal.batch.worker import Limits, resident_bytes
@@ -336,7 +336,7 @@ def test_intervals_agree_with_another_bootstrap() -> None:
 def test_people_are_drawn_and_not_answers() -> None:
     rows = [{"status": "done", "m": float(n % 2), "participant": f"P{n % 2}"} for n in range(1000)]
     rows += [{"status": "failed", "m": None, "participant": "P1"}, {"status": "done", "m": None, "participant": "P3"}]
-    columns, table = summarise(rows, ["m"])
+    columns, table = summarize(rows, ["m"])
     assert columns == ["by", "group", "inputs", "done", "failed", "participants", "m", "m_low", "m_high"]
     whole = table[0]
     assert (whole["inputs"], whole["done"], whole["failed"], whole["participants"]) == (1002, 1001, 1, 3)

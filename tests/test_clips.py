@@ -20,14 +20,14 @@ import pytest
 from analysis_fixtures import HOSTILE, said, shows
 from conftest import RunCommand, subprocess_environment
 from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
-from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
+from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 
 from multimodal import clips as command
 from multimodal.analysis.moments import KINDS, Moment, top_moments
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
-from multimodal.palette import COLOURS
+from multimodal.palette import COLORS
 from multimodal.types import FaceObservation, Utterance, UtteranceEstimate
 from multimodal.video.clips import COLUMNS, clip_name, cut_clips
 
@@ -50,7 +50,7 @@ def flashing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty seconds whose grey tells the picture's number."""
+    """Thirty seconds whose gray tells the picture's number."""
     path = tmp_path_factory.mktemp("counted") / "counted.mp4"
     return write_media(path, Pictures(every(40, 30.0), (96, 64)), Sound({0: tone(30.0)}, 16000, "aac", "fltp"))
 
@@ -121,7 +121,7 @@ def test_clips_begin_and_end_at_the_picture(counted: Path, tmp_path: Path) -> No
     shown = pictures_of(cuts[0].file)
     first = round(5.6 * 25)
     assert [time for time, _ in shown] == pytest.approx([0.04 * k for k in range(95)], abs=1e-3)
-    assert [image.mean() for _, image in shown] == pytest.approx([grey_of(first + k) for k in range(95)], abs=4)
+    assert [image.mean() for _, image in shown] == pytest.approx([gray_of(first + k) for k in range(95)], abs=4)
     samples, rate = sound_of(cuts[0].file)
     assert len(samples) / rate == pytest.approx(3.8, abs=0.07)
 
@@ -150,9 +150,9 @@ def test_the_reel_says_what_each_moment_is(flashing: Path, tmp_path: Path) -> No
     height = 2 * round(width * 180 / 320 / 2)
     for cut in cuts:
         panel = next(image for time, image in shown if time > cut.at_seconds + 2)[height:]
-        colour = np.array([int(COLOURS[cut.moment.emotion][at : at + 2], 16) for at in (1, 3, 5)])
+        color = np.array([int(COLORS[cut.moment.emotion][at : at + 2], 16) for at in (1, 3, 5)])
         answer = panel[10:24, 12:80].astype(int)
-        assert (np.abs(answer - colour).sum(axis=-1) < 60).mean() > 0.3  # the chip
+        assert (np.abs(answer - color).sum(axis=-1) < 60).mean() > 0.3  # the chip
         words = panel[28:40, 140:].max(axis=-1) > 150  # the second line
         assert words.any() == bool(analysis.estimates[cut.moment.index].utterance.text)
 
@@ -174,7 +174,7 @@ def test_moments_side_by_side_are_shown_once(counted: Path, tmp_path: Path) -> N
     cuts = cut_clips(analysis_of(counted, side_by_side), tmp_path, kinds=["peak"], reel=True)
     assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(0.0, 3.2), (3.2, 6.0), (6.0, 10.0)]
     levels = [round(image[: 64 * 5].mean()) for _, image in pictures_of(tmp_path / "reel.mp4")]
-    assert levels == pytest.approx([grey_of(k) for k in range(250)], abs=4)
+    assert levels == pytest.approx([gray_of(k) for k in range(250)], abs=4)
 
 
 def test_kinds_can_be_chosen(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_nothing_outside_of_the_stretch_is_shown(counted: Path, tmp_path: Path) 
     cuts = cut_clips(analysis, tmp_path, padding_seconds=5.0)
     assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(6.0, 8.0)]
     levels = [image.mean() for _, image in pictures_of(cuts[0].file)]
-    assert levels == pytest.approx([grey_of(150 + k) for k in range(50)], abs=4)
+    assert levels == pytest.approx([gray_of(150 + k) for k in range(50)], abs=4)
 
 
 def test_moments_beyond_the_end_are_left_out(counted: Path, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_recording_that_is_gone_or_another(result: Path, flashing: Path, tmp_p
     other = write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert run(result, "--media", other) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "other.mp4: is not the recording that was analysed" in errors
+    assert errors.count("\n") == 1 and "other.mp4: is not the recording that was analyzed" in errors
     assert not (result / "clips").exists()
     assert run(result / "analysis.json", "--media", flashing, "--top", 1, "--out", tmp_path / "out", "--quiet") == 0
     assert names(tmp_path / "out") == ["01-peak-happiness-0m06s.mp4", "clips.csv"]

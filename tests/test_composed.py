@@ -31,14 +31,14 @@ def pools(each: int = 5, labels: int = len(FUSED_LABELS), seed: int = 0) -> Samp
 def shown(recipe: SyntheticUtterance, of: SamplePools) -> dict[str, set[int]]:
     """What each signal bears."""
     faces = {int(of.faces[picture]) for picture in recipe.pictures if picture >= 0}
-    return {"face": faces, "audio": {int(of.voices[recipe.voice])}, "text": {int(of.texts[recipe.text])}}
+    return {"face": faces, "audio": {int(of.voices[recipe.audio])}, "text": {int(of.texts[recipe.text])}}
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.builds(SynthesisConfig, SHARES, SHARES, SHARES, SHARES, SHARES, SHARES), st.integers(0, 2**31))
-def test_recipes_keep_their_promises(composing: SynthesisConfig, seed: int) -> None:
+def test_recipes_keep_their_promises(synthesis: SynthesisConfig, seed: int) -> None:
     of = pools(seed=seed % 7)
-    for recipe in synthesize(of, 20, composing, seed):
+    for recipe in synthesize(of, 20, synthesis, seed):
         bears = shown(recipe, of)
         for signal in MODALITIES:
             if signal == recipe.disagreeing:
@@ -47,18 +47,18 @@ def test_recipes_keep_their_promises(composing: SynthesisConfig, seed: int) -> N
                 assert recipe.label in bears[signal]
         assert len(bears["face"] - {NEUTRAL}) <= 1  # one expression, and the face at rest
         assert (np.diff(recipe.frame_times) > 0).all() and recipe.frame_times[0] < 1 / FRAMES_PER_SECOND
-        assert recipe.frame_times[-1] <= max(of.seconds[recipe.voice], 2 / FRAMES_PER_SECOND)
+        assert recipe.frame_times[-1] <= max(of.seconds[recipe.audio], 2 / FRAMES_PER_SECOND)
         assert len(recipe.pictures) == len(recipe.views) == len(recipe.frame_times)
         assert recipe.views.max() < of.views
 
 
 def test_shares_are_what_was_asked_for() -> None:
-    of, composing = pools(), SynthesisConfig(0.4, 0.3, 0.5, 0.2, 0.6, 0.3)
-    recipes = list(synthesize(of, 6_000, composing, seed=1))
+    of, synthesis = pools(), SynthesisConfig(0.4, 0.3, 0.5, 0.2, 0.6, 0.3)
+    recipes = list(synthesize(of, 6_000, synthesis, seed=1))
     # Six standard errors of 6,000 draws are below 0.04.
     assert np.mean([recipe.label == NEUTRAL for recipe in recipes]) == pytest.approx(0.4, abs=0.04)
     assert np.mean([recipe.disagreeing is not None for recipe in recipes]) == pytest.approx(0.3, abs=0.04)
-    assert np.mean([recipe.corrupted is not None for recipe in recipes]) == pytest.approx(0.2, abs=0.04)
+    assert np.mean([recipe.degraded is not None for recipe in recipes]) == pytest.approx(0.2, abs=0.04)
     others = np.bincount([recipe.label for recipe in recipes], minlength=7)[1:] / 6_000
     assert others == pytest.approx(np.full(6, 0.1), abs=0.025)
     struck = {signal: sum(recipe.disagreeing == signal for recipe in recipes) for signal in MODALITIES}
@@ -73,7 +73,7 @@ def test_without_lost_or_neutral_frames_a_face_shows_one_picture_throughout() ->
 def test_same_seed_same_utterances_other_seed_others() -> None:
     def drawn(seed: int) -> list[tuple[int, int, int, list[int]]]:
         found = synthesize(pools(), 30, SynthesisConfig(), seed)
-        return [(each.label, each.voice, each.text, each.pictures.tolist()) for each in found]
+        return [(each.label, each.audio, each.text, each.pictures.tolist()) for each in found]
 
     assert drawn(5) == drawn(5)
     assert drawn(5) != drawn(6)

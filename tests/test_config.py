@@ -50,7 +50,7 @@ def test_values_and_nested_tables_are_filled_and_defaults_kept(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "fact"),
     [
-        ("colour = 1\n[inner]\nrate = 1.0", "job.toml: unknown key 'colour'; known are inner, count, exact, spare"),
+        ("color = 1\n[inner]\nrate = 1.0", "job.toml: unknown key 'color'; known are inner, count, exact, spare"),
         ("[inner]\nrate = 1.0\nspeed = 2", "job.toml: inner: unknown key 'speed'; known are rate, name"),
         ("count = 1", "job.toml: lacks the key 'inner'; add it"),
         ("[inner]\nname = 'adam'", "job.toml: inner: lacks the key 'rate'; add it"),

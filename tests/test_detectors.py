@@ -76,10 +76,10 @@ def test_mtcnn_gives_best_first(mtcnn: Detector) -> None:
 def test_mtcnn_finds_a_face_of_a_ninth_of_the_height(size: tuple[int, int], mtcnn: Detector) -> None:
     width = size[1] / 9 * 1.6  # the cut-out is 1.6 times as wide as the face
     for x in np.linspace(0.1, 0.9, 5):
-        centre = (float(x) * size[0], 0.5 * size[1])
-        found = mtcnn.detect(scene([Person(centre, width)], size))
+        center = (float(x) * size[0], 0.5 * size[1])
+        found = mtcnn.detect(scene([Person(center, width)], size))
         assert len(found) == 1
-        assert found[0].box[0] < centre[0] < found[0].box[0] + found[0].box[2]
+        assert found[0].box[0] < center[0] < found[0].box[0] + found[0].box[2]
 
 
 @pytest.mark.parametrize("name", faceless_pictures())

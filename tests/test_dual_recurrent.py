@@ -58,7 +58,16 @@ def reference(
 def paper_network(pooling: str, **options: Any) -> DualRecurrentFusion:
     torch.manual_seed(3)
     shape = FusionShape(
-        LABELS, VOICE, 0, WORDS, PROSODY, hidden=HIDDEN, bidirectional=False, pooling=pooling, evidence=False, **options
+        LABELS,
+        VOICE,
+        0,
+        WORDS,
+        PROSODY,
+        hidden=HIDDEN,
+        bidirectional=False,
+        pooling=pooling,
+        log_probabilities=False,
+        **options,
     )
     network = DualRecurrentFusion(shape).double().eval()
     with torch.no_grad():  # larger weights than the first ones: the gates must be away from the middle
@@ -76,13 +85,13 @@ def batch_of(filler: float) -> FusionBatch:
     for row in range(count):
         voice[row, STEPS[row] :], words[row, TOKENS[row] :] = filler, filler
     return FusionBatch(
-        voice=voice,
+        audio=voice,
         face=torch.zeros(count, max(STEPS), 0, dtype=torch.float64),
         face_mask=torch.zeros(count, max(STEPS), dtype=torch.bool),
         steps=torch.tensor(STEPS),
-        words=words,
+        text=words,
         tokens=torch.tensor(TOKENS),
-        evidence=torch.zeros(count, 3, LABELS, dtype=torch.float64),
+        log_probabilities=torch.zeros(count, 3, LABELS, dtype=torch.float64),
         present=torch.tensor([[False, True, True]] * count),
     )
 
@@ -94,7 +103,7 @@ def test_on_copied_weights_it_is_the_papers_network(pooling: str) -> None:
     output = network(batch, prosody)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     for row, (steps, tokens) in enumerate(zip(STEPS, TOKENS, strict=True)):
-        own = batch.voice[row, :steps].numpy(), batch.words[row, :tokens].numpy(), prosody[row].numpy()
+        own = batch.audio[row, :steps].numpy(), batch.text[row, :tokens].numpy(), prosody[row].numpy()
         probabilities, attention = reference(weights, *own, pooling)
         np.testing.assert_allclose(
             torch.softmax(output.logits[row].double(), 0).detach().numpy(), probabilities, atol=1e-6
@@ -115,7 +124,7 @@ def test_the_attention_is_the_nonverbal_states_choice() -> None:
     network, batch = paper_network("attention"), batch_of(0.0)
     prosody = torch.zeros(len(STEPS), PROSODY, dtype=torch.float64)
     before = network(batch, prosody).attention
-    after = network(batch._replace(voice=-batch.voice), prosody).attention
+    after = network(batch._replace(audio=-batch.audio), prosody).attention
     torch.testing.assert_close(before.sum(1), torch.ones(len(STEPS), dtype=torch.float64))
     assert (before[1] - after[1]).abs().max() > 0.01  # of six tokens; the one token of the first row has all of it
     assert before[0, 0] == after[0, 0] == 1

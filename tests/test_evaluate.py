@@ -92,7 +92,7 @@ def test_training_writes_weights_with_their_card(trained: Path) -> None:
     head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     assert card["training"]["commit"] in (head.stdout.strip() or "not in a checkout", "not in a checkout")
     assert card["metrics"]["valid"]["n"] == 24
-    assert {"data", "licence", "limits", "sha256", "spec"} <= set(card)
+    assert {"data", "license", "limits", "sha256", "spec"} <= set(card)
     spec = load_weights(str(trained / "run")).spec
     assert (spec.architecture, spec.face_size, spec.flip, spec.labels) == ("se_resnet_pair", 48, False, FACE_LABELS)
 

@@ -17,7 +17,7 @@ from export_fixtures import empty_analysis, hard_analysis, name_of, one_line, ti
 
 from multimodal.analysis.result import Analysis
 from multimodal.export.formats import export
-from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN
 
 Row = tuple[int, int, str | None, str, str]
@@ -68,7 +68,7 @@ def test_webvtt_is_valid_and_says_what_the_analysis_says(hard: tuple[Analysis, P
             assert (html.unescape(voice) if voice else None) == speaker
 
 
-def test_webvtt_names_models_and_colours(hard: tuple[Analysis, Path]) -> None:
+def test_webvtt_names_models_and_colors(hard: tuple[Analysis, Path]) -> None:
     _, folder = hard
     text = (folder / "emotions.vtt").read_text(encoding="utf-8")
     read = webvtt.from_string(text)
@@ -76,9 +76,7 @@ def test_webvtt_names_models_and_colours(hard: tuple[Analysis, Path]) -> None:
     assert "dual_recurrent.test-v1" in note and "not what the person felt" in note and "→ <b>.mp4" in note
     (style,) = read.styles
     for label in ("happiness", UNCERTAIN):
-        assert (
-            f"::cue(.{label}) {{ background-color: {COLOURS[label]}; color: {ink_on(COLOURS[label])}; }}" in style.text
-        )
+        assert f"::cue(.{label}) {{ background-color: {COLORS[label]}; color: {ink_on(COLORS[label])}; }}" in style.text
     assert text.count("-->") == len(read.captions)
 
 

@@ -102,7 +102,7 @@ amount = st.floats(0, 1)
     st.sampled_from([0, 255, None]),
     st.integers(0, 1000),
 )
-def test_grey_levels_stay_in_range_whatever_the_settings(
+def test_gray_levels_stay_in_range_whatever_the_settings(
     amounts: FaceAugmentation, level: int | None, seed: int
 ) -> None:
     images = noise_pictures(3, seed) if level is None else torch.full((3, SIZE, SIZE), level, dtype=torch.uint8)
@@ -151,9 +151,9 @@ def placed(monkeypatch: pytest.MonkeyPatch, draw: float, **amounts: float) -> Fl
 
 
 def warped(scale: float, degrees: float, shift: tuple[float, float] = (0, 0)) -> Floats:
-    """The smooth picture by OpenCV: where each pixel of the result is read, turned and scaled about the centre."""
-    centre = (SIZE - 1) / 2
-    matrix = cv2.getRotationMatrix2D((centre, centre), -degrees, scale) + np.array([[0, 0, shift[0]], [0, 0, shift[1]]])
+    """The smooth picture by OpenCV: where each pixel of the result is read, turned and scaled about the center."""
+    center = (SIZE - 1) / 2
+    matrix = cv2.getRotationMatrix2D((center, center), -degrees, scale) + np.array([[0, 0, shift[0]], [0, 0, shift[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
         cv2.warpAffine(smooth_picture(), matrix, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REPLICATE)

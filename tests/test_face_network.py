@@ -23,7 +23,7 @@ from multimodal.encoders.face import (
     SEResNet,
     SqueezeExcite,
     predict,
-    standardise,
+    standardize,
 )
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
@@ -36,7 +36,7 @@ def faces(n: int, size: int = 48, seed: int = 0) -> Tensor:
 
 
 def livened(network: nn.Module) -> nn.Module:
-    """Gives normalisation statistics and shifts that are not 0 and 1, as after training."""
+    """Gives normalization statistics and shifts that are not 0 and 1, as after training."""
     generator = torch.Generator().manual_seed(1)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
@@ -137,11 +137,11 @@ def test_flat_black_and_white_pictures_give_probabilities(network: nn.Module) ->
     assert torch.allclose(probabilities[0], probabilities[2], atol=1e-6)
 
 
-# Standardisation
+# Standardization
 
 
-def test_standardised_pictures_have_mean_0_and_deviation_1() -> None:
-    pixels = standardise(faces(5)).double().numpy()
+def test_standardized_pictures_have_mean_0_and_deviation_1() -> None:
+    pixels = standardize(faces(5)).double().numpy()
     assert pixels.shape == (5, 1, 48, 48)
     assert pixels.mean(axis=(1, 2, 3)) == pytest.approx(0, abs=1e-5)
     assert pixels.std(axis=(1, 2, 3)) == pytest.approx(1, abs=1e-5)
@@ -149,15 +149,15 @@ def test_standardised_pictures_have_mean_0_and_deviation_1() -> None:
 
 @steady
 @given(st.floats(-200, 200), st.floats(0.1, 10))
-def test_standardising_removes_any_brightness_and_contrast(added: float, factor: float) -> None:
+def test_standardizing_removes_any_brightness_and_contrast(added: float, factor: float) -> None:
     images = faces(2).double()
-    assert torch.allclose(standardise(images), standardise(images * factor + added), atol=1e-4)
+    assert torch.allclose(standardize(images), standardize(images * factor + added), atol=1e-4)
 
 
 def test_nearly_flat_picture_is_not_magnified() -> None:
-    images = 100 + (faces(1) > 127).float()  # deviation about half a grey level
+    images = 100 + (faces(1) > 127).float()  # deviation about half a gray level
     expected = (images.numpy() - images.numpy().mean()) / SMALLEST_DEVIATION
-    assert standardise(images)[0].numpy() == pytest.approx(expected, abs=1e-5)
+    assert standardize(images)[0].numpy() == pytest.approx(expected, abs=1e-5)
 
 
 # The layers
@@ -269,7 +269,7 @@ def test_vgg13_has_the_parameters_of_the_paper() -> None:
 def test_vgg13_scales_to_its_own_input() -> None:
     network = VGG13(LABELS).eval()
     big = faces(1, 64)
-    assert torch.equal(network(big).logits, network.head(network.dense(network.convolutions(standardise(big)))))
+    assert torch.equal(network(big).logits, network.head(network.dense(network.convolutions(standardize(big)))))
     assert network(faces(1, 30)).logits.shape == (1, 8)
 
 

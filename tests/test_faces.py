@@ -185,7 +185,7 @@ def test_a_face_that_jumps_or_swells_is_somebody_else() -> None:
         assert follow_all(tracker, [EMPTY] * 2, 0.5)[1][0].face_id == expected
 
 
-def test_a_face_of_other_colours_is_somebody_else() -> None:
+def test_a_face_of_other_colors_is_somebody_else() -> None:
     box = (100.0, 100.0, 50.0, 60.0)
     pictures = [EMPTY, EMPTY.copy()]
     pictures[1][100:160, 100:150] = (250, 120, 90)
@@ -193,16 +193,16 @@ def test_a_face_of_other_colours_is_somebody_else() -> None:
     assert [faces[0].face_id for faces in followed] == [0, 1]
 
 
-def test_one_person_changes_colour_less_than_two_people_differ() -> None:
-    from multimodal.data.faces.tracking import COLOUR_CHANGE, _colours
+def test_one_person_changes_color_less_than_two_people_differ() -> None:
+    from multimodal.data.faces.tracking import COLOR_CHANGE, _colors
 
     box: Box = (200, 70, 80, 110)
-    look = _colours(scene([Person((240, 130), 110)]), box)
-    turned = _colours(scene([Person((240, 130), 110, mirrored=True)]), box)
-    dimmed = _colours(scene([Person((240, 130), 110, tint=(0.8, 0.8, 0.8))]), box)
-    background = _colours(scene([], seed=3), box)
+    look = _colors(scene([Person((240, 130), 110)]), box)
+    turned = _colors(scene([Person((240, 130), 110, mirrored=True)]), box)
+    dimmed = _colors(scene([Person((240, 130), 110, tint=(0.8, 0.8, 0.8))]), box)
+    background = _colors(scene([], seed=3), box)
     distances = [float(np.abs(look - other).mean()) for other in (turned, dimmed, background)]
-    assert max(distances[:2]) < COLOUR_CHANGE
+    assert max(distances[:2]) < COLOR_CHANGE
     assert distances[2] > max(distances[:2])
 
 
@@ -322,15 +322,15 @@ def test_an_extreme_profile_is_partial(change: dict[int, tuple[float, float]], e
 # -------------------------------------------------------------------------------------------------------------- crops
 
 
-def placed(side: float, centre: tuple[float, float], degrees: float = 0.0) -> tuple[Image, Detection]:
+def placed(side: float, center: tuple[float, float], degrees: float = 0.0) -> tuple[Image, Detection]:
     """A picture with a bright dot at each landmark of a template face of known side, place and tilt (clockwise)."""
     angle = math.radians(degrees)
     turn = np.array(((math.cos(angle), -math.sin(angle)), (math.sin(angle), math.cos(angle))))
-    points = (FACE_TEMPLATE - 0.5) * side @ turn.T + centre
+    points = (FACE_TEMPLATE - 0.5) * side @ turn.T + center
     y, x = np.mgrid[0:300, 0:400] + 0.5
     dots = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * (side / 30) ** 2)) for px, py in points)
     picture = np.repeat(np.minimum(255 * np.asarray(dots), 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    return picture, Detection((centre[0] - side / 2, centre[1] - side / 2, side, side), 1.0, points.astype(np.float32))
+    return picture, Detection((center[0] - side / 2, center[1] - side / 2, side, side), 1.0, points.astype(np.float32))
 
 
 def dots_of(crop: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

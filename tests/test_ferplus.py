@@ -174,11 +174,11 @@ def edit(path: Path, change: Callable[[list[list[str]]], None]) -> None:
         ("fer2013new.csv", lambda rows: rows.pop(), r"fer2013new\.csv: ends before line 27"),
         ("fer2013.csv", lambda rows: rows.pop(), r"fer2013\.csv: ends before line 27"),
         ("fer2013new.csv", lambda rows: rows[2].__setitem__(4, ""), r"fer2013new\.csv: line 3 does not hold 10 vote"),
-        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "1 2 3"), r"fer2013\.csv: line 4 does not hold 2304 grey"),
-        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "256 " * 2304), "line 4 does not hold 2304 grey levels"),
-        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "x " * 2304), "line 4 does not hold 2304 grey levels"),
+        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "1 2 3"), r"fer2013\.csv: line 4 does not hold 2304 gray"),
+        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "256 " * 2304), "line 4 does not hold 2304 gray levels"),
+        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "x " * 2304), "line 4 does not hold 2304 gray levels"),
         ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "1" * 200_000), "holds a label file that is no CSV"),
-        ("fer2013.csv", lambda rows: rows[0].__setitem__(1, "pixel"), "line 2 does not hold 2304 grey levels"),
+        ("fer2013.csv", lambda rows: rows[0].__setitem__(1, "pixel"), "line 2 does not hold 2304 gray levels"),
     ],
 )
 def test_damaged_tables(

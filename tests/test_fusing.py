@@ -73,9 +73,9 @@ def estimate_of(scene: Scene) -> tuple[UtteranceEstimate, list[FaceObservation]]
     own = {name: ModalityEstimate(said, max(said.values())) for name, said in scene.said.items()}
     states: dict[str, Any] = {}
     if "audio" in own:
-        states |= {"audio_times": scene.voice[0], "audio_states": scene.voice[1]}
+        states |= {"audio_times": scene.audio[0], "audio_states": scene.audio[1]}
     if "text" in own:
-        states |= {"text_states": scene.words}
+        states |= {"text_states": scene.text}
     faces = [
         FaceObservation(float(time), 1, (0.0, 0.0, 9.0, 9.0), 0.9, "clear", scene.said.get("face"), row)
         for time, row in zip(*scene.face, strict=True)
@@ -139,8 +139,8 @@ def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: 
     companion = replace(scene, said=dict.fromkeys(MODALITIES, dict.fromkeys(FACE_LABELS, 1 / 8)))
     batch = collate([scene.streams(), companion.streams()], SIZES, len(FUSED_LABELS))
     noise = torch.Generator().manual_seed(seed)
-    steps = torch.arange(batch.voice.shape[1])[None] < batch.steps[:, None]
-    spoken = torch.arange(batch.words.shape[1])[None] < batch.tokens[:, None]
+    steps = torch.arange(batch.audio.shape[1])[None] < batch.steps[:, None]
+    spoken = torch.arange(batch.text.shape[1])[None] < batch.tokens[:, None]
     read = {
         "voice": steps & batch.present[:, 1, None],
         "face": steps & batch.face_mask,

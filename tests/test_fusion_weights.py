@@ -44,7 +44,7 @@ def test_head_belongs_to_the_shipped_encoders(head: Weights) -> None:
 
 def test_card_says_what_composed_utterances_can_and_cannot_claim(head: Weights) -> None:
     assert "say nothing about real interviews" in " ".join(head.card["limits"])
-    assert head.card["licence"].startswith("CC BY-NC-SA")
+    assert head.card["license"].startswith("CC BY-NC-SA")
     assert len(head.card["training"]["commit"]) == 40
 
 
@@ -74,11 +74,11 @@ def test_any_subset_of_noise_gives_finite_answers(head: Weights) -> None:
     shape = FusionShape(**head.spec.fusion)
     whole = FusionInputs(
         np.arange(40) * 0.08,
-        voice=draws.normal(0, 100, (40, shape.voice_size)),
+        audio=draws.normal(0, 100, (40, shape.audio_size)),
         face=draws.normal(0, 100, (40, shape.face_size)),
         face_mask=draws.random(40) < 0.5,
-        words=draws.normal(0, 100, (9, shape.word_size)),
-        evidence={name: np.log(draws.dirichlet(np.ones(7))) for name in MODALITIES},
+        text=draws.normal(0, 100, (9, shape.text_size)),
+        log_probabilities={name: np.log(draws.dirichlet(np.ones(7))) for name in MODALITIES},
     )
     batch = collate([whole.only(subset) for subset in SUBSETS], sizes_of(shape), shape.labels)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Turns as the compared networks read them: clocks, absent signals, shapes; padding and neighbours never matter."""
+"""Turns as the compared networks read them: clocks, absent signals, shapes; padding and neighbors never matter."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ TABLE = table_of(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_neighbours_and_padding_change_no_answer(name: str) -> None:
+def test_neighbors_and_padding_change_no_answer(name: str) -> None:
     network, collator = made(name)
     together, scales = predict_turns(network, collator, TABLE)
     assert together.shape == (6, 4) and scales.shape == (6, 3 if name == "ours" else 0)
@@ -110,8 +110,8 @@ def test_the_papers_networks_read_frames_as_they_are() -> None:
     assert streams.signals == ("audio", "text") and len(streams.times) == 100
     np.testing.assert_allclose(np.diff(streams.times), 0.01)
     shape = shape_of(RECIPES["mdre"], NetworkSettings(), SIZES, 4)
-    assert (shape.hidden, shape.bidirectional, shape.pooling, shape.evidence) == (200, False, "last", False)
-    assert (shape.voice_size, shape.face_size, shape.dimensions) == (39, 0, 0)
+    assert (shape.hidden, shape.bidirectional, shape.pooling, shape.log_probabilities) == (200, False, "last", False)
+    assert (shape.audio_size, shape.face_size, shape.dimensions) == (39, 0, 0)
 
 
 def test_word_pieces_start_from_the_given_table_and_are_trained() -> None:

@@ -73,8 +73,8 @@ def test_voice_and_words_are_read_once_and_then_kept(
     again = corpus_of(turns, encoders, tmp_path, face=False).features["gold"]
     assert calls == {"voice_features": len(turns), "read_texts": spoken}
     for one, two, turn in zip(first, again, turns, strict=True):
-        assert one.voice is not None and two.voice is not None
-        assert (one.voice.frames == two.voice.frames).all() and one.voice.frames.shape[1] == 39
+        assert one.audio is not None and two.audio is not None
+        assert (one.audio.frames == two.audio.frames).all() and one.audio.frames.shape[1] == 39
         assert (one.ids is None) == (turn.text is None)
         if one.ids is not None and one.states is not None and two.states is not None:
             assert (one.states == two.states).all() and one.states.shape == (len(one.ids), 384)
@@ -126,25 +126,25 @@ def test_what_was_not_said_is_not_read(
     assert found[0].ids.tolist() == found[1].ids.tolist() and found[2].ids is None
 
 
-def test_recognised_words_take_the_place_of_gold_ones(
+def test_recognized_words_take_the_place_of_gold_ones(
     turns: list[IemocapTurn], encoders: tuple[Weights, Weights], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[int] = []
 
-    class Recogniser:
+    class Recognizer:
         def transcribe(self, blocks: Any) -> Recognition:
             heard.append(sum(len(block.samples) for block in blocks))
             said = Utterance(0.0, 0.4, None, SENTENCES[1][0] if len(heard) > 1 else "")
             return Recognition((said,), ((),), "en", 1.0, ())
 
-    monkeypatch.setattr(recognition, "load_recogniser", lambda name, device: Recogniser())
+    monkeypatch.setattr(recognition, "load_recognizer", lambda name, device: Recognizer())
     for _ in range(2):
-        found = corpus_of(turns[:3], encoders, tmp_path, "recognised", face=False).features["recognised"]
+        found = corpus_of(turns[:3], encoders, tmp_path, "recognized", face=False).features["recognized"]
     assert heard == [6400] * 3
     assert found[0].ids is None and found[1].ids is not None and found[2].ids is not None
-    monkeypatch.setattr(recognition, "load_recogniser", lambda name, device: None)
+    monkeypatch.setattr(recognition, "load_recognizer", lambda name, device: None)
     with pytest.raises(DependencyError, match=r"speech-to-text: is not on this machine.*offline"):
-        corpus_of(turns[3:4], encoders, tmp_path, "recognised", face=False)
+        corpus_of(turns[3:4], encoders, tmp_path, "recognized", face=False)
 
 
 def dialogue_on_video(turns: list[IemocapTurn], folder: Path, swapped: bool = False) -> list[IemocapTurn]:

@@ -125,7 +125,7 @@ def finished(pile: Path, run_cli: RunCommand) -> subprocess.CompletedProcess[str
     return run_cli("infer", "--out", "results", *FACES, "--", *mixed, cwd=pile, env={"FORCE_COLOR": "1"})
 
 
-def test_each_bad_input_has_one_line_and_the_others_are_analysed(
+def test_each_bad_input_has_one_line_and_the_others_are_analyzed(
     finished: subprocess.CompletedProcess[str], pile: Path
 ) -> None:
     assert finished.returncode == 1
@@ -145,7 +145,7 @@ def test_output_in_a_pipe_is_plain_text(finished: subprocess.CompletedProcess[st
     assert finished.stdout.count("written to ") == len(GOOD)
 
 
-def test_good_part_of_a_truncated_file_is_analysed(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
+def test_good_part_of_a_truncated_file_is_analyzed(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
     warning, *notes = read_analysis(pile / "results" / "cut")["warnings"]
     assert tuple(notes) == SHIPPED_NOTES
     found = re.fullmatch(r"the file breaks off at (\d\.\d) s of 3\.0 s; the rest is missing", warning)
@@ -184,9 +184,9 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": shipped_fusion()}
     assert content["emotions"] == list(FUSED_LABELS) and tuple(content["warnings"]) == SHIPPED_NOTES
     assert content["valence_arousal"] == {"source": "norms", "reference": "Russell and Mehrabian 1977"}
-    summary = {"signal", "shares", "judged_seconds", "dominant", "shares_by_signal", "mean_valence", "mean_arousal"}
+    summary = {"signal", "shares", "judged_seconds", "dominant", "shares_by_modality", "mean_valence", "mean_arousal"}
     assert set(content["summary"]) == summary | {"uncertain"} and content["summary"]["signal"] == "fused"
-    by_signal = content["summary"]["shares_by_signal"]
+    by_signal = content["summary"]["shares_by_modality"]
     assert list(by_signal["face"]) == list(FACE_LABELS) and sum(by_signal["face"].values()) == pytest.approx(
         1, abs=1e-3
     )

@@ -173,7 +173,7 @@ def test_a_voice_note_works_alone(whole: Model, found: None, tmp_path: Path, nam
     first = content["utterances"][0]
     assert list(first["audio"]) == list(FUSED_LABELS) and first["confidence"] == max(first["fused"].values())
     assert content["summary"]["signal"] == "fused" and content["summary"]["dominant"] in FUSED_LABELS
-    by_signal = content["summary"]["shares_by_signal"]
+    by_signal = content["summary"]["shares_by_modality"]
     assert by_signal["face"] is None and by_signal["text"] is None
     for shares in (content["summary"]["shares"], by_signal["audio"]):
         assert list(shares) == list(FUSED_LABELS) and sum(shares.values()) == pytest.approx(1, abs=1e-3)
@@ -190,8 +190,8 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
     for column in ("fused_neutral", "confidence", "valence", "arousal", "emotion"):
         assert table[column].notna().all()
     assert analysis.emotions == FUSED_LABELS and analysis.summary["signal"] == "fused"
-    assert set(analysis.summary["shares_by_signal"]["audio"]) == set(FUSED_LABELS)
-    assert set(analysis.summary["shares_by_signal"]["face"]) == set(FACE_LABELS)
+    assert set(analysis.summary["shares_by_modality"]["audio"]) == set(FUSED_LABELS)
+    assert set(analysis.summary["shares_by_modality"]["face"]) == set(FACE_LABELS)
     assert analysis.coverage["audio"] == pytest.approx(3.25 / 8, abs=0.01)
     assert analysis.coverage["face"] == pytest.approx(6 / 8, abs=0.05)
     assert [estimate.audio_states is not None for estimate in analysis.estimates] == [True, True, False]
@@ -201,7 +201,7 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
 def test_a_voice_counts_where_no_face_could_be_judged(whole: Model, found: None, tmp_path: Path) -> None:
     analysis = whole.analyze(write_talk(tmp_path / "wall.mp4", buzz(5.0), faces=()))
     assert analysis.emotions == FUSED_LABELS and set(analysis.utterances["modalities"]) == {"audio", ""}
-    assert analysis.summary["signal"] == "fused" and analysis.summary["shares_by_signal"]["face"] is None
+    assert analysis.summary["signal"] == "fused" and analysis.summary["shares_by_modality"]["face"] is None
     assert analysis.warnings == ("no face was found",) and analysis.to_dict()["models"]["face"] is not None
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.shared
 
 
 @cache
-def analysed(path: Path) -> Analysis:
+def analyzed(path: Path) -> Analysis:
     """By the face alone."""
     return load_model("default", "cpu", ["face"]).analyze(path, frames_per_second=5.0)
 
@@ -41,7 +41,7 @@ def identities(frames: pd.DataFrame, start: float, end: float) -> set[int]:
 
 
 def test_a_man_appears_neutral_and_then_smiles(shared_folder: Path) -> None:
-    analysis = analysed(shared_folder / "clips" / "noface_face.mov")
+    analysis = analyzed(shared_folder / "clips" / "noface_face.mov")
     frames = analysis.frames
     assert len(frames) == 32 and identities(frames, 0, 3.9) == set() and identities(frames, 3.9, 7) == {0}
     labels = leading(frames)
@@ -53,12 +53,12 @@ def test_a_man_appears_neutral_and_then_smiles(shared_folder: Path) -> None:
     assert happiness[:4.3].max() < 0.5 < 0.8 < happiness[5.0:].min()
     assert analysis.coverage["face"] == pytest.approx((analysis.media.duration_seconds - 4.012) / 6.4, abs=0.02)
     assert analysis.warnings == SHIPPED_NOTES and analysis.utterances["modalities"].tolist() == ["", "face"]
-    shares = analysis.summary["shares_by_signal"]["face"]
+    shares = analysis.summary["shares_by_modality"]["face"]
     assert max(shares, key=shares.get) == "happiness"
 
 
 def test_a_cartoon_gives_no_invented_emotion(shared_folder: Path) -> None:
-    analysis = analysed(shared_folder / "clips" / "no_face.mp4")
+    analysis = analyzed(shared_folder / "clips" / "no_face.mp4")
     content = analysis.to_dict()
     assert content["coverage"]["face"] == 0
     assert content["summary"]["shares"] is None and content["summary"]["dominant"] is None
@@ -72,7 +72,7 @@ def test_a_cartoon_gives_no_invented_emotion(shared_folder: Path) -> None:
 
 
 def test_times_fit_the_sound_that_starts_before_the_picture(shared_folder: Path) -> None:
-    analysis = analysed(shared_folder / "clips" / "hamilton.mp4")
+    analysis = analyzed(shared_folder / "clips" / "hamilton.mp4")
     assert analysis.frame_times[0] == analysis.frames["time_seconds"][0] == pytest.approx(0.844, abs=5e-4)
     assert analysis.utterances["start_seconds"][0] == 0  # the sound's start, not the picture's
     assert analysis.utterances["end_seconds"].iloc[-1] == pytest.approx(analysis.media.duration_seconds, abs=1e-3)
@@ -80,7 +80,7 @@ def test_times_fit_the_sound_that_starts_before_the_picture(shared_folder: Path)
 
 
 def test_nobody_goes_through_a_cut(shared_folder: Path) -> None:
-    frames = analysed(shared_folder / "clips" / "hamilton.mp4").frames
+    frames = analyzed(shared_folder / "clips" / "hamilton.mp4").frames
     shots = [(0.0, 1.6), (1.6, 3.6), (3.6, 8.0), (8.0, 11.0)]
     seen = [identities(frames, *shot) for shot in shots]
     assert [len(shot) for shot in seen] == [2, 1, 1, 4]
@@ -88,7 +88,7 @@ def test_nobody_goes_through_a_cut(shared_folder: Path) -> None:
 
 
 def test_people_beside_each_other_keep_their_identities(shared_folder: Path) -> None:
-    frames = analysed(shared_folder / "clips" / "hamilton.mp4").frames
+    frames = analyzed(shared_folder / "clips" / "hamilton.mp4").frames
     audience = frames[frames["time_seconds"].between(8.2, 9.8)]
     assert (audience.groupby("time_seconds")["face_id"].nunique() == 4).all()
     assert audience["face_id"].nunique() == 4 and audience["time_seconds"].nunique() == 8
@@ -99,7 +99,7 @@ def test_people_beside_each_other_keep_their_identities(shared_folder: Path) -> 
 
 
 def test_one_man_is_one_person(shared_folder: Path) -> None:
-    analysis = analysed(shared_folder / "clips" / "single_face.mp4")
+    analysis = analyzed(shared_folder / "clips" / "single_face.mp4")
     assert set(analysis.frames["face_id"]) == {0} and len(analysis.frames) == 12
     assert analysis.coverage["face"] > 0.95 and set(analysis.utterances["face_id"]) == {0}
 

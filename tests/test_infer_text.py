@@ -333,53 +333,53 @@ class StandIn:
 
 
 @pytest.fixture
-def recogniser(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def recognizer(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     stand_in = StandIn()
 
     def load(name: str | None, device: str) -> StandIn:
         stand_in.loaded += 1
         return stand_in
 
-    monkeypatch.setattr(recognition, "load_recogniser", load)
+    monkeypatch.setattr(recognition, "load_recognizer", load)
     return stand_in
 
 
-def test_without_a_transcript_one_is_made(weights: Path, recogniser: StandIn, talk: Path) -> None:
+def test_without_a_transcript_one_is_made(weights: Path, recognizer: StandIn, talk: Path) -> None:
     told: list[float] = []
     model = load_model(str(weights), "cpu")
     analysis = model.analyze(talk, frames_per_second=2, progress=lambda done, _: told.append(done))
     assert spoken(analysis) == [(1.0, 2.5, "I am happy."), (6.0, 7.0, "It is fine.")]
     assert modalities(analysis) == ["face", "face+audio+text", "face", "face+audio+text", "face"]
-    assert analysis.warnings == ("it mumbles",) and recogniser.heard_seconds == pytest.approx(8.0, abs=0.2)
+    assert analysis.warnings == ("it mumbles",) and recognizer.heard_seconds == pytest.approx(8.0, abs=0.2)
     assert analysis.to_dict()["models"]["speech_to_text"] == {"name": "whisper-none"}
     assert told == sorted(told) and told[-1] == pytest.approx(8.0, abs=0.6) and 0.2 < told[0] < 1.5
     model.analyze(talk, modalities=["text"])
-    assert recogniser.loaded == 1  # once for all recordings
+    assert recognizer.loaded == 1  # once for all recordings
 
 
-def test_a_transcript_spares_speech_to_text(weights: Path, recogniser: StandIn, interview: Path) -> None:
+def test_a_transcript_spares_speech_to_text(weights: Path, recognizer: StandIn, interview: Path) -> None:
     model = load_model(str(weights), "cpu", ["text"])
-    assert spoken(model.analyze(interview)) == ALL and recogniser.loaded == 0
-    assert len(spoken(model.analyze(interview, beside=False))) == 2 and recogniser.loaded == 1
+    assert spoken(model.analyze(interview)) == ALL and recognizer.loaded == 0
+    assert len(spoken(model.analyze(interview, beside=False))) == 2 and recognizer.loaded == 1
 
 
-def test_voice_and_face_alone_need_no_words(weights: Path, recogniser: StandIn, talk: Path) -> None:
+def test_voice_and_face_alone_need_no_words(weights: Path, recognizer: StandIn, talk: Path) -> None:
     load_model(str(weights), "cpu", ["face", "audio"]).analyze(talk, frames_per_second=1)
-    assert recogniser.loaded == 0
+    assert recognizer.loaded == 0
 
 
 def test_speech_in_another_language_is_written_down_and_not_judged(
-    weights: Path, recogniser: StandIn, talk: Path
+    weights: Path, recognizer: StandIn, talk: Path
 ) -> None:
-    recogniser.language = "de"
+    recognizer.language = "de"
     analysis = load_model(str(weights), "cpu", ["audio", "text"]).analyze(talk)
     assert len(spoken(analysis)) == 2 and modalities(analysis) == ["audio", "audio"]
     assert "the words are in another language (de)" in analysis.warnings[1] and analysis.coverage["text"] == 0.0
     assert analysis.to_dict()["models"]["text"] is None
 
 
-def test_nothing_said_is_nothing_judged(weights: Path, recogniser: StandIn, tmp_path: Path) -> None:
-    recogniser.said, recogniser.language = (), ""
+def test_nothing_said_is_nothing_judged(weights: Path, recognizer: StandIn, tmp_path: Path) -> None:
+    recognizer.said, recognizer.language = (), ""
     path = write_media(tmp_path / "quiet.wav", Sound({0: np.zeros((1, 32000), np.float32)}))
     analysis = load_model(str(weights), "cpu").analyze(path)
     assert modalities(analysis) == [""] and analysis.summary["shares"] is None
@@ -389,7 +389,7 @@ def test_nothing_said_is_nothing_judged(weights: Path, recogniser: StandIn, tmp_
 def test_without_speech_to_text_the_run_goes_on(
     weights: Path, interview: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recognition, "load_recogniser", lambda name, device: None)
+    monkeypatch.setattr(recognition, "load_recognizer", lambda name, device: None)
     model = load_model(str(weights), "cpu", ["face", "text"])
     analysis = model.analyze(interview, frames_per_second=2, beside=False)
     fact = "has no transcript, and there is no speech-to-text on this machine"
@@ -403,7 +403,7 @@ def test_speech_to_text_that_fails_to_load(weights: Path, talk: Path, monkeypatc
     def load(name: str | None, device: str) -> None:
         raise DependencyError("faster_whisper", "is not installed", "pip install faster-whisper")
 
-    monkeypatch.setattr(recognition, "load_recogniser", load)
+    monkeypatch.setattr(recognition, "load_recognizer", load)
     analysis = load_model(str(weights), "cpu", ["face", "text"]).analyze(talk, frames_per_second=1)
     (warning,) = analysis.warnings
     assert "speech-to-text cannot be used: faster_whisper is not installed" in warning
@@ -418,7 +418,7 @@ def test_no_sound_and_no_words(whole: Model, literate: Model, tmp_path: Path) ->
     assert "the file holds no sound" in whole.analyze(path).warnings
 
 
-def test_broken_sound_is_said_once(weights: Path, recogniser: StandIn, talk: Path, tmp_path: Path) -> None:
+def test_broken_sound_is_said_once(weights: Path, recognizer: StandIn, talk: Path, tmp_path: Path) -> None:
     broken = blank_stream(Path(shutil.copy(talk, tmp_path)), "audio")
     analysis = load_model(str(weights), "cpu").analyze(broken, frames_per_second=1)
     assert analysis.warnings == ("the file holds no sound that can be decoded",)

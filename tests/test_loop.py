@@ -1,4 +1,4 @@
-"""The training loop: against an optimiser, schedule and average written in numpy; stopped, killed and continued."""
+"""The training loop: against an optimizer, schedule and average written in numpy; stopped, killed and continued."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STEPS = 5
 
 
 class Regression:
-    """A tiny task with everything a checkpoint must carry: normalisation statistics, dropout, augmentation."""
+    """A tiny task with everything a checkpoint must carry: normalization statistics, dropout, augmentation."""
 
     metric = "score"
 

@@ -1,4 +1,4 @@
-"""Facts, times and colours against ffprobe and ffmpeg; damage, hostile files and threads on synthesised media."""
+"""Facts, times and colors against ffprobe and ffmpeg; damage, hostile files and threads on synthesised media."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
-from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
+from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 
 from multimodal.data.media import audio as media_module
 from multimodal.data.media import container as container_module
@@ -80,13 +80,13 @@ def test_the_first_frame_at_or_after_each_instant_is_taken(name: str, rate: floa
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_pictures_are_upright_and_coloured_as_by_ffmpeg(name: str) -> None:
+def test_pictures_are_upright_and_colored_as_by_ffmpeg(name: str) -> None:
     facts = FACTS[name]
     image = next(iter(read_frames(REFERENCE / name))).image
     assert [image.shape[1], image.shape[0]] == facts["size"]
-    for place, colour in facts["colours"].items():
+    for place, color in facts["colors"].items():
         x, y = map(int, place.split(","))
-        assert np.abs(image[y, x].astype(int) - colour).max() <= 5, place
+        assert np.abs(image[y, x].astype(int) - color).max() <= 5, place
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -116,7 +116,7 @@ def test_each_time_belongs_to_its_picture(tmp_path: Path) -> None:
     path = write_media(tmp_path / "uneven.mkv", Pictures(shown))
     for frame in read_frames(path, frames_per_second=EVERY_FRAME):
         index = shown.index(round(frame.time_seconds * 1000))
-        assert abs(float(frame.image.mean()) - grey_of(index)) < 6
+        assert abs(float(frame.image.mean()) - gray_of(index)) < 6
 
 
 def test_the_decoder_skips_what_is_neither_sampled_nor_referred_to() -> None:

@@ -190,20 +190,20 @@ class TestRecordingStatistics:
         features[0, :3, 0], features[1, 0, 0] = torch.tensor([1.0, 2.0, 3.0]), 6.0
         heard = RecordingStatistics.empty(1).updated(features, lengths)
         assert (heard.count, heard.mean.item(), heard.variance.item()) == (4.0, 3.0, 3.5)
-        normal = heard.normalise(features, lengths)
+        normal = heard.normalize(features, lengths)
         np.testing.assert_allclose(normal[0, :, 0], [-2 / 3.5**0.5, -1 / 3.5**0.5, 0, 0], atol=1e-6)
         assert normal[1, 0, 0] > 0 and not normal[1, 1:].any()
 
-    def test_normalised_features_have_mean_0_and_deviation_1(self) -> None:
+    def test_normalized_features_have_mean_0_and_deviation_1(self) -> None:
         features = alone(noise(16000, 0.1))
-        normal = RecordingStatistics.empty(39).updated(features).normalise(features)
+        normal = RecordingStatistics.empty(39).updated(features).normalize(features)
         np.testing.assert_allclose(normal.mean(0), 0, atol=1e-4)
         np.testing.assert_allclose(normal.std(0, correction=0), 1, atol=1e-4)
 
     def test_a_recording_begins_at_the_prior_and_leaves_it(self) -> None:
         usual = RecordingStatistics(1e6, torch.tensor([10.0]), torch.tensor([4.0]))
         nothing = RecordingStatistics.empty(1)
-        assert nothing.normalise(torch.tensor([[12.0]]), prior=usual, prior_weight=300).item() == 1.0
+        assert nothing.normalize(torch.tensor([[12.0]]), prior=usual, prior_weight=300).item() == 1.0
         # By hand: 100 frames against 300 count a quarter: mean 0.25 * 2 + 0.75 * 10, variance 0.25 * 8 + 0.75 * 4.
         some = RecordingStatistics(100.0, torch.tensor([2.0]), torch.tensor([8.0])).shrunk(usual, 300.0)
         assert (some.count, some.mean.item(), some.variance.item()) == (100.0, 8.0, 5.0)
@@ -212,9 +212,9 @@ class TestRecordingStatistics:
 
     def test_nothing_heard_and_nothing_known_changes_nothing(self) -> None:
         features = torch.tensor([[3.0, 4.0]])
-        assert torch.equal(RecordingStatistics.empty(2).normalise(features), features)
+        assert torch.equal(RecordingStatistics.empty(2).normalize(features), features)
         assert RecordingStatistics.empty(2).updated(torch.zeros(0, 2)).count == 0
 
     def test_constant_features_stay_finite(self) -> None:
         features = torch.full((5, 2), 7.0)
-        assert not RecordingStatistics.empty(2).updated(features).normalise(features).any()
+        assert not RecordingStatistics.empty(2).updated(features).normalize(features).any()

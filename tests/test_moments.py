@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from analysis_fixtures import make_analysis, said
 
-from multimodal.analysis.moments import KINDS, Moment, find_moments, signal_valence, top_moments
+from multimodal.analysis.moments import KINDS, Moment, find_moments, modality_valence, top_moments
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.types import Utterance, UtteranceEstimate
 
@@ -59,8 +59,8 @@ def test_signals_disagree_when_one_is_pleasant_and_another_is_not() -> None:
 
 
 def test_valence_of_a_face_leaves_contempt_out() -> None:
-    assert signal_valence({"contempt": 1.0}) == 0.0
-    assert signal_valence({"happiness": 0.5, "contempt": 0.5}) == pytest.approx(0.81)
+    assert modality_valence({"contempt": 1.0}) == 0.0
+    assert modality_valence({"happiness": 0.5, "contempt": 0.5}) == pytest.approx(0.81)
 
 
 def test_the_strongest_are_of_each_kind_and_do_not_repeat() -> None:

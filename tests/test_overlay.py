@@ -18,13 +18,13 @@ from analysis_fixtures import HOSTILE, make_analysis, shows
 from browser_fixtures import OpenPage, chromium, open_page  # noqa: F401
 from conftest import subprocess_environment
 from flash_fixtures import analysis_of, beeps_of, flashes_of, pictures_of, write_flashes
-from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
+from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 from numpy.typing import NDArray
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
-from multimodal.palette import COLOURS
+from multimodal.palette import COLORS
 from multimodal.types import FaceObservation
 from multimodal.video import drawing, face_boxes
 from multimodal.video.drawing import drawable, font, font_for, in_visual_order
@@ -36,12 +36,12 @@ Image = NDArray[np.uint8]
 WIDTH, HEIGHT = 640, 360
 
 
-def rgb(colour: str) -> NDArray[np.int64]:
-    return np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
+def rgb(color: str) -> NDArray[np.int64]:
+    return np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)])
 
 
-def near(image: Image, colour: str, within: int = 60) -> NDArray[np.bool_]:
-    return np.abs(image.astype(int) - rgb(colour)).sum(axis=-1) < within
+def near(image: Image, color: str, within: int = 60) -> NDArray[np.bool_]:
+    return np.abs(image.astype(int) - rgb(color)).sum(axis=-1) < within
 
 
 def face(time: float, box: tuple[float, float, float, float], emotion: str | None = "happiness") -> FaceObservation:
@@ -51,31 +51,31 @@ def face(time: float, box: tuple[float, float, float, float], emotion: str | Non
 
 
 @pytest.fixture(scope="module")
-def grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six seconds of a grey that tells the picture's number, 640x360, with a tone."""
+def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds of a gray that tells the picture's number, 640x360, with a tone."""
     pictures = Pictures(every(40, 6.0), (WIDTH, HEIGHT), options={"bf": "2", "g": "25", "crf": "4"})
-    path = tmp_path_factory.mktemp("grey") / "grey.mp4"
+    path = tmp_path_factory.mktemp("gray") / "gray.mp4"
     return write_media(path, pictures, Sound({0: tone(6.0)}, 16000, "aac", "fltp"))
 
 
-def edges(image: Image, box_middle: int, colour: str) -> tuple[float, float]:
-    """Left and right edge of a box, where its colour is met in the row through its middle."""
-    columns = np.flatnonzero(near(image[box_middle], colour, 120))
+def edges(image: Image, box_middle: int, color: str) -> tuple[float, float]:
+    """Left and right edge of a box, where its color is met in the row through its middle."""
+    columns = np.flatnonzero(near(image[box_middle], color, 120))
     first, last = columns[columns < columns.mean()], columns[columns > columns.mean()]
     return float(first.mean()), float(last.mean())
 
 
-def test_boxes_are_where_the_faces_are_also_in_between(grey: Path, tmp_path: Path) -> None:
+def test_boxes_are_where_the_faces_are_also_in_between(gray: Path, tmp_path: Path) -> None:
     faces = [face(0.2 * k, (100.0 + 60 * 0.2 * k, 120.0, 100.0, 120.0)) for k in range(15)]
-    analysis = analysis_of(grey, [(0.0, 3.0, "happiness", 0.9), (3.0, 6.0, "anger", 0.8)], faces)
+    analysis = analysis_of(gray, [(0.0, 3.0, "happiness", 0.9), (3.0, 6.0, "anger", 0.8)], faces)
     pictures = pictures_of(write_overlay(analysis, tmp_path))
     assert len(pictures) == 150
     for moment in (0.0, 0.12, 0.48, 1.0, 1.56, 2.72):
         seconds, image = pictures[round(moment * 25)]
         assert seconds == pytest.approx(moment, abs=1e-3)
-        left, right = edges(image[:HEIGHT], 200, COLOURS["happiness"])
+        left, right = edges(image[:HEIGHT], 200, COLORS["happiness"])
         assert (left, right) == pytest.approx((100 + 60 * moment, 200 + 60 * moment), abs=2)
-    assert not near(pictures[100][1][:HEIGHT], COLOURS["happiness"]).any()  # nobody is seen after 3 s
+    assert not near(pictures[100][1][:HEIGHT], COLORS["happiness"]).any()  # nobody is seen after 3 s
 
 
 def test_boxes_fit_a_picture_that_was_scaled(tmp_path: Path) -> None:
@@ -83,13 +83,13 @@ def test_boxes_fit_a_picture_that_was_scaled(tmp_path: Path) -> None:
     analysis = analysis_of(clip, [], [face(0.0, (1200.0, 500.0, 400.0, 400.0))])
     image = pictures_of(write_overlay(analysis, tmp_path / "out"))[0][1]
     assert image.shape[1] == 1280
-    assert edges(image[:720], 350, COLOURS["happiness"]) == pytest.approx((600, 800), abs=2)
+    assert edges(image[:720], 350, COLORS["happiness"]) == pytest.approx((600, 800), abs=2)
 
 
-def test_faces_that_were_not_scored_are_grey_and_dashed(grey: Path, tmp_path: Path) -> None:
+def test_faces_that_were_not_scored_are_gray_and_dashed(gray: Path, tmp_path: Path) -> None:
     seen = [face(0.0, (40.0, 100.0, 160.0, 160.0)), face(0.0, (360.0, 100.0, 160.0, 160.0), None)]
-    image = pictures_of(write_overlay(analysis_of(grey, [], seen), tmp_path))[0][1][:HEIGHT]
-    whole = near(image[252:268, 45:195], COLOURS["happiness"], 150).any(axis=0)
+    image = pictures_of(write_overlay(analysis_of(gray, [], seen), tmp_path))[0][1][:HEIGHT]
+    whole = near(image[252:268, 45:195], COLORS["happiness"], 150).any(axis=0)
     dashed = near(image[252:268, 365:515], "#d0d2d6", 150).any(axis=0)
     assert whole.mean() > 0.97
     assert 0.4 < dashed.mean() < 0.9
@@ -121,15 +121,15 @@ def cursor_of(image: Image) -> float:
     return float(columns.mean())
 
 
-def strip_columns(panel: Image, colour: str) -> NDArray[np.int64]:
-    return np.flatnonzero(near(panel[63:66], colour, 60).any(axis=0))
+def strip_columns(panel: Image, color: str) -> NDArray[np.int64]:
+    return np.flatnonzero(near(panel[63:66], color, 60).any(axis=0))
 
 
-def test_the_timeline_shows_answers_in_place_and_the_cursor_moves(grey: Path, tmp_path: Path) -> None:
-    analysis = analysis_of(grey, [(0.0, 2.0, "happiness", 0.9), (3.0, 6.0, "anger", 0.8)])
+def test_the_timeline_shows_answers_in_place_and_the_cursor_moves(gray: Path, tmp_path: Path) -> None:
+    analysis = analysis_of(gray, [(0.0, 2.0, "happiness", 0.9), (3.0, 6.0, "anger", 0.8)])
     pictures = pictures_of(write_overlay(analysis, tmp_path))
     panel = pictures[62][1][HEIGHT:]
-    happy, angry = strip_columns(panel, COLOURS["happiness"]), strip_columns(panel, COLOURS["anger"])
+    happy, angry = strip_columns(panel, COLORS["happiness"]), strip_columns(panel, COLORS["anger"])
     left, width = happy.min(), 3 * (happy.max() + 1 - happy.min())  # 2 s of 6 s
     assert (angry.min() - left) / width == pytest.approx(0.5, abs=0.01)
     assert (angry.max() + 1 - left) / width == pytest.approx(1.0, abs=0.01)
@@ -137,26 +137,26 @@ def test_the_timeline_shows_answers_in_place_and_the_cursor_moves(grey: Path, tm
         assert (cursor_of(pictures[number][1]) - left) / width == pytest.approx(number * 0.04 / 6.0, abs=0.01)
 
 
-def test_only_the_stretch_is_rendered_and_times_stay_right(grey: Path, tmp_path: Path) -> None:
+def test_only_the_stretch_is_rendered_and_times_stay_right(gray: Path, tmp_path: Path) -> None:
     faces = [face(2.0 + 0.2 * k, (100.0 + 50 * k, 120.0, 60.0, 60.0)) for k in range(6)]
-    analysis = analysis_of(grey, [(2.0, 2.5, "happiness", 0.9), (2.5, 3.2, "fear", 0.9)], faces, (2.0, 3.2))
+    analysis = analysis_of(gray, [(2.0, 2.5, "happiness", 0.9), (2.5, 3.2, "fear", 0.9)], faces, (2.0, 3.2))
     pictures = pictures_of(write_overlay(analysis, tmp_path))
     assert [time for time, _ in pictures] == pytest.approx([0.04 * k for k in range(30)], abs=1e-3)
     levels = [image[340:358, 600:].mean() for _, image in pictures]
-    assert levels == pytest.approx([grey_of(50 + k) for k in range(30)], abs=3)
-    assert edges(pictures[10][1][:HEIGHT], 150, COLOURS["happiness"]) == pytest.approx((200, 260), abs=2)  # at 2.4 s
-    happy = strip_columns(pictures[5][1][HEIGHT:], COLOURS["happiness"])
-    fearful = strip_columns(pictures[5][1][HEIGHT:], COLOURS["fear"])
+    assert levels == pytest.approx([gray_of(50 + k) for k in range(30)], abs=3)
+    assert edges(pictures[10][1][:HEIGHT], 150, COLORS["happiness"]) == pytest.approx((200, 260), abs=2)  # at 2.4 s
+    happy = strip_columns(pictures[5][1][HEIGHT:], COLORS["happiness"])
+    fearful = strip_columns(pictures[5][1][HEIGHT:], COLORS["fear"])
     assert len(happy) / len(fearful) == pytest.approx(0.5 / 0.7, abs=0.1)
     left, width = happy.min(), fearful.max() + 1 - happy.min()
     for number in (3, 15, 27):
         assert (cursor_of(pictures[number][1]) - left) / width == pytest.approx(number * 0.04 / 1.2, abs=0.01)
 
 
-def test_a_recording_is_shown_to_its_real_end(grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_is_shown_to_its_real_end(gray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from multimodal.data.media import probe as media
 
-    analysis, facts = analysis_of(grey, []), media.probe(grey)
+    analysis, facts = analysis_of(gray, []), media.probe(gray)
     monkeypatch.setattr(media, "probe", lambda path: replace(facts, duration_seconds=4.5))  # as a header may state
     assert len(pictures_of(write_overlay(analysis, tmp_path))) == 150
 
@@ -194,18 +194,18 @@ def test_words_change_while_a_picture_stays(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures([0, 4000], (640, 360)), Sound({0: tone(5.0)}))
     analysis = analysis_of(clip, [(0, 1, "fear", 0.9), (2, 3, "anger", 0.9)], texts=("one", "two"))
     shown = {round(time, 1): image[HEIGHT:] for time, image in pictures_of(write_overlay(analysis, tmp_path))}
-    assert near(shown[0.6][10:30, 14:100], COLOURS["fear"]).mean() > 0.3
-    assert near(shown[2.4][10:30, 14:100], COLOURS["anger"]).mean() > 0.3
-    assert not near(shown[1.6][10:30, 14:100], COLOURS["fear"]).any()
+    assert near(shown[0.6][10:30, 14:100], COLORS["fear"]).mean() > 0.3
+    assert near(shown[2.4][10:30, 14:100], COLORS["anger"]).mean() > 0.3
+    assert not near(shown[1.6][10:30, 14:100], COLORS["fear"]).any()
 
 
 @pytest.mark.browser
 def test_a_browser_plays_it_from_any_place(
-    grey: Path,
+    gray: Path,
     tmp_path: Path,
     open_page: OpenPage,  # noqa: F811
 ) -> None:
-    out = write_overlay(analysis_of(grey, [(0.0, 6.0, "happiness", 0.9)]), tmp_path)
+    out = write_overlay(analysis_of(gray, [(0.0, 6.0, "happiness", 0.9)]), tmp_path)
     page_file = tmp_path / "page.html"
     page_file.write_text(f'<!doctype html><title>Player</title><video src="{out.name}" preload="auto"></video>')
     facts = open_page(page_file).evaluate("""async () => {
@@ -356,7 +356,7 @@ def test_boxes_and_times_that_cannot_be_are_no_failure(size: tuple[int, int]) ->
 def test_an_emotion_that_nobody_knows_is_drawn_short() -> None:
     said_long = drawing.answer_text("x" * 100_000, 0.5)
     assert len(said_long) < 40 and said_long.startswith("? ")
-    assert drawing.colour_of("x") == COLOURS["uncertain"]
+    assert drawing.color_of("x") == COLORS["uncertain"]
 
 
 def test_an_answer_is_not_drawn_surer_than_it_is() -> None:
@@ -385,8 +385,8 @@ def test_what_has_no_picture_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_recording_has_to_be_there_and_the_same(grey: Path, tmp_path: Path) -> None:
-    analysis = analysis_of(grey, [])
+def test_the_recording_has_to_be_there_and_the_same(gray: Path, tmp_path: Path) -> None:
+    analysis = analysis_of(gray, [])
     gone = replace(analysis, media=replace(analysis.media, path=tmp_path / "gone.mp4"))
     with pytest.raises(InputMissingError, match="--media"):
         write_overlay(gone, tmp_path / "out")
@@ -397,20 +397,20 @@ def test_the_recording_has_to_be_there_and_the_same(grey: Path, tmp_path: Path) 
     with pytest.raises(InputMissingError, match="is not there any more"):
         write_overlay(long, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    assert write_overlay(gone, tmp_path / "out", media=grey).is_file()
+    assert write_overlay(gone, tmp_path / "out", media=gray).is_file()
 
 
-def test_the_recording_itself_is_never_replaced(grey: Path, tmp_path: Path) -> None:
+def test_the_recording_itself_is_never_replaced(gray: Path, tmp_path: Path) -> None:
     own = tmp_path / "overlay.mp4"
-    own.write_bytes(grey.read_bytes())
+    own.write_bytes(gray.read_bytes())
     with pytest.raises(OutputError, match="is the recording itself"):
         write_overlay(analysis_of(own, []), tmp_path)
-    assert own.read_bytes() == grey.read_bytes()
+    assert own.read_bytes() == gray.read_bytes()
 
 
-def test_progress_runs_to_the_end(grey: Path, tmp_path: Path) -> None:
+def test_progress_runs_to_the_end(gray: Path, tmp_path: Path) -> None:
     told: list[tuple[float, float]] = []
-    write_overlay(analysis_of(grey, [], stretch=(1.0, 4.0)), tmp_path, progress=lambda *both: told.append(both))
+    write_overlay(analysis_of(gray, [], stretch=(1.0, 4.0)), tmp_path, progress=lambda *both: told.append(both))
     done = [part for part, _ in told]
     assert done == sorted(done) and done[0] == 0 and done[-1] > 2.9
     assert {whole for _, whole in told} == {3.0}
@@ -444,8 +444,8 @@ def start(analysis: Path, out: Path, limit: int | None = None) -> subprocess.Pop
 
 
 @pytest.mark.parametrize("share", [0.02, 0.98])
-def test_a_full_disk_leaves_nothing_behind(share: float, grey: Path, tmp_path: Path) -> None:
-    analysis = analysis_of(grey, [(0.0, 6.0, "anger", 0.9)], stretch=(0.0, 2.0))
+def test_a_full_disk_leaves_nothing_behind(share: float, gray: Path, tmp_path: Path) -> None:
+    analysis = analysis_of(gray, [(0.0, 6.0, "anger", 0.9)], stretch=(0.0, 2.0))
     analysis.save(tmp_path / "result")
     size = write_overlay(analysis, tmp_path / "whole").stat().st_size
     process = start(tmp_path / "result", tmp_path / "out", round(size * share))

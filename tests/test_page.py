@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 from page_fixtures import Parsed, digests
 
 from multimodal.errors import OutputError
-from multimodal.palette import COLOURS, SIGNS
+from multimodal.palette import COLORS, SIGNS
 from multimodal.report import html as page
 
 
@@ -76,10 +76,10 @@ def test_the_same_arguments_give_the_same_page_whatever_was_drawn_before() -> No
     assert page.render("T", "<main></main>", figures={"chart": drawn()}) == first
 
 
-def test_every_emotion_has_its_colour_and_its_sign() -> None:
-    styles = page.colour_variables()
-    for label, colour in COLOURS.items():
-        assert f"--{label}:{colour};" in styles
+def test_every_emotion_has_its_color_and_its_sign() -> None:
+    styles = page.color_variables()
+    for label, color in COLORS.items():
+        assert f"--{label}:{color};" in styles
         assert f".sign.{label}{{" in styles
         assert SIGNS[label] in page.badge(label)
 

@@ -1,4 +1,4 @@
-"""Colours of emotions can be told apart, also by people who see fewer of them, and each has a sign of its own."""
+"""Colors of emotions can be told apart, also by people who see fewer of them, and each has a sign of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.palette import COLOURS, SIGNAL_COLOURS, SIGNS, ink_on, luminance
+from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, ink_on, luminance
 from multimodal.types import MODALITIES, UNCERTAIN
 
 # Machado, Oliveira and Fernandes 2009, IEEE TVCG 15(6), doi 10.1109/TVCG.2009.113, severity 1.0, in linear RGB.
@@ -28,9 +28,9 @@ BLINDNESS = {
 }
 
 
-def seen_with(matrix: NDArray[np.float64], colour: str) -> NDArray[np.float64]:
-    """CIE Lab of a colour as somebody sees it."""
-    values = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+def seen_with(matrix: NDArray[np.float64], color: str) -> NDArray[np.float64]:
+    """CIE Lab of a color as somebody sees it."""
+    values = np.array([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     left = np.clip(matrix @ linear, 0, 1)
     shown = np.where(left <= 0.0031308, left * 12.92, 1.055 * left ** (1 / 2.4) - 0.055)
@@ -40,20 +40,20 @@ def seen_with(matrix: NDArray[np.float64], colour: str) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("kind", BLINDNESS)
 def test_emotions_can_be_told_apart(kind: str) -> None:
-    labs = {label: seen_with(BLINDNESS[kind], COLOURS[label]) for label in (*FUSED_LABELS, UNCERTAIN)}
+    labs = {label: seen_with(BLINDNESS[kind], COLORS[label]) for label in (*FUSED_LABELS, UNCERTAIN)}
     apart = {pair: float(deltaE_ciede2000(labs[pair[0]], labs[pair[1]])) for pair in itertools.combinations(labs, 2)}
     closest = min(apart, key=apart.__getitem__)
     assert apart[closest] > 8, (kind, closest, apart[closest])  # 1 is just noticeable side by side
 
 
-def test_each_label_has_a_colour_and_a_sign_of_its_own() -> None:
+def test_each_label_has_a_color_and_a_sign_of_its_own() -> None:
     labels = {*FACE_LABELS, *FUSED_LABELS, UNCERTAIN}
-    assert set(COLOURS) == set(SIGNS) == labels and set(SIGNAL_COLOURS) == set(MODALITIES)
-    assert len(set(COLOURS.values())) == len(set(SIGNS.values())) == len(labels)
+    assert set(COLORS) == set(SIGNS) == labels and set(MODALITY_COLORS) == set(MODALITIES)
+    assert len(set(COLORS.values())) == len(set(SIGNS.values())) == len(labels)
     assert all(len(sign) == 1 for sign in SIGNS.values())
 
 
-def test_letters_on_a_colour_can_be_read() -> None:
-    for colour in [*COLOURS.values(), "#757575", "#777777", "#7f7f7f"]:
-        light, dark = sorted((luminance(colour), luminance(ink_on(colour))), reverse=True)
+def test_letters_on_a_color_can_be_read() -> None:
+    for color in [*COLORS.values(), "#757575", "#777777", "#7f7f7f"]:
+        light, dark = sorted((luminance(color), luminance(ink_on(color))), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5

@@ -28,7 +28,7 @@ from PIL import Image
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import OutputError
-from multimodal.palette import COLOURS, SIGNS
+from multimodal.palette import COLORS, SIGNS
 from multimodal.plots.figure import drawing, write_figure
 from multimodal.plots.slides import FILES, draw_summary, write_plots
 from multimodal.plots.timeline import draw_timeline
@@ -89,7 +89,7 @@ def test_blocks_are_the_answers(tmp_path: Path, seconds: float) -> None:
     assert set(found) == set(wanted)
     for label, bars in found.items():
         near([(b.get_x(), b.get_x() + b.get_width(), -b.get_height() / FULL) for b in bars], wanted[label])
-        assert {to_hex(bar.get_facecolor()) for bar in bars} == {COLOURS[label]}
+        assert {to_hex(bar.get_facecolor()) for bar in bars} == {COLORS[label]}
     lanes = {label: {round(bar.get_y(), 6) for bar in bars} for label, bars in found.items()}
     assert all(len(lane) == 1 for lane in lanes.values()) and len(set(map(tuple, lanes.values()))) == len(lanes)
 
@@ -113,7 +113,7 @@ def test_rows_are_what_each_signal_says_and_hatched_where_it_is_absent(tmp_path:
         for label in set(found) - {"absent"}:
             own = [u for u, estimate in said if estimate is not None and leading(estimate.probabilities) == label]
             near(spans(found[label]), [(u.start_seconds, u.end_seconds) for u in own])
-            assert {to_hex(colour) for each in found[label] for colour in each.get_facecolor()} == {COLOURS[label]}
+            assert {to_hex(color) for each in found[label] for color in each.get_facecolor()} == {COLORS[label]}
         lacking = [(u.start_seconds, u.end_seconds) for u, estimate in said if estimate is None]
         assert sum(end - start for start, end in spans(found["absent"])) == sum(end - start for start, end in lacking)
         for (start, end), hatched in itertools.product(lacking, [spans(found["absent"])]):

@@ -19,9 +19,9 @@ from multimodal.data.speech.recognition import (
     LONGEST_PAUSE_SECONDS,
     LONGEST_SECONDS,
     PASSAGE_SECONDS,
-    Recogniser,
+    Recognizer,
     Word,
-    load_recogniser,
+    load_recognizer,
     passages,
     split_words,
 )
@@ -120,7 +120,7 @@ class TestTranscribing:
     def test_words_stand_on_the_recording_s_clock(self, found: list[SpokenUtterance]) -> None:
         found += [spoken(10.0, 12.0), spoken(60.0, 63.0)]
         told: list[float] = []
-        result = Recogniser(Parrot(), "parrot").transcribe([], told.append)
+        result = Recognizer(Parrot(), "parrot").transcribe([], told.append)
         assert [(each.start_seconds, each.end_seconds, each.text) for each in result.utterances] == [
             (10.0, 11.5, "word0 word1"),
             (60.0, 62.5, "word0 word1 word2"),
@@ -131,49 +131,49 @@ class TestTranscribing:
     def test_the_language_is_asked_for_once(self, found: list[SpokenUtterance]) -> None:
         found += [spoken(0.0, 2.0), spoken(30.0, 32.0)]
         sure, unsure = Parrot("de", 0.9), Parrot("de", 0.3)
-        assert Recogniser(sure, "").transcribe([]).language == "de"
+        assert Recognizer(sure, "").transcribe([]).language == "de"
         assert [asked["language"] for asked in sure.asked] == [None, "de"]
-        Recogniser(unsure, "").transcribe([])
+        Recognizer(unsure, "").transcribe([])
         assert [asked["language"] for asked in unsure.asked] == [None, None]
 
     def test_invented_words_are_left_out(self, found: list[SpokenUtterance]) -> None:
         found += [spoken(0.0, 2.0)]
-        assert Recogniser(Parrot(silent=True), "").transcribe([]).utterances == ()
+        assert Recognizer(Parrot(silent=True), "").transcribe([]).utterances == ()
 
     def test_nobody_speaks(self, found: list[SpokenUtterance]) -> None:
-        result = Recogniser(Parrot(), "").transcribe([])
+        result = Recognizer(Parrot(), "").transcribe([])
         assert (result.utterances, result.language, result.language_probability) == ((), "", 0.0)
 
 
 class TestLoading:
     def test_none(self) -> None:
-        assert load_recogniser("none") is None
+        assert load_recognizer("none") is None
 
     def test_unknown(self) -> None:
         with pytest.raises(ConfigError, match="neither a folder nor a size"):
-            load_recogniser("enormous")
+            load_recognizer("enormous")
 
     def test_a_size_that_is_not_here(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(recognition, "_cached_size", lambda size: None)
         with pytest.raises(DependencyError, match="not on this machine"):
-            load_recogniser("large-v3")
+            load_recognizer("large-v3")
 
     def test_a_folder_without_a_model(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=r"holds no model\.bin"):
-            load_recogniser(str(tmp_path))
+            load_recognizer(str(tmp_path))
 
     def test_a_damaged_model(self, tmp_path: Path) -> None:
         pytest.importorskip("faster_whisper")
         (tmp_path / "model.bin").write_bytes(b"no model")
         (tmp_path / "config.json").write_text("{}")
         with pytest.raises(WeightsError, match="no model that can be loaded"):
-            load_recogniser(str(tmp_path))
+            load_recognizer(str(tmp_path))
 
     def test_nothing_can_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(recognition, "_cached_size", lambda size: None)
         monkeypatch.setattr(recognition, "WHEELS", ("no_such_wheel", "nor_this"))
-        assert load_recogniser() is None
+        assert load_recognizer() is None
 
 
 class TestWheels:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from multimodal.data.media.audio import read_audio
-from multimodal.data.speech.recognition import Recogniser, load_recogniser
+from multimodal.data.speech.recognition import Recognizer, load_recognizer
 
 pytestmark = pytest.mark.shared
 
@@ -18,8 +18,8 @@ TYPING_ERRORS = {"tue": "two", "wore": "war", "sheep": "sheet", "other": "yellow
 
 
 @pytest.fixture(scope="module")
-def recogniser() -> Recogniser:
-    loaded = load_recogniser()
+def recognizer() -> Recognizer:
+    loaded = load_recognizer()
     assert loaded is not None, "the test extra holds the offline model"
     return loaded
 
@@ -43,13 +43,13 @@ def test_the_errors_are_counted_right() -> None:
     assert word_errors([], ["a"]) == 1
 
 
-def test_read_sentences(recogniser: Recogniser, shared_folder: Path) -> None:
+def test_read_sentences(recognizer: Recognizer, shared_folder: Path) -> None:
     folder = shared_folder / "clips" / "speech"
     with (folder / "transcripts.tsv").open(encoding="utf-8") as file:
         rows = list(csv.reader(file, delimiter="\t"))
     errors = words = 0
     for name, text in rows:
-        result = recogniser.transcribe(read_audio(folder / f"{Path(name).stem}.wav"))
+        result = recognizer.transcribe(read_audio(folder / f"{Path(name).stem}.wav"))
         assert result.language == "en"
         heard = " ".join(utterance.text or "" for utterance in result.utterances)
         right = [TYPING_ERRORS.get(word, word) for word in words_of(text)]
@@ -59,8 +59,8 @@ def test_read_sentences(recogniser: Recogniser, shared_folder: Path) -> None:
     assert errors / words <= 0.10
 
 
-def test_words_stand_where_they_are_said(recogniser: Recogniser, shared_folder: Path) -> None:
-    result = recogniser.transcribe(read_audio(shared_folder / "clips" / "hamilton.mp4"))
+def test_words_stand_where_they_are_said(recognizer: Recognizer, shared_folder: Path) -> None:
+    result = recognizer.transcribe(read_audio(shared_folder / "clips" / "hamilton.mp4"))
     words = [word for run in result.words for word in run]
     starts = [word.start_seconds for word in words]
     assert starts == sorted(starts)
@@ -70,5 +70,5 @@ def test_words_stand_where_they_are_said(recogniser: Recogniser, shared_folder: 
     assert 9.0 < words[-1].end_seconds <= 10.1
 
 
-def test_music_is_not_words(recogniser: Recogniser, shared_folder: Path) -> None:
-    assert recogniser.transcribe(read_audio(shared_folder / "clips" / "no_face.mp4")).utterances == ()
+def test_music_is_not_words(recognizer: Recognizer, shared_folder: Path) -> None:
+    assert recognizer.transcribe(read_audio(shared_folder / "clips" / "no_face.mp4")).utterances == ()

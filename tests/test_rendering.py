@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from flash_fixtures import beeps_of, flashes_of, pictures_of, sound_of, write_flashes
-from media_fixtures import Pictures, Sound, every, grey_of, tone, write_media
+from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 
 from multimodal.data.media import playback as cuts
 from multimodal.data.media.playback import Clip, audio_format, output_size, read_audio_frames, read_pictures
@@ -52,16 +52,16 @@ def test_every_picture_keeps_the_time_that_ffprobe_gives(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_pictures_are_upright_even_and_coloured_as_by_ffmpeg(name: str, tmp_path: Path) -> None:
+def test_pictures_are_upright_even_and_colored_as_by_ffmpeg(name: str, tmp_path: Path) -> None:
     width, height = FACTS[name]["size"]
     image = pictures_of(render(REFERENCE / name, tmp_path / "a.mp4"))[0][1].astype(int)
     assert image.shape[0] % 2 == 0 and image.shape[1] % 2 == 0
     assert abs(image.shape[0] - height) <= 1 and abs(image.shape[1] - width) <= 1
     off = []
-    for place, colour in FACTS[name]["colours"].items():
+    for place, color in FACTS[name]["colors"].items():
         x, y = (min(int(value), size - 2) for value, size in zip(place.split(","), image.shape[1::-1], strict=True))
-        off.append(np.abs(image[y, x] - colour).max())
-    # Lossy, and at half the resolution for colours: a turn, a mirror or another colour space would be off by 50.
+        off.append(np.abs(image[y, x] - color).max())
+    # Lossy, and at half the resolution for colors: a turn, a mirror or another color space would be off by 50.
     assert np.median(off) <= 10 and np.mean(off) <= 16
 
 
@@ -122,7 +122,7 @@ def test_a_part_begins_with_the_picture_that_is_on_the_screen(tmp_path: Path) ->
     expected = [(13.05, 326), *((index * 0.04, index) for index in range(327, 333))]
     assert [time for time, _ in found] == pytest.approx([time for time, _ in expected])
     levels = [image.mean() for _, image in found]
-    assert levels == pytest.approx([grey_of(index) for _, index in expected], abs=3)
+    assert levels == pytest.approx([gray_of(index) for _, index in expected], abs=3)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi", ".mov"])
@@ -143,7 +143,7 @@ def test_a_late_part_is_sought_and_exact(suffix: str, tmp_path: Path, monkeypatc
     offset = probe(clip).video_start_seconds or 0.0  # of 15 ms in .ts
     shown = [int((time - offset) / 0.04 + 1e-3) for time, _ in found]
     assert shown == list(range(1250 - (offset > 0), 1275))  # and from the offset, the picture before is still there
-    assert [image.mean() for _, image in found] == pytest.approx([grey_of(k) for k in shown], abs=3)
+    assert [image.mean() for _, image in found] == pytest.approx([gray_of(k) for k in shown], abs=3)
     assert min(decoded) > 30 and len(decoded) < 650
 
 
@@ -170,7 +170,7 @@ def test_a_part_that_a_picture_outlasts_shows_it(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures([0, 40, 9000, 9040]), Sound({0: tone(10.0)}))
     found = list(read_pictures(Clip(clip, 4.0, 6.0), (96, 64)))
     assert found[0][0] == 4.0 and max(np.diff([time for time, _ in found])) < 0.3
-    assert all(image.mean() == pytest.approx(grey_of(1), abs=3) for _, image in found)
+    assert all(image.mean() == pytest.approx(gray_of(1), abs=3) for _, image in found)
 
 
 def test_a_joined_part_fills_its_time_with_picture_and_silence(tmp_path: Path) -> None:

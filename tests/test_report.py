@@ -28,7 +28,7 @@ from multimodal.report import command as report
 from multimodal.report.page import PAGE, report_page, write_report
 from multimodal.report.player import media_address
 from multimodal.report.sections import transcript
-from multimodal.report.series import face_runs, mean_over, signal_rows
+from multimodal.report.series import face_runs, mean_over, modality_rows
 from multimodal.report.shares import Speaking, by_speaker, headline, shares_of
 from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
 
@@ -75,7 +75,7 @@ def test_the_range_of_stretches_that_do_not_depend_on_each_other_is_the_textbook
     assert (high[0] + low[0]) / 2 == pytest.approx(holds.mean(), abs=0.004)
 
 
-def test_the_range_is_wider_where_neighbours_are_alike() -> None:
+def test_the_range_is_wider_where_neighbors_are_alike() -> None:
     random = np.random.default_rng(4)
     moods = np.repeat(random.random(100) < 0.3, 10)[:, None]
     low, high = block_bootstrap(moods, [1.0] * 1000)
@@ -155,7 +155,7 @@ def test_a_signal_that_was_not_read_has_no_row_and_one_that_found_nothing_has_an
     analysis = make_analysis(Path("talk.mp4"), 60.0)
     silent = tuple(dataclasses.replace(each, audio=None, text=None) for each in analysis.estimates)
     models = {**analysis.models, "text": None}
-    rows = signal_rows(dataclasses.replace(analysis, estimates=silent, models=models))
+    rows = modality_rows(dataclasses.replace(analysis, estimates=silent, models=models))
     assert list(rows) == ["all", "face", "audio"]
     assert {run.label for run in rows["audio"]} == {None}
 
@@ -410,7 +410,7 @@ def test_media_of_another_recording_is_refused(tmp_path: Path, capsys: pytest.Ca
     folder, other = saved(tmp_path / "results"), write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert report.main([str(folder), "--media", str(other)]) == 1
     out, err = capsys.readouterr()
-    assert out == "" and "other.mp4: is not the recording that was analysed" in err and err.count("\n") == 1
+    assert out == "" and "other.mp4: is not the recording that was analyzed" in err and err.count("\n") == 1
     assert not (folder / PAGE).exists()
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 SECONDS = 24.0
 READY = "page.charts.then(() => new Promise((done) => setTimeout(done, 150)))"
-"""Drawn, labelled and signed."""
+"""Drawn, labeled and signed."""
 
 Shown = Callable[..., Page]
 
@@ -288,7 +288,7 @@ def test_typed_answers_are_accessible_and_hostile_ones_harmless(shown: Shown, da
     assert directions[2:4] == ["rtl", "rtl"] and directions[4] == "ltr"
 
 
-def test_charts_follow_the_colour_scheme_while_open(shown: Shown) -> None:
+def test_charts_follow_the_color_scheme_while_open(shown: Shown) -> None:
     page = shown()
     label = "page.charts.then((all) => all.get('timeline').child_views[0].model.left[0].major_label_text_color)"
     before = page.evaluate(label)
@@ -326,7 +326,7 @@ def test_a_recording_that_is_gone_can_be_chosen_and_then_plays(shown: Shown, rec
 def test_another_file_of_another_length_is_noticed(shown: Shown, recording: Path, tmp_path: Path) -> None:
     page = shown(make_analysis(tmp_path / "gone.webm", 60.0))
     page.locator("#file").set_input_files(recording)
-    expect(page.locator("#media-note")).to_contain_text("lasts 0:24, the analysed recording 1:00")
+    expect(page.locator("#media-note")).to_contain_text("lasts 0:24, the analyzed recording 1:00")
 
 
 def test_a_recording_that_the_browser_cannot_play_is_said_to_be_so(shown: Shown, tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def test_face_is_there_then_gone_then_back(clip: Path) -> None:
     for index in range(500):
         _, picture = video.read()
         if index % 10 == 0:
-            grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-            found[index / 25] = len(detector.detectMultiScale(grey, 1.1, 6, minSize=(60, 60)))
+            gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+            found[index / 25] = len(detector.detectMultiScale(gray, 1.1, 6, minSize=(60, 60)))
     present = [count for time, count in found.items() if time < 7.2 or time > 11.8]
     absent = [count for time, count in found.items() if 8.0 <= time <= 11.0]
     assert absent and not any(absent)
@@ -158,7 +158,7 @@ def test_length_out_of_range_is_refused(tmp_path: Path, seconds: float) -> None:
         (["clip.mp4", "--seconds", "0"], 2, "out of range"),
         (["clip.mp4", "--seconds", "nan"], 2, "out of range"),
         (["clip.mp4", "--seconds", "long"], 2, "--seconds"),
-        (["clip.mp4", "--colour"], 2, "--colour"),
+        (["clip.mp4", "--color"], 2, "--color"),
         (["file.txt/clip.mp4"], 1, "cannot be written"),
         (["taken.mp4"], 1, "exists already"),
     ],

@@ -113,7 +113,7 @@ BAD: dict[str, tuple[object, ...]] = {
     "summary": (None, 7, {}),
     "summary signal": (None, "text", "__class__", 7),
     "summary shares": (None, 7, {"anger": 1.0}),
-    "summary shares_by_signal face": (7, {"anger": "1"}),
+    "summary shares_by_modality face": (7, {"anger": "1"}),
     "summary mean_arousal": ("0", 1e300),
     "coverage": (None, {}, {"face": 1.0}),
     "coverage text": (None, "1", 1.5),

@@ -43,7 +43,7 @@ class Scene:
     words: Floats
 
     def streams(self, **changed: Any) -> FusionInputs:
-        given = {"voice": self.voice, "face": self.face, "words": self.words, "half_step_seconds": self.half}
+        given = {"voice": self.audio, "face": self.face, "words": self.words, "tolerance_seconds": self.half}
         return build_inputs(self.start, self.end, changed.pop("said", self.said), **{**given, **changed})
 
 
@@ -74,11 +74,11 @@ def scenes(draw: st.DrawFn) -> Scene:
 
 
 def same(ours: FusionInputs, theirs: FusionInputs) -> None:
-    assert ours.signals == theirs.signals and list(ours.evidence) == list(theirs.evidence)
+    assert ours.signals == theirs.signals and list(ours.log_probabilities) == list(theirs.log_probabilities)
     for name in ("times", "voice", "face", "face_mask", "words"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
-    for name, rows in ours.evidence.items():
-        np.testing.assert_array_equal(rows, theirs.evidence[name])
+    for name, rows in ours.log_probabilities.items():
+        np.testing.assert_array_equal(rows, theirs.log_probabilities[name])
 
 
 # --- what holds for every utterance -------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def same(ours: FusionInputs, theirs: FusionInputs) -> None:
 def test_times_rise_and_lie_in_the_utterance_or_its_voice(scene: Scene) -> None:
     times = scene.streams().times
     assert len(times) >= 1 and (np.diff(times) > 0).all()
-    low, high = (scene.voice[0][0], scene.voice[0][-1]) if "audio" in scene.said else (scene.start, scene.end)
+    low, high = (scene.audio[0][0], scene.audio[0][-1]) if "audio" in scene.said else (scene.start, scene.end)
     assert low - 1e-9 <= times[0] and times[-1] <= high + 1e-9
 
 
@@ -97,8 +97,10 @@ def test_times_rise_and_lie_in_the_utterance_or_its_voice(scene: Scene) -> None:
 @given(scenes())
 def test_a_signal_is_there_exactly_if_its_answer_is(scene: Scene) -> None:
     streams = scene.streams()
-    assert streams.signals == tuple(name for name in MODALITIES if name in scene.said) == tuple(streams.evidence)
-    for rows in streams.evidence.values():
+    assert (
+        streams.signals == tuple(name for name in MODALITIES if name in scene.said) == tuple(streams.log_probabilities)
+    )
+    for rows in streams.log_probabilities.values():
         assert np.isfinite(rows).all() and (np.exp(rows) >= LEAST_PROBABILITY * (1 - 1e-5)).all()
         assert 1 - 1e-5 <= np.exp(rows).sum() <= 1 + 7 * LEAST_PROBABILITY
 
@@ -126,14 +128,14 @@ def test_a_face_stands_exactly_where_it_was_seen(scene: Scene) -> None:
 @given(scenes())
 def test_pooled_voice_keeps_the_mean_and_invents_no_state(scene: Scene) -> None:
     streams = scene.streams()
-    if streams.voice is None:
+    if streams.audio is None:
         return
-    times, states = scene.voice
-    assert len(streams.voice) <= len(states)
+    times, states = scene.audio
+    assert len(streams.audio) <= len(states)
     low, high = states.min(axis=0) - 1e-6, states.max(axis=0) + 1e-6
-    assert ((low <= streams.voice) & (streams.voice <= high)).all()
+    assert ((low <= streams.audio) & (streams.audio <= high)).all()
     if len(times) > 1 and times[1] - times[0] > STEP_SECONDS / 1.5:
-        np.testing.assert_array_equal(streams.voice, states)
+        np.testing.assert_array_equal(streams.audio, states)
 
 
 @settings(deadline=None)
@@ -160,7 +162,7 @@ def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
 def test_leaving_signals_out_is_as_if_they_had_not_been_there(scene: Scene, kept: set[str]) -> None:
     streams = scene.streams()
     only = streams.only(kept)
-    assert only.signals == tuple(name for name in streams.signals if name in kept) == tuple(only.evidence)
+    assert only.signals == tuple(name for name in streams.signals if name in kept) == tuple(only.log_probabilities)
     same(only.only(kept), only)
     same(streams.only(MODALITIES), streams)
 
@@ -171,11 +173,11 @@ def test_a_batch_holds_every_utterance_as_it_is(several: list[Scene]) -> None:
     streams = [scene.streams() for scene in several]
     batch = collate(streams, SIZES, len(FUSED_LABELS))
     for row, each in enumerate(streams):
-        nonverbal = each.voice is not None or each.face is not None
+        nonverbal = each.audio is not None or each.face is not None
         assert batch.steps[row] == (len(each.times) if nonverbal else 0)
-        assert batch.tokens[row] == (0 if each.words is None else len(each.words))
+        assert batch.tokens[row] == (0 if each.text is None else len(each.text))
         assert batch.present[row].tolist() == [name in each.signals for name in MODALITIES]
-        for name, states in (("voice", each.voice), ("face", each.face), ("words", each.words)):
+        for name, states in (("voice", each.audio), ("face", each.face), ("words", each.text)):
             held = getattr(batch, name)[row].numpy()
             count = 0 if states is None else len(states)
             assert not held[count:].any()
@@ -191,16 +193,16 @@ def test_a_face_in_the_silence_that_was_left_out_counts_by_its_evidence() -> Non
     rng = np.random.default_rng(0)
     said = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng)}
     voice = np.array([1.04, 1.12]), np.ones((2, 2))
-    streams = build_inputs(0.0, 2.0, said, voice=voice, face=(np.array([0.2]), np.ones((1, 3))), half_step_seconds=0.1)
+    streams = build_inputs(0.0, 2.0, said, audio=voice, face=(np.array([0.2]), np.ones((1, 3))), tolerance_seconds=0.1)
     assert streams.signals == ("face", "audio") and streams.face_mask is not None and not streams.face_mask.any()
-    np.testing.assert_array_equal(streams.evidence["face"], log_probabilities(said["face"], FUSED_LABELS))
+    np.testing.assert_array_equal(streams.log_probabilities["face"], log_probabilities(said["face"], FUSED_LABELS))
     assert collate([streams], SIZES, 7).present.tolist() == [[True, True, False]]
 
 
 def test_a_face_alone_is_always_on_its_grid() -> None:
     said = {"face": dict.fromkeys(FACE_LABELS, 1 / 8)}
     for time in np.linspace(0, 1.99, 50):
-        streams = build_inputs(0.0, 2.0, said, face=(np.array([time]), np.ones((1, 3))), half_step_seconds=0.1)
+        streams = build_inputs(0.0, 2.0, said, face=(np.array([time]), np.ones((1, 3))), tolerance_seconds=0.1)
         assert streams.face_mask is not None and streams.face_mask.any()
 
 
@@ -211,7 +213,7 @@ def test_an_answer_without_states_is_refused(signal: str) -> None:
 
 
 def test_contradictory_streams_are_refused() -> None:
-    good = FusionInputs(np.array([0.0, 1.0]), voice=np.ones((2, 2)), evidence={"audio": np.zeros(7)})
+    good = FusionInputs(np.array([0.0, 1.0]), audio=np.ones((2, 2)), log_probabilities={"audio": np.zeros(7)})
     for change, fact in (
         ({"times": np.array([1.0, 0.0])}, "times must rise"),
         ({"voice": np.ones((3, 2))}, "voice has 3 rows for 2 steps"),

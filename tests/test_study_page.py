@@ -149,7 +149,7 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
             cell: (name) => page.data.columns.find((column) => column.name === name).cells[index] }))
             .map((row) => ({ ...row, done: row.cell("status") === "done" }))
             .filter((row) => row.cell("device") === "=desktop()");
-        return numbers.summarise(rows).values;
+        return numbers.summarize(rows).values;
     }""")
     for at, name in enumerate(MEASURES):
         mean, low, high = found[name]

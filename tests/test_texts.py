@@ -178,7 +178,7 @@ def test_iemocap_words_need_no_sound(tmp_path: Path) -> None:
     assert corpus.texts[0] == "Words of Ses05F_impro01_F000." and corpus.labels == emotions.NATIVE_LABELS["iemocap"]
     assert set(corpus.sources) == {"Ses05F_impro01", "Ses05M_script01_1b"} and group_names(corpus)[0] == ["anger"]
     assert len(read_text_corpus("iemocap", release, "train", check_counts=False)) == len(corpus)  # session 1 alone
-    with pytest.raises(CorpusError, match="labelled turns; published are 2170; unpack"):
+    with pytest.raises(CorpusError, match="labeled turns; published are 2170; unpack"):
         read_text_corpus("iemocap", release, "test")
     with pytest.raises(CorpusError, match="holds no text"):
         read_text_corpus("iemocap", release, "dev", check_counts=False)

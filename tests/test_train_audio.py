@@ -28,7 +28,7 @@ from multimodal.evaluate.metrics import fit_temperature
 from multimodal.models.weights import load_weights
 from multimodal.train import audio as train_audio
 from multimodal.train import command as train
-from multimodal.train.audio import AudioConfig, licence_of
+from multimodal.train.audio import AudioConfig, license_of
 from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
 from multimodal.train.config import read_config
 from multimodal.train.loop import load_tensors
@@ -169,8 +169,8 @@ def test_card_says_what_it_was_made_of(trained: Path, card: dict[str, Any]) -> N
     found = card["data"]["corpora"]
     assert {corpus: entry["speakers"] for corpus, entry in found.items()} == SPEAKERS
     assert {corpus: entry["clips"] for corpus, entry in found.items()} == {"ravdess": 32, "emodb": 24}
-    assert found["ravdess"]["licence"] == "CC BY-NC-SA 4.0" and found["emodb"]["licence"].startswith("CC0")
-    assert card["licence"].startswith("CC BY-NC-SA 4.0, because RAVDESS is: non-commercial use")
+    assert found["ravdess"]["license"] == "CC BY-NC-SA 4.0" and found["emodb"]["license"].startswith("CC0")
+    assert card["license"].startswith("CC BY-NC-SA 4.0, because RAVDESS is: non-commercial use")
     assert card["metrics"]["parameters"] == card["parameters"]
     assert len(card["metrics"]["protocol"]) > 40 and all(len(limit) > 20 for limit in card["limits"])
 
@@ -211,9 +211,9 @@ def test_evaluation_takes_the_weights(trained: Path, corpora: Path) -> None:
         (["manifest"], "as the corpora: manifest see its publisher"),
     ],
 )
-def test_licence_follows_from_the_corpora(corpora: list[str], said: str) -> None:
-    assert said in licence_of(corpora)
-    assert ("non-commercial" in licence_of(corpora)) == ("ravdess" in corpora)
+def test_license_follows_from_the_corpora(corpora: list[str], said: str) -> None:
+    assert said in license_of(corpora)
+    assert ("non-commercial" in license_of(corpora)) == ("ravdess" in corpora)
 
 
 # --- going on -----------------------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_own_labels_that_are_none_of_the_seven_are_taught_and_judged(small: Path
     assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(NATIVE_LABELS["emodb"])
     figures = card["metrics"]["leave_speakers_out"]["emodb"]
     assert figures["native"]["n"] == 28 and figures["seven"]["n"] == 24  # four are bored
-    assert card["licence"] == "as the corpora: emodb CC0 in its current release"
+    assert card["license"] == "as the corpora: emodb CC0 in its current release"
     assert "cross_corpus" not in card["metrics"]
     assert card["spec"]["groups"][card["spec"]["labels"].index("boredom")] is None
 

@@ -47,7 +47,7 @@ SHARES = {
 
 
 def corpus_of(votes: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> FaceCorpus:
-    """Every picture of one grey level: its index."""
+    """Every picture of one gray level: its index."""
     images = np.zeros((len(votes), 48, 48), np.uint8) + np.arange(len(votes), dtype=np.uint8)[:, None, None]
     return FaceCorpus(images, votes, tuple(f"{index}.png" for index in range(len(votes))))
 

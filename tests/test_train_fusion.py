@@ -73,7 +73,7 @@ def test_weights_say_which_encoders_they_belong_to(trained: Path, card: dict[str
     assert set(weights.spec.temperatures) == {subset_name(subset) for subset in SUBSETS}
     assert weights.spec.uncertain_below == 0.5 and 0 < (weights.spec.uncertain_coverage or 0) <= 1
     assert card["training"]["seed"] == 1 and card["training"]["epochs_run"] == 2
-    assert "NC" in card["licence"]  # RAVDESS was among the voices
+    assert "NC" in card["license"]  # RAVDESS was among the voices
 
 
 def test_card_judges_every_subset_beside_the_late_average(card: dict[str, Any]) -> None:

@@ -188,17 +188,17 @@ def test_a_fold_follows_its_seed_and_a_killed_one_ends_alike(
 def test_protocols_and_sources_of_words_stand_side_by_side(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Recogniser:
+    class Recognizer:
         def transcribe(self, blocks: Any) -> Recognition:
             assert len(list(blocks))
             return Recognition((Utterance(0.0, 0.4, None, "You know what I mean."),), ((),), "en", 1.0, ())
 
-    monkeypatch.setattr(recognition, "load_recogniser", lambda name, device: Recogniser())
+    monkeypatch.setattr(recognition, "load_recognizer", lambda name, device: Recognizer())
     corpus = write_iemocap(tmp_path, turns=8)
     keys = 'compared = ["are", "tre"]\nprotocol = "both"\nwords = "both"'
     results = train(corpus, keys, epochs=1)
     found = [(row["protocol"], row["network"], row["words"]) for row in results["rows"]]
-    sources = [("are", "none"), ("tre", "gold"), ("tre", "recognised"), ("late", "gold"), ("late", "recognised")]
+    sources = [("are", "none"), ("tre", "gold"), ("tre", "recognized"), ("late", "gold"), ("late", "recognized")]
     assert found == [(protocol, *row) for protocol in ("leave_one_session_out", "random_folds") for row in sources]
     assert not list((tmp_path / "run").glob("turns_*"))  # weights are of ours alone
     table = results_table(tmp_path / "run" / "results.json")

@@ -381,9 +381,9 @@ def test_card_that_describes_no_network_is_refused(trained: Path, tmp_path: Path
 def test_card_is_complete(trained: Path) -> None:
     card = card_of(trained)
     assert card["training"]["command"].startswith("python -m multimodal.train text ")
-    assert card["training"]["epochs_run"] == 8 and card["training"]["start"]["licence"] == "Apache-2.0"
+    assert card["training"]["epochs_run"] == 8 and card["training"]["start"]["license"] == "Apache-2.0"
     assert card["spec"]["tokenizer_sha256"] and card["spec"]["temperature"] > 0
-    assert len(card["metrics"]["protocol"]) > 40 and card["limits"] and card["licence"] and card["data"]["licence"]
+    assert len(card["metrics"]["protocol"]) > 40 and card["limits"] and card["license"] and card["data"]["license"]
 
 
 # --- judging ------------------------------------------------------------------------------------------------------

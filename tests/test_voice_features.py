@@ -1,4 +1,4 @@
-"""What the voice's networks read of an utterance: silence trimmed, statistics as numpy has them, no neighbours."""
+"""What the voice's networks read of an utterance: silence trimmed, statistics as numpy has them, no neighbors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.voice_features import (
     VoiceFeatures,
     state_times,
-    summarise,
+    summarize,
     summary_size,
     trim_silence,
     voice_features,
@@ -61,7 +61,7 @@ def test_trimming_knows_other_rates() -> None:
 @pytest.mark.parametrize("coefficients", [4, 13])
 def test_summary_is_numpys(frames: int, coefficients: int) -> None:
     rows = np.random.default_rng(frames).normal(3, 2, (frames, 3 * coefficients)).astype(np.float32)
-    found = summarise(torch.from_numpy(rows), coefficients).numpy()
+    found = summarize(torch.from_numpy(rows), coefficients).numpy()
     kept = rows[:, : 2 * coefficients].astype(np.float64)
     quantiles = np.quantile(kept, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
     expected = np.concatenate([kept.mean(axis=0), kept.std(axis=0), quantiles.ravel()])
@@ -88,7 +88,7 @@ def test_features_are_of_the_trimmed_sound_and_end_in_prosody() -> None:
     assert len(kept) < 1.25 * RATE
     frames, counts = mfcc(kept[None], torch.tensor([len(kept)]))
     torch.testing.assert_close(found.frames, frames[0].half())
-    torch.testing.assert_close(found.summary[: -len(PROSODY_FIELDS)], summarise(frames[0], 13))
+    torch.testing.assert_close(found.summary[: -len(PROSODY_FIELDS)], summarize(frames[0], 13))
     spoken_so = module.prosody(kept[None], torch.tensor([len(kept)]), RATE)[0]
     torch.testing.assert_close(found.summary[-len(PROSODY_FIELDS) :], spoken_so)
     assert int(counts[0]) == len(found.frames)

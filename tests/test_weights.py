@@ -31,7 +31,7 @@ from multimodal.models.weights import load_weights, save_weights
 
 NAME = "se_resnet_pair.random-v1"
 SPEC = ModelSpec("face", "se_resnet_pair", FACE_LABELS, 1.25, 48, True, 5.0)
-FACTS = {"licence": "MIT", "limits": ["never trained; für Tests"]}
+FACTS = {"license": "MIT", "limits": ["never trained; für Tests"]}
 MEGABYTE = 1_000_000
 
 
@@ -155,7 +155,7 @@ def test_tensors_of_another_network_are_refused(saved: Path, change: Any, fact: 
         ({"part": "text"}, "is a text model of architecture 'se_resnet_pair'; choose a face model"),
         ({"architecture": "vgg99"}, "is a face model of architecture 'vgg99'; choose a face model"),
         ({"labels": ["neutral"]}, "does not fit the network"),
-        ({"colour": "grey"}, "is no card that this version can read"),
+        ({"color": "gray"}, "is no card that this version can read"),
     ],
 )
 def test_card_of_something_else_is_refused(saved: Path, changes: dict[str, Any], fact: str) -> None:
@@ -177,7 +177,7 @@ def test_audio_spec_comes_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "fact"),
     [
-        ({"mfcc": {"colour": 1}}, r"has a card that describes no network \(.*colour"),
+        ({"mfcc": {"color": 1}}, r"has a card that describes no network \(.*color"),
         ({"mfcc": {"coefficients": 0}}, r"has a card that describes no network \(mfcc\.coefficients: cannot be 0"),
         ({"mfcc": {"coefficients": 12}}, "does not fit the network"),
         ({"labels": ["anger"]}, "does not fit the network"),
@@ -274,7 +274,7 @@ def test_shipped_cards_are_complete() -> None:
         assert loaded.spec.temperature > 0
         assert loaded.spec.part != "face" or (loaded.spec.frames_per_second or 0) > 0
         corpora = card["data"].get("corpora", {card["data"].get("name"): card["data"]})
-        assert corpora and all(name and data["licence"] for name, data in corpora.items()) and card["licence"]
+        assert corpora and all(name and data["license"] for name, data in corpora.items()) and card["license"]
         training = card["training"]
         assert training["command"].startswith(f"python -m multimodal.train {loaded.spec.part} ")
         assert isinstance(training["seed"], int) and datetime.date.fromisoformat(training["date"])
@@ -297,7 +297,7 @@ def test_shipped_audio_weights_answer_with_labels_that_count_towards_the_seven()
         assert len(groups) == len(loaded.spec.labels) and set(FUSED_LABELS) <= set(groups)
         assert MfccSettings(**loaded.spec.mfcc).features == 3 * MfccSettings(**loaded.spec.mfcc).coefficients
         assert 50_000 < loaded.card["parameters"] < 2_000_000
-        assert loaded.card["licence"].startswith("CC BY-NC-SA")
+        assert loaded.card["license"].startswith("CC BY-NC-SA")
 
 
 def test_figures_of_shipped_audio_cards_follow_from_their_confusions() -> None:

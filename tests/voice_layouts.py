@@ -116,7 +116,7 @@ def write_dialogue(session: Path, dialogue: str, turns: Sequence[tuple[str, str]
     write_text(session / "dialog" / "EmoEvaluation" / f"{dialogue}.txt", evaluation(turns))
     lines = [f"{turn} [{start:08.4f}-{start + 1:08.4f}]: Words of {turn}.\n" for start, (turn, _) in enumerate(turns)]
     lines[-1] = f"{turns[-1][0]}: Words without times.\n"
-    lines[1:1] = ["M: An aside.\n", f"{dialogue}_MXX0 [000.0000-000.1000]: Not labelled.\n"]
+    lines[1:1] = ["M: An aside.\n", f"{dialogue}_MXX0 [000.0000-000.1000]: Not labeled.\n"]
     write_text(session / "dialog" / "transcriptions" / f"{dialogue}.txt", "".join(lines))
     if sound:
         write_clips(session / "sentences" / "wav" / dialogue, [f"{turn}.wav" for turn, _ in turns])

@@ -1,4 +1,4 @@
-"""FER+: 48x48 grey faces from FER2013 with the votes of ten people on each (Barsoum et al. 2016, arXiv 1608.01041).
+"""FER+: 48x48 gray faces from FER2013 with the votes of ten people on each (Barsoum et al. 2016, arXiv 1608.01041).
 
 Two published layouts are read: folders ``FER2013Train``, ``FER2013Valid``, ``FER2013Test`` of PNG pictures with a
 ``label.csv`` each, and ``fer2013.csv`` (pixels) beside ``fer2013new.csv`` (votes). The labels are MIT-licensed; the
@@ -36,7 +36,7 @@ class FaceCorpus:
     """Pictures and their votes.
 
     Attributes:
-        images: ``(n, 48, 48)`` uint8 grey levels.
+        images: ``(n, 48, 48)`` uint8 gray levels.
         votes: ``(n, 10)`` int64 counts: the eight of ``FACE_LABELS``, unknown, not a face.
         names: ``n`` file names.
     """
@@ -141,7 +141,7 @@ def _pixels(path: Path, line: int, text: str) -> NDArray[np.uint8]:
     try:
         return np.array(text.split(), np.uint8).reshape(SIZE, SIZE)
     except (ValueError, OverflowError):
-        fact = f"line {line} does not hold {SIZE * SIZE} grey levels of 0 to 255"
+        fact = f"line {line} does not hold {SIZE * SIZE} gray levels of 0 to 255"
         raise CorpusError(path, fact, "unpack the corpus again") from None
 
 

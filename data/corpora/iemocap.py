@@ -1,8 +1,8 @@
-"""IEMOCAP as released: labelled turns of five dyadic sessions, with their words and sound (Busso et al. 2008).
+"""IEMOCAP as released: labeled turns of five dyadic sessions, with their words and sound (Busso et al. 2008).
 
 The layout is ``IEMOCAP_full_release/SessionK`` with ``dialog/EmoEvaluation/<dialogue>.txt`` (labels),
 ``dialog/transcriptions/<dialogue>.txt`` (words), ``dialog/avi/DivX/<dialogue>.avi`` (both speakers in one picture) and
-``sentences/wav/<dialogue>/<turn>.wav``. The corpus comes from its owners under a licence:
+``sentences/wav/<dialogue>/<turn>.wav``. The corpus comes from its owners under a license:
 https://sail.usc.edu/iemocap.
 """
 
@@ -21,7 +21,7 @@ from multimodal.errors import CorpusError
 CODES = VOICE_CODES["iemocap"]
 
 PUBLISHED_SESSIONS = {1: 1819, 2: 1811, 3: 2136, 4: 2103, 5: 2170}
-"""Labelled turns of each session, 10,039 in all."""
+"""Labeled turns of each session, 10,039 in all."""
 
 PUBLISHED_LABELS = {
     "anger": 1103, "happiness": 595, "excitement": 1041, "sadness": 1084, "neutral": 1708, "frustration": 1849,
@@ -85,7 +85,7 @@ class IemocapTurn:
 
 
 def read_iemocap(folder: Path, *, check_counts: bool = True) -> list[IemocapTurn]:
-    """Reads the labelled turns of the sessions that are there.
+    """Reads the labeled turns of the sessions that are there.
 
     Args:
         folder: ``IEMOCAP_full_release``, the folder above it, or one session.
@@ -106,7 +106,7 @@ def read_iemocap(folder: Path, *, check_counts: bool = True) -> list[IemocapTurn
     turns = [turn for session in _sessions(folder) for turn in _read_session(session)]
     turns.sort(key=lambda turn: (turn.session, turn.dialogue, turn.start_seconds, turn.name))
     if not turns:
-        raise CorpusError(folder, "holds no labelled turn", "unpack the corpus again")
+        raise CorpusError(folder, "holds no labeled turn", "unpack the corpus again")
     if check_counts:
         _check_counts(folder, turns)
         _check_sound(folder, turns)

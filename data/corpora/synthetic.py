@@ -35,7 +35,7 @@ class SynthesisConfig:
             neutral prevails; with too little of it the head would see emotions everywhere.
         disagreeing_share: Those in which one signal bears another emotion than the other two.
         disagreeing_neutral: Of these, how many are neutral there, as a face at rest beside angry words.
-        corrupted_share: Those in which one signal is buried in noise.
+        degraded_share: Those in which one signal is buried in noise.
         neutral_frames: Most of the frames, as a share, in which a face that shows an emotion is neutral: talking faces
             show it for a moment.
         lost_frames: Most of the frames, as a share, in which no face is found.
@@ -47,7 +47,7 @@ class SynthesisConfig:
     neutral_share: float = 0.25
     disagreeing_share: float = 0.15
     disagreeing_neutral: float = 0.5
-    corrupted_share: float = 0.0
+    degraded_share: float = 0.0
     neutral_frames: float = 0.6
     lost_frames: float = 0.3
 
@@ -96,7 +96,7 @@ class SyntheticUtterance:
         pictures: ``(frames,)`` index of the picture shown in each sampled frame; -1 where no face is found.
         views: ``(frames,)`` which version of it.
         frame_times: ``(frames,)`` seconds from the start of the voice.
-        voice: Index of the clip.
+        audio: Index of the clip.
         text: Index of the text.
         disagreeing: The signal that bears another emotion; None for none.
         corrupted: The signal that is buried in noise; None for none.
@@ -106,10 +106,10 @@ class SyntheticUtterance:
     pictures: Labels
     views: Labels
     frame_times: NDArray[np.float64]
-    voice: int
+    audio: int
     text: int
     disagreeing: str | None
-    corrupted: str | None
+    degraded: str | None
 
 
 def synthesize(pools: SamplePools, count: int, settings: SynthesisConfig, seed: int) -> Iterator[SyntheticUtterance]:
@@ -130,7 +130,7 @@ def synthesize(pools: SamplePools, count: int, settings: SynthesisConfig, seed: 
     Example:
         >>> pools = SamplePools(np.array([0, 1]), np.array([1, 0]), np.array([0, 1]), np.array([2.0, 2.0]))
         >>> utterances = list(synthesize(pools, 3, SynthesisConfig(disagreeing_share=0), seed=0))
-        >>> all(pools.voices[each.voice] == each.label for each in utterances)
+        >>> all(pools.voices[each.audio] == each.label for each in utterances)
         True
     """
     if len(pools.labels) < 2:
@@ -152,7 +152,7 @@ def _utterance(
 ) -> SyntheticUtterance:
     label = _draw_label(pools.labels, settings.neutral_share, random)
     shown = dict.fromkeys(MODALITIES, label)
-    disagreeing = _draw_signal(settings.disagreeing_share, random)
+    disagreeing = _draw_modality(settings.disagreeing_share, random)
     if disagreeing is not None:
         shown[disagreeing] = _draw_other(label, pools.labels, settings.disagreeing_neutral, random)
     chosen = {part: int(random.choice(of_label[part][shown[part]])) for part in MODALITIES}
@@ -164,10 +164,10 @@ def _utterance(
         pictures=pictures,
         views=random.integers(pools.views, size=len(times)),
         frame_times=times,
-        voice=chosen["audio"],
+        audio=chosen["audio"],
         text=chosen["text"],
         disagreeing=disagreeing,
-        corrupted=_draw_signal(settings.corrupted_share, random),
+        degraded=_draw_modality(settings.degraded_share, random),
     )
 
 
@@ -178,10 +178,10 @@ def _draw_label(labels: tuple[int, ...], neutral_share: float, random: np.random
     return int(random.choice(others))
 
 
-def _draw_signal(share: float, random: np.random.Generator) -> str | None:
+def _draw_modality(share: float, random: np.random.Generator) -> str | None:
     struck = random.random() < share
-    signal = str(random.choice(MODALITIES))
-    return signal if struck else None
+    modality = str(random.choice(MODALITIES))
+    return modality if struck else None
 
 
 def _draw_other(label: int, labels: tuple[int, ...], neutral: float, random: np.random.Generator) -> int:

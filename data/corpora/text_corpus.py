@@ -1,4 +1,4 @@
-"""A corpus of labelled texts: what every reader of one gives, and how its files are opened."""
+"""A corpus of labeled texts: what every reader of one gives, and how its files are opened."""
 
 from __future__ import annotations
 

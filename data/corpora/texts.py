@@ -1,6 +1,6 @@
-"""Corpora of labelled texts, one reader each: GoEmotions, MELD, ISEAR, DailyDialog, IEMOCAP's words, a plain CSV.
+"""Corpora of labeled texts, one reader each: GoEmotions, MELD, ISEAR, DailyDialog, IEMOCAP's words, a plain CSV.
 
-Licences: MELD GPL-3.0 (subtitles of a television series), ISEAR CC BY-NC-SA 3.0, DailyDialog CC BY-NC-SA 4.0, IEMOCAP
+Licenses: MELD GPL-3.0 (subtitles of a television series), ISEAR CC BY-NC-SA 3.0, DailyDialog CC BY-NC-SA 4.0, IEMOCAP
 by agreement with its owners.
 """
 
@@ -197,12 +197,12 @@ def read_dailydialog(path: Path, part: str = "train", *, check_counts: bool = Tr
 
 
 def read_iemocap_words(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
-    """Reads what was said in IEMOCAP's labelled turns; sound and video need not be there.
+    """Reads what was said in IEMOCAP's labeled turns; sound and video need not be there.
 
     Args:
         path: ``IEMOCAP_full_release``, or the folder above it.
         part: ``train`` (sessions 1 to 3), ``dev`` (4) or ``test`` (5).
-        check_counts: Whether to insist on the published number of labelled turns of these sessions.
+        check_counts: Whether to insist on the published number of labeled turns of these sessions.
 
     Returns:
         The turns that were transcribed; the source is the dialogue.
@@ -212,7 +212,7 @@ def read_iemocap_words(path: Path, part: str = "train", *, check_counts: bool = 
     """
     sessions = IEMOCAP_SESSIONS[part]
     turns = [turn for turn in read_iemocap(path, check_counts=False) if turn.session in sessions]
-    _check_count(path, check_counts, len(turns), sum(PUBLISHED_SESSIONS[one] for one in sessions), "labelled turns")
+    _check_count(path, check_counts, len(turns), sum(PUBLISHED_SESSIONS[one] for one in sessions), "labeled turns")
     said = [(turn, turn.text) for turn in turns if turn.text]
     native, table = NATIVE_LABELS["iemocap"], VOICE_TO_FUSED["iemocap"]
     texts, labels = [text for _, text in said], [[turn.label] for turn, _ in said]

@@ -1,4 +1,4 @@
-"""One labelled clip of a voice, and how files of sound are found in a folder as people have them."""
+"""One labeled clip of a voice, and how files of sound are found in a folder as people have them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ EMODB_SPEAKERS: Mapping[str, tuple[int, ...]] = {
     "15": (13, 9, 5, 8, 6, 4, 11),
     "16": (14, 14, 11, 7, 11, 9, 5),
 }
-"""EmoDB's 535 clips in the order of its native labels; what listeners did not recognise was not published."""
+"""EmoDB's 535 clips in the order of its native labels; what listeners did not recognize was not published."""
 
 MAY_DIFFER = {"banglaser": 1, "crema_d": 40}
 """Clips by which a release itself differs from its design: BanglaSER's speaker 19 has 8 neutral clips of 9; CREMA-D has

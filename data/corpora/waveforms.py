@@ -1,4 +1,4 @@
-"""The sound of labelled clips: decoded one by one, or all at once through one file that needs no decoder to be read."""
+"""The sound of labeled clips: decoded one by one, or all at once through one file that needs no decoder to be read."""
 
 from __future__ import annotations
 

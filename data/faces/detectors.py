@@ -148,8 +148,8 @@ class Haar:
     def detect(self, image: Image) -> list[Detection]:
         """Finds upright frontal faces in a whole RGB picture."""
         small, scale = reduced(image, HAAR_SHORTER_SIDE / min(image.shape[:2]))
-        grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        boxes = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))
+        gray = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+        boxes = self._cascade.detectMultiScale(gray, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))
         return [
             Detection((float(x), float(y), float(w), float(h)), HAAR_SCORE).scaled(1 / scale) for x, y, w, h in boxes
         ]

@@ -186,10 +186,10 @@ def _edges(boxes: Sequence[Box]) -> Floats:
 
 
 def _squared(edges: Floats) -> Floats:
-    """Squares of the longer side around the same centres."""
-    centre = (edges[:, :2] + edges[:, 2:]) / 2
+    """Squares of the longer side around the same centers."""
+    center = (edges[:, :2] + edges[:, 2:]) / 2
     half = (edges[:, 2:] - edges[:, :2]).max(axis=1, keepdims=True, initial=0) / 2
-    return np.concatenate((centre - half, centre + half), axis=1)
+    return np.concatenate((center - half, center + half), axis=1)
 
 
 def _shifted(edges: Floats, shifts: Floats) -> Floats:

@@ -34,7 +34,7 @@ LEAD_SECONDS = 0.5
 """A face is looked for this long before a turn: the tracker believes a doubtful one only when it finds it again."""
 
 MOTION_SIZE = (48, 48)
-"""Each half is shrunk to this before neighbours are compared: the noise of the camera averages out, heads remain."""
+"""Each half is shrunk to this before neighbors are compared: the noise of the camera averages out, heads remain."""
 
 FEWEST_TURNS = 8
 """With fewer, a dialogue says nothing about the rule."""
@@ -52,7 +52,7 @@ class HalfFaces:
 
     Attributes:
         times: ``(faces,)`` float64 seconds: the presentation times of their pictures.
-        crops: ``(faces, size, size)`` uint8 grey.
+        crops: ``(faces, size, size)`` uint8 gray.
     """
 
     times: NDArray[np.float64]
@@ -65,7 +65,7 @@ class SplitScreen:
 
     Attributes:
         times: ``(pictures,)`` float64 seconds of every sampled picture.
-        motion: ``(pictures, 2)`` float64: mean change of grey levels in the left and right half since the picture
+        motion: ``(pictures, 2)`` float64: mean change of gray levels in the left and right half since the picture
             before, 0 … 255; 0 for the first.
         faces: Half to the faces in it, at the times that were asked for.
         warnings: Plain lines on what was damaged.
@@ -207,8 +207,8 @@ class _Motion:
 
 
 def _shrunk(image: Image) -> NDArray[np.float32]:
-    grey = cv2.cvtColor(cv2.resize(image, MOTION_SIZE, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    return np.asarray(grey, np.float32)
+    gray = cv2.cvtColor(cv2.resize(image, MOTION_SIZE, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    return np.asarray(gray, np.float32)
 
 
 class _Looker:

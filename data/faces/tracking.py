@@ -18,7 +18,7 @@ from multimodal.data.faces.crops import (
     FACE_TEMPLATE,
     Doubles,
     align,
-    box_centre,
+    box_center,
     crop_matrix,
     quality,
     sharpness,
@@ -34,7 +34,7 @@ __all__ = [
     "align",
     "assign",
     "crop_matrix",
-    "is_cut",
+    "is_shot_boundary",
     "quality",
     "sharpness",
     "thumbnail",
@@ -49,7 +49,7 @@ COASTING_SECONDS = 0.6  # how long a lost face is thought to move on
 NEAR = 0.8  # reach of a face from one picture to the next, in its own sides, …
 NEAR_PER_SECOND = 1.0  # … and more with every second it was lost
 SIZE_CHANGE = 0.5  # natural logarithm: 1.65 times larger or smaller
-COLOUR_CHANGE = 30.0  # mean distance in Lab (8 bit) between two looks of one person; see tests/test_faces.py
+COLOR_CHANGE = 30.0  # mean distance in Lab (8 bit) between two looks of one person; see tests/test_faces.py
 SAME_OVERLAP = 0.3  # of the union: beyond it two detections are one face
 
 CUT_CORRELATION = 0.4  # these three: see ``is_cut``
@@ -81,7 +81,7 @@ class _Track:
 
     detection: Detection
     seen_seconds: float
-    colours: Doubles
+    colors: Doubles
     speed: Doubles
     sightings: int = 0
     face_id: int | None = None
@@ -92,11 +92,11 @@ class _Track:
         moved = self.speed * min(time_seconds - self.seen_seconds, COASTING_SECONDS)
         return x + float(moved[0]), y + float(moved[1]), width, height
 
-    def see(self, detection: Detection, colours: Doubles, time_seconds: float) -> None:
+    def see(self, detection: Detection, colors: Doubles, time_seconds: float) -> None:
         """Takes a new sighting in."""
-        motion = (box_centre(detection.box) - box_centre(self.detection.box)) / (time_seconds - self.seen_seconds)
+        motion = (box_center(detection.box) - box_center(self.detection.box)) / (time_seconds - self.seen_seconds)
         self.speed = (1 - SPEED_WEIGHT) * self.speed + SPEED_WEIGHT * motion
-        self.colours = 0.8 * self.colours + 0.2 * colours
+        self.colors = 0.8 * self.colors + 0.2 * colors
         self.detection, self.seen_seconds = detection, time_seconds
 
 
@@ -115,7 +115,7 @@ class FaceTracker:
         keep_lost_seconds: How long a lost face may return as the same person.
 
     Example:
-        >>> from multimodal.data.detectors import load_detector
+        >>> from multimodal.data.faces.detectors import load_detector
         >>> FaceTracker(load_detector()).update(Frame(0.0, np.zeros((90, 120, 3), np.uint8)))
         []
     """
@@ -188,17 +188,17 @@ class FaceTracker:
 
     def _join(self, detections: Sequence[Detection], frame: Frame) -> None:
         """Gives each detection to the track it fits, or starts a new one."""
-        colours = [_colours(frame.image, face.box) for face in detections]
+        colors = [_colors(frame.image, face.box) for face in detections]
         costs = np.full((len(self._tracks), len(detections)), math.inf)
         for row, track in enumerate(self._tracks):
             for column, face in enumerate(detections):
-                costs[row, column] = _cost(track, face, colours[column], frame.time_seconds)
+                costs[row, column] = _cost(track, face, colors[column], frame.time_seconds)
         pairs = {column: self._tracks[row] for row, column in assign(costs)}
         for column, face in enumerate(detections):
             if column in pairs:
-                pairs[column].see(face, colours[column], frame.time_seconds)
+                pairs[column].see(face, colors[column], frame.time_seconds)
             else:
-                pairs[column] = _Track(face, frame.time_seconds, colours[column], np.zeros(2))
+                pairs[column] = _Track(face, frame.time_seconds, colors[column], np.zeros(2))
                 self._tracks.append(pairs[column])
             self._name(pairs[column])
 
@@ -220,7 +220,7 @@ def thumbnail(image: Image) -> NDArray[np.float32]:
 def is_shot_boundary(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     """Says whether two sampled pictures belong to different shots.
 
-    They do when they differ by 12 grey levels on average, correlate by less than 0.4, and correlate by less than 0.6
+    They do when they differ by 12 gray levels on average, correlate by less than 0.4, and correlate by less than 0.6
     however they are shifted (by up to a sixth: a panning camera is no cut). Over ten seconds of a stage recording at
     five pictures a second, cuts gave (0.24, 0.54), (0.06, -0.03) and (0.22, 0.33), at one to three up to (0.38, 0.46);
     within shots a fast pan fell to (0.44, 0.82), and only a head that fills half the picture and hurries through it
@@ -300,16 +300,16 @@ def _augment(row: int, costs: Doubles, row_price: Doubles, column_price: Doubles
     owner[start] = -1
 
 
-def _cost(track: _Track, face: Detection, colours: Doubles, time_seconds: float) -> float:
-    """How badly a detection fits a track, 0 … 3 (place, size, colours each up to 1); infinite beyond a limit."""
+def _cost(track: _Track, face: Detection, colors: Doubles, time_seconds: float) -> float:
+    """How badly a detection fits a track, 0 … 3 (place, size, colors each up to 1); infinite beyond a limit."""
     expected = track.expected(time_seconds)
     reach = NEAR + NEAR_PER_SECOND * (time_seconds - track.seen_seconds)
-    place = math.hypot(*(box_centre(expected) - box_centre(face.box))) / (
+    place = math.hypot(*(box_center(expected) - box_center(face.box))) / (
         reach * (_side(expected) + _side(face.box)) / 2
     )
     size = abs(math.log(_side(face.box) / _side(expected))) / SIZE_CHANGE
-    colour = float(np.abs(track.colours - colours).mean()) / COLOUR_CHANGE
-    return place + size + colour if max(place, size, colour) <= 1 else math.inf
+    color = float(np.abs(track.colors - colors).mean()) / COLOR_CHANGE
+    return place + size + color if max(place, size, color) <= 1 else math.inf
 
 
 def _apart(detections: Sequence[Detection]) -> list[Detection]:
@@ -321,8 +321,8 @@ def _apart(detections: Sequence[Detection]) -> list[Detection]:
     return kept
 
 
-def _colours(image: Image, box: Box) -> Doubles:
-    """What a face looks like whatever its size: Lab colours (8 bit) of a 4x4 grid over its box."""
+def _colors(image: Image, box: Box) -> Doubles:
+    """What a face looks like whatever its size: Lab colors (8 bit) of a 4x4 grid over its box."""
     x, y, width, height = box
     columns = slice(max(int(x), 0), max(int(x + width), int(x) + 1, 1))
     part = image[max(int(y), 0) : max(int(y + height), int(y) + 1, 1), columns]

@@ -307,7 +307,7 @@ def _note_earliest(packet: Packet[Stream], instant_of: Callable[[int], int], ear
 
 
 class PictureMaker:
-    """Turns stored pictures into upright RGB with square pixels, scaled down in the same step as the colours."""
+    """Turns stored pictures into upright RGB with square pixels, scaled down in the same step as the colors."""
 
     def __init__(self, aspect: Fraction | None, max_side: int) -> None:
         self._aspect = aspect
@@ -356,15 +356,15 @@ class PictureMaker:
         smaller = width < frame.width or height < frame.height
         interpolation = Interpolation.AREA if smaller else Interpolation.BILINEAR
 
-        def convert(colour_space: Colorspace | None) -> VideoFrame:
+        def convert(color_space: Colorspace | None) -> VideoFrame:
             # The full range has to be asked for: the picture would keep the 16 … 235 of its source.
             return self._reformatter.reformat(
-                frame, width, height, "rgb24", colour_space, None, interpolation, None, ColorRange.JPEG
+                frame, width, height, "rgb24", color_space, None, interpolation, None, ColorRange.JPEG
             )
 
         try:
             converted = convert(None)
-        except FFmpegError:  # a colour space that the scaler does not know; the default is BT.601
+        except FFmpegError:  # a color space that the scaler does not know; the default is BT.601
             converted = convert(Colorspace.DEFAULT)
         return np.asarray(converted.to_ndarray(), dtype=np.uint8)
 

@@ -60,7 +60,7 @@ class MovieWriter:
 
     Example:
         >>> import tempfile
-        >>> target = Path(tempfile.mkdtemp()) / "grey.mp4"
+        >>> target = Path(tempfile.mkdtemp()) / "gray.mp4"
         >>> with MovieWriter(target, (64, 48), 25.0) as writer:
         ...     for index in range(5):
         ...         writer.picture(index / 25, np.full((48, 64, 3), 128, np.uint8))

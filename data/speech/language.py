@@ -27,7 +27,7 @@ def is_english(language: str | None, texts: Iterable[str]) -> bool:
     """Whether words are English, or may be.
 
     Args:
-        language: As a transcript or a recogniser states it (``en``, ``en-GB``, ``English``); it is believed.
+        language: As a transcript or a recognizer states it (``en``, ``en-GB``, ``English``); it is believed.
         texts: The words; asked only where no language is stated. Fewer than ``FEWEST_WORDS`` count as English.
 
     Returns:

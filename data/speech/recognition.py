@@ -51,7 +51,7 @@ HOW_TO_GET = "pip install 'multimodal-emotion[offline]', or --asr FOLDER, or --t
 
 @dataclass(frozen=True)
 class Word:
-    """One recognised word.
+    """One recognized word.
 
     Attributes:
         start_seconds: On the recording's clock.
@@ -98,7 +98,7 @@ class Passage:
     samples: NDArray[np.float32]
 
 
-class Recogniser:
+class Recognizer:
     """A loaded speech-to-text model, for any number of recordings.
 
     Args:
@@ -215,7 +215,7 @@ def split_words(words: list[Word]) -> list[list[Word]]:
     return split_words(words[: longest + 1]) + split_words(words[longest + 1 :])
 
 
-def load_recogniser(name: str | None = None, device: str = "cpu") -> Recogniser | None:
+def load_recognizer(name: str | None = None, device: str = "cpu") -> Recognizer | None:
     """Loads speech-to-text from what is on this machine.
 
     Args:
@@ -224,7 +224,7 @@ def load_recogniser(name: str | None = None, device: str = "cpu") -> Recogniser 
         device: ``cuda`` computes in float16; everything else on the CPU in 8 bits.
 
     Returns:
-        The recogniser; None for ``none``, and where no name was given and nothing can be had (see ``HOW_TO_GET``).
+        The recognizer; None for ``none``, and where no name was given and nothing can be had (see ``HOW_TO_GET``).
 
     Raises:
         ConfigError: The name is neither a folder nor a size.
@@ -235,18 +235,18 @@ def load_recogniser(name: str | None = None, device: str = "cpu") -> Recogniser 
         return None
     if name is None:
         folder = _cached_size("base") or _joined_wheels()
-        return None if folder is None else Recogniser(_load(folder, device), "whisper-base")
+        return None if folder is None else Recognizer(_load(folder, device), "whisper-base")
     if Path(name).is_dir():
         if not (Path(name) / "model.bin").is_file():
             raise WeightsError(name, "holds no model.bin of CTranslate2", "convert the model, or name another folder")
-        return Recogniser(_load(Path(name), device), Path(name).resolve().name)
+        return Recognizer(_load(Path(name), device), Path(name).resolve().name)
     if name.removesuffix(".en") not in SIZES:
         fact = f"{name!r} is neither a folder nor a size"
         raise ConfigError("--asr", fact, f"give a folder, none, or one of {', '.join(SIZES)}")
     found = _cached_size(name) or (_joined_wheels() if name == "base" else None)
     if found is None:
         raise DependencyError(f"whisper {name}", "is not on this machine", f"download it first, or {HOW_TO_GET}")
-    return Recogniser(_load(found, device), f"whisper-{name}")
+    return Recognizer(_load(found, device), f"whisper-{name}")
 
 
 def _load(folder: Path, device: str) -> Any:

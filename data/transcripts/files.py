@@ -40,7 +40,7 @@ LATEST_SECONDS = 1000 * 3600.0
 """Later times are no recording's: a date, or milliseconds that call themselves seconds."""
 
 TOLERANCE_SECONDS = 0.5
-"""An utterance that ends by no more than this after the recording is cut without a word: speech recognisers round."""
+"""An utterance that ends by no more than this after the recording is cut without a word: speech recognizers round."""
 
 CHARACTERS_PER_SECOND = 15.0
 """How fast people speak; says how long the last utterance lasts where neither it nor the recording states an end."""

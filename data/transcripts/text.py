@@ -1,6 +1,6 @@
 """What stands in a transcript, whatever its form: bytes into text, times, markup.
 
-Every pattern here is linear in the length of the text: no two neighbouring parts of one can match the same character,
+Every pattern here is linear in the length of the text: no two neighboring parts of one can match the same character,
 and what stands between brackets ends at the next bracket.
 """
 

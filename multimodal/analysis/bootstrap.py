@@ -69,7 +69,7 @@ def _draws(filled: NDArray[np.float64], there: NDArray[np.float64], resamples: i
 def block_bootstrap(
     holds: NDArray[np.bool_], lengths: Sequence[float], resamples: int = RESAMPLES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ranges of shares of time, by drawing runs of neighbours from a circle.
+    """Ranges of shares of time, by drawing runs of neighbors from a circle.
 
     A run has the cube root of their number, so that likeness within a run is kept and there are many runs.
 

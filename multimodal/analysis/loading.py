@@ -70,7 +70,7 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
         raise AnalysisError(file, "is not an analysis of this program", "name a folder that infer has written")
     if content.get("schema_version") != SCHEMA_VERSION:
         fact = f"is of version {content.get('schema_version')!r}, this program reads {SCHEMA_VERSION}"
-        raise AnalysisError(file, fact, "analyse the recording again")
+        raise AnalysisError(file, fact, "analyze the recording again")
     try:
         return _analysis(content, file.parent / "frames.csv" if frames else None)
     except (KeyError, TypeError, ValueError, AttributeError, OSError, csv.Error) as error:
@@ -81,7 +81,7 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
 
 def _broken(file: Path, why: str) -> AnalysisError:
     told = shorten(why, 200, placeholder=" …")  # what stands in the file may be of any length
-    return AnalysisError(file, f"cannot be read ({told})", "analyse the recording again")
+    return AnalysisError(file, f"cannot be read ({told})", "analyze the recording again")
 
 
 def _refuse(constant: str) -> float:
@@ -104,7 +104,7 @@ def _analysis(content: Mapping[str, Any], frames: Path | None) -> Analysis:
         valence_arousal=source,
     )
     # What was saved counts, not what rounded numbers would give; a cached property lives in the instance's dictionary.
-    coverage = {signal: _share(content["coverage"][signal]) for signal in MODALITIES}
+    coverage = {modality: _share(content["coverage"][modality]) for modality in MODALITIES}
     analysis.__dict__.update(summary=_summary(content["summary"], analysis), coverage=coverage)
     return analysis
 
@@ -130,17 +130,17 @@ def _media(content: Mapping[str, Any]) -> MediaInfo:
 
 
 def _summary(saved: Mapping[str, Any], analysis: Analysis) -> dict[str, Any]:
-    signal, by_signal, shares = saved["signal"], saved["shares_by_signal"], _or_none(_shares, saved["shares"])
+    modality, by_modality, shares = saved["signal"], saved["shares_by_signal"], _or_none(_shares, saved["shares"])
     judged = primary_modality(analysis.estimates)
-    if signal != judged or set(shares or ()) != set(analysis.emotions if judged else ()):
+    if modality != judged or set(shares or ()) != set(analysis.emotions if judged else ()):
         raise ValueError("the summary is not of these utterances")
     return {
-        "signal": signal,
+        "signal": modality,
         "shares": shares,
         "uncertain": _or_none(_share, saved["uncertain"]),
         "judged_seconds": _time(saved["judged_seconds"]),
         "dominant": _or_none(_text, saved["dominant"]),
-        "shares_by_signal": {name: _or_none(_shares, by_signal[name]) for name in MODALITIES},
+        "shares_by_signal": {name: _or_none(_shares, by_modality[name]) for name in MODALITIES},
         "mean_valence": _or_none(_number, saved["mean_valence"]),
         "mean_arousal": _or_none(_number, saved["mean_arousal"]),
     }
@@ -149,15 +149,15 @@ def _summary(saved: Mapping[str, Any], analysis: Analysis) -> dict[str, Any]:
 def _estimate(entry: Mapping[str, Any]) -> UtteranceEstimate:
     times = _time(entry["start_seconds"]), _time(entry["end_seconds"])
     spoken = Utterance(*times, _or_none(_text, entry["speaker"]), _or_none(_text, entry["text"]))
-    signals = {signal: _signal(entry, signal) for signal in ESTIMATE_NAMES}
-    if signals["fused"] is not None and all(signals[signal] is None for signal in MODALITIES):
+    modalities = {modality: _modality(entry, modality) for modality in ESTIMATE_NAMES}
+    if modalities["fused"] is not None and all(modalities[modality] is None for modality in MODALITIES):
         raise ValueError("an answer is from no signal")
     return UtteranceEstimate(
         spoken,
-        face=signals["face"],
-        audio=signals["audio"],
-        text=signals["text"],
-        fused=signals["fused"],
+        face=modalities["face"],
+        audio=modalities["audio"],
+        text=modalities["text"],
+        fused=modalities["fused"],
         uncertain=entry["emotion"] == UNCERTAIN,
         valence=_or_none(_number, entry["valence"]),
         arousal=_or_none(_number, entry["arousal"]),
@@ -165,12 +165,12 @@ def _estimate(entry: Mapping[str, Any]) -> UtteranceEstimate:
     )
 
 
-def _signal(entry: Mapping[str, Any], signal: str) -> ModalityEstimate | None:
-    probabilities = entry[JSON_KEYS.get(signal, signal)]
+def _modality(entry: Mapping[str, Any], modality: str) -> ModalityEstimate | None:
+    probabilities = entry[JSON_KEYS.get(modality, modality)]
     if probabilities is None:
         return None
     found = _shares(probabilities)
-    said = entry["confidence"] if signal == "fused" else None
+    said = entry["confidence"] if modality == "fused" else None
     return ModalityEstimate(found, max(found.values()) if said is None else _share(said))
 
 

@@ -89,7 +89,7 @@ def find_moments(estimates: Sequence[UtteranceEstimate]) -> list[Moment]:
     return [*_peaks(estimates), *_changes(estimates), *_disagreements(estimates)]
 
 
-def signal_valence(probabilities: Mapping[str, float]) -> float:
+def modality_valence(probabilities: Mapping[str, float]) -> float:
     """How pleasant a signal is, from what the emotion words mean.
 
     Args:
@@ -99,7 +99,7 @@ def signal_valence(probabilities: Mapping[str, float]) -> float:
         -1 … 1; labels without a published norm, as contempt, are left out.
 
     Example:
-        >>> round(signal_valence({"happiness": 0.5, "neutral": 0.25, "contempt": 0.25}), 3)
+        >>> round(modality_valence({"happiness": 0.5, "neutral": 0.25, "contempt": 0.25}), 3)
         0.54
     """
     known = {label: value for label, value in probabilities.items() if FACE_TO_FUSED.get(label)}
@@ -147,8 +147,8 @@ def _changes(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
 
 def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
     for index, estimate in enumerate(estimates):
-        said = {signal: getattr(estimate, signal).probabilities for signal in estimate.modalities}
-        valence = {signal: signal_valence(probabilities) for signal, probabilities in said.items()}
+        said = {modality: getattr(estimate, modality).probabilities for modality in estimate.modalities}
+        valence = {modality: modality_valence(probabilities) for modality, probabilities in said.items()}
         if len(valence) < 2 or estimate.emotion is None:
             continue
         high, low = (choose(valence, key=valence.__getitem__) for choose in (max, min))
@@ -160,9 +160,9 @@ def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
         yield Moment("disagreement", index, *times, estimate.emotion, strength, why)
 
 
-def _told(signal: str, probabilities: Probabilities) -> str:
+def _told(modality: str, probabilities: Probabilities) -> str:
     label = top_label(probabilities)
-    return f"{MODALITY_NAMES[signal]} ({label} {percent(probabilities[label])})"
+    return f"{MODALITY_NAMES[modality]} ({label} {percent(probabilities[label])})"
 
 
 def _distance(one: Probabilities, other: Probabilities) -> float:

@@ -37,14 +37,14 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
         raise InputMissingError(path, "is not there any more", "say with --media where the recording lies now")
     info = probe(path)
     if info.sha256 != analysis.media.sha256:
-        fact = "is not the recording that was analysed (its sha256 differs)"
-        raise MediaError(path, fact, "name the right one with --media, or analyse this one")
+        fact = "is not the recording that was analyzed (its sha256 differs)"
+        raise MediaError(path, fact, "name the right one with --media, or analyze this one")
     if analysis.media.stretch is None:
         return info
     start, end = analysis.media.stretch
     if not 0 <= start < min(end, info.duration_seconds):
-        fact = f"has nothing from {start:g} s to {end:g} s, the stretch that was analysed"
-        raise MediaError(path, fact, "analyse it again")
+        fact = f"has nothing from {start:g} s to {end:g} s, the stretch that was analyzed"
+        raise MediaError(path, fact, "analyze it again")
     return replace(info, stretch=(start, min(end, info.duration_seconds)))
 
 

@@ -92,11 +92,11 @@ class Analysis:
 
     @cached_property
     def utterances(self) -> pd.DataFrame:
-        """A row per utterance: when, who, what, probabilities as ``<signal>_<label>``, the answer as ``emotion``."""
+        """A row per utterance: when, who, what, probabilities as ``<modality>_<label>``, the answer as ``emotion``."""
         import pandas as pd
 
         columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
-        columns += [f"{signal}_{label}" for signal, labels in ESTIMATE_NAMES.items() for label in labels]
+        columns += [f"{modality}_{label}" for modality, labels in ESTIMATE_NAMES.items() for label in labels]
         rows = [_utterance_row(estimate) for estimate in self.estimates]
         return pd.DataFrame(rows, columns=[*columns, *FUSED]).astype({"face_id": "Int64"})
 
@@ -109,23 +109,25 @@ class Analysis:
         words without times each utterance counts alike.
 
         Returns:
-            ``signal`` (``fused``, or a signal's name), ``shares`` {label: 0 … 1} and ``uncertain`` 0 … 1, together
+            ``modality`` (``fused``, or a signal's name), ``shares`` {label: 0 … 1} and ``uncertain`` 0 … 1, together
             summing to 1, ``judged_seconds``, ``dominant`` (None also where every answer is uncertain),
-            ``shares_by_signal`` {signal: shares in the labels of its own}, ``mean_valence`` and ``mean_arousal``
+            ``shares_by_modality`` {signal: shares in the labels of its own}, ``mean_valence`` and ``mean_arousal``
             (-1 … 1); None where there was nothing to judge.
         """
-        signal = primary_modality(self.estimates)
-        judged = self._judged(signal) if signal else []
+        modality = primary_modality(self.estimates)
+        judged = self._judged(modality) if modality else []
         shares = _shares((*self.emotions, UNCERTAIN), judged)
         uncertain = None if shares is None else round(shares.pop(UNCERTAIN), 4)
-        by_signal = {name: _shares(ESTIMATE_NAMES[name], self._judged(name)) for name in MODALITIES}
+        by_modality = {name: _shares(ESTIMATE_NAMES[name], self._judged(name)) for name in MODALITIES}
         return {
-            "signal": signal,
+            "signal": modality,
             "shares": _in_short(shares),
             "uncertain": uncertain,
-            "judged_seconds": round(sum(each for each, _ in judged) if signal == "face" else self._spoken(signal), 3),
+            "judged_seconds": round(
+                sum(each for each, _ in judged) if modality == "face" else self._spoken(modality), 3
+            ),
             "dominant": top_label(shares) if shares and any(shares.values()) else None,
-            "shares_by_signal": {name: _in_short(found) for name, found in by_signal.items()},
+            "shares_by_signal": {name: _in_short(found) for name, found in by_modality.items()},
             "mean_valence": self._mean(lambda estimate: estimate.valence),
             "mean_arousal": self._mean(lambda estimate: estimate.arousal),
         }
@@ -142,12 +144,12 @@ class Analysis:
             judged = {name: sum(name in estimate.modalities for estimate in self.estimates) for name in MODALITIES}
             return {name: round(number / count, 4) if count else 0.0 for name, number in judged.items()}
         face = sum(seconds for time, seconds in self.frame_slices() if time in self._scored_times)
-        seconds = {"face": face, **{signal: self._spoken(signal) for signal in UTTERANCE_COLUMNS}}
-        return {signal: round(min(value / duration, 1.0), 4) for signal, value in seconds.items()}
+        seconds = {"face": face, **{modality: self._spoken(modality) for modality in UTTERANCE_COLUMNS}}
+        return {modality: round(min(value / duration, 1.0), 4) for modality, value in seconds.items()}
 
-    def _spoken(self, signal: str | None) -> float:
+    def _spoken(self, modality: str | None) -> float:
         """Seconds of the utterances that a signal, or all together, judged."""
-        judged = [each.utterance for each in self.estimates if signal and getattr(each, signal) is not None]
+        judged = [each.utterance for each in self.estimates if modality and getattr(each, modality) is not None]
         return spoken_seconds(judged, self.media.read_end_seconds)
 
     @cached_property
@@ -169,15 +171,15 @@ class Analysis:
         last = max(min(self.media.read_end_seconds - times[-1], usual), 0.0)
         return list(zip(times, [min(step, 2 * usual) for step in steps] + [last], strict=True))
 
-    def _judged(self, signal: str) -> list[tuple[float, str]]:
+    def _judged(self, modality: str) -> list[tuple[float, str]]:
         """Seconds and answer of everything that a signal, or all together, judged."""
-        if signal == "face":
+        if modality == "face":
             return self._judged_frames()
-        found = [(estimate, getattr(estimate, signal)) for estimate in self.estimates]
+        found = [(estimate, getattr(estimate, modality)) for estimate in self.estimates]
         return [
             (
                 each.utterance.end_seconds - each.utterance.start_seconds,
-                UNCERTAIN if signal == "fused" and each.uncertain else top_label(said.probabilities),
+                UNCERTAIN if modality == "fused" and each.uncertain else top_label(said.probabilities),
             )
             for each, said in found
             if said is not None
@@ -325,7 +327,7 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
         "emotion": estimate.emotion,
-        **{JSON_KEYS.get(signal, signal): _rounded(getattr(estimate, signal)) for signal in ESTIMATE_NAMES},
+        **{JSON_KEYS.get(modality, modality): _rounded(getattr(estimate, modality)) for modality in ESTIMATE_NAMES},
         "valence": _short(estimate.valence),
         "arousal": _short(estimate.arousal),
         "confidence": _short(confidence),
@@ -342,8 +344,10 @@ def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     entry = _utterance_entry(estimate)
     row = {key: value for key, value in entry.items() if not isinstance(value, dict)}
     row["modalities"] = "+".join(entry["modalities"])
-    for signal in ESTIMATE_NAMES:
-        row |= {f"{signal}_{label}": value for label, value in (entry[JSON_KEYS.get(signal, signal)] or {}).items()}
+    for modality in ESTIMATE_NAMES:
+        row |= {
+            f"{modality}_{label}": value for label, value in (entry[JSON_KEYS.get(modality, modality)] or {}).items()
+        }
     return row
 
 

@@ -20,12 +20,12 @@ from multimodal.augmentation.audio_effects import (
     change_speed,
     change_tempo,
     clip,
-    coloured_noise,
+    colored_noise,
     compand,
     mix,
     peaks,
     punch_holes,
-    quantise,
+    quantize,
     repeated,
     reverberate,
     room_responses,
@@ -49,7 +49,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "holes_db": (-120.0, 20.0),
     "clipping_level": (0.01, 1.0),
     "gain_db": (-80.0, 80.0),
-    "quantisation_bits": (2.0, 24.0),
+    "quantization_bits": (2.0, 24.0),
     "compand_bits": (2.0, 16.0),
     "time_mask": (0.0, 1.0),
     "feature_mask": (0.0, 1.0),
@@ -106,9 +106,9 @@ class AudioAugmentation:
         gain_share: Clips made louder or softer; none is made louder than full scale by any change.
         lowest_gain_db: Softest.
         highest_gain_db: Loudest.
-        quantisation_share: Clips rounded to few levels, even up to their own peak.
-        lowest_quantisation_bits: Fewest bits per sample.
-        highest_quantisation_bits: Most.
+        quantization_share: Clips rounded to few levels, even up to their own peak.
+        lowest_quantization_bits: Fewest bits per sample.
+        highest_quantization_bits: Most.
         compand_share: Clips rounded by the mu-law of telephones.
         lowest_compand_bits: Fewest bits per sample; the telephone has 8.
         highest_compand_bits: Most.
@@ -116,8 +116,8 @@ class AudioAugmentation:
         time_masks: Stretches in each of them.
         lowest_time_mask: Shortest stretch, as a share of the clip's own frames.
         highest_time_mask: Longest.
-        feature_mask_share: Clips in which neighbouring features are covered all through.
-        feature_masks: Groups of neighbours in each of them.
+        feature_mask_share: Clips in which neighboring features are covered all through.
+        feature_masks: Groups of neighbors in each of them.
         lowest_feature_mask: Smallest group, as a share of all features.
         highest_feature_mask: Largest.
 
@@ -171,9 +171,9 @@ class AudioAugmentation:
     gain_share: float = 0.33
     lowest_gain_db: float = -15.0
     highest_gain_db: float = 6.0
-    quantisation_share: float = 0.05
-    lowest_quantisation_bits: float = 7.0
-    highest_quantisation_bits: float = 11.0
+    quantization_share: float = 0.05
+    lowest_quantization_bits: float = 7.0
+    highest_quantization_bits: float = 11.0
     compand_share: float = 0.1
     lowest_compand_bits: float = 6.0
     highest_compand_bits: float = 8.0
@@ -319,7 +319,7 @@ def _surround(samples: Tensor, lengths: Tensor, settings: AudioAugmentation, dra
     def with_noise(part: Tensor, part_lengths: Tensor, _: Tensor) -> Tensor:
         slopes = torch.tensor(NOISE_SLOPES, device=device)[draws.uniform(len(part), 0, len(NOISE_SLOPES)).long()]
         ratio_db = draws.uniform(len(part), settings.lowest_noise_db, settings.highest_noise_db)
-        noise = repeated(coloured_noise(slopes, sample_rate, generator), part.shape[1])
+        noise = repeated(colored_noise(slopes, sample_rate, generator), part.shape[1])
         return mix(part, part_lengths, noise, ratio_db)
 
     # A clip by itself has nobody to talk behind it.
@@ -367,20 +367,20 @@ def _encode(samples: Tensor, lengths: Tensor, settings: AudioAugmentation, draws
     """Rounding to few levels, even or by the telephone's curve."""
 
     def rounded(part: Tensor, _: Tensor, __: Tensor) -> Tensor:
-        low, high = settings.lowest_quantisation_bits, settings.highest_quantisation_bits
-        return quantise(part, draws.uniform(len(part), low, high))
+        low, high = settings.lowest_quantization_bits, settings.highest_quantization_bits
+        return quantize(part, draws.uniform(len(part), low, high))
 
     def companded(part: Tensor, _: Tensor, __: Tensor) -> Tensor:
         return compand(part, draws.uniform(len(part), settings.lowest_compand_bits, settings.highest_compand_bits))
 
-    samples = draws.change(samples, lengths, draws.happens(settings.quantisation_share), rounded)
+    samples = draws.change(samples, lengths, draws.happens(settings.quantization_share), rounded)
     return draws.change(samples, lengths, draws.happens(settings.compand_share), companded)
 
 
 def mask_features(features: Tensor, lengths: Tensor, settings: AudioAugmentation, generator: Generator) -> Tensor:
-    """Covers stretches of time and groups of neighbouring features with the clip's own means.
+    """Covers stretches of time and groups of neighboring features with the clip's own means.
 
-    Means, not zeros: before normalisation a zero would be an outlier, and it would tell where the cover is.
+    Means, not zeros: before normalization a zero would be an outlier, and it would tell where the cover is.
 
     Args:
         features: ``(batch, frames, features)``.

@@ -16,9 +16,9 @@ from torch.nn import functional
 NOISE_PERIOD = 2**16
 """Samples (4.1 s at 16 kHz) after which drawn noise repeats: a fixed number, so that no length changes a draw."""
 LOWEST_NOISE_HZ = 20.0
-"""Coloured noise is flat below the lowest audible frequency: brown noise would otherwise be all rumble."""
+"""Colored noise is flat below the lowest audible frequency: brown noise would otherwise be all rumble."""
 TALKERS = 3
-"""Voices in babble: at four and fewer single voices can still be told apart, as at a neighbouring table."""
+"""Voices in babble: at four and fewer single voices can still be told apart, as at a neighboring table."""
 OVERSAMPLING = 4
 """With cubic interpolation: errors below -40 dB at 7 kHz of 8 and below -60 dB at 4 kHz."""
 PASSED = 0.95
@@ -167,7 +167,7 @@ def shortened(lengths: Tensor, factors: Tensor) -> Tensor:
     return (lengths.double() / factors.double()).round().long().clamp(min=1)
 
 
-def coloured_noise(slopes: Tensor, sample_rate: int, generator: Generator) -> Tensor:
+def colored_noise(slopes: Tensor, sample_rate: int, generator: Generator) -> Tensor:
     """Gaussian noise whose power falls with frequency to a given power.
 
     Args:
@@ -179,7 +179,7 @@ def coloured_noise(slopes: Tensor, sample_rate: int, generator: Generator) -> Te
         ``(batch, NOISE_PERIOD)`` float32 with mean 0 and power about 1, without a seam when it is repeated.
 
     Example:
-        >>> noise = coloured_noise(torch.tensor([0.0, 2.0]), 16000, torch.Generator().manual_seed(0))
+        >>> noise = colored_noise(torch.tensor([0.0, 2.0]), 16000, torch.Generator().manual_seed(0))
         >>> [round(float(row.square().mean()), 1) for row in noise]
         [1.0, 1.0]
     """
@@ -396,7 +396,7 @@ def peaks(samples: Tensor) -> Tensor:
     return samples.abs().amax(dim=1, keepdim=True)
 
 
-def quantise(samples: Tensor, bits: Tensor) -> Tensor:
+def quantize(samples: Tensor, bits: Tensor) -> Tensor:
     """Rounds samples to few levels, evenly spaced up to each clip's own peak; 0 stays 0.
 
     Args:
@@ -407,7 +407,7 @@ def quantise(samples: Tensor, bits: Tensor) -> Tensor:
         ``(batch, n)``.
 
     Example:
-        >>> quantise(torch.tensor([[0.6, 0.2, -0.4]]), torch.tensor([2.0])).tolist()
+        >>> quantize(torch.tensor([[0.6, 0.2, -0.4]]), torch.tensor([2.0])).tolist()
         [[0.6000000238418579, 0.0, -0.6000000238418579]]
     """
     steps = (2 ** (bits - 1) - 1).round()[:, None]

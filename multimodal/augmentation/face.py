@@ -23,8 +23,8 @@ class FaceAugmentation:
         zoom: Largest relative change of size, as a factor 1 + zoom or its inverse.
         shift: Largest shift in each direction, as a share of the picture.
         gamma: Largest change of the tone curve, as an exponent 1 + gamma or its inverse.
-        shade: Largest slope of added light across the picture, in grey levels from edge to edge.
-        noise: Largest deviation of added noise, in grey levels.
+        shade: Largest slope of added light across the picture, in gray levels from edge to edge.
+        noise: Largest deviation of added noise, in gray levels.
         blur_share: Share of pictures that are blurred by a 3x3 average, to a random degree.
         erase_share: Share of pictures in which a rectangle is covered.
         erase_area: Largest area of that rectangle, as a share of the picture.
@@ -45,13 +45,13 @@ def augment(images: Tensor, size: int, settings: FaceAugmentation, generator: Ge
     """Changes each face at random: mirrored, turned, moved, lit, blurred, covered.
 
     Args:
-        images: ``(batch, height, width)`` grey levels 0 … 255.
+        images: ``(batch, height, width)`` gray levels 0 … 255.
         size: Height and width of the result in pixels.
         settings: How strongly.
         generator: On the device of ``images``.
 
     Returns:
-        ``(batch, size, size)`` float32 grey levels 0 … 255.
+        ``(batch, size, size)`` float32 gray levels 0 … 255.
 
     Example:
         >>> faces = torch.full((4, 48, 48), 100, dtype=torch.uint8)
@@ -108,10 +108,10 @@ def _cover(images: Tensor, settings: FaceAugmentation, generator: Generator) -> 
     area = (_uniform(images, generator, 1, 1, 1) + 1) / 2 * settings.erase_area
     stretch = torch.exp(_uniform(images, generator, 1, 1, 1) * math.log(2))
     half_width, half_height = (area * stretch).sqrt() / 2, (area / stretch).sqrt() / 2
-    centre = (_uniform(images, generator, 2, 1, 1) + 1) / 2
+    center = (_uniform(images, generator, 2, 1, 1) + 1) / 2
     position = torch.linspace(0, 1, images.shape[-1], device=images.device)
-    inside_x = (position[None, None, None, :] - centre[:, :1]).abs() < half_width
-    inside_y = (position[None, None, :, None] - centre[:, 1:]).abs() < half_height
+    inside_x = (position[None, None, None, :] - center[:, :1]).abs() < half_width
+    inside_y = (position[None, None, :, None] - center[:, 1:]).abs() < half_height
     covered = inside_x & inside_y & _happens(images, settings.erase_share, generator)
-    # The picture's own mean, which standardisation maps to about zero: covered, not coloured.
+    # The picture's own mean, which standardization maps to about zero: covered, not colored.
     return torch.where(covered, images.mean(dim=(2, 3), keepdim=True), images)

@@ -1,4 +1,4 @@
-"""How typed comments are made to look like what a speech recogniser hears people say.
+"""How typed comments are made to look like what a speech recognizer hears people say.
 
 Each change has a share: of the texts, or of the words of a text that is changed. Case needs no augmentation, for the
 tokenizer ignores it.
@@ -44,7 +44,7 @@ _SOUNDALIKE = (
 HOMOPHONES = {
     word: tuple(other for other in group.split() if other != word) for group in _SOUNDALIKE for word in group.split()
 }
-"""Words that recognisers take for one another: alike in sound, or short and unstressed."""
+"""Words that recognizers take for one another: alike in sound, or short and unstressed."""
 
 PLACEHOLDER = re.compile(r"\[(NAME|RELIGION)\]", re.IGNORECASE)
 NOT_SPOKEN = re.compile(r"[^\w\s]|_")
@@ -115,7 +115,7 @@ def augment(text: str, settings: TextAugmentation, chance: random.Random) -> str
 
 
 def bare(text: str, apostrophes: bool = False) -> str:
-    """A text as a recogniser without punctuation writes it: words and blanks, emoji left as they are.
+    """A text as a recognizer without punctuation writes it: words and blanks, emoji left as they are.
 
     Args:
         text: Any text.

@@ -69,7 +69,7 @@ def score_all(source: Path, out: Path, options: BatchOptions, run: Run, show: Sh
     Args:
         source: A manifest or a folder.
         out: Folder of all results.
-        options: How every input is analysed.
+        options: How every input is analyzed.
         run: The engine.
         show: Gets the line on how far it is, after each input.
 

@@ -16,7 +16,7 @@ from multimodal.analysis.bootstrap import bootstrap
 GROUPINGS = ("task", "question", "participant")
 
 
-def summarise(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+def summarize(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """Sums a study up: all of it, then by task, by question and by participant, as far as the manifest names them.
 
     Args:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.analysis.result import ESTIMATE_NAMES, FUSED, JSON_KEYS
-from multimodal.batch.summary import GROUPINGS, summarise
+from multimodal.batch.summary import GROUPINGS, summarize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import Manifest, Row
 from multimodal.files import atomic_write, path_text
@@ -86,7 +86,7 @@ def write_tables(
     write_csv(out / "results.csv", _schema(manifest, RESULT_COLUMNS), rows)
     write_csv(
         out / "summary.csv",
-        *summarise([_plain(manifest, *pair) for pair in zip(manifest.rows, rows, strict=True)], MEASURES),
+        *summarize([_plain(manifest, *pair) for pair in zip(manifest.rows, rows, strict=True)], MEASURES),
     )
 
 

@@ -33,7 +33,7 @@ MODEL = "multimodal.batch_worker:load_analysis"
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How every input is analysed.
+    """How every input is analyzed.
 
     Attributes:
         modalities: Signals to read; None for all.
@@ -43,7 +43,7 @@ class BatchOptions:
         device: As ``infer --device``; no part of the hash, since a pile may move to another machine.
         asr: As ``infer --asr``.
         beside: Whether transcripts beside recordings are taken.
-        analysis: ``module:function`` that a worker calls with these options to get what analyses a ``Task``.
+        analysis: ``module:function`` that a worker calls with these options to get what analyzes a ``Task``.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -176,7 +176,7 @@ def sha256_of(path: str | PathLike[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _neighbours(folder: str, _modified: int) -> frozenset[str]:
+def _neighbors(folder: str, _modified: int) -> frozenset[str]:
     return frozenset(name.lower() for name in os.listdir(folder))  # noqa: PTH208 - names only
 
 
@@ -186,7 +186,7 @@ def transcript_beside(path: Path) -> Path | None:
         return None
     try:
         folder = path.parent
-        names = _neighbours(str(folder), folder.stat().st_mtime_ns)
+        names = _neighbors(str(folder), folder.stat().st_mtime_ns)
     except OSError:
         return None
     stem = path.stem.lower()
@@ -221,7 +221,7 @@ def key_of(
 
     Args:
         task: The input.
-        options: How it is analysed.
+        options: How it is analyzed.
         weights: Part to hash.
         sha256: Of the input.
         words: Path and hash of the transcript.

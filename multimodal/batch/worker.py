@@ -78,10 +78,10 @@ def load_analysis(options: BatchOptions) -> AnalyzeFn:
 
     model = load_model(options.model, options.device, options.modalities, options.asr)
     if options.asr is not None and "text" in model.parts:
-        _ = model.recogniser  # what was asked for by name and is not there is found out before the work
+        _ = model.recognizer  # what was asked for by name and is not there is found out before the work
     load_detector_for(options.detector)
 
-    def analyse(task: Task) -> Scored:
+    def analyze(task: Task) -> Scored:
         analysis = model.analyze(
             task.path,
             transcript=task.transcript,
@@ -98,7 +98,7 @@ def load_analysis(options: BatchOptions) -> AnalyzeFn:
             files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
         return Scored(files, media.sha256, media.read_end_seconds - media.read_start_seconds)
 
-    return analyse
+    return analyze
 
 
 # --- inside the worker's process ------------------------------------------------------------------------------------
@@ -122,13 +122,13 @@ def serve() -> None:
     try:
         if options.analysis == MODEL:
             _limit_threads(int(sys.argv[1]))
-        analyse = _imported(options.analysis)(options)
+        analyze = _imported(options.analysis)(options)
     except Exception as error:
         send(answers, error if isinstance(error, MultimodalError) else f"{error!r}")
         return
     send(answers, READY)
     while True:
-        send(answers, attempt(analyse, tasks.get(), options))
+        send(answers, attempt(analyze, tasks.get(), options))
 
 
 def _limit_threads(count: int) -> None:
@@ -140,11 +140,11 @@ def _limit_threads(count: int) -> None:
     cv2.setNumThreads(count)  # of finding faces, and of decoding pictures
 
 
-def attempt(analyse: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
+def attempt(analyze: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
     """Scores one input; every error becomes part of the outcome."""
     try:
         before = _prints(task, options)
-        scored = analyse(task)
+        scored = analyze(task)
         if _prints(task, options) != before:
             return Outcome(task.index, error=f"{task.path}: changed while it was read; run the command again")
         if before[0] is None:
@@ -200,7 +200,7 @@ class WorkerProcess:
     """Keeps one worker's process alive and within its limits.
 
     Args:
-        options: What to load and how to analyse.
+        options: What to load and how to analyze.
         limits: What one input may take.
         stop: Set to have ``score`` give up at once.
 

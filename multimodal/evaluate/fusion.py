@@ -67,34 +67,34 @@ def evaluate_fusion(
 
     Returns:
         Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset those of
-        ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head; ``corrupted``:
+        ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head; ``degraded``:
         for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average and of the
         head without that signal (``without``); ``risk_coverage`` and ``reliability``, see there.
     """
-    streams, answers, labels = synthesize_batch(parts, count, replace(settings, corrupted_share=0.0), seed)
+    streams, answers, labels = synthesize_batch(parts, count, replace(settings, degraded_share=0.0), seed)
     subsets, late = {}, {}
     whole: Floats = np.zeros((0, 0))
     for subset in SUBSETS:
         name = subset_name(subset)
         whole = head.answers(streams, subset)
         subsets[name] = _short(whole, labels)
-        late[name] = _short(late_average([_stack(answers, signal) for signal in subset]), labels)
+        late[name] = _short(late_average([_stack(answers, modality) for modality in subset]), labels)
     return {
         **classification_figures(whole, labels, FUSED_LABELS),
         "subsets": subsets,
         "late": late,
-        "single": {signal: late[signal] for signal in MODALITIES},
+        "single": {modality: late[modality] for modality in MODALITIES},
         "corrupted": {
-            signal: _degrade(head, _degraded_figures(parts, signal), settings, count, seed, signal)
-            for signal in MODALITIES
+            modality: _degrade(head, _degraded_figures(parts, modality), settings, count, seed, modality)
+            for modality in MODALITIES
         },
         "risk_coverage": risk_coverage(whole, labels),
         "reliability": reliability(whole, labels),
     }
 
 
-def _stack(answers: Sequence[Mapping[str, Floats]], signal: str) -> Floats:
-    return np.stack([each[signal] for each in answers])
+def _stack(answers: Sequence[Mapping[str, Floats]], modality: str) -> Floats:
+    return np.stack([each[modality] for each in answers])
 
 
 def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
@@ -103,11 +103,11 @@ def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
 
 
 def _degrade(
-    head: Head, buried: EncodedPools, settings: SynthesisConfig, count: int, seed: int, signal: str
+    head: Head, buried: EncodedPools, settings: SynthesisConfig, count: int, seed: int, modality: str
 ) -> dict[str, float]:
     """What is left when one signal is buried in noise, and nobody says so."""
-    streams, answers, labels = synthesize_batch(buried, count, replace(settings, corrupted_share=0.0), seed)
-    others = tuple(name for name in MODALITIES if name != signal)
+    streams, answers, labels = synthesize_batch(buried, count, replace(settings, degraded_share=0.0), seed)
+    others = tuple(name for name in MODALITIES if name != modality)
     rows = {
         "fused": head.answers(streams, MODALITIES),
         "late": late_average([_stack(answers, name) for name in MODALITIES]),
@@ -116,11 +116,11 @@ def _degrade(
     return {name: _short(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
 
 
-def _degraded_figures(parts: EncodedPools, signal: str) -> EncodedPools:
+def _degraded_figures(parts: EncodedPools, modality: str) -> EncodedPools:
     """The same corpora with one of them buried throughout."""
-    if signal == "face":
+    if modality == "face":
         return replace(parts, faces=(parts.faces[1],) * 2)
-    if signal == "audio":
+    if modality == "audio":
         return replace(parts, voices=(parts.voices[1],) * 2)
     return replace(parts, texts=(parts.texts[1],) * 2)
 
@@ -159,19 +159,19 @@ SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITI
 """All combinations of signals, from one to all."""
 
 
-def subset_name(signals: Sequence[str]) -> str:
+def subset_name(modalities: Sequence[str]) -> str:
     """How a combination of signals is named in specs and tables.
 
     Example:
         >>> subset_name(("face", "text"))
         'face+text'
     """
-    return "+".join(signals)
+    return "+".join(modalities)
 
 
 def sizes_of(shape: FusionShape) -> dict[str, int]:
     """Signal to features, as ``collate`` wants it."""
-    return {"face": shape.face_size, "audio": shape.voice_size, "text": shape.word_size}
+    return {"face": shape.face_size, "audio": shape.audio_size, "text": shape.text_size}
 
 
 @torch.inference_mode()

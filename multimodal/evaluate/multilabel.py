@@ -82,7 +82,7 @@ def choose_thresholds(scores: Scores, targets: Targets, names: Sequence[str]) ->
 
 
 def _f1_curve(scores: Scores, targets: Targets) -> NDArray[np.float64]:
-    """F1 at every threshold of ``GRID``, averaged with its neighbours, so that one text does not decide."""
+    """F1 at every threshold of ``GRID``, averaged with its neighbors, so that one text does not decide."""
     answers = scores[:, None] >= GRID
     hits = (answers & (targets[:, None] == 1)).sum(axis=0)
     f1 = 2 * hits / np.maximum(answers.sum(axis=0) + targets.sum(), 1)

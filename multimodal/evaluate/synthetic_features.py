@@ -101,8 +101,8 @@ class EncodedPools:
 
     def streams(self, recipe: SyntheticUtterance) -> tuple[FusionInputs, dict[str, Floats]]:
         """The utterance as the fusion head reads it, and each signal's own calibrated answer ``(7,)``."""
-        buried = recipe.corrupted
-        voice = self.voices[buried == "audio"][recipe.voice]
+        buried = recipe.degraded
+        voice = self.voices[buried == "audio"][recipe.audio]
         text = self.texts[buried == "text"][recipe.text]
         faces = self.faces[buried == "face"]
         seen = recipe.pictures >= 0
@@ -114,12 +114,12 @@ class EncodedPools:
         }
         streams = build_inputs(
             0.0,
-            float(self.pools.seconds[recipe.voice]),
+            float(self.pools.seconds[recipe.audio]),
             {name: dict(zip(FUSED_LABELS, row.tolist(), strict=True)) for name, row in answers.items()},
-            voice=(voice.times, voice.states),
+            audio=(voice.times, voice.states),
             face=(recipe.frame_times[seen], faces.embeddings[views, pictures].astype(np.float32)),
-            half_step_seconds=0.5 / FRAMES_PER_SECOND,
-            words=text.states,
+            tolerance_seconds=0.5 / FRAMES_PER_SECOND,
+            text=text.states,
         )
         return streams, answers
 
@@ -166,7 +166,7 @@ def mask_audio_with_noise(waveforms: Sequence[NDArray[np.float32]], seed: int) -
 
 
 def mask_text_with_noise(texts: Sequence[str], seed: int) -> list[str]:
-    """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recogniser does that hears nothing."""
+    """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recognizer does that hears nothing."""
     draws = random.Random(seed)
     words = [word for text in texts for word in text.split()]
     return [

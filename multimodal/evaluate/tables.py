@@ -119,13 +119,13 @@ def _confusion(axes: Axes, figures: Mapping[str, Any]) -> None:
     axes.set(xlabel="answer", ylabel="truth", title="Confusion: share of each true emotion")
     for row in places:
         for column in places:
-            colour = "white" if shares[row][column] > 0.5 else "black"
-            axes.text(column, row, f"{shares[row][column]:.2f}", ha="center", va="center", color=colour, fontsize=9)
+            color = "white" if shares[row][column] > 0.5 else "black"
+            axes.text(column, row, f"{shares[row][column]:.2f}", ha="center", va="center", color=color, fontsize=9)
 
 
 def _reliability(axes: Axes, figures: Mapping[str, Any]) -> None:
     confidence, right, sizes = zip(*figures["reliability"], strict=True)
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="as sure as right")
+    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="as sure as right")
     axes.plot(confidence, right, marker="o", color="#0072b2", label="this model")
     for place, share, size in zip(confidence, right, sizes, strict=True):
         axes.annotate(f"{size:,}", (place, share), textcoords="offset points", xytext=(6, -11), fontsize=8)

@@ -1,4 +1,4 @@
-"""Judges a text model on a corpus of labelled texts."""
+"""Judges a text model on a corpus of labeled texts."""
 
 from __future__ import annotations
 

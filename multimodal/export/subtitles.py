@@ -18,7 +18,7 @@ from multimodal.data.transcripts.text import plain_name, printable
 from multimodal.export.tiers import milliseconds
 from multimodal.files import atomic_write, path_text
 from multimodal.formatting import percent
-from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN, Utterance, UtteranceEstimate
 
 
@@ -53,7 +53,7 @@ def answer_text(estimate: UtteranceEstimate) -> str:
 
 
 def write_emotion_vtt(analysis: Analysis, path: Path) -> None:
-    """Writes WebVTT: the emotion as text and as a class with its colour, the words in a voice tag.
+    """Writes WebVTT: the emotion as text and as a class with its color, the words in a voice tag.
 
     Args:
         analysis: With times.
@@ -107,12 +107,12 @@ def _vtt_head(analysis: Analysis) -> Iterator[str]:
     facts += ["not what the person felt. The percentage says how sure the answer is."]
     facts += [f"{part}: {models['name']}" for part, models in analysis.models.items() if models is not None]
     yield "NOTE\n" + "\n".join(printable(fact).replace("-->", "→") for fact in facts)
-    yield "STYLE\n" + "\n".join(_style(label) for label in (*analysis.emotions, UNCERTAIN) if label in COLOURS)
+    yield "STYLE\n" + "\n".join(_style(label) for label in (*analysis.emotions, UNCERTAIN) if label in COLORS)
 
 
 def _style(label: str) -> str:
-    colour = COLOURS[label]
-    return f"::cue(.{_class(label)}) {{ background-color: {colour}; color: {ink_on(colour)}; }}"
+    color = COLORS[label]
+    return f"::cue(.{_class(label)}) {{ background-color: {color}; color: {ink_on(color)}; }}"
 
 
 def _class(label: str) -> str:

@@ -1,7 +1,7 @@
 """An analysis as tiers, the way annotation tools see a recording: rows of spans on one clock, in milliseconds.
 
 Per speaker there is a tier of the words and, span for span with it, tiers of the answer, of how sure it is, and of what
-each signal says alone; per face a tier of what it showed, frame by frame, with equal neighbours merged. Spans of one
+each signal says alone; per face a tier of what it showed, frame by frame, with equal neighbors merged. Spans of one
 tier never overlap: where somebody's utterances do, they are dealt out to further tiers, ``words@Ada (2)``.
 """
 
@@ -21,7 +21,7 @@ KINDS = ("words", "emotion", "confidence", "face")
 _CHILDREN = (
     ("emotion", "emotion", "fused"),
     ("confidence", "confidence", "fused"),
-    *((f"emotion-{MODALITY_NAMES[signal]}", "emotion", signal) for signal in MODALITIES),
+    *((f"emotion-{MODALITY_NAMES[modality]}", "emotion", modality) for modality in MODALITIES),
 )
 """Name, kind and part of the tiers that hang on the words."""
 

@@ -29,14 +29,14 @@ class Recipe:
     """What one of the compared networks reads, and how.
 
     Attributes:
-        signals: Some of ``MODALITIES``.
+        modalities: Some of ``MODALITIES``.
         pooling: As ``FusionShape``.
         faithful: Whether it is one of Yoon et al. 2018: frames as they are, word pieces with embeddings of their own,
             one direction, prosody, no estimate of valence, arousal and dominance. Otherwise ours.
         published: Weighted accuracy in the paper's table 2; None where it has none that compares.
     """
 
-    signals: tuple[str, ...]
+    modalities: tuple[str, ...]
     pooling: str = "last"
     faithful: bool = True
     published: float | None = None
@@ -56,9 +56,9 @@ SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITI
 """All combinations of signals, from one to all."""
 
 
-def modality_mask(features: TurnFeatures, signal: str) -> bool:
+def modality_mask(features: TurnFeatures, modality: str) -> bool:
     """Whether a turn has a signal."""
-    return {"face": features.faces, "audio": features.voice, "text": features.ids}[signal] is not None
+    return {"face": features.faces, "audio": features.audio, "text": features.ids}[modality] is not None
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,19 @@ class Sizes(NamedTuple):
 def shape_of(recipe: Recipe, settings: NetworkSettings, sizes: Sizes, labels: int) -> FusionShape:
     """The head of one of the compared networks."""
     faithful = recipe.faithful
-    reads = {signal: signal in recipe.signals for signal in MODALITIES}
+    reads = {modality: modality in recipe.modalities for modality in MODALITIES}
     voice, summary = (sizes.frame, len(PROSODY_FIELDS)) if faithful else (settings.channels, sizes.summary)
     return FusionShape(
         labels,
-        voice_size=voice * reads["audio"],
+        audio_size=voice * reads["audio"],
         face_size=sizes.face * reads["face"],
-        word_size=sizes.word * reads["text"],
+        text_size=sizes.word * reads["text"],
         summary_size=summary * reads["audio"],
         hidden=settings.hidden if faithful else settings.own_hidden,
         face_hidden=settings.face_hidden,
         bidirectional=not faithful,
         pooling=recipe.pooling,
-        evidence=False,
+        log_probabilities=False,
         dimensions=0 if faithful else len(DIMENSIONS),
         dropout=settings.dropout,
     )
@@ -146,13 +146,13 @@ class Collator:
         recipe: Which.
         sizes: Of what is read.
         mfcc: Settings of the frames: when each is.
-        half_step_seconds: How far a face may be from an instant: half the distance of sampled pictures.
+        tolerance_seconds: How far a face may be from an instant: half the distance of sampled pictures.
     """
 
     recipe: Recipe
     sizes: Sizes
     mfcc: MfccSettings
-    half_step_seconds: float
+    tolerance_seconds: float
 
     def batch(
         self,
@@ -170,49 +170,49 @@ class Collator:
         Returns:
             The batch, on the CPU.
         """
-        allowed = [self.recipe.signals] * len(chosen) if kept is None else kept
+        allowed = [self.recipe.modalities] * len(chosen) if kept is None else kept
         streams = [
-            self.streams(table.features[index], table.seconds[index]).only(signals)
-            for index, signals in zip(chosen, allowed, strict=True)
+            self.streams(table.features[index], table.seconds[index]).only(modalities)
+            for index, modalities in zip(chosen, allowed, strict=True)
         ]
         features = [table.features[index] for index in chosen]
         sizes = {"face": self.sizes.face, "audio": 0, "text": 0 if self.recipe.faithful else self.sizes.word}
         joined = collate(streams, sizes, labels=1)
         frames = [
-            _frames(each, row.voice is not None, self.sizes.frame) for each, row in zip(features, streams, strict=True)
+            _frames(each, row.audio is not None, self.sizes.frame) for each, row in zip(features, streams, strict=True)
         ]
-        ids = torch.zeros(joined.words.shape[:2], dtype=torch.int64)
+        ids = torch.zeros(joined.text.shape[:2], dtype=torch.int64)
         for row, each, count in zip(ids, features, joined.tokens.tolist(), strict=True):
             if each.ids is not None:
                 row[:count] = each.ids[:count]
         blank = torch.zeros(self.sizes.summary)
-        summary = torch.stack([blank if each.voice is None else each.voice.summary for each in features])
+        summary = torch.stack([blank if each.audio is None else each.audio.summary for each in features])
         counts = torch.tensor([len(each) for each in frames])
         return TurnBatch(joined, pad_sequence(frames, batch_first=True), counts, summary, ids)
 
     def streams(self, features: TurnFeatures, seconds: float) -> FusionInputs:
         """One turn on its grid: frames for the paper's networks, else steps; the voice's features are left out."""
         times = self._times(features, seconds)
-        reads = self.recipe.signals
-        voice = np.zeros((len(times), 0)) if features.voice is not None and "audio" in reads else None
+        reads = self.recipe.modalities
+        voice = np.zeros((len(times), 0)) if features.audio is not None and "audio" in reads else None
         face, mask = None, None
         if "face" in reads and features.faces is not None and features.face_times is not None:
             shown = features.faces.float().numpy()
-            face, mask = face_on_grid(times, features.face_times.numpy(), shown, self.half_step_seconds)
+            face, mask = face_on_grid(times, features.face_times.numpy(), shown, self.tolerance_seconds)
         words = None
         if "text" in reads and features.ids is not None and features.states is not None:
             words = np.zeros((len(features.ids), 0)) if self.recipe.faithful else features.states.float().numpy()
         return FusionInputs(times, voice, face, mask, words)
 
     def _times(self, features: TurnFeatures, seconds: float) -> NDArray[np.float64]:
-        if features.voice is None or "audio" not in self.recipe.signals:
+        if features.audio is None or "audio" not in self.recipe.modalities:
             return np.asarray(grid(0.0, max(seconds, self.mfcc.hop_seconds)), np.float64)
-        frames = len(features.voice.frames)
-        return state_times(features.voice, frames if self.recipe.faithful else steps_of(frames), self.mfcc)
+        frames = len(features.audio.frames)
+        return state_times(features.audio, frames if self.recipe.faithful else steps_of(frames), self.mfcc)
 
 
 def _frames(features: TurnFeatures, heard: bool, size: int) -> Tensor:
-    return torch.zeros(0, size) if features.voice is None or not heard else features.voice.frames.float()
+    return torch.zeros(0, size) if features.audio is None or not heard else features.audio.frames.float()
 
 
 def network_of(recipe: Recipe, shape: FusionShape, sizes: Sizes, vocabulary: Tensor | None = None) -> TurnNetwork:
@@ -227,5 +227,5 @@ def network_of(recipe: Recipe, shape: FusionShape, sizes: Sizes, vocabulary: Ten
     Returns:
         The network.
     """
-    own = vocabulary if recipe.faithful and "text" in recipe.signals else None
+    own = vocabulary if recipe.faithful and "text" in recipe.modalities else None
     return TurnNetwork(shape, sizes.frame, sizes.summary, convolved=not recipe.faithful, vocabulary=own)

@@ -40,7 +40,7 @@ def evaluate_iemocap(
         weights: Of ``train_iemocap``, on ``device``.
         data: ``IEMOCAP_full_release``.
         session: Which to judge it on; 0 for the one that its card says it has not seen.
-        words: ``gold`` or ``recognised``; empty for those that it learnt from.
+        words: ``gold`` or ``recognized``; empty for those that it learnt from.
         settings: How turns are read; None for the usual way, at the network's own pictures per second.
         cache: Folder of kept features, as ``RUN/features``; None to keep none.
         device: Where to compute.
@@ -103,7 +103,7 @@ def _classes(weights: Weights) -> int:
 
 def _sizes(weights: Weights) -> Sizes:
     shape = FusionShape(**weights.spec.fusion)
-    return Sizes(MfccSettings(**weights.spec.mfcc).features, shape.summary_size, shape.word_size, shape.face_size)
+    return Sizes(MfccSettings(**weights.spec.mfcc).features, shape.summary_size, shape.text_size, shape.face_size)
 
 
 def _table(turns: list[IemocapTurn], targets: np.ndarray[Any, np.dtype[np.int64]], features: Any) -> TurnTable:
@@ -112,10 +112,10 @@ def _table(turns: list[IemocapTurn], targets: np.ndarray[Any, np.dtype[np.int64]
 
 
 def _figures(
-    weights: Weights, collator: Collator, table: TurnTable, signals: tuple[str, ...] = MODALITIES
+    weights: Weights, collator: Collator, table: TurnTable, modalities: tuple[str, ...] = MODALITIES
 ) -> dict[str, Any]:
     probabilities, affect = predict_turns(
-        weights.network, collator, table, signals, temperature=weights.spec.temperature
+        weights.network, collator, table, modalities, temperature=weights.spec.temperature
     )
     return {
         **classification_figures(probabilities, table.targets, weights.spec.labels),

@@ -72,7 +72,7 @@ class Experiment:
             self._late(table.subset(fold.test), fold, protocol, source)
 
     def _folder(self, protocol: str, source: str, name: str, fold: TurnFold) -> Path:
-        reads_words = name == LATE or "text" in RECIPES[name].signals
+        reads_words = name == LATE or "text" in RECIPES[name].modalities
         return self.run / protocol / (source if reads_words else "none") / name / fold.name
 
     def _network(self, table: TurnTable, fold: TurnFold, folder: Path, facts: Mapping[str, str]) -> None:

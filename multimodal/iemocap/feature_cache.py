@@ -41,10 +41,10 @@ class FeatureCache:
     def __init__(self, folder: Path, format_name: str) -> None:
         self.folder, self.format_name = folder, format_name
 
-    def path(self, signal: str, name: str, facts: Sequence[Any]) -> Path:
+    def path(self, modality: str, name: str, facts: Sequence[Any]) -> Path:
         """Where the feature stands that is made of ``facts``, which must be plain values."""
-        key = hashlib.sha256(json.dumps([self.format_name, signal, *facts], sort_keys=True).encode()).hexdigest()
-        return self.folder / signal / f"{name}-{key[:32]}.safetensors"
+        key = hashlib.sha256(json.dumps([self.format_name, modality, *facts], sort_keys=True).encode()).hexdigest()
+        return self.folder / modality / f"{name}-{key[:32]}.safetensors"
 
     def load(self, path: Path) -> Tensors | None:
         """The tensors of a file; None where it is not there, or damaged: then it is to be made again."""
@@ -63,9 +63,9 @@ class FeatureCache:
             save_file(tensors, temporary)
         return tensors
 
-    def kept(self, signal: str, name: str, facts: Sequence[Any], make: Callable[[], Tensors]) -> Tensors:
+    def kept(self, modality: str, name: str, facts: Sequence[Any], make: Callable[[], Tensors]) -> Tensors:
         """The feature from its file, or made now and kept."""
-        path = self.path(signal, name, facts)
+        path = self.path(modality, name, facts)
         found = self.load(path)
         return self.save(path, make()) if found is None else found
 

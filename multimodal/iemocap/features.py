@@ -29,7 +29,7 @@ from multimodal.models.weights import Weights
 
 if TYPE_CHECKING:
     from multimodal.data.faces.split_screen import Agreement
-    from multimodal.data.speech.recognition import Recogniser
+    from multimodal.data.speech.recognition import Recognizer
 
 FORMAT = "multimodal-emotion/iemocap 1"
 """Part of every hash; the number rises when a feature is computed otherwise."""
@@ -37,7 +37,7 @@ FORMAT = "multimodal-emotion/iemocap 1"
 MOST_FRAMES = 750
 """Of a turn, from its start: 7.5 s, as in Yoon et al. 2018."""
 
-WORD_SOURCES = ("gold", "recognised")
+WORD_SOURCES = ("gold", "recognized")
 
 _NOT_SAID = re.compile(r"\[[^\]]*\]")
 
@@ -54,7 +54,7 @@ class TurnSettings:
         speaker_half: Where the speaker sits: ``name`` follows the names and is held against the motion in the picture,
             ``motion`` follows the motion. See ``multimodal.data.split_screen``.
         need_video: Whether a dialogue without a readable video is an error; else its face is absent.
-        recogniser: For recognised words, see ``load_recogniser``; empty for what is at hand.
+        recognizer: For recognized words, see ``load_recognizer``; empty for what is at hand.
 
     Raises:
         ConfigError: A value that cannot be.
@@ -64,7 +64,7 @@ class TurnSettings:
     frames_per_second: float = 5.0
     speaker_half: str = "name"
     need_video: bool = False
-    recogniser: str = ""
+    recognizer: str = ""
 
     def __post_init__(self) -> None:
         if self.speaker_half not in ("name", "motion"):
@@ -78,14 +78,14 @@ class TurnFeatures:
     """One turn as the networks read it; a signal that is not there is None.
 
     Attributes:
-        voice: Frames, at most ``MOST_FRAMES``, and summary.
+        audio: Frames, at most ``MOST_FRAMES``, and summary.
         ids: ``(tokens,)`` int64 word pieces of the text encoder's vocabulary.
         states: ``(tokens, features)`` float16 states of the text encoder.
         face_times: ``(faces,)`` float64 seconds from the turn's start.
         faces: ``(faces, features)`` float16 embeddings of the face encoder.
     """
 
-    voice: VoiceFeatures | None = None
+    audio: VoiceFeatures | None = None
     ids: Tensor | None = None
     states: Tensor | None = None
     face_times: Tensor | None = None
@@ -133,7 +133,7 @@ class FeatureMaker:
             follow_motion=settings.speaker_half == "motion",
             need_video=settings.need_video,
         )
-        self._recogniser: Recogniser | None = None
+        self._recognizer: Recognizer | None = None
 
     def make(
         self, chosen: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn], words: Sequence[str]
@@ -169,7 +169,7 @@ class FeatureMaker:
         return {"frames": found.frames[:MOST_FRAMES].clone(), "summary": found.summary, "start": start}
 
     def _words(self, turn: IemocapTurn, source: str) -> Tensors | None:
-        text = turn.text if source == "gold" else self._recognised(turn)
+        text = turn.text if source == "gold" else self._recognized(turn)
         if text is None or not spoken(text):
             return None
         facts = [spoken(text), self.text.sha256]
@@ -186,24 +186,24 @@ class FeatureMaker:
         states = torch.zeros(0, 0) if reading is None else torch.from_numpy(reading.states)
         return {"ids": torch.tensor(ids, dtype=torch.int64), "states": states.half()}
 
-    def _recognised(self, turn: IemocapTurn) -> str | None:
+    def _recognized(self, turn: IemocapTurn) -> str | None:
         """What speech-to-text makes of the turn; kept as bytes, since tensors are all that these files hold."""
         if turn.wav is None:
             return None
         path = turn.wav
-        facts = [content_hash(path), self.settings.recogniser]
-        kept = self.cache.kept("recognised", turn.name, facts, lambda: {"text": _as_bytes(self._transcribed(path))})
+        facts = [content_hash(path), self.settings.recognizer]
+        kept = self.cache.kept("recognized", turn.name, facts, lambda: {"text": _as_bytes(self._transcribed(path))})
         return bytes(kept["text"].tolist()).decode("utf-8")
 
     def _transcribed(self, path: Path) -> str:
         from multimodal.data.media.audio import read_audio
-        from multimodal.data.speech.recognition import HOW_TO_GET, load_recogniser
+        from multimodal.data.speech.recognition import HOW_TO_GET, load_recognizer
 
-        if self._recogniser is None:
-            self._recogniser = load_recogniser(self.settings.recogniser or None, self.device)
-        if self._recogniser is None:
-            raise DependencyError("speech-to-text", "is not on this machine, and recognised words need it", HOW_TO_GET)
-        found = self._recogniser.transcribe(read_audio(path))
+        if self._recognizer is None:
+            self._recognizer = load_recognizer(self.settings.recognizer or None, self.device)
+        if self._recognizer is None:
+            raise DependencyError("speech-to-text", "is not on this machine, and recognized words need it", HOW_TO_GET)
+        found = self._recognizer.transcribe(read_audio(path))
         return " ".join(utterance.text or "" for utterance in found.utterances).strip()
 
 
@@ -228,7 +228,7 @@ def make_corpus(
 
     Raises:
         CorpusError: Videos are missing and wanted, or show the actors the other way round.
-        DependencyError: Recognised words are wanted and speech-to-text is not there.
+        DependencyError: Recognized words are wanted and speech-to-text is not there.
     """
     lines = missing_videos(chosen, maker.settings.need_video) if maker.settings.face else []
     rows: dict[str, list[TurnFeatures]] = {source: [] for source in words}

@@ -145,12 +145,12 @@ def save_fold_weights(
     )
     card = {
         "data": {
-            "name": "IEMOCAP (Busso et al. 2008), from its owners under their licence: https://sail.usc.edu/iemocap",
+            "name": "IEMOCAP (Busso et al. 2008), from its owners under their license: https://sail.usc.edu/iemocap",
             "classes": facts["classes"],
             "words": figures["words"],
             "sessions": facts["sessions"],
         },
-        "licence": "research use, by the corpus's licence agreement",
+        "license": "research use, by the corpus's license agreement",
         "training": {
             "command": "python -m multimodal.train fusion --config CONFIG --data IEMOCAP_full_release --run RUN_FOLDER",
             "config": facts["config"],

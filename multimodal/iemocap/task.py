@@ -56,7 +56,7 @@ class TurnTask:
         self.collator, self.table, self.held_out = collator, table, held_out
         self.settings, self.loop, self.accelerator = settings, loop, accelerator
         self.lengths = _lengths(table)
-        heard = [each.voice for each in table.features if each.voice is not None]
+        heard = [each.audio for each in table.features if each.audio is not None]
         if heard:
             frames = torch.cat([voice.frames for voice in heard]).float()
             network.learn_scale(frames, torch.stack([voice.summary for voice in heard]))
@@ -82,8 +82,8 @@ class TurnTask:
         """The signals of a turn that are read this time; the paper's networks read all of theirs."""
         recipe = self.collator.recipe
         if recipe.faithful:
-            return recipe.signals
-        shown = [name for name in recipe.signals if modality_mask(features, name)]
+            return recipe.modalities
+        shown = [name for name in recipe.modalities if modality_mask(features, name)]
         draws = torch.rand(len(shown) + 1, generator=own).tolist()
         kept = tuple(name for name, draw in zip(shown, draws[1:], strict=True) if draw >= self.settings.absent_share)
         return kept or tuple(shown[int(draws[0] * len(shown)) :][:1])
@@ -111,7 +111,7 @@ class TurnTask:
 
 
 def _lengths(table: TurnTable) -> Tensor:
-    frames = [0 if each.voice is None else len(each.voice.frames) for each in table.features]
+    frames = [0 if each.audio is None else len(each.audio.frames) for each in table.features]
     return torch.tensor(frames, dtype=torch.float32) + 1
 
 
@@ -120,7 +120,7 @@ def predict_turns(
     network: nn.Module,
     collator: Collator,
     table: TurnTable,
-    signals: Collection[str] | None = None,
+    modalities: Collection[str] | None = None,
     *,
     temperature: float = 1.0,
     batch_size: int = 128,
@@ -131,7 +131,7 @@ def predict_turns(
         network: A ``TurnNetwork``.
         collator: Of the same recipe.
         table: The turns.
-        signals: Those to read; None for all.
+        modalities: Those to read; None for all.
         temperature: Divides the logits.
         batch_size: Turns read at once.
 
@@ -143,7 +143,7 @@ def predict_turns(
     rows, scales = [], []
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        kept = None if signals is None else [tuple(signals)] * len(chosen)
+        kept = None if modalities is None else [tuple(modalities)] * len(chosen)
         output = network(collator.batch(table, chosen, kept).to(device))
         rows.append(torch.softmax(output.logits.cpu().double() / temperature, dim=1))
         scales.append(output.affect.cpu().double().clamp(-1, 1))

@@ -55,7 +55,7 @@ def train_iemocap(config_path: Path, data: Path, run: Path, *, device: str, quie
     Raises:
         ConfigError: A key or a value of the configuration that cannot be, or the folder holds another run.
         CorpusError: The corpus is not as published, or the actors sit the other way round.
-        DependencyError: Recognised words are wanted and speech-to-text is not there.
+        DependencyError: Recognized words are wanted and speech-to-text is not there.
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, IemocapConfig)

@@ -56,32 +56,32 @@ def infer(
     """Says which emotions recordings show, when, and how surely.
 
     Writes analysis.json, frames.csv, utterances.csv and report.html for each input. Exit code 0: all inputs were
-    analysed; 1: some failed, the others are written; 2: wrong usage.
+    analyzed; 1: some failed, the others are written; 2: wrong usage.
     """
     _check_transcript(transcript, no_transcript, inputs)
     from multimodal.infer.model import load_detector_for, load_model
     from multimodal.models.selection import check_modalities
     from multimodal.outputs import parse_outputs
 
-    signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
-    if signals is not None:
-        check_modalities(signals)
+    chosen = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
+    if chosen is not None:
+        check_modalities(chosen)
     extras = parse_outputs(not no_report, overlay, plot, export)
     load_detector_for(detector)
-    loaded = load_model(model, device, signals, asr)
+    loaded = load_model(model, device, chosen, asr)
     if asr is not None and "text" in loaded.parts:
-        _ = loaded.recogniser  # what was asked for by name and is not there is found out before the work
+        _ = loaded.recognizer  # what was asked for by name and is not there is found out before the work
     _check_output(out)
     options = {"frames_per_second": fps, "detector": detector, "transcript": transcript}
     options |= {"beside": not no_transcript, "speakers": tuple(speaker or ()), "face_id": face}
     taken: set[Path] = set()
-    process_each(inputs, lambda path: _analyse(loaded, path, out, taken, options, extras, quiet), debug)
+    process_each(inputs, lambda path: _analyze(loaded, path, out, taken, options, extras, quiet), debug)
 
 
-def _analyse(
+def _analyze(
     model: Model, path: Path, out: Path, taken: set[Path], options: dict[str, Any], extras: Outputs, quiet: bool
 ) -> int:
-    """Analyses one input and writes what is wanted of it; returns how much of that could not be written."""
+    """Analyzes one input and writes what is wanted of it; returns how much of that could not be written."""
     with progress_bar(path.name, quiet) as progress:
         analysis = model.analyze(path, **options, progress=progress)
     folder = result_folder(out, path, taken)
@@ -168,15 +168,15 @@ def _is_free(folder: Path, path: Path) -> bool:
 def _table(analysis: Analysis, folder: Path, page: bool) -> str:
     """What was found in one input, at a glance: the joint answer with its shares, then what each signal says alone."""
     summary, media = analysis.summary, analysis.media
-    read = [signal for signal in MODALITY_LINES if analysis.models[signal] is not None]
+    read = [modality for modality in MODALITY_LINES if analysis.models[modality] is not None]
     length = [_clock(media.duration_seconds)] if media.duration_seconds else []
     lines = ["  ".join([media.path.name, *length, _used(analysis)])]
     for label, share in [*_largest(summary["shares"]), *_largest({"uncertain": summary["uncertain"] or 0.0})]:
         lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
     of_what = "of the time" if media.duration_seconds else "of the lines"
-    for signal in read:
-        found = f"{MODALITY_LINES[signal]} {percent(analysis.coverage[signal])} {of_what}"
-        said = _largest(summary["shares_by_signal"][signal])
+    for modality in read:
+        found = f"{MODALITY_LINES[modality]} {percent(analysis.coverage[modality])} {of_what}"
+        said = _largest(summary["shares_by_signal"][modality])
         shares = ", ".join(f"{label} {percent(share)}" for label, share in said)
         lines.append(f"  {found}: {shares}" if shares else f"  {found}")
     lines += _affect(analysis)
@@ -189,8 +189,8 @@ def _used(analysis: Analysis) -> str:
     """Which signals the answers are from."""
     from multimodal.types import MODALITY_NAMES  # here and not above: --help need not wait for numpy
 
-    there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
-    names = [name for signal, name in MODALITY_NAMES.items() if signal in there]
+    there = {modality for estimate in analysis.estimates for modality in estimate.modalities}
+    names = [name for modality, name in MODALITY_NAMES.items() if modality in there]
     if not names:
         return "nothing to judge"
     return "judged by " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

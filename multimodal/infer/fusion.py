@@ -110,11 +110,11 @@ def incompatibility(parts: Mapping[str, Weights]) -> str | None:
     if head is None:
         return "there is no trained fusion head"
     trained = head.spec.encoders
-    for signal in (name for name in MODALITIES if name in parts):
-        if signal not in trained:
-            return f"the fusion head {head.name} was trained without the {MODALITY_NAMES[signal]}"
-        if trained[signal] != parts[signal].sha256:
-            return f"the fusion head {head.name} was trained with another encoder of the {MODALITY_NAMES[signal]}"
+    for modality in (name for name in MODALITIES if name in parts):
+        if modality not in trained:
+            return f"the fusion head {head.name} was trained without the {MODALITY_NAMES[modality]}"
+        if trained[modality] != parts[modality].sha256:
+            return f"the fusion head {head.name} was trained with another encoder of the {MODALITY_NAMES[modality]}"
     if foreign := [label for label in head.spec.labels if label not in FUSED_LABELS]:
         return f"the fusion head {head.name} answers with {foreign[0]}, which is none of the emotions here"
     if FusionShape(**head.spec.fusion).summary_size:
@@ -138,36 +138,36 @@ def predict(
         valence, arousal and dominance ``(dimensions,)`` float64, -1 … 1.
     """
     shape = FusionShape(**head.spec.fusion)
-    sizes = {"face": shape.face_size, "audio": shape.voice_size, "text": shape.word_size}
+    sizes = {"face": shape.face_size, "audio": shape.audio_size, "text": shape.text_size}
     found: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
     for chosen in _batches([_length(each) for each in streams]):
         output = head.network(collate([streams[index] for index in chosen], sizes, shape.labels).to(device))
-        divisors = [[temperature(head.spec, streams[index].signals)] for index in chosen]
+        divisors = [[temperature(head.spec, streams[index].modalities)] for index in chosen]
         logits = output.logits.double().cpu() / torch.tensor(divisors, dtype=torch.float64)
         affect = output.affect.double().clamp(-1.0, 1.0).cpu().numpy()
         found |= dict(zip(chosen, zip(logits.softmax(dim=1).numpy(), affect, strict=True), strict=True))
     return [found[index] for index in range(len(streams))]
 
 
-def temperature(spec: ModelSpec, signals: Sequence[str]) -> float:
+def temperature(spec: ModelSpec, modalities: Sequence[str]) -> float:
     """What divides the logits when these signals are there.
 
     Args:
         spec: Of the fusion head.
-        signals: Those there.
+        modalities: Those there.
 
     Example:
         >>> spec = ModelSpec("fusion", "dual_recurrent", FUSED_LABELS, 1.5, temperatures={"face+text": 1.2})
         >>> temperature(spec, ["text", "face"]), temperature(spec, ["text"])
         (1.2, 1.5)
     """
-    key = "+".join(name for name in MODALITIES if name in signals)
+    key = "+".join(name for name in MODALITIES if name in modalities)
     return spec.temperatures.get(key, spec.temperature)
 
 
 def _length(streams: FusionInputs) -> int:
     """Of the longer stream."""
-    return max(len(streams.times), 0 if streams.words is None else len(streams.words))
+    return max(len(streams.times), 0 if streams.text is None else len(streams.text))
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -200,10 +200,10 @@ def _streams(
             utterance.start_seconds,
             utterance.end_seconds,
             {name: getattr(estimate, name).probabilities for name in estimate.modalities},
-            voice=voice,
+            audio=voice,
             face=_own_face(within(faces, utterance), estimate.face_id, size),
-            half_step_seconds=half,
-            words=estimate.text_states,
+            tolerance_seconds=half,
+            text=estimate.text_states,
             labels=spec.labels,
         )
 

@@ -22,20 +22,20 @@ class MissingInputs:
         self.failures.append(error)
         self.notes.append(f"the file {error.fact}; {error.remedy}" if remedy else f"the file {error.fact}")
 
-    def holds(self, signal: str) -> bool:
+    def holds(self, modality: str) -> bool:
         """Whether there is a stream for ``face`` or ``audio``; notes it if not."""
         path = self.media.path
-        if signal == "audio" and not self.media.has_audio:
+        if modality == "audio" and not self.media.has_audio:
             remedy = "choose a recording with sound, or add another signal to --modalities"
             self.add(MediaError(path, "holds no sound", remedy))
-        elif signal == "face" and not self.media.has_video:
+        elif modality == "face" and not self.media.has_video:
             # A voice note has no picture by its nature; that needs no warning.
             remedy = "choose a video, or add another signal to --modalities"
             self.failures.append(MediaError(path, "holds no picture", remedy))
-        return self.media.has_audio if signal == "audio" else self.media.has_video
+        return self.media.has_audio if modality == "audio" else self.media.has_video
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
+    def collect_errors(self) -> Iterator[None]:
         """Notes that a stream cannot be decoded, and goes on: another may be whole."""
         try:
             yield

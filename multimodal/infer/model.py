@@ -1,4 +1,4 @@
-"""The model that joins the parts: load it once, analyse many recordings.
+"""The model that joins the parts: load it once, analyze many recordings.
 
 Words, sound and picture of a recording are read one after the other, each once from start to end. What was found at
 instants is then put onto the stretches that are judged: utterances, and windows where nobody speaks.
@@ -31,7 +31,7 @@ from multimodal.progress import Progress, ProgressCallback, share_progress
 from multimodal.types import MODALITIES, MediaInfo, Utterance
 
 if TYPE_CHECKING:
-    from multimodal.data.speech.recognition import Recogniser
+    from multimodal.data.speech.recognition import Recognizer
     from multimodal.data.transcripts.files import Transcript
     from multimodal.infer.audio import AudioResult
 
@@ -42,7 +42,7 @@ ASR = "speech_to_text"
 def load_model(
     name: str = "default", device: str = "auto", modalities: Sequence[str] | None = None, asr: str | None = None
 ) -> Model:
-    """Loads the recogniser; weights are checked against the hash on their card.
+    """Loads the recognizer; weights are checked against the hash on their card.
 
     Args:
         name: ``default``, the name of shipped weights, a ``.safetensors`` file, or a folder. A file replaces the part
@@ -71,7 +71,7 @@ def load_model(
 
 @dataclass(frozen=True)
 class Model:
-    """Loaded parts, ready to analyse.
+    """Loaded parts, ready to analyze.
 
     Attributes:
         parts: Signal to its encoder and card; ``fusion`` to the head that joins them, where there is one.
@@ -99,11 +99,11 @@ class Model:
         return self.parts.get("text")
 
     @cached_property
-    def recogniser(self) -> Recogniser | None:
+    def recognizer(self) -> Recognizer | None:
         """Speech-to-text, loaded when first asked for; None where it is off or there is none."""
-        from multimodal.data.speech.recognition import load_recogniser
+        from multimodal.data.speech.recognition import load_recognizer
 
-        return None if self.asr == "none" else load_recogniser(self.asr, self.device)
+        return None if self.asr == "none" else load_recognizer(self.asr, self.device)
 
     def analyze(
         self,
@@ -153,37 +153,37 @@ class Model:
                 and there are none.
             ConfigError: An option that cannot be.
         """
-        signals = self._signals(modalities)
+        modalities = self._modalities(modalities)
         if is_text_input(path):
-            return self._analyze_typed(path, signals, transcript, speakers, face_id, (start_seconds, end_seconds))
+            return self._analyze_typed(path, modalities, transcript, speakers, face_id, (start_seconds, end_seconds))
         media = select_segment(probe(path), start_seconds, end_seconds)
-        lacks = MissingInputs(media)
-        words = self._transcript(media, signals, transcript, beside, speakers, lacks)
-        recogniser = self._recogniser_for(media, lacks) if "text" in signals and words is None else None
-        there = [signal for signal in ("audio", "face") if signal in signals and lacks.holds(signal)]
-        bars = share_progress([*(["words"] if recogniser else []), *there], media.duration_seconds, progress)
+        missing = MissingInputs(media)
+        words = self._transcript(media, modalities, transcript, beside, speakers, missing)
+        recognizer = self._recognizer_for(media, missing) if "text" in modalities and words is None else None
+        there = [modality for modality in ("audio", "face") if modality in modalities and missing.holds(modality)]
+        bars = share_progress([*(["words"] if recognizer else []), *there], media.duration_seconds, progress)
         heard: AudioResult | None = None
         seen: FaceResult | None = None
-        if recogniser is not None:
-            with lacks.noted():
-                words = transcribe(media, recogniser, bars["words"])
+        if recognizer is not None:
+            with missing.collect_errors():
+                words = transcribe(media, recognizer, bars["words"])
         if "audio" in there:
-            with lacks.noted():
+            with missing.collect_errors():
                 heard = self._listen(media, _placed(words), bars["audio"])
         if "face" in there:
             finder = load_detector_for(detector) if isinstance(detector, str) else detector
-            with lacks.noted():
+            with missing.collect_errors():
                 seen = self._watch(media, finder, frames_per_second, bars["face"])
-        said = analyze_text(words, self.parts["text"]) if words is not None and "text" in signals else None
+        said = analyze_text(words, self.parts["text"]) if words is not None and "text" in modalities else None
         if heard is None and seen is None and said is None:
-            raise lacks.error()
-        found = self._joined(media, words, said, heard, seen, lacks.notes, face_id)
-        return found if recogniser is None else replace(found, models={**found.models, ASR: {"name": recogniser.name}})
+            raise missing.error()
+        found = self._joined(media, words, said, heard, seen, missing.notes, face_id)
+        return found if recognizer is None else replace(found, models={**found.models, ASR: {"name": recognizer.name}})
 
     def _analyze_typed(
         self,
         path: str | PathLike[str],
-        signals: Sequence[str],
+        modalities: Sequence[str],
         transcript: str | PathLike[str] | None,
         speakers: Sequence[str],
         face_id: int | None,
@@ -191,55 +191,55 @@ class Model:
     ) -> Analysis:
         if transcript is not None:
             raise ConfigError("--transcript", f"is given for {Path(path).name}, which is words itself", "leave it out")
-        if "text" not in signals:
+        if "text" not in modalities:
             raise MediaError(path, "holds words alone", "add text to --modalities, or choose a recording")
         media, words = read_text_input(path, speakers)
         media = select_segment(media, *stretch)
         words = crop_transcript(words, media)
         return self._joined(media, words, analyze_text(words, self.parts["text"]), None, None, [], face_id)
 
-    def _signals(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
+    def _modalities(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
         """The signals to read, in the order of ``MODALITIES``."""
         wanted = tuple(part for part in self.parts if part != FUSION) if modalities is None else modalities
         check_modalities(wanted)
-        for signal in wanted:
-            if signal not in self.parts:
-                raise ConfigError("modalities", f"{signal} was not loaded", "name it in load_model")
-        return tuple(signal for signal in MODALITIES if signal in wanted)
+        for modality in wanted:
+            if modality not in self.parts:
+                raise ConfigError("modalities", f"{modality} was not loaded", "name it in load_model")
+        return tuple(modality for modality in MODALITIES if modality in wanted)
 
     def _transcript(
         self,
         media: MediaInfo,
-        signals: Sequence[str],
+        modalities: Sequence[str],
         path: str | PathLike[str] | None,
         beside: bool,
         speakers: Sequence[str],
-        lacks: MissingInputs,
+        missing: MissingInputs,
     ) -> Transcript | None:
         words, notes = load_transcript(media, path, beside=beside, speakers=speakers)
-        lacks.notes += notes
+        missing.notes += notes
         # Words without times are of use only to be read.
-        return crop_transcript(words, media) if words is not None and (words.timed or "text" in signals) else None
+        return crop_transcript(words, media) if words is not None and (words.timed or "text" in modalities) else None
 
-    def _recogniser_for(self, media: MediaInfo, lacks: MissingInputs) -> Recogniser | None:
+    def _recognizer_for(self, media: MediaInfo, missing: MissingInputs) -> Recognizer | None:
         """Speech-to-text for a recording without a transcript; where there is none, notes why and what to do."""
         if not media.has_audio:
-            lacks.add(TranscriptError(media.path, "has no transcript and no sound", "name one with --transcript"))
+            missing.add(TranscriptError(media.path, "has no transcript and no sound", "name one with --transcript"))
         elif self.asr == "none":
             fact, remedy = "has no transcript, and speech-to-text is off", "name one with --transcript"
-            lacks.failures.append(TranscriptError(media.path, fact, remedy))
+            missing.failures.append(TranscriptError(media.path, fact, remedy))
         else:
             from multimodal.data.speech.recognition import HOW_TO_GET
 
             fact, remedy = "there is no speech-to-text on this machine", HOW_TO_GET
             try:
-                if self.recogniser is not None:
-                    return self.recogniser
+                if self.recognizer is not None:
+                    return self.recognizer
             except MultimodalError as error:
                 if self.asr is not None:
                     raise
                 fact, remedy = f"speech-to-text cannot be used: {error.subject} {error.fact}", error.remedy
-            lacks.add(TranscriptError(media.path, f"has no transcript, and {fact}", remedy), remedy=True)
+            missing.add(TranscriptError(media.path, f"has no transcript, and {fact}", remedy), remedy=True)
         return None
 
     def _listen(

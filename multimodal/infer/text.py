@@ -20,7 +20,7 @@ from multimodal.progress import Progress
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
 
 if TYPE_CHECKING:
-    from multimodal.data.speech.recognition import Recogniser
+    from multimodal.data.speech.recognition import Recognizer
 
 MOST_CHARACTERS = 100_000
 """Of an utterance that are judged: two hours of talk, at 15 characters a second. A line of 10 MB, which no answer is,
@@ -112,12 +112,12 @@ def load_transcript(
     return replace(transcript, warnings=tuple(notes)), ()
 
 
-def transcribe(media: MediaInfo, recogniser: Recogniser, progress: Progress | None = None) -> Transcript:
+def transcribe(media: MediaInfo, recognizer: Recognizer, progress: Progress | None = None) -> Transcript:
     """Makes a transcript by speech-to-text, reading the sound once from start to end.
 
     Args:
         media: Facts of a recording with sound.
-        recogniser: Loaded.
+        recognizer: Loaded.
         progress: Told the seconds that are done.
 
     Returns:
@@ -127,7 +127,7 @@ def transcribe(media: MediaInfo, recogniser: Recogniser, progress: Progress | No
         MediaError: There is no sound, or none that can be decoded.
     """
     blocks = read_audio(media.path, info=media)
-    found = recogniser.transcribe(blocks, progress)
+    found = recognizer.transcribe(blocks, progress)
     return Transcript(found.utterances, True, found.language or None, (*blocks.warnings, *found.warnings))
 
 

@@ -1,4 +1,4 @@
-"""Which weights each part of the recogniser uses: the shipped ones, or what ``--model`` names instead."""
+"""Which weights each part of the recognizer uses: the shipped ones, or what ``--model`` names instead."""
 
 from __future__ import annotations
 

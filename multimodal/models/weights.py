@@ -93,7 +93,7 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
 
     Args:
         model: See ``find_card``.
-        part: Which part of the recogniser it is.
+        part: Which part of the recognizer it is.
         device: Where the network shall be.
 
     Returns:
@@ -157,9 +157,22 @@ def _network(path: Path, spec: ModelSpec) -> nn.Module:
         raise WeightsError(path, fact, "copy it again") from None
 
 
+_FORMER_NAMES = {
+    "licence": "license",
+    "voice_size": "audio_size",
+    "word_size": "text_size",
+    "evidence": "log_probabilities",
+}
+"""Keys of cards that were published before 0.2, which stay as they are, to what they are called now."""
+
+
+def _current_names(entries: dict[str, Any]) -> dict[str, Any]:
+    return {_FORMER_NAMES.get(key, key): value for key, value in entries.items()}
+
+
 def _read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(path.read_text(encoding="utf-8"), object_hook=_current_names)
         read = card["spec"].items()
         spec: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in read}
         return card, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
@@ -182,7 +195,7 @@ def save_weights(
         name: ``<architecture>.<corpus>-v<N>``.
         network: The trained network.
         spec: How to run it.
-        facts: The rest of the card: data, licences, training, metrics, limits.
+        facts: The rest of the card: data, licenses, training, metrics, limits.
         tokenizer: For texts, the content of ``tokenizer.json``; the spec gets its name and hash.
 
     Returns:

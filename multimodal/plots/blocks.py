@@ -41,32 +41,32 @@ def answer_blocks(analysis: Analysis) -> list[Block]:
     Returns:
         Blocks in order of time; what has no answer has none.
     """
-    signal = primary_modality(analysis.estimates)
+    modality = primary_modality(analysis.estimates)
     blocks = []
     for (start, end), estimate in zip(_places(analysis), analysis.estimates, strict=True):
-        said = getattr(estimate, signal) if signal else None
+        said = getattr(estimate, modality) if modality else None
         if said is not None:
-            label = estimate.emotion if signal == "fused" else top_label(said.probabilities)
+            label = estimate.emotion if modality == "fused" else top_label(said.probabilities)
             blocks.append(Block(start, end, printable(label or UNCERTAIN), said.confidence))
     return blocks
 
 
-def signal_blocks(analysis: Analysis, signal: str) -> list[Block]:
-    """What one signal says alone: a face by the frame, with equal neighbours merged, voice and words by the utterance.
+def modality_blocks(analysis: Analysis, modality: str) -> list[Block]:
+    """What one signal says alone: a face by the frame, with equal neighbors merged, voice and words by the utterance.
 
     Args:
         analysis: Of any input.
-        signal: One of ``MODALITIES``.
+        modality: One of ``MODALITIES``.
 
     Returns:
         Blocks in order of time.
     """
-    if signal == "face" and analysis.frame_times:
+    if modality == "face" and analysis.frame_times:
         found = [(time, time + seconds, shown) for time, seconds, shown in analysis.face_answers()]
         return _merged(
             Block(start, end, printable(top_label(shown)), max(shown.values())) for start, end, shown in found
         )
-    said = [(place, getattr(each, signal)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
+    said = [(place, getattr(each, modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
     return [
         Block(*place, printable(top_label(each.probabilities)), each.confidence)
         for place, each in said

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.text import printable
 from multimodal.files import atomic_write, path_text
-from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import MODALITY_NAMES, UNCERTAIN
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
 
 def caption(analysis: Analysis) -> str:
     """What the picture shows of what."""
-    there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
-    names = [name for signal, name in MODALITY_NAMES.items() if signal in there]
+    there = {modality for estimate in analysis.estimates for modality in estimate.modalities}
+    names = [name for modality, name in MODALITY_NAMES.items() if modality in there]
     judged = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
     return "   ·   ".join([MEANING, length_text(analysis), f"judged by {judged}" if judged else "nothing to judge"])
 
@@ -137,20 +137,20 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{text}" if minutes >= 60 else f"{text}{point}"
 
 
-def colour_of(label: str) -> str:
+def color_of(label: str) -> str:
     """The surface of an emotion; of a label that is not ours, that of neutral."""
-    return COLOURS.get(label, COLOURS["neutral"])
+    return COLORS.get(label, COLORS["neutral"])
 
 
 def edge_of(label: str, inches: float) -> tuple[str, float]:
-    """Colour and width in points of a block's edge: white between blocks that are wide, unseen around narrow ones."""
+    """Color and width in points of a block's edge: white between blocks that are wide, unseen around narrow ones."""
     if label == UNCERTAIN:
         return "#8c959f", 0.7 if inches > 0.06 else 0.3
-    return ("white", 0.8) if inches > 0.06 else (colour_of(label), 0.3)
+    return ("white", 0.8) if inches > 0.06 else (color_of(label), 0.3)
 
 
 def add_label(axes: Axes, y: float, label: str, size: float) -> None:
-    """Writes an emotion's sign on its colour, and its name, at the left margin of the page.
+    """Writes an emotion's sign on its color, and its name, at the left margin of the page.
 
     Args:
         axes: To draw beside.
@@ -159,10 +159,10 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
         size: Of the letters in points.
     """
     place, across = axes.get_position(), axes.get_yaxis_transform()
-    chip, colour = size * 1.5, colour_of(label)
+    chip, color = size * 1.5, color_of(label)
     middle = (MARGIN + chip / 2 / 72 / WIDTH - place.x0) / place.width
-    axes.plot([middle], [y], "s", color=colour, markersize=chip, transform=across, clip_on=False)
-    sign, ink = SIGNS.get(label, "·"), ink_on(colour)
+    axes.plot([middle], [y], "s", color=color, markersize=chip, transform=across, clip_on=False)
+    sign, ink = SIGNS.get(label, "·"), ink_on(color)
     axes.text(middle, y, sign, size=size * 0.85, color=ink, ha="center", va="center_baseline", transform=across)
     add_name(axes, y, label, size)
 

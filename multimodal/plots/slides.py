@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from multimodal.analysis.result import Analysis, has_times
 from multimodal.data.transcripts.text import printable
 from multimodal.formatting import SOURCES, percent
-from multimodal.palette import SIGNAL_COLOURS
+from multimodal.palette import MODALITY_COLORS
 from multimodal.plots.figure import (
     HEIGHT,
     MARGIN,
@@ -21,7 +21,7 @@ from multimodal.plots.figure import (
     TRACK,
     add_label,
     caption,
-    colour_of,
+    color_of,
     drawing,
     hide_axes,
     new_page,
@@ -123,11 +123,11 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
     if not shares:
         axes.text(0, 0.5, "Nothing to judge was found.", size=16, color=MUTED, va="center_baseline")
     for row, (label, share) in enumerate(shares):
-        middle, colour, unsure = row + 0.5, colour_of(label), label == UNCERTAIN
-        hatch, edge = ("////", "white") if unsure else (None, colour)
+        middle, color, unsure = row + 0.5, color_of(label), label == UNCERTAIN
+        hatch, edge = ("////", "white") if unsure else (None, color)
         axes.barh(middle, 1, thick, color=TRACK, zorder=1)
         axes.barh(
-            middle, share, thick, color=colour, hatch=hatch, edgecolor=edge, linewidth=0, gid=f"share {label}", zorder=2
+            middle, share, thick, color=color, hatch=hatch, edgecolor=edge, linewidth=0, gid=f"share {label}", zorder=2
         )
         axes.text(1.02, middle, percent(share), size=17, weight="bold", va="center_baseline")
         add_label(axes, middle, label, 15)
@@ -137,17 +137,17 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     axes.set_xticks([])
     _heading(axes, "How much could be judged")
-    read = [signal for signal in MODALITIES if analysis.models.get(signal) is not None]
+    read = [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
     axes.set_ylim(3, 0)
     axes.set_xlim(0, 1)
-    by_signal = analysis.summary["shares_by_signal"]
-    for row, signal in enumerate(read):
-        covered = analysis.coverage[signal]
+    by_modality = analysis.summary["shares_by_signal"]
+    for row, modality in enumerate(read):
+        covered = analysis.coverage[modality]
         axes.barh(row + 0.36, 1, 0.36, color=TRACK, zorder=1)
-        axes.barh(row + 0.36, covered, 0.36, color=SIGNAL_COLOURS[signal], gid=f"coverage {signal}", zorder=2)
-        _name_row(axes, row + 0.36, MODALITY_NAMES[signal])
+        axes.barh(row + 0.36, covered, 0.36, color=MODALITY_COLORS[modality], gid=f"coverage {modality}", zorder=2)
+        _name_row(axes, row + 0.36, MODALITY_NAMES[modality])
         axes.text(1.03, row + 0.36, percent(covered), size=13, weight="bold", va="center_baseline")
-        most = sorted((by_signal[signal] or {}).items(), key=lambda pair: -pair[1])[:3]
+        most = sorted((by_modality[modality] or {}).items(), key=lambda pair: -pair[1])[:3]
         said = ", ".join(f"{printable(label)} {percent(share)}" for label, share in most if share >= 0.005)
         axes.text(0, row + 0.75, said or "nothing to judge", size=9.5, color=MUTED, va="center_baseline")
 

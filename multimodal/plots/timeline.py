@@ -1,6 +1,6 @@
 """The timeline: which emotion was shown when and how surely, what each signal says alone, valence and arousal.
 
-Every emotion has a lane of its own, so that place, sign and name tell it, not the colour alone. Words without times are
+Every emotion has a lane of its own, so that place, sign and name tell it, not the color alone. Words without times are
 drawn by the line.
 """
 
@@ -24,7 +24,7 @@ from multimodal.plots.blocks import (
     gaps,
     lane_labels,
     mean_line,
-    signal_blocks,
+    modality_blocks,
     span_of,
 )
 from multimodal.plots.figure import (
@@ -37,7 +37,7 @@ from multimodal.plots.figure import (
     add_label,
     add_name,
     clock,
-    colour_of,
+    color_of,
     edge_of,
     hide_axes,
     new_page,
@@ -75,10 +75,10 @@ def draw_timeline(analysis: Analysis) -> Figure:
         analysis: Of any input.
 
     Returns:
-        A figure of axes ``answers``, ``signals`` and ``affect`` (by their labels), the last only where there is any.
+        A figure of axes ``answers``, ``modalities`` and ``affect`` (by their labels), the last only where there is any.
     """
     figure = new_page(analysis)
-    draw = {"answers": _draw_answers, "signals": _draw_signals, "affect": _draw_affect}
+    draw = {"answers": _draw_answers, "signals": _draw_modalities, "affect": _draw_affect}
     top = TOP
     for name, height in _heights(analysis).items():
         top -= GAP + height
@@ -91,17 +91,17 @@ def draw_timeline(analysis: Analysis) -> Figure:
 def _heights(analysis: Analysis) -> dict[str, float]:
     """How much of the page's height each part gets; a part without content gets none and is left out."""
     affect = any(estimate.valence is not None for estimate in analysis.estimates)
-    signals = 0.052 * len(_read(analysis))
+    modalities = 0.052 * len(_read(analysis))
     below = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
-    room = TOP - below - signals - GAP * (1 + (signals > 0) + affect)
+    room = TOP - below - modalities - GAP * (1 + (modalities > 0) + affect)
     # A lane alone would be too tall; where nothing was found, the line that says so takes the room.
     answers = min(room - (0.15 if affect else 0.0), 0.13 * (len(lane_labels(analysis)) or 8))
-    heights = {"answers": answers, "signals": signals, "affect": min(room - answers, 0.3) if affect else 0.0}
+    heights = {"answers": answers, "signals": modalities, "affect": min(room - answers, 0.3) if affect else 0.0}
     return {name: height for name, height in heights.items() if height > 0}
 
 
 def _read(analysis: Analysis) -> list[str]:
-    return [signal for signal in MODALITIES if analysis.models.get(signal) is not None]
+    return [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
 
 
 def _texts(analysis: Analysis) -> list[str]:
@@ -141,7 +141,7 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
 
 
 def _source(analysis: Analysis) -> str:
-    there = [signal for signal in MODALITIES if any(getattr(each, signal) for each in analysis.estimates)]
+    there = [modality for modality in MODALITIES if any(getattr(each, modality) for each in analysis.estimates)]
     if primary_modality(analysis.estimates) == "fused" and len(there) > 1:
         return "All signals together"
     return f"The answer, from the {MODALITY_NAMES[there[0]]} alone"
@@ -152,15 +152,15 @@ def _draw_lane(axes: Axes, lane: int, blocks: Sequence[Block], analysis: Analysi
     starts, lengths = [block.start for block in blocks], [block.end - block.start for block in blocks]
     heights = [-FULL * block.confidence for block in blocks]  # upwards: the first lane has the smallest number
     inches = _inches_per_unit(analysis)
-    colours, widths = zip(*(edge_of(label, length * inches) for length in lengths), strict=True)
-    axes.bar(starts, heights, lengths, floor, align="edge", color=colour_of(label), edgecolor=colours, linewidth=widths,
+    colors, widths = zip(*(edge_of(label, length * inches) for length in lengths), strict=True)
+    axes.bar(starts, heights, lengths, floor, align="edge", color=color_of(label), edgecolor=colors, linewidth=widths,
              gid=f"answer {label}", zorder=2)  # fmt: skip
     tall = axes.get_position().height * HEIGHT / axes.get_ylim()[0]
     for block in apart(blocks) if label != UNCERTAIN else []:
         height = FULL * block.confidence
         if (block.end - block.start) * inches > 0.42 and height * tall > 0.16:
             axes.text((block.start + block.end) / 2, floor - height / 2, percent(block.confidence), size=9.5, zorder=3,
-                      color=ink_on(colour_of(label)), ha="center", va="center_baseline")  # fmt: skip
+                      color=ink_on(color_of(label)), ha="center", va="center_baseline")  # fmt: skip
 
 
 def _inches_per_unit(analysis: Analysis) -> float:
@@ -169,29 +169,29 @@ def _inches_per_unit(analysis: Analysis) -> float:
     return (RIGHT - LEFT) * WIDTH / (end - start)
 
 
-def _draw_signals(axes: Axes, analysis: Analysis) -> None:
+def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     rows = _read(analysis)
     axes.set_ylim(len(rows), 0)
     start, end = span_of(analysis)
-    lacking = any(gaps(signal_blocks(analysis, signal), start, end) for signal in rows)
+    lacking = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
     _heading(axes, "Each signal alone" + ("   ·   hatched where it is not there" if lacking else ""))
     inches = _inches_per_unit(analysis)
     across = axes.get_yaxis_transform()
-    for row, signal in enumerate(rows):
-        blocks = signal_blocks(analysis, signal)
+    for row, modality in enumerate(rows):
+        blocks = modality_blocks(analysis, modality)
         for label in dict.fromkeys(block.label for block in blocks):
             spans = [(block.start, block.end - block.start) for block in blocks if block.label == label]
-            colours, widths = zip(*(edge_of(label, length * inches) for _, length in spans), strict=True)
-            axes.broken_barh(spans, (row + 0.12, 0.76), facecolors=colour_of(label), zorder=2, gid=f"{signal} {label}",
-                             edgecolors=colours, linewidths=widths)  # fmt: skip
+            colors, widths = zip(*(edge_of(label, length * inches) for _, length in spans), strict=True)
+            axes.broken_barh(spans, (row + 0.12, 0.76), facecolors=color_of(label), zorder=2, gid=f"{modality} {label}",
+                             edgecolors=colors, linewidths=widths)  # fmt: skip
         absent = [(first, last - first) for first, last in gaps(blocks, start, end)]
         axes.broken_barh(absent, (row + 0.12, 0.76), facecolors="white", edgecolor=RULE, hatch="/////", linewidth=0,
-                         gid=f"{signal} absent", zorder=1)  # fmt: skip
+                         gid=f"{modality} absent", zorder=1)  # fmt: skip
         for block in apart(blocks):
             _name_block(axes, row + 0.5, block, (block.end - block.start) * inches)
-        add_name(axes, row + 0.5, MODALITY_NAMES[signal], 12)
-        covered = f"{READINGS[signal]} {percent(analysis.coverage[signal])}"
+        add_name(axes, row + 0.5, MODALITY_NAMES[modality], 12)
+        covered = f"{READINGS[modality]} {percent(analysis.coverage[modality])}"
         axes.text(1.012, row + 0.5, covered, size=10, color=MUTED, va="center_baseline", transform=across)
 
 
@@ -201,7 +201,7 @@ def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
     whole = f"{sign} {block.label}".strip()
     text = whole if inches > 0.09 * len(whole) + 0.1 else sign if inches > 0.16 else ""
     if text:
-        axes.text((block.start + block.end) / 2, y, text, size=9.5, color=ink_on(colour_of(block.label)), ha="center",
+        axes.text((block.start + block.end) / 2, y, text, size=9.5, color=ink_on(color_of(block.label)), ha="center",
                   va="center_baseline", zorder=3)  # fmt: skip
 
 
@@ -216,15 +216,15 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
     for value in (-1, 0, 1):
         axes.axhline(value, color=MUTED if value == 0 else RULE, linewidth=0.8, zorder=0.5)
     ends = {}
-    for name, colour, dashes in (("valence", VALENCE, "-"), ("arousal", AROUSAL, (0, (4, 1.5)))):
+    for name, color, dashes in (("valence", VALENCE, "-"), ("arousal", AROUSAL, (0, (4, 1.5)))):
         times, values = mean_line(analysis, name, window) if window else affect_line(analysis, name)
         axes.plot(
-            times, values, color=colour, linestyle=dashes, linewidth=2, solid_joinstyle="round", gid=name, zorder=3
+            times, values, color=color, linestyle=dashes, linewidth=2, solid_joinstyle="round", gid=name, zorder=3
         )
         ends[name] = next((value for value in reversed(values) if not math.isnan(value)), 0.0)
     for name, y in _apart(ends, 0.19 * 2.1 / (axes.get_position().height * HEIGHT)).items():
-        colour = VALENCE if name == "valence" else AROUSAL
-        axes.text(1.012, y, name, size=11, color=colour, va="center_baseline", transform=axes.get_yaxis_transform())
+        color = VALENCE if name == "valence" else AROUSAL
+        axes.text(1.012, y, name, size=11, color=color, va="center_baseline", transform=axes.get_yaxis_transform())
 
 
 def _apart(ends: dict[str, float], least: float) -> dict[str, float]:

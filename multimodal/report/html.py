@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from multimodal.errors import DependencyError
 from multimodal.files import atomic_write
-from multimodal.palette import COLOURS, SIGNAL_COLOURS, SIGNS, ink_on
+from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, ink_on
 
 if TYPE_CHECKING:
     from bokeh.model import Model
@@ -66,7 +66,7 @@ def render(
     sources = [*([bokeh_script()] if figures else []), asset("page.js"), *scripts]
     sources = [_checked(source.replace("\r\n", "\n")) for source in sources]
     items = {name: figure_item(figure) for name, figure in (figures or {}).items()}
-    style = "\n".join([colour_variables(), asset("page.css"), *styles]).replace("</", r"<\/")
+    style = "\n".join([color_variables(), asset("page.css"), *styles]).replace("</", r"<\/")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -191,16 +191,16 @@ def asset(name: str) -> str:
     return (importlib.resources.files("multimodal") / "assets" / name).read_text(encoding="utf-8")
 
 
-def colour_variables() -> str:
-    """The palette as CSS: ``--<label>`` and, for letters on it, ``--on-<label>``; ``--<signal>``; the signs' rules."""
-    lines = [f"--{label}:{colour};--on-{label}:{ink_on(colour)};" for label, colour in COLOURS.items()]
-    lines += [f"--{signal}:{colour};" for signal, colour in SIGNAL_COLOURS.items()]
-    rules = [f".sign.{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLOURS]
+def color_variables() -> str:
+    """The palette as CSS: ``--<label>`` and, for letters on it, ``--on-<label>``; ``--<modality>``; the signs' rules."""
+    lines = [f"--{label}:{color};--on-{label}:{ink_on(color)};" for label, color in COLORS.items()]
+    lines += [f"--{modality}:{color};" for modality, color in MODALITY_COLORS.items()]
+    rules = [f".sign.{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLORS]
     return "\n".join([f":root{{{''.join(lines)}}}", *rules])
 
 
 def badge(label: str, note: str = "") -> str:
-    """An emotion as it is named everywhere: its sign on its colour, its name, perhaps a number behind it.
+    """An emotion as it is named everywhere: its sign on its color, its name, perhaps a number behind it.
 
     Args:
         label: An emotion or ``uncertain``.
@@ -215,7 +215,7 @@ def badge(label: str, note: str = "") -> str:
 
 
 def sign(label: str) -> str:
-    """An emotion's sign on its colour, for where its name stands beside it anyway."""
+    """An emotion's sign on its color, for where its name stands beside it anyway."""
     return f'<i class="sign {escape(label)}" aria-hidden="true">{escape(SIGNS.get(label, "·"))}</i>'
 
 

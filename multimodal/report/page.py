@@ -22,7 +22,7 @@ def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | P
     Args:
         analysis: From a model, or read back by ``multimodal.analysis.loading.read_analysis``.
         folder: Where ``report.html`` shall stand; made if it is not there.
-        media: The recording; None for where it was when it was analysed.
+        media: The recording; None for where it was when it was analyzed.
 
     Returns:
         The page.
@@ -33,7 +33,7 @@ def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | P
     Example:
         >>> from multimodal.types import MediaInfo
         >>> nothing = MediaInfo(Path("talk.wav"), "ab" * 32, 0.0, None, None, None, False, False)
-        >>> from multimodal.analysis import Analysis
+        >>> from multimodal.analysis.result import Analysis
         >>> write_report(Analysis(nothing, {}, ("neutral",), (), (), ()), "results").as_posix()
         'results/report.html'
     """
@@ -49,7 +49,7 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
     Args:
         analysis: Of one recording, or of typed answers.
         folder: Where the page will stand.
-        media: The recording; None for where it was when it was analysed.
+        media: The recording; None for where it was when it was analyzed.
 
     Returns:
         HTML; the same for the same analysis and places.

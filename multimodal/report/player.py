@@ -10,9 +10,9 @@ from urllib.parse import quote
 from multimodal.analysis.recording import exists
 from multimodal.analysis.result import Analysis
 from multimodal.formatting import clock_time
-from multimodal.palette import COLOURS, SIGNS
+from multimodal.palette import COLORS, SIGNS
 from multimodal.report.html import badge, chart_place, escape
-from multimodal.report.series import signal_rows, time_span
+from multimodal.report.series import modality_rows, time_span
 from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN, UtteranceEstimate, top_label
 
 SELDOM_PLAYED = (
@@ -71,7 +71,7 @@ def player(analysis: Analysis, folder: Path, media: Path | None) -> str:
     Args:
         analysis: Of the recording.
         folder: Where the page stands.
-        media: The recording; None for where it was when it was analysed.
+        media: The recording; None for where it was when it was analyzed.
 
     Returns:
         HTML; empty for typed answers.
@@ -111,7 +111,7 @@ def _seldom(place: Path) -> str:
 
 
 def timeline_place(analysis: Analysis, height: int) -> str:
-    """Where the timeline is drawn, with what its colours mean and buttons for who has no wheel.
+    """Where the timeline is drawn, with what its colors mean and buttons for who has no wheel.
 
     Args:
         analysis: Of a recording with a time axis.
@@ -125,7 +125,7 @@ def timeline_place(analysis: Analysis, height: int) -> str:
         f"Timeline from {clock_time(start)} to {clock_time(end)}: probabilities of the emotions, what each signal says, "
         "valence and arousal. The transcript holds the same as text."
     )
-    return f"""<section class="timeline card" aria-labelledby="timeline-title">
+    return f"""<section class="timeline card" aria-labeledby="timeline-title">
 <div class="timeline-head"><h2 id="timeline-title">Timeline</h2><span class="number muted" id="now"></span>
 <div class="tools screen-only">
 <button type="button" id="zoom-out" aria-label="Zoom out">−</button>
@@ -140,8 +140,8 @@ def timeline_place(analysis: Analysis, height: int) -> str:
 
 
 def _legend(analysis: Analysis) -> str:
-    shown = {run.label for runs in signal_rows(analysis).values() for run in runs}
-    labels = [label for label in COLOURS if label in analysis.emotions or label in shown]
+    shown = {run.label for runs in modality_rows(analysis).values() for run in runs}
+    labels = [label for label in COLORS if label in analysis.emotions or label in shown]
     items = "".join(f"<li>{badge(label)}</li>" for label in labels)
     absent = '<li><span class="badge"><i class="sign absent" aria-hidden="true"></i>absent</span></li>'
     return items + (absent if None in shown else "")
@@ -150,7 +150,7 @@ def _legend(analysis: Analysis) -> str:
 def keys_dialog() -> str:
     """The keys, in a window of their own."""
     rows = "".join(f"<dt>{_as_keys(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in KEYS)
-    return f"""<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keys</h2>
+    return f"""<dialog id="keys" aria-labeledby="keys-title"><h2 id="keys-title">Keys</h2>
 <dl>{rows}</dl><form method="dialog"><button>Close</button></form></dialog>"""
 
 
@@ -166,7 +166,7 @@ def page_data(analysis: Analysis) -> dict[str, Any]:
 
     Returns:
         ``start``, ``end`` and ``duration`` in seconds, ``video`` whether there is a picture, ``timed`` whether there is
-        a time axis, ``emotions``, ``colours`` and ``signs`` by label, ``signals`` by name, and ``utterances``: per
+        a time axis, ``emotions``, ``colors`` and ``signs`` by label, ``modalities`` by name, and ``utterances``: per
         utterance start, end, answer or null, probabilities of all together in thousandths or null, and per signal its
         leading label and probability, or null.
     """
@@ -178,9 +178,9 @@ def page_data(analysis: Analysis) -> dict[str, Any]:
         "video": analysis.media.has_video,
         "timed": end > start,
         "emotions": list(analysis.emotions),
-        "colours": dict(COLOURS),
+        "colors": dict(COLORS),
         "signs": dict(SIGNS),
-        "signals": [MODALITY_NAMES[signal] for signal in MODALITIES],
+        "signals": [MODALITY_NAMES[modality] for modality in MODALITIES],
         "uncertain": UNCERTAIN,
         "utterances": [_utterance_data(each, analysis.emotions) for each in analysis.estimates],
     }
@@ -189,9 +189,9 @@ def page_data(analysis: Analysis) -> dict[str, Any]:
 def _utterance_data(each: UtteranceEstimate, labels: tuple[str, ...]) -> list[Any]:
     spoken, fused = each.utterance, each.fused
     shares = None if fused is None else [round(1000 * fused.probabilities.get(label, 0.0)) for label in labels]
-    signals: list[Any] = []
-    for signal in MODALITIES:
-        said = getattr(each, signal)
+    modalities: list[Any] = []
+    for modality in MODALITIES:
+        said = getattr(each, modality)
         label = None if said is None else top_label(said.probabilities)
-        signals.append(None if label is None else [label, round(said.probabilities[label], 3)])
-    return [round(spoken.start_seconds, 3), round(spoken.end_seconds, 3), each.emotion, shares, *signals]
+        modalities.append(None if label is None else [label, round(said.probabilities[label], 3)])
+    return [round(spoken.start_seconds, 3), round(spoken.end_seconds, 3), each.emotion, shares, *modalities]

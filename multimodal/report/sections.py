@@ -10,7 +10,7 @@ from multimodal.formatting import clock_time, duration_text, join_names, percent
 from multimodal.report import footer as page_foot
 from multimodal.report.footer import CLAIM, PARTS, PROGRAM, about_affect, made_table
 from multimodal.report.html import badge, escape, sign
-from multimodal.report.shares import Share, by_speaker, headline, shares_of, signals_used
+from multimodal.report.shares import Share, by_speaker, headline, modalities_used, shares_of
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
 MOMENTS = 5
@@ -37,7 +37,7 @@ def head(analysis: Analysis) -> str:
 
 
 def _facts(analysis: Analysis) -> list[str]:
-    media, used = analysis.media, signals_used(analysis)
+    media, used = analysis.media, modalities_used(analysis)
     facts = [duration_text(media.duration_seconds)] if media.duration_seconds else []
     if media.stretch is not None:
         start, end = media.stretch
@@ -66,7 +66,7 @@ def _shares(analysis: Analysis) -> str:
     missing = [label for label in analysis.emotions if label not in {each.label for each in shares}]
     never = f"Never the answer: {', '.join(missing)}." if missing else ""
     of_what = "Share of the judged time" if analysis.media.duration_seconds else "Share of the lines"
-    return f"""<section class="card shares" aria-labelledby="shares-title">
+    return f"""<section class="card shares" aria-labeledby="shares-title">
 <h2 id="shares-title">{of_what}</h2>
 <ul class="plain">{"".join(map(_share, shares))}</ul>
 <p class="small muted">{escape(f"{never} {_about_ranges(shares)}".strip())}</p>
@@ -104,32 +104,32 @@ def _about_ranges(shares: Sequence[Share]) -> str:
 
 def _coverage(analysis: Analysis) -> str:
     timed = bool(analysis.media.duration_seconds)
-    rows = "".join(_covered(analysis, signal) for signal in MODALITIES if timed or signal == "text")
-    return f"""<section class="card coverage" aria-labelledby="coverage-title">
+    rows = "".join(_covered(analysis, modality) for modality in MODALITIES if timed or modality == "text")
+    return f"""<section class="card coverage" aria-labeledby="coverage-title">
 <h2 id="coverage-title">What could be judged{"" if timed else ", by line"}</h2>
 <ul class="plain">{rows}</ul>
 {_affect(analysis)}
 </section>"""
 
 
-def _covered(analysis: Analysis, signal: str) -> str:
-    share = analysis.coverage[signal]
-    found = analysis.summary["shares_by_signal"][signal]
+def _covered(analysis: Analysis, modality: str) -> str:
+    share = analysis.coverage[modality]
+    found = analysis.summary["shares_by_signal"][modality]
     if found:
         said = badge(top_label(found), percent(found[top_label(found)]))
     else:
-        said = f'<span class="muted">{_empty_reason(analysis, signal)}</span>'
-    bar = f'<span class="track" aria-hidden="true">{_fill(signal, share)}</span>'
+        said = f'<span class="muted">{_empty_reason(analysis, modality)}</span>'
+    bar = f'<span class="track" aria-hidden="true">{_fill(modality, share)}</span>'
     number = f'<b class="number">{percent(share)}</b>'
-    return f'<li><span>{READINGS[signal]}</span>{bar}{number}<span class="said">{said}</span></li>'
+    return f'<li><span>{READINGS[modality]}</span>{bar}{number}<span class="said">{said}</span></li>'
 
 
-def _empty_reason(analysis: Analysis, signal: str) -> str:
+def _empty_reason(analysis: Analysis, modality: str) -> str:
     media = analysis.media
-    there = {"face": media.has_video, "audio": media.has_audio, "text": True}[signal]
+    there = {"face": media.has_video, "audio": media.has_audio, "text": True}[modality]
     if not there:
-        return {"face": "no picture", "audio": "no sound"}[signal]
-    return "not read, or nothing found" if analysis.models.get(signal) is None else "nothing found"
+        return {"face": "no picture", "audio": "no sound"}[modality]
+    return "not read, or nothing found" if analysis.models.get(modality) is None else "nothing found"
 
 
 def _affect(analysis: Analysis) -> str:
@@ -158,7 +158,7 @@ def _moments(analysis: Analysis) -> str:
     media, timed = analysis.media, bool(analysis.media.duration_seconds)
     items = "".join(_moment(each, timed) for each in found)
     body = f'<ol class="plain">{items}</ol>' if found else '<p class="muted">None stands out.</p>'
-    return f"""<section class="card moments" aria-labelledby="moments-title">
+    return f"""<section class="card moments" aria-labeledby="moments-title">
 <h2 id="moments-title">{"Moments worth watching" if media.has_video or media.has_audio else "Lines worth reading"}</h2>
 {body}
 </section>"""
@@ -178,7 +178,7 @@ def _warnings(warnings: Sequence[str]) -> str:
         return ""
     items = "".join(f'<li dir="auto">{escape(warning)}</li>' for warning in warnings)
     return (
-        '<section class="note limits" aria-labelledby="limits-title"><h2 id="limits-title">What limits this result</h2>'
+        '<section class="note limits" aria-labeledby="limits-title"><h2 id="limits-title">What limits this result</h2>'
         f"<ul>{items}</ul></section>"
     )
 
@@ -188,7 +188,7 @@ def transcript(analysis: Analysis) -> str:
     timed = bool(analysis.media.duration_seconds)
     rows = "".join(_utterance(index, each, timed) for index, each in enumerate(analysis.estimates))
     name = "Transcript" if timed else "Answers"
-    return f"""<section class="transcript card" id="transcript" aria-labelledby="transcript-title" tabindex="-1">
+    return f"""<section class="transcript card" id="transcript" aria-labeledby="transcript-title" tabindex="-1">
 <div class="transcript-head">
 <h2 id="transcript-title">{name}</h2>
 <button type="button" id="follow" hidden>Follow the playback</button>
@@ -235,7 +235,7 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> str:
     return (
         f'<li class="utterance{"" if label else " unjudged"}" id="u{index}"{tint}>{when}<div class="what">'
         f'<div class="top">{who}<span class="answer">{answer}</span></div>{_words(each)}'
-        f'<p class="signals">{_signals(each)}</p></div></li>'
+        f'<p class="signals">{_modalities(each)}</p></div></li>'
     )
 
 
@@ -246,16 +246,16 @@ def _words(each: UtteranceEstimate) -> str:
     return f'<p class="said muted"><i>{said}</i></p>'
 
 
-def _signals(each: UtteranceEstimate) -> str:
+def _modalities(each: UtteranceEstimate) -> str:
     """What each signal says alone, those that are absent by name; valence and arousal."""
     said = [
-        f"{MODALITY_NAMES[signal]} {top_label(found.probabilities)} {percent(found.confidence)}"
-        for signal in MODALITIES
-        if (found := getattr(each, signal)) is not None
+        f"{MODALITY_NAMES[modality]} {top_label(found.probabilities)} {percent(found.confidence)}"
+        for modality in MODALITIES
+        if (found := getattr(each, modality)) is not None
     ]
     if each.uncertain and each.fused is not None:
         said.insert(0, f"likeliest {top_label(each.fused.probabilities)} {percent(each.fused.confidence)}")
-    absent = [MODALITY_NAMES[signal] for signal in MODALITIES if getattr(each, signal) is None]
+    absent = [MODALITY_NAMES[modality] for modality in MODALITIES if getattr(each, modality) is None]
     said += [f"no {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:
         said.append(f"valence {_signed(each.valence)}, arousal {_signed(each.arousal)}")

@@ -50,7 +50,7 @@ def time_span(analysis: Analysis) -> tuple[float, float]:
     return analysis.media.read_start_seconds, max([analysis.media.read_end_seconds, *ends])
 
 
-def signal_rows(analysis: Analysis) -> dict[str, list[Run]]:
+def modality_rows(analysis: Analysis) -> dict[str, list[Run]]:
     """What all signals together, and each one that was read, say over time.
 
     Args:
@@ -61,28 +61,28 @@ def signal_rows(analysis: Analysis) -> dict[str, list[Run]]:
     """
     estimates = analysis.estimates
     rows = {ALL: _utterance_runs(estimates, "fused")} if any(each.fused for each in estimates) else {}
-    for signal in MODALITIES:
-        if analysis.models.get(signal) is None and not any(getattr(each, signal) for each in estimates):
+    for modality in MODALITIES:
+        if analysis.models.get(modality) is None and not any(getattr(each, modality) for each in estimates):
             continue
-        by_frame = signal == "face" and analysis.frame_times
-        rows[signal] = face_runs(analysis) if by_frame else _utterance_runs(estimates, signal)
+        by_frame = modality == "face" and analysis.frame_times
+        rows[modality] = face_runs(analysis) if by_frame else _utterance_runs(estimates, modality)
     return rows
 
 
-def _utterance_runs(estimates: Sequence[UtteranceEstimate], signal: str) -> list[Run]:
+def _utterance_runs(estimates: Sequence[UtteranceEstimate], modality: str) -> list[Run]:
     runs = []
     for each in estimates:
-        said, times = getattr(each, signal), (each.utterance.start_seconds, each.utterance.end_seconds)
+        said, times = getattr(each, modality), (each.utterance.start_seconds, each.utterance.end_seconds)
         if said is None:
             runs.append(Run(*times, None))
         else:
-            label = each.emotion if signal == "fused" and each.emotion else top_label(said.probabilities)
+            label = each.emotion if modality == "fused" and each.emotion else top_label(said.probabilities)
             runs.append(Run(*times, label, max(said.probabilities.values())))
     return runs
 
 
 def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
-    """Sums up what the judged face showed frame by frame: at most ``most`` pieces, equal neighbours joined.
+    """Sums up what the judged face showed frame by frame: at most ``most`` pieces, equal neighbors joined.
 
     Args:
         analysis: With frame times.
@@ -131,7 +131,7 @@ def _mean_run(start: float, end: float, frames: Sequence[Probabilities | None]) 
 
 
 def _joined(runs: Sequence[Run], gap: float) -> list[Run]:
-    """Neighbours with the same label and, to a tenth, the same probability as one; small gaps are closed."""
+    """Neighbors with the same label and, to a tenth, the same probability as one; small gaps are closed."""
     joined: list[Run] = []
     for run in runs:
         last = joined[-1] if joined else None

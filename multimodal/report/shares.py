@@ -37,7 +37,7 @@ class Share:
 def shares_of(analysis: Analysis) -> list[Share]:
     """Share of the judged time of each answer, with its range.
 
-    The range says how the share would move had other stretches of such a conversation been recorded. Neighbours are
+    The range says how the share would move had other stretches of such a conversation been recorded. Neighbors are
     alike, so runs of them are drawn, not single ones. What the networks get wrong is not in it.
 
     Args:
@@ -61,12 +61,12 @@ def shares_of(analysis: Analysis) -> list[Share]:
 
 def _stretches(analysis: Analysis) -> tuple[list[str], list[float]]:
     """Answer and length of every judged utterance; of words without times each has the length 1."""
-    signal = analysis.summary["signal"]
-    if signal == "face":  # judged by the frame, and frames of one second are one and the same
+    modality = analysis.summary["signal"]
+    if modality == "face":  # judged by the frame, and frames of one second are one and the same
         return [], []
-    judged = [(each, getattr(each, signal)) for each in analysis.estimates if getattr(each, signal) is not None]
+    judged = [(each, getattr(each, modality)) for each in analysis.estimates if getattr(each, modality) is not None]
     answers = [
-        UNCERTAIN if signal == "fused" and each.uncertain else top_label(said.probabilities) for each, said in judged
+        UNCERTAIN if modality == "fused" and each.uncertain else top_label(said.probabilities) for each, said in judged
     ]
     lengths = [each.utterance.end_seconds - each.utterance.start_seconds for each, _ in judged]
     return answers, lengths if any(lengths) else [1.0] * len(lengths)
@@ -154,7 +154,7 @@ def _judged_part(analysis: Analysis) -> str:
     return f"{count} judged {'line' if count == 1 else 'lines'}"
 
 
-def signals_used(analysis: Analysis) -> list[str]:
+def modalities_used(analysis: Analysis) -> list[str]:
     """Which signals the answers are from, as people call them."""
-    there = {signal for estimate in analysis.estimates for signal in estimate.modalities}
-    return [MODALITY_NAMES[signal] for signal in MODALITIES if signal in there]
+    there = {modality for estimate in analysis.estimates for modality in estimate.modalities}
+    return [MODALITY_NAMES[modality] for modality in MODALITIES if modality in there]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.palette import COLOURS
-from multimodal.report.series import ALL, Run, as_steps, coarse_seconds, mean_over, signal_rows, steps, time_span
+from multimodal.palette import COLORS
+from multimodal.report.series import ALL, Run, as_steps, coarse_seconds, mean_over, modality_rows, steps, time_span
 from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN, UtteranceEstimate
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ HEIGHTS = {"emotions": 124, "row": 25, "affect": 92}
 AXIS_HEIGHT = 26
 TITLE_HEIGHT = 22
 
-ROW_NAMES = {ALL: "Together", **{signal: MODALITY_NAMES[signal].capitalize() for signal in MODALITIES}}
+ROW_NAMES = {ALL: "Together", **{modality: MODALITY_NAMES[modality].capitalize() for modality in MODALITIES}}
 
 FINE, COARSE, BOTH = "fine", "coarse", "both"
 """Names of what is drawn: each utterance, or means, whichever the zoom has room for; or each utterance always."""
@@ -43,7 +43,7 @@ def timeline(analysis: Analysis) -> tuple[Column, int] | None:
 
     Returns:
         Bokeh figures with one range of times, and their height together in pixels: ``emotions`` (probabilities of all
-        signals together, stacked), ``signals`` (a row each) and ``affect`` (valence and arousal); those with anything
+        signals together, stacked), ``modalities`` (a row each) and ``affect`` (valence and arousal); those with anything
         in them. None without any.
     """
     from bokeh.layouts import column
@@ -53,9 +53,9 @@ def timeline(analysis: Analysis) -> tuple[Column, int] | None:
     if end <= start:
         return None
     times = Range1d(start=start, end=end, bounds=(start, end), min_interval=min(1.0, end - start))
-    estimates, rows = analysis.estimates, signal_rows(analysis)
+    estimates, rows = analysis.estimates, modality_rows(analysis)
     charts = [_emotions(estimates, analysis.emotions, times, end - start)] if ALL in rows else []
-    charts += [_signals(rows, times)] if rows else []
+    charts += [_modalities(rows, times)] if rows else []
     charts += [_affect(estimates, times, end - start)] if any(each.valence is not None for each in estimates) else []
     if not charts:
         return None
@@ -133,7 +133,7 @@ def _stack(
         bottom = f"top{number - 1}" if number else "bottom"
         chart.quad(
             left="start", right="end", bottom=bottom, top=f"top{number}", source=source,
-            fill_color=COLOURS.get(label, COLOURS[UNCERTAIN]),
+            fill_color=COLORS.get(label, COLORS[UNCERTAIN]),
             line_color=None, name=level, visible=level != FINE,
         )  # fmt: skip
 
@@ -142,7 +142,7 @@ def _means(width: int | None) -> str:
     return f", {width} s means" if width else ""
 
 
-def _signals(rows: dict[str, list[Run]], times: Range1d) -> figure:
+def _modalities(rows: dict[str, list[Run]], times: Range1d) -> figure:
     from bokeh.core.properties import value
     from bokeh.models import ColumnDataSource, FixedTicker
 
@@ -154,17 +154,17 @@ def _signals(rows: dict[str, list[Run]], times: Range1d) -> figure:
     shown = [(run, top) for run, top in placed if run.label is not None]
     columns = _edges([(run.start_seconds, run.end_seconds) for run, _ in shown])
     columns |= {"top": np.array([top for _, top in shown]), "bottom": np.array([top + 0.84 for _, top in shown])}
-    columns |= {"middle": (columns["start"] + columns["end"]) / 2, "centre": np.array([top + 0.42 for _, top in shown])}
+    columns |= {"middle": (columns["start"] + columns["end"]) / 2, "center": np.array([top + 0.42 for _, top in shown])}
     columns |= {
         "label": [run.label for run, _ in shown],
-        "colour": [COLOURS.get(str(run.label), COLOURS[UNCERTAIN]) for run, _ in shown],
+        "color": [COLORS.get(str(run.label), COLORS[UNCERTAIN]) for run, _ in shown],
     }
     # Faint where it is unsure; the script writes the sign on what is wide enough for it.
     columns |= {"alpha": np.array([0.25 + 0.75 * run.probability for run, _ in shown], np.float32)}
     columns |= {"sign": [""] * len(shown), "ink": ["#000000"] * len(shown)}
     source = ColumnDataSource(columns, name="runs")
     chart.quad(
-        left="start", right="end", top="top", bottom="bottom", source=source, fill_color="colour", fill_alpha="alpha",
+        left="start", right="end", top="top", bottom="bottom", source=source, fill_color="color", fill_alpha="alpha",
         line_color=None,
     )  # fmt: skip
     signs = ColumnDataSource({key: [] for key in ("x", "y", "sign", "ink")}, name="signs")
@@ -202,18 +202,18 @@ def _lines(chart: figure, times: NDArray[np.float32], values: NDArray[np.float32
     from bokeh.models import ColumnDataSource
 
     source = ColumnDataSource({"time": times, "valence": values[:, 0], "arousal": values[:, 1]})
-    for name, colour, dash in (("valence", "ink", "solid"), ("arousal", "accent", [6, 3])):
+    for name, color, dash in (("valence", "ink", "solid"), ("arousal", "accent", [6, 3])):
         line = chart.line(
             "time", name, source=source, line_width=1.75, line_dash=dash, line_join="round", name=level,
             visible=level != FINE,
         )  # fmt: skip
-        line.glyph.tags = [{"line_color": colour}]
+        line.glyph.tags = [{"line_color": color}]
 
 
 def _hatch(
     chart: figure, edges: Sequence[tuple[float, float]], tops: Sequence[float], bottoms: Sequence[float]
 ) -> None:
-    """Marks where something was absent: no colour, hatched."""
+    """Marks where something was absent: no color, hatched."""
     from bokeh.models import ColumnDataSource
 
     source = ColumnDataSource(_edges(edges) | {"top": np.array(tops), "bottom": np.array(bottoms)})

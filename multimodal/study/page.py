@@ -12,7 +12,7 @@ from typing import Any
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.errors import MultimodalError
-from multimodal.palette import COLOURS
+from multimodal.palette import COLORS
 from multimodal.report.html import asset, render, write_page
 from multimodal.study.page_data import REPORT, page_data
 from multimodal.study.recordings import InputView, view_of
@@ -61,16 +61,16 @@ def write_study(out: Path, show: Show | None = None, tell: Show | None = None) -
     page = render(
         f"Study: {study.name}",
         body(study, views),
-        styles=[_colours(), asset("study.css")],
+        styles=[_colors(), asset("study.css")],
         scripts=[asset(name) for name in SCRIPTS],
         data=page_data(study, views),
     )
     return write_page(out / REPORT, page)
 
 
-def _colours() -> str:
-    """Surfaces in the colour of an emotion, with letters on them."""
-    return "\n".join(f".{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLOURS)
+def _colors() -> str:
+    """Surfaces in the color of an emotion, with letters on them."""
+    return "\n".join(f".{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLORS)
 
 
 def _view(study: StudyTables, row: Any) -> InputView:
@@ -85,7 +85,7 @@ def _view(study: StudyTables, row: Any) -> InputView:
     except MultimodalError as error:
         return InputView(problem=str(error))
     except Exception as error:
-        return InputView(problem=f"{folder.name}: unexpected {type(error).__name__}: {error}; analyse it again")
+        return InputView(problem=f"{folder.name}: unexpected {type(error).__name__}: {error}; analyze it again")
 
 
 def _read(folder: Path) -> InputView:

@@ -138,12 +138,12 @@ def _longest(found: Mapping[str, float], step: float) -> str:
 
 def _answers(estimates: Sequence[UtteranceEstimate]) -> Iterator[tuple[float, float, str]]:
     """Each answer with its times: of all signals together, or of the one that the summary is of."""
-    signal = primary_modality(estimates)
+    modality = primary_modality(estimates)
     for estimate in estimates:
-        said = getattr(estimate, signal) if signal else None
+        said = getattr(estimate, modality) if modality else None
         if said is None:
             continue
-        label = UNCERTAIN if signal == "fused" and estimate.uncertain else top_label(said.probabilities)
+        label = UNCERTAIN if modality == "fused" and estimate.uncertain else top_label(said.probabilities)
         if label in STRIP_LABELS:
             yield estimate.utterance.start_seconds, estimate.utterance.end_seconds, label
 

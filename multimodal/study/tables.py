@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from multimodal.batch.summary import GROUPINGS, summarise
+from multimodal.batch.summary import GROUPINGS, summarize
 from multimodal.batch.tables import MEASURES, RESULT_COLUMNS
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import read_seconds
@@ -85,7 +85,7 @@ class StudyTables:
             | {name: self.said(row, name) for name in self.groupings}
             for row in self.rows
         ]
-        _, groups = summarise(plain, MEASURES)
+        _, groups = summarize(plain, MEASURES)
         counts = ("by", "group", "inputs", "done", "failed", "participants")
         return [
             {name: group[name] for name in counts}

@@ -1,4 +1,4 @@
-"""The voice stage: labelled clips in, voice weights out, judged on speakers that were not heard in training.
+"""The voice stage: labeled clips in, voice weights out, judged on speakers that were not heard in training.
 
 First as many trainings as there are folds, each judged on the speakers it left out; then the same training on
 everybody, whose weights are kept. Its figures are those of the folds: the last training has nobody left to be judged
@@ -134,7 +134,7 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     figures = {} if answers is None else _figures(config, table, answers, parameters)
     facts = {
         "data": _data_facts(table, config),
-        "licence": licence_of(list(config.teaching.corpus_weights)),
+        "license": license_of(list(config.teaching.corpus_weights)),
         "training": _how(config, run, revision),
         "metrics": {"protocol": PROTOCOL, **figures, **({"cross_corpus": crossed} if crossed else {})},
         "limits": LIMITS,
@@ -295,7 +295,7 @@ def _data_facts(table: VoiceTable, config: AudioConfig) -> dict[str, Any]:
         corpus: {
             "clips": sum(clip.corpus == corpus for clip in table.clips),
             "speakers": sorted({clip.speaker for clip in table.clips if clip.corpus == corpus}),
-            "licence": LICENCES.get(corpus, "see its publisher"),
+            "license": LICENSES.get(corpus, "see its publisher"),
         }
         for corpus in config.teaching.corpus_weights
     }
@@ -325,25 +325,25 @@ PROTOCOL = (
     "not judged on them."
 )
 
-LICENCES = {
+LICENSES = {
     "ravdess": "CC BY-NC-SA 4.0",
     "emodb": "CC0 in its current release",
     "banglaser": "CC BY 4.0",
     "tess": "CC BY-NC-ND 4.0",
     "crema_d": "ODbL 1.0",
-    "savee": "research use, by its licence agreement",
-    "iemocap": "research use, by its licence agreement",
+    "savee": "research use, by its license agreement",
+    "iemocap": "research use, by its license agreement",
 }
 
 
-def licence_of(corpora: Sequence[str]) -> str:
+def license_of(corpora: Sequence[str]) -> str:
     """What may be done with weights trained on some corpora, in plain words.
 
     Example:
-        >>> licence_of(["emodb", "banglaser"])
+        >>> license_of(["emodb", "banglaser"])
         'as the corpora: emodb CC0 in its current release; banglaser CC BY 4.0'
     """
-    others = "; ".join(f"{name} {LICENCES.get(name, 'see its publisher')}" for name in corpora if name != "ravdess")
+    others = "; ".join(f"{name} {LICENSES.get(name, 'see its publisher')}" for name in corpora if name != "ravdess")
     if "ravdess" not in corpora:
         return f"as the corpora: {others}"
     return (

@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardise
+from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardize
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
@@ -56,7 +56,7 @@ class VoiceTable:
 
 
 class Batch(NamedTuple):
-    """One step's clips: frames and summaries are standardised, targets are ``(batch, labels)`` shares."""
+    """One step's clips: frames and summaries are standardized, targets are ``(batch, labels)`` shares."""
 
     frames: Tensor
     lengths: Tensor
@@ -164,8 +164,8 @@ class _Sums:
         count = float(self.counts[chosen].sum())
         mean = self.sums[chosen].sum(0) / count
         variance = (self.squares[chosen].sum(0) / count - mean.square()).clamp(min=0)
-        spread, centre = torch.var_mean(self.summaries[chosen].double(), dim=0, correction=0)
-        return RecordingStatistics(count, mean, variance), RecordingStatistics(float(len(chosen)), centre, spread)
+        spread, center = torch.var_mean(self.summaries[chosen].double(), dim=0, correction=0)
+        return RecordingStatistics(count, mean, variance), RecordingStatistics(float(len(chosen)), center, spread)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class SamplingConfig:
         disguised_share: Share of the clips drawn in a disguise.
         whole_speaker_share: Share of the clips whose speaker is known from all their clips; else from a handful.
         largest_handful: Most clips of a handful; the size is drawn evenly on a logarithmic scale from 1.
-        summary_noise: Deviation of the noise on standardised summaries.
+        summary_noise: Deviation of the noise on standardized summaries.
         label_smoothing: Share of each target spread over all labels.
         mixup: Both parameters of the Beta distribution of shares; 0 for none.
 
@@ -266,8 +266,8 @@ class AudioTask:
             version = self._version(own)
             features = self.table.versions[version][index]
             common_frames, common_summaries = self._common(index, version, own)
-            frames.append(standardise(features.frames, common_frames))
-            summaries.append(standardise(features.summary[None], common_summaries)[0])
+            frames.append(standardize(features.frames, common_frames))
+            summaries.append(standardize(features.summary[None], common_summaries)[0])
         lengths = torch.tensor([len(each) for each in frames])
         summary = torch.stack(summaries)
         summary = summary + teaching.summary_noise * torch.randn(summary.shape, generator=own)

@@ -33,7 +33,7 @@ def train(
     device: DeviceOption = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Trains one part of the recogniser on a corpus of your own."""
+    """Trains one part of the recognizer on a corpus of your own."""
     if stage not in STAGES:
         raise typer.BadParameter(f"is {stage!r}; choose one of {', '.join(STAGES)}", param_hint="STAGE")
     if start is not None and stage != "face":

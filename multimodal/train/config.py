@@ -54,7 +54,7 @@ def fill(kind: type[Settings], values: dict[str, Any], subject: str) -> Settings
         ConfigError: An unknown or missing key, or a value of the wrong type.
 
     Example:
-        >>> from multimodal.encoders.face_augmentation import FaceAugmentation
+        >>> from multimodal.augmentation.face import FaceAugmentation
         >>> fill(FaceAugmentation, {"zoom": 0.5}, "example").zoom
         0.5
     """

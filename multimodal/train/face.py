@@ -129,7 +129,7 @@ class FaceTask:
             losses = -logs.masked_fill(targets == 0, -torch.inf).amax(dim=-1)
         else:
             losses = -(targets * logs).sum(dim=-1)
-        # Normalised, so that a picture with two right answers counts no more than one with one.
+        # Normalized, so that a picture with two right answers counts no more than one with one.
         importance = (targets @ self.weights) / targets.sum(dim=-1)
         return (losses * importance).mean(dim=-1).sum()
 
@@ -272,15 +272,15 @@ FACTS = {
     "data": {
         "name": "FER+ (Barsoum et al. 2016, arXiv 1608.01041): FER2013 pictures with ten people's votes each",
         "parts": "training part to train, validation part to choose the epoch and the temperature; test part unused",
-        "licence": "votes MIT; FER2013 pictures were collected from the web and are for research use",
+        "license": "votes MIT; FER2013 pictures were collected from the web and are for research use",
     },
-    "licence": (
+    "license": (
         "MIT for what we add; the training pictures are for research use, and whether that binds weights trained "
         "on them is unsettled: ask your lawyer before commercial use"
     ),
     "limits": [
         "Perceived expression as ten crowd workers named it, not what a person felt.",
-        "Posed and press pictures, grey, 48x48 pixels; interviews in dim light or from the side look different.",
+        "Posed and press pictures, gray, 48x48 pixels; interviews in dim light or from the side look different.",
         "Disgust, contempt and fear are rare in the corpus and weak here: see per_class.",
         "The corpus does not state age, sex or skin tone, so error rates by group were not measured.",
     ],

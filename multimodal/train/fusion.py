@@ -46,7 +46,7 @@ from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights
-from multimodal.train.audio import AudioConfig, licence_of
+from multimodal.train.audio import AudioConfig, license_of
 from multimodal.train.audio_task import target_of
 from multimodal.train.config import read_config
 from multimodal.train.fusion_task import FusionTask, FusionTrainingConfig
@@ -82,7 +82,7 @@ class FusionConfig:
     """
 
     loop: LoopSettings
-    composing: SynthesisConfig = field(default_factory=SynthesisConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     learning: FusionTrainingConfig = field(default_factory=FusionTrainingConfig)
     hidden: int = 96
     face_hidden: int = 64
@@ -149,7 +149,7 @@ def train_fusion(
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FusionTask(
-        shape, parts["train"], parts["calibrate"], config.composing, config.learning, config.loop, accelerator
+        shape, parts["train"], parts["calibrate"], config.synthesis, config.learning, config.loop, accelerator
     )
     fit(task, config.loop, run, accelerator, quiet)
     network = task.network.cpu().eval()
@@ -167,10 +167,10 @@ def train_fusion(
     )
     count, seed = config.learning.validation_utterances, config.loop.seed + 1
     head = Head(network, task.sizes, temperatures)
-    figures = evaluate_fusion(head, parts["judge"], config.composing, count, seed)
+    figures = evaluate_fusion(head, parts["judge"], config.synthesis, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
-        "licence": licence_of(list(voice_config.teaching.corpus_weights)),
+        "license": license_of(list(voice_config.teaching.corpus_weights)),
         "training": how(config, run, revision, encoders),
         "metrics": {"protocol": PROTOCOL, "composed": figures},
         "limits": LIMITS,
@@ -182,9 +182,9 @@ def shape_of(config: FusionConfig, parts: EncodedPools) -> FusionShape:
     """The head's shape, from the configuration and what the encoders give."""
     return FusionShape(
         labels=len(FUSED_LABELS),
-        voice_size=parts.voices[0][0].states.shape[1],
+        audio_size=parts.voices[0][0].states.shape[1],
         face_size=parts.faces[0].embeddings.shape[2],
-        word_size=parts.texts[0][0].states.shape[1],
+        text_size=parts.texts[0][0].states.shape[1],
         hidden=config.hidden,
         face_hidden=config.face_hidden,
         bidirectional=config.bidirectional,
@@ -321,20 +321,20 @@ def data_facts(
     }
     return {
         "name": "utterances composed by chance of FER+ pictures, clips of acted speech and GoEmotions comments",
-        "corpora": licences(encoders),
+        "corpora": licenses(encoders),
         "parts": counts,
         "encoders": {part: weights.name for part, weights in encoders.items()},
-        "composing": asdict(config.composing),
+        "composing": asdict(config.synthesis),
     }
 
 
-def licences(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
-    """Corpus to its licence, as the encoders' own cards have it."""
+def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
+    """Corpus to its license, as the encoders' own cards have it."""
     found: dict[str, dict[str, str]] = {}
     for weights in encoders.values():
         data = weights.card["data"]
         own = data.get("corpora", {data.get("name"): data})
-        found |= {name: {"licence": facts["licence"]} for name, facts in own.items()}
+        found |= {name: {"license": facts["license"]} for name, facts in own.items()}
     return found
 
 

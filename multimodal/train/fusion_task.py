@@ -84,18 +84,18 @@ class FusionTask:
         shape: FusionShape,
         parts: EncodedPools,
         held_out: EncodedPools,
-        composing: SynthesisConfig,
+        synthesis: SynthesisConfig,
         learning: FusionTrainingConfig,
         settings: LoopSettings,
         accelerator: Accelerator,
     ) -> None:
-        self.parts, self.composing, self.learning = parts, composing, learning
+        self.parts, self.synthesis, self.learning = parts, synthesis, learning
         self.settings, self.accelerator = settings, accelerator
         self.sizes = sizes_of(shape)
         self.spread = np.concatenate([voice.states for voice in parts.voices[0]]).std(axis=0) * learning.voice_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = learning.validation_utterances
-        self.judged = list(synthesize(held_out.pools, count, composing, settings.seed))
+        self.judged = list(synthesize(held_out.pools, count, synthesis, settings.seed))
         self.judged_streams = [held_out.streams(recipe)[0] for recipe in self.judged]
 
     def steps(self) -> int:
@@ -107,7 +107,7 @@ class FusionTask:
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         draws = np.random.default_rng(seed)
         size = self.settings.batch_size
-        recipes = list(synthesize(self.parts.pools, self.steps() * size, self.composing, seed))
+        recipes = list(synthesize(self.parts.pools, self.steps() * size, self.synthesis, seed))
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
             chosen = recipes[number * size : (number + 1) * size]
@@ -119,17 +119,17 @@ class FusionTask:
         self, recipes: Sequence[SyntheticUtterance], kept: Sequence[Sequence[str]], draws: np.random.Generator
     ) -> Batch:
         whole = [self._noisy(self.parts.streams(recipe)[0], draws) for recipe in recipes]
-        streams = [each.only(signals) for each, signals in zip(whole, kept, strict=True)]
+        streams = [each.only(modalities) for each, modalities in zip(whole, kept, strict=True)]
         targets = torch.tensor([recipe.label for recipe in recipes])
         device = self.accelerator.device
         return Batch(collate(streams, self.sizes, len(FUSED_LABELS)).to(device), targets.to(device))
 
     def _noisy(self, streams: FusionInputs, draws: np.random.Generator) -> FusionInputs:
-        if streams.voice is None or not self.learning.voice_noise:
+        if streams.audio is None or not self.learning.voice_noise:
             return streams
-        steps, features = streams.voice.shape
+        steps, features = streams.audio.shape
         noise = draws.standard_normal((1, features)) + draws.standard_normal((steps, features))
-        return replace(streams, voice=(streams.voice + self.spread * noise).astype(np.float32))
+        return replace(streams, audio=(streams.audio + self.spread * noise).astype(np.float32))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy."""

@@ -38,7 +38,7 @@ class LoopSettings:
         batch_size: Examples per step, over all devices together.
         optimizer: ``sgd`` (Nesterov, momentum 0.9) or ``adamw``.
         learning_rate: The highest, after warm-up.
-        weight_decay: On weights of two and more dimensions only; biases and normalisation are left alone.
+        weight_decay: On weights of two and more dimensions only; biases and normalization are left alone.
         warmup_epochs: Epochs in which the learning rate rises from 0; it then falls to 0 along a cosine.
         ema_decay: Of the moving average of the weights, per step.
         patience: Epochs without a better validation after which training stops; 0 for never.

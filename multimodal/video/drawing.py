@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.formatting import percent
-from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 Patch = NDArray[np.uint8]
-"""``(height, width, 4)``: colour and how much of it covers what is below, 0 … 255."""
+"""``(height, width, 4)``: color and how much of it covers what is below, 0 … 255."""
 
 OWN_FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
@@ -177,10 +177,10 @@ def width_of(text: str, chosen: FreeTypeFont) -> float:
     return float(chosen.getlength(text))
 
 
-def write(drawing: ImageDraw, place: tuple[float, float], text: str, chosen: FreeTypeFont, colour: str) -> None:
+def write(drawing: ImageDraw, place: tuple[float, float], text: str, chosen: FreeTypeFont, color: str) -> None:
     """Writes a line; ``place`` is where it begins on the left, and its baseline."""
     shown = text if _orders_itself() else in_visual_order(text)
-    drawing.text(place, shown, fill=colour, font=chosen, anchor="ls")
+    drawing.text(place, shown, fill=color, font=chosen, anchor="ls")
 
 
 def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: float | None = None) -> list[str]:
@@ -241,7 +241,7 @@ def shorten(text: str, width: float, chosen: FreeTypeFont) -> str:
     return text[:low].rstrip() + "…"
 
 
-def rounded(size: tuple[int, int], radius: float, colour: str) -> Picture:
+def rounded(size: tuple[int, int], radius: float, color: str) -> Picture:
     """A filled rectangle with smooth round corners, as a picture with transparency."""
     from PIL import Image as Pictures
     from PIL import ImageDraw
@@ -249,14 +249,14 @@ def rounded(size: tuple[int, int], radius: float, colour: str) -> Picture:
     large = Pictures.new("L", (size[0] * SMOOTHING, size[1] * SMOOTHING), 0)
     edges = (0, 0, large.width - 1, large.height - 1)
     ImageDraw.Draw(large).rounded_rectangle(edges, radius * SMOOTHING, fill=255)
-    filled = Pictures.new("RGBA", size, colour)
+    filled = Pictures.new("RGBA", size, color)
     filled.putalpha(large.resize(size, Pictures.Resampling.LANCZOS))
     return filled
 
 
-def colour_of(emotion: str) -> str:
-    """The colour of an emotion; that of ``uncertain`` for one that nobody knows."""
-    return COLOURS.get(emotion, COLOURS[UNCERTAIN])
+def color_of(emotion: str) -> str:
+    """The color of an emotion; that of ``uncertain`` for one that nobody knows."""
+    return COLORS.get(emotion, COLORS[UNCERTAIN])
 
 
 def answer_text(emotion: str, confidence: float) -> str:
@@ -280,7 +280,7 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
     """Makes a small label of one or more cells.
 
     Args:
-        cells: Text and colour of each.
+        cells: Text and color of each.
         size: Of the letters in pixels.
 
     Returns:
@@ -298,9 +298,9 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
     widths = [round(width_of(text, chosen)) + 2 * pad for text in texts]
     made = Pictures.new("RGBA", (sum(widths), height))
     drawing, left = ImageDraw.Draw(made), 0
-    for text, width, (_, colour) in zip(texts, widths, cells, strict=True):
-        drawing.rectangle((left, 0, left + width - 1, height - 1), fill=colour)
-        write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, chosen, ink_on(colour))
+    for text, width, (_, color) in zip(texts, widths, cells, strict=True):
+        drawing.rectangle((left, 0, left + width - 1, height - 1), fill=color)
+        write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, chosen, ink_on(color))
         left += width
     made.putalpha(rounded(made.size, size * 0.3, "#000000").getchannel("A"))
     return np.asarray(made)
@@ -324,7 +324,7 @@ def lay(image: Image, patch: Patch, left: int, top: int) -> None:
 
 
 def outline(
-    image: Image, box: tuple[float, float, float, float], colour: str, thickness: int, dashed: bool = False
+    image: Image, box: tuple[float, float, float, float], color: str, thickness: int, dashed: bool = False
 ) -> None:
     """Draws the smooth outline of a box ``(x, y, width, height)`` on a picture, which is written into.
 
@@ -336,7 +336,7 @@ def outline(
     corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
     lines = _dashes(corners, DASH * thickness) if dashed else [np.vstack([corners, corners[:1]])]
     ends = [np.round(line * 16).astype(np.int32).reshape(-1, 1, 2) for line in lines]  # cv2 takes sixteenths of a pixel
-    for ink, width_drawn in (("#101214", thickness + 2), (colour, thickness)):
+    for ink, width_drawn in (("#101214", thickness + 2), (color, thickness)):
         values = tuple(int(ink[at : at + 2], 16) for at in (1, 3, 5))
         cv2.polylines(image, ends, False, values, width_drawn, cv2.LINE_AA, 4)
 

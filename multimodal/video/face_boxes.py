@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.types import FaceObservation, top_label
-from multimodal.video.drawing import Image, answer_text, chip, colour_of, lay, outline
+from multimodal.video.drawing import Image, answer_text, chip, color_of, lay, outline
 
 Box = tuple[float, float, float, float]
 
@@ -26,7 +26,7 @@ MOST = 100
 """Faces drawn in one picture, the largest; of more, nothing else would be seen."""
 
 UNSCORED = "#d0d2d6"
-ID_COLOUR, MAIN_COLOUR = "#202327", "#ffffff"
+ID_COLOR, MAIN_COLOR = "#202327", "#ffffff"
 """Of the number of a face, and of the one that is read for the answer."""
 
 
@@ -99,8 +99,8 @@ def _between(one: Box, other: Box, share: float) -> Box:
 def draw_faces(image: Image, faces: Sequence[FaceBox], scale: float, letters: int, main: int | None = None) -> None:
     """Draws boxes and labels on a picture, which is written into.
 
-    A scored face has a whole box in the colour of what it shows and a label with number, emotion and probability; one
-    that was not scored a grey, dashed box and its quality. The number of the face that is read for the answer is white.
+    A scored face has a whole box in the color of what it shows and a label with number, emotion and probability; one
+    that was not scored a gray, dashed box and its quality. The number of the face that is read for the answer is white.
 
     Args:
         image: ``(height, width, 3)`` RGB.
@@ -111,12 +111,12 @@ def draw_faces(image: Image, faces: Sequence[FaceBox], scale: float, letters: in
     """
     if len(faces) > MOST:
         faces = sorted(faces, key=lambda face: face.box[2] * face.box[3])[-MOST:]
-    thickness = max(2, round(letters / 8))  # in video, the colour of thinner lines is lost: it is stored at half size
+    thickness = max(2, round(letters / 8))  # in video, the color of thinner lines is lost: it is stored at half size
     boxes = [_scaled(face.box, scale, image) for face in faces]
     for face, box in zip(faces, boxes, strict=True):
         scored = face.seen.probabilities
-        colour = UNSCORED if scored is None else colour_of(top_label(scored))
-        outline(image, box, colour, thickness, dashed=scored is None)
+        color = UNSCORED if scored is None else color_of(top_label(scored))
+        outline(image, box, color, thickness, dashed=scored is None)
     taken: list[NDArray[np.int64]] = []
     for face, box in zip(faces, boxes, strict=True):
         label = _label(face, letters, face.face_id == main)
@@ -138,12 +138,12 @@ def _scaled(box: Box, scale: float, image: Image) -> Box:
 
 
 def _label(face: FaceBox, letters: int, main: bool) -> NDArray[np.uint8]:
-    scored, number = face.seen.probabilities, (str(face.face_id), MAIN_COLOUR if main else ID_COLOUR)
+    scored, number = face.seen.probabilities, (str(face.face_id), MAIN_COLOR if main else ID_COLOR)
     if scored is None:
         return chip((number, (face.seen.quality, UNSCORED)), letters)
     emotion = top_label(scored)
     said = answer_text(emotion, scored[emotion])
-    return chip((number, (said, colour_of(emotion))), letters)
+    return chip((number, (said, color_of(emotion))), letters)
 
 
 def _free_place(

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.formatting import clock_text
-from multimodal.palette import COLOURS, SIGNS, ink_on
+from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import MODALITY_NAMES, UtteranceEstimate
 from multimodal.video.drawing import (
     Image,
     answer_text,
     break_lines,
     chip,
-    colour_of,
+    color_of,
     drawable,
     font,
     font_for,
@@ -165,7 +165,7 @@ class InfoPanel:
         left, width = self._words_place()
         ground = self._ground()
         if estimate.emotion is not None and estimate.fused is not None:
-            names = ", ".join(MODALITY_NAMES[signal] for signal in estimate.modalities)
+            names = ", ".join(MODALITY_NAMES[modality] for modality in estimate.modalities)
             ground = self._answered(estimate.emotion, estimate.fused.confidence, f"from {names}")
         with _Sheet(ground) as (drawing, sheet):
             indent = 0
@@ -189,7 +189,7 @@ class InfoPanel:
         """The panel with an answer on the left, and a small line below it."""
         image, small = self._ground(), font(self._px(11))
         said = answer_text(emotion, confidence)
-        lay(image, chip(((said, colour_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
+        lay(image, chip(((said, color_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
         with _Sheet(image) as (drawing, sheet):
             text = shorten(drawable(below), self._px(ANSWER_WIDTH - 8), small)
             write(drawing, (self._px(MARGIN), self._baseline(1)), text, small, MUTED)
@@ -204,18 +204,18 @@ class InfoPanel:
         return ground
 
     def _draw_timeline(self) -> Image:
-        """Every column in the colour of the answer that holds for most of its time, with signs where there is room."""
+        """Every column in the color of the answer that holds for most of its time, with signs where there is room."""
         columns = self._strip_right - self._strip_left
-        labels = [TRACK_LABEL, *COLOURS]
+        labels = [TRACK_LABEL, *COLORS]
         answers = self._leading_labels(columns, labels)
         strip = np.empty((self._px(STRIP), columns, 3), np.uint8)
-        strip[:] = np.array([_values(COLOURS.get(labels[answer], TRACK)) for answer in answers], np.uint8)
+        strip[:] = np.array([_values(COLORS.get(labels[answer], TRACK)) for answer in answers], np.uint8)
         edges = np.flatnonzero(np.diff(answers)) + 1
         with _Sheet(strip) as (drawing, sheet):
             for first, last in zip([0, *edges], [*edges, columns], strict=True):
                 label = labels[int(answers[first])]
                 if label in SIGNS and last - first >= self._px(16):
-                    ink, middle = ink_on(COLOURS[label]), (int(first) + int(last)) / 2
+                    ink, middle = ink_on(COLORS[label]), (int(first) + int(last)) / 2
                     chosen = font(self._px(11))
                     drawing.text((middle, self._px(STRIP) / 2), SIGNS[label], fill=ink, font=chosen, anchor="mm")
         return sheet.image
@@ -281,6 +281,6 @@ def _times(estimate: UtteranceEstimate) -> tuple[float, float]:
     return estimate.utterance.start_seconds, estimate.utterance.end_seconds
 
 
-def _values(colour: str) -> tuple[int, int, int]:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+def _values(color: str) -> tuple[int, int, int]:
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
     return red, green, blue

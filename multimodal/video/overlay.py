@@ -30,16 +30,16 @@ BEYOND_SECONDS = 60.0
 def write_overlay(
     analysis: Analysis, folder: Path, media: Path | None = None, progress: ProgressCallback | None = None
 ) -> Path:
-    """Writes ``overlay.mp4``: the part that was analysed, with everything drawn on it, its sound kept and in step.
+    """Writes ``overlay.mp4``: the part that was analyzed, with everything drawn on it, its sound kept and in step.
 
-    Between judged pictures boxes move on straight. A face that was not scored is grey and dashed. Times are those of
-    the recording, also where only a stretch of it was analysed. Every picture is shown at its own time; a picture that
+    Between judged pictures boxes move on straight. A face that was not scored is gray and dashed. Times are those of
+    the recording, also where only a stretch of it was analyzed. Every picture is shown at its own time; a picture that
     stays for long is repeated, so that words and cursor go on.
 
     Args:
         analysis: Made here, or read back.
         folder: Where to write.
-        media: Where the recording lies; None for where it lay when it was analysed.
+        media: Where the recording lies; None for where it lay when it was analyzed.
         progress: Called with seconds done and seconds in all.
 
     Returns:
