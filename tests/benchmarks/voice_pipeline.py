@@ -33,7 +33,7 @@ from multimodal.encoders.audio import hear, voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.weights import load_weights
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "helpers"))
 from speech_fixtures import babble, joined, silence
 
 RATE = 16000

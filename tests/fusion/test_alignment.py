@@ -1,0 +1,194 @@
+"""Three clocks on one grid: times rise, no evidence is lost or invented, and order matters only where it must."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stream_fixtures import SIZES, Scene, scenes, shares
+
+from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
+from multimodal.fusion.streams import (
+    LEAST_PROBABILITY,
+    MOST_STEPS,
+    STEP_SECONDS,
+    Streams,
+    build_streams,
+    collate,
+    evidence,
+    grid,
+    half_step,
+    nearest,
+    pool,
+)
+from multimodal.types import MODALITIES
+
+
+def same(ours: Streams, theirs: Streams) -> None:
+    assert ours.signals == theirs.signals and list(ours.evidence) == list(theirs.evidence)
+    for name in ("times", "voice", "face", "face_mask", "words"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+    for name, rows in ours.evidence.items():
+        np.testing.assert_array_equal(rows, theirs.evidence[name])
+
+
+# --- what holds for every utterance -------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(scenes())
+def test_times_rise_and_lie_in_the_utterance_or_its_voice(scene: Scene) -> None:
+    times = scene.streams().times
+    assert len(times) >= 1 and (np.diff(times) > 0).all()
+    low, high = (scene.voice[0][0], scene.voice[0][-1]) if "audio" in scene.said else (scene.start, scene.end)
+    assert low - 1e-9 <= times[0] and times[-1] <= high + 1e-9
+
+
+@settings(deadline=None)
+@given(scenes())
+def test_a_signal_is_there_exactly_if_its_answer_is(scene: Scene) -> None:
+    streams = scene.streams()
+    assert streams.signals == tuple(name for name in MODALITIES if name in scene.said) == tuple(streams.evidence)
+    for rows in streams.evidence.values():
+        assert np.isfinite(rows).all() and (np.exp(rows) >= LEAST_PROBABILITY * (1 - 1e-5)).all()
+        assert 1 - 1e-5 <= np.exp(rows).sum() <= 1 + 7 * LEAST_PROBABILITY
+
+
+@settings(deadline=None)
+@given(scenes())
+def test_a_face_stands_exactly_where_it_was_seen(scene: Scene) -> None:
+    streams = scene.streams()
+    if "face" not in scene.said:
+        assert streams.face is None and streams.face_mask is None
+        return
+    assert streams.face is not None and streams.face_mask is not None
+    seen, embeddings = scene.face
+    for time, row, there in zip(streams.times, streams.face, streams.face_mask, strict=True):
+        near = np.abs(seen - time) <= scene.half + 1e-9
+        assert there == near.any()
+        if there:  # it is the embedding of one of those nearest in time
+            closest = np.abs(seen - time) <= np.abs(seen - time).min() + 1e-9
+            assert any((row == each).all() for each in embeddings[closest])
+        else:
+            assert not row.any()
+
+
+@settings(deadline=None)
+@given(scenes())
+def test_pooled_voice_keeps_the_mean_and_invents_no_state(scene: Scene) -> None:
+    streams = scene.streams()
+    if streams.voice is None:
+        return
+    times, states = scene.voice
+    assert len(streams.voice) <= len(states)
+    low, high = states.min(axis=0) - 1e-6, states.max(axis=0) + 1e-6
+    assert ((low <= streams.voice) & (streams.voice <= high)).all()
+    if len(times) > 1 and times[1] - times[0] > STEP_SECONDS / 1.5:
+        np.testing.assert_array_equal(streams.voice, states)
+
+
+@settings(deadline=None)
+@given(scenes(), st.randoms(use_true_random=False))
+def test_neither_the_order_of_faces_nor_that_of_signals_matters(scene: Scene, chance: Any) -> None:
+    order = list(range(len(scene.face[0])))
+    chance.shuffle(order)
+    said = dict(sorted(scene.said.items(), reverse=True))
+    same(scene.streams(face=(scene.face[0][order], scene.face[1][order]), said=said), scene.streams())
+
+
+@settings(deadline=None)
+@given(scenes())
+def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
+    given = {"face": "face", "audio": "voice", "text": "words"}
+    left_out: dict[str, Any] = {given[name]: None for name in MODALITIES if name not in scene.said}
+    broken: dict[str, Any] = dict.fromkeys(left_out, (np.array([np.nan]), np.full((1, 9), np.nan)))
+    same(scene.streams(**left_out), scene.streams())
+    same(scene.streams(**broken), scene.streams())
+
+
+@settings(deadline=None)
+@given(scenes(), st.sets(st.sampled_from(MODALITIES)))
+def test_leaving_signals_out_is_as_if_they_had_not_been_there(scene: Scene, kept: set[str]) -> None:
+    streams = scene.streams()
+    only = streams.only(kept)
+    assert only.signals == tuple(name for name in streams.signals if name in kept) == tuple(only.evidence)
+    same(only.only(kept), only)
+    same(streams.only(MODALITIES), streams)
+
+
+@settings(deadline=None)
+@given(st.lists(scenes(), min_size=1, max_size=4))
+def test_a_batch_holds_every_utterance_as_it_is(several: list[Scene]) -> None:
+    streams = [scene.streams() for scene in several]
+    batch = collate(streams, SIZES, len(FUSED_LABELS))
+    for row, each in enumerate(streams):
+        nonverbal = each.voice is not None or each.face is not None
+        assert batch.steps[row] == (len(each.times) if nonverbal else 0)
+        assert batch.tokens[row] == (0 if each.words is None else len(each.words))
+        assert batch.present[row].tolist() == [name in each.signals for name in MODALITIES]
+        for name, states in (("voice", each.voice), ("face", each.face), ("words", each.words)):
+            held = getattr(batch, name)[row].numpy()
+            count = 0 if states is None else len(states)
+            assert not held[count:].any()
+            if states is not None:
+                np.testing.assert_allclose(held[:count], states, rtol=1e-6)
+        assert int(batch.face_mask[row].sum()) == (0 if each.face_mask is None else each.face_mask.sum())
+
+
+# --- single cases -------------------------------------------------------------------------------------------------
+
+
+def test_a_face_in_the_silence_that_was_left_out_counts_by_its_evidence() -> None:
+    rng = np.random.default_rng(0)
+    said = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng)}
+    voice = np.array([1.04, 1.12]), np.ones((2, 2))
+    streams = build_streams(0.0, 2.0, said, voice=voice, face=(np.array([0.2]), np.ones((1, 3))), half_step_seconds=0.1)
+    assert streams.signals == ("face", "audio") and streams.face_mask is not None and not streams.face_mask.any()
+    np.testing.assert_array_equal(streams.evidence["face"], evidence(said["face"], FUSED_LABELS))
+    assert collate([streams], SIZES, 7).present.tolist() == [[True, True, False]]
+
+
+def test_a_face_alone_is_always_on_its_grid() -> None:
+    said = {"face": dict.fromkeys(FACE_LABELS, 1 / 8)}
+    for time in np.linspace(0, 1.99, 50):
+        streams = build_streams(0.0, 2.0, said, face=(np.array([time]), np.ones((1, 3))), half_step_seconds=0.1)
+        assert streams.face_mask is not None and streams.face_mask.any()
+
+
+@pytest.mark.parametrize("signal", MODALITIES)
+def test_an_answer_without_states_is_refused(signal: str) -> None:
+    with pytest.raises(ValueError, match=f"{signal} has probabilities and no states"):
+        build_streams(0.0, 1.0, {signal: dict.fromkeys(FACE_LABELS, 1 / 8)})
+
+
+def test_contradictory_streams_are_refused() -> None:
+    good = Streams(np.array([0.0, 1.0]), voice=np.ones((2, 2)), evidence={"audio": np.zeros(7)})
+    for change, fact in (
+        ({"times": np.array([1.0, 0.0])}, "times must rise"),
+        ({"voice": np.ones((3, 2))}, "voice has 3 rows for 2 steps"),
+        ({"face": np.ones((2, 2))}, "come together"),
+        ({"voice": None}, "evidence for audio, which is not there"),
+    ):
+        with pytest.raises(ValueError, match=fact):
+            replace(good, **change)
+
+
+def test_hours_and_moments_have_a_grid() -> None:
+    assert len(grid(0.0, 3600.0)) == MOST_STEPS and len(grid(5.0, 5.0)) == 1 == len(grid(5.0, 5.001))
+    times, states = pool(np.arange(6000) * 0.01, np.arange(6000.0)[:, None])
+    np.testing.assert_allclose(states[:, 0], np.arange(6000).reshape(-1, 8).mean(axis=1))
+    np.testing.assert_allclose(times, states[:, 0] * 0.01)
+
+
+def test_the_nearest_frame_counts_within_half_a_step_alone() -> None:
+    found, near = nearest(np.array([0.0, 0.3, 0.31, 0.6]), np.array([0.0, 0.2, 0.4, 1.0]), 0.1)
+    assert found[:3].tolist() == [0, 1, 2] and near.tolist() == [True, True, True, False]
+
+
+def test_half_a_step_is_that_of_most_frames() -> None:
+    assert half_step(np.array([0.0, 0.2, 0.4, 3.0])) == pytest.approx(0.1)
+    assert half_step(np.array([])) == half_step(np.array([7.0])) == STEP_SECONDS / 2
