@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multimodal.analysis import FRAME_COLUMNS, Analysis, leading_signal
@@ -317,7 +317,6 @@ def recordings(draw: st.DrawFn) -> Analysis:
     return Analysis(media(duration), MODELS, labels, tuple(times), tuple(faces), tuple(estimates))
 
 
-@settings(deadline=None)
 @given(recordings())
 def test_shares_sum_to_one_and_coverage_is_a_share(analysis: Analysis) -> None:
     summary, coverage = analysis.summary, analysis.coverage
@@ -337,7 +336,6 @@ def test_shares_sum_to_one_and_coverage_is_a_share(analysis: Analysis) -> None:
             assert summary["shares"][summary["dominant"]] == max(summary["shares"].values())
 
 
-@settings(deadline=None)
 @given(recordings())
 def test_every_sampled_frame_has_a_row_and_the_dictionary_is_json(analysis: Analysis) -> None:
     assert sorted(set(analysis.frames["time_seconds"])) == list(analysis.frame_times)

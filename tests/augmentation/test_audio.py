@@ -152,7 +152,7 @@ def test_one_clip_by_itself_has_nobody_behind_it() -> None:
 share_values = st.sampled_from([0.0, 0.5, 1.0])
 
 
-@settings(deadline=None, database=None, derandomize=True, max_examples=25)
+@settings(database=None, derandomize=True)
 @given(
     st.fixed_dictionaries(dict.fromkeys(SHARES, share_values)),
     st.lists(st.integers(1, 2500), min_size=1, max_size=4),

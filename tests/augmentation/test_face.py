@@ -85,7 +85,7 @@ def test_batch_is_left_as_it_is() -> None:
 amount = st.floats(0, 1)
 
 
-@settings(deadline=None, database=None, derandomize=True, max_examples=60)
+@settings(database=None, derandomize=True)
 @given(
     st.builds(
         FaceAugmentation,

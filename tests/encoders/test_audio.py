@@ -40,7 +40,7 @@ from multimodal.weights import ModelSpec, load_weights, save_weights
 
 Doubles = NDArray[np.float64]
 RATE, LABELS, FRAME, SUMMARY = 16000, 8, 39, summary_size()
-steady = settings(deadline=None, database=None, derandomize=True, max_examples=20)
+steady = settings(database=None, derandomize=True)
 
 
 def network_of(name: str) -> nn.Module:

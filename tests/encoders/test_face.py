@@ -27,7 +27,7 @@ from multimodal.encoders.face import (
 )
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
-steady = settings(deadline=None, database=None, derandomize=True)
+steady = settings(database=None, derandomize=True)
 LABELS = 8
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from checkout import REFERENCE as REFERENCE_FILES
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -164,7 +164,6 @@ def test_both_devices_give_the_same() -> None:
 
 
 class TestRecordingStatistics:
-    @settings(deadline=None)
     @given(
         seed=st.integers(0, 2**32 - 1),
         sizes=st.lists(st.integers(0, 40), min_size=1, max_size=6),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from checkout import REFERENCE as REFERENCE_FILES
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -208,7 +208,6 @@ def test_pauses_lie_between_the_words(background: float) -> None:
     assert np.exp(found["duration_log_seconds"]) == pytest.approx(stretch, abs=0.03)
 
 
-@settings(deadline=None, max_examples=15)
 @given(gain_db=st.floats(-20, 6))  # at -30 the fading ends of syllables sink below SILENCE_DB
 def test_only_one_field_knows_the_level(gain_db: float) -> None:
     samples = SPEECH
@@ -260,7 +259,6 @@ def test_contours_lie_on_the_grid_of_the_coefficients() -> None:
     np.testing.assert_allclose(energy[55:], 20 * np.log10(0.05), atol=1.5)
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     length=st.integers(0, 6000),
     level=st.sampled_from([0.0, 1e-12, 1e-5, 0.1, 1.0, 100.0]),

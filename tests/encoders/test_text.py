@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from checkout import subprocess_environment
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from tokenizers import Tokenizer
@@ -108,7 +108,6 @@ def test_trimmed_vocabulary_keeps_what_is_used_most(trimmed: tuple[Tokenizer, li
 
 
 @given(st.text(string.ascii_letters + string.digits + string.punctuation + " ", max_size=40))
-@settings(max_examples=100)
 def test_every_ascii_text_can_be_spelled_after_trimming(trimmed: tuple[Tokenizer, list[int]], text: str) -> None:
     tokenizer, _ = trimmed
     ids = tokenizer.encode(text, add_special_tokens=False).ids
@@ -221,7 +220,6 @@ def test_case_changes_nothing(network: TextEncoder, tokenizer: Tokenizer) -> Non
 
 
 @given(st.integers(0, 300), st.integers(2, 60))
-@settings(max_examples=200)
 def test_windows_cover_everything_once(length: int, size: int) -> None:
     found = list(windows(range(length), size))
     assert [first for *_, first, _ in found] == [0, *(last for *_, last in found[:-1])]
@@ -276,7 +274,6 @@ WORDY = st.text(string.ascii_letters + "'’.,!?[]- 😂\u0301é", max_size=60)
 
 
 @given(WORDY, st.integers(0, 2**32))
-@settings(max_examples=100)
 def test_changes_repeat_with_the_seed_and_leave_a_word(text: str, seed: int) -> None:
     first, second = (augment(text, ALL, random.Random(seed)) for _ in range(2))
     assert first == second
@@ -284,13 +281,11 @@ def test_changes_repeat_with_the_seed_and_leave_a_word(text: str, seed: int) -> 
 
 
 @given(WORDY)
-@settings(max_examples=50)
 def test_nothing_changes_without_shares(text: str) -> None:
     assert augment(text, TextAugmentation(), random.Random(0)) == (" ".join(text.split()) or text)
 
 
 @given(WORDY)
-@settings(max_examples=100)
 def test_bare_text_has_no_punctuation(text: str) -> None:
     assert not set(bare(text)) & set(string.punctuation + "’")
     assert not set(bare(text, apostrophes=True)) & (set(string.punctuation + "’") - {"'"})

@@ -24,7 +24,7 @@ from multimodal.encoders.prosody import PROSODY_FIELDS
 
 RATE = 16000
 SUMMARY = summary_size()
-steady = settings(deadline=None, database=None, derandomize=True, max_examples=20)
+steady = settings(database=None, derandomize=True)
 
 
 def sound(seconds: float, seed: int = 0, level: float = 0.1) -> NDArray[np.float32]:

@@ -94,7 +94,7 @@ def test_figures_are_scikit_learns(
     assert found["uar_alone"] == pytest.approx(recall_score(truth, alone, average="macro", labels=there))
 
 
-@settings(deadline=None, database=None, derandomize=True, max_examples=15)
+@settings(database=None, derandomize=True)
 @given(
     truth=st.lists(st.integers(0, 3), min_size=1, max_size=30),
     seed=st.integers(0, 2**16),
@@ -134,7 +134,7 @@ def test_share_of_what_is_none_of_the_seven_goes_to_the_others() -> None:
     assert np.isfinite(onto_groups(np.array([[1.0, 0.0]]), (None, "anger"))).all()
 
 
-@settings(deadline=None, database=None, derandomize=True, max_examples=40)
+@settings(database=None, derandomize=True)
 @given(
     groups=st.lists(st.sampled_from([*FUSED_LABELS, None]), min_size=1, max_size=12).filter(any),
     seed=st.integers(0, 2**16),

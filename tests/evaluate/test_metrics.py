@@ -26,7 +26,7 @@ from multimodal.metrics import (
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 Labels = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-steady = settings(deadline=None, database=None, derandomize=True)
+steady = settings(database=None, derandomize=True)
 
 
 @st.composite

@@ -117,7 +117,7 @@ spoken = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(estimates=st.lists(spoken, max_size=6))
 def test_whatever_is_said_the_files_can_be_read(tmp_path: Path, estimates: list[UtteranceEstimate]) -> None:
     analysis = replace(make_analysis(tmp_path / "a.mp4", 40.0), estimates=tuple(estimates), faces=())

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stream_fixtures import SIZES, Scene, scenes, shares
 
@@ -39,7 +39,6 @@ def same(ours: Streams, theirs: Streams) -> None:
 # --- what holds for every utterance -------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_times_rise_and_lie_in_the_utterance_or_its_voice(scene: Scene) -> None:
     times = scene.streams().times
@@ -48,7 +47,6 @@ def test_times_rise_and_lie_in_the_utterance_or_its_voice(scene: Scene) -> None:
     assert low - 1e-9 <= times[0] and times[-1] <= high + 1e-9
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_a_signal_is_there_exactly_if_its_answer_is(scene: Scene) -> None:
     streams = scene.streams()
@@ -58,7 +56,6 @@ def test_a_signal_is_there_exactly_if_its_answer_is(scene: Scene) -> None:
         assert 1 - 1e-5 <= np.exp(rows).sum() <= 1 + 7 * LEAST_PROBABILITY
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_a_face_stands_exactly_where_it_was_seen(scene: Scene) -> None:
     streams = scene.streams()
@@ -77,7 +74,6 @@ def test_a_face_stands_exactly_where_it_was_seen(scene: Scene) -> None:
             assert not row.any()
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_pooled_voice_keeps_the_mean_and_invents_no_state(scene: Scene) -> None:
     streams = scene.streams()
@@ -91,7 +87,6 @@ def test_pooled_voice_keeps_the_mean_and_invents_no_state(scene: Scene) -> None:
         np.testing.assert_array_equal(streams.voice, states)
 
 
-@settings(deadline=None)
 @given(scenes(), st.randoms(use_true_random=False))
 def test_neither_the_order_of_faces_nor_that_of_signals_matters(scene: Scene, chance: Any) -> None:
     order = list(range(len(scene.face[0])))
@@ -100,7 +95,6 @@ def test_neither_the_order_of_faces_nor_that_of_signals_matters(scene: Scene, ch
     same(scene.streams(face=(scene.face[0][order], scene.face[1][order]), said=said), scene.streams())
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
     given = {"face": "face", "audio": "voice", "text": "words"}
@@ -110,7 +104,6 @@ def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
     same(scene.streams(**broken), scene.streams())
 
 
-@settings(deadline=None)
 @given(scenes(), st.sets(st.sampled_from(MODALITIES)))
 def test_leaving_signals_out_is_as_if_they_had_not_been_there(scene: Scene, kept: set[str]) -> None:
     streams = scene.streams()
@@ -120,7 +113,6 @@ def test_leaving_signals_out_is_as_if_they_had_not_been_there(scene: Scene, kept
     same(streams.only(MODALITIES), streams)
 
 
-@settings(deadline=None)
 @given(st.lists(scenes(), min_size=1, max_size=4))
 def test_a_batch_holds_every_utterance_as_it_is(several: list[Scene]) -> None:
     streams = [scene.streams() for scene in several]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multimodal.fusion.align import (
@@ -34,7 +34,6 @@ def face(
     return FaceObservation(time, face_id, (5.0, 7.0, side, height or side), 0.9, quality, probabilities)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e3), st.floats(0.5, 100))
 def test_windows_cover_the_recording_without_gap_or_overlap(duration: float, length: float) -> None:
     found = windows(duration, length)
@@ -56,7 +55,6 @@ def test_a_short_rest_joins_the_window_before(duration: float, ends: list[float]
     assert [window.end_seconds for window in windows(duration)] == ends
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 20), max_size=30), st.floats(0.1, 20))
 def test_each_observation_lies_in_exactly_one_window(times: list[float], duration: float) -> None:
     seen = [face(time, 0, 10) for time in sorted(times)]
@@ -112,7 +110,6 @@ def silent_stretches(utterances: Sequence[Utterance], duration: float) -> list[t
     return silent
 
 
-@settings(deadline=None)
 @given(SPOKEN, st.floats(0, 120))
 def test_every_long_silence_is_covered_once_and_nothing_else(utterances: list[Utterance], duration: float) -> None:
     filled = fill_gaps(utterances, duration)
@@ -145,7 +142,6 @@ def _length(stretch: tuple[float, float]) -> float:
     return stretch[1] - stretch[0]
 
 
-@settings(deadline=None)
 @given(SPOKEN, st.floats(0, 120))
 def test_speech_and_silence_make_up_the_recording(utterances: list[Utterance], duration: float) -> None:
     silence = sum(map(_length, silent_stretches(utterances, duration)))
@@ -167,7 +163,6 @@ def test_of_equal_faces_the_lowest_number_counts_and_of_none_nobody() -> None:
     assert main_face([face(0.0, 5, 10, None)]) is None
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=1, max_size=40))
 def test_mean_is_that_of_numpy(rows: list[list[float]]) -> None:
     probabilities = np.array(rows) / np.sum(rows, axis=1, keepdims=True)

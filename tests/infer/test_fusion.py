@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fusion_fixtures import HEAD_NAME, NO_HEAD, save_head, small_shape
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stream_fixtures import SIZES, Scene, scenes, shares
 from torch import nn
@@ -95,7 +95,6 @@ def close(ours: UtteranceEstimate, theirs: UtteranceEstimate) -> None:
 # --- any signals give an answer -----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
 @given(scenes())
 def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], scene: Scene) -> None:
     estimate, faces = estimate_of(scene)
@@ -112,7 +111,6 @@ def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], sce
     assert found.warnings == ()
 
 
-@settings(deadline=None, max_examples=20)
 @given(st.lists(scenes(), min_size=2, max_size=40))
 def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
     streams = [scene.streams() for scene in several]
@@ -132,7 +130,6 @@ def test_batches_hold_each_utterance_once_within_memory(lengths: list[int]) -> N
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= ROWS
 
 
-@settings(deadline=None, max_examples=40)
 @given(scenes(), st.integers(0, 2**32 - 1))
 def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: int) -> None:
     companion = replace(scene, said=dict.fromkeys(MODALITIES, dict.fromkeys(FACE_LABELS, 1 / 8)))
@@ -154,7 +151,6 @@ def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: 
     torch.testing.assert_close(head.network(batch).logits, head.network(clean).logits, atol=1e-5, rtol=1e-5)
 
 
-@settings(deadline=None, max_examples=40)
 @given(scenes(), st.randoms(use_true_random=False))
 def test_other_faces_and_the_order_of_parts_change_nothing(
     parts: dict[str, Weights], scene: Scene, chance: Any
@@ -175,7 +171,6 @@ def test_other_faces_and_the_order_of_parts_change_nothing(
     close(among, alone)
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.lists(scenes(), max_size=6), st.booleans(), st.lists(st.floats(0, 100), max_size=4))
 def test_contradictory_input_never_crashes(
     parts: dict[str, Weights], several: list[Scene], trained: bool, times: list[float]
@@ -280,7 +275,6 @@ def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
     assert why_not(without) is None
 
 
-@settings(deadline=None, max_examples=30)
 @given(scenes())
 def test_then_the_plain_average_answers_and_says_so(scene: Scene) -> None:
     estimate, faces = estimate_of(scene)

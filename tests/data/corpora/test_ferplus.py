@@ -23,7 +23,7 @@ from multimodal.errors import CorpusError
 
 Votes = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 any_votes = arrays(np.int64, st.tuples(st.integers(1, 6), st.just(10)), elements=st.integers(0, 10))
-steady = settings(deadline=None, database=None, derandomize=True)
+steady = settings(database=None, derandomize=True)
 
 NEUTRAL, HAPPINESS, SADNESS, NONE = 0, 1, 3, -1
 

@@ -14,7 +14,7 @@ from multimodal.data.voice_clip import VoiceClip
 from multimodal.data.voices import split_by_speaker
 from multimodal.errors import ConfigError
 
-steady = settings(deadline=None, database=None, derandomize=True, max_examples=50)
+steady = settings(database=None, derandomize=True)
 
 speakers = st.tuples(
     st.sampled_from(["ravdess", "emodb", "iemocap"]), st.integers(1, 30), st.sampled_from(["male", "female", None])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multimodal.data.composed import FRAMES_PER_SECOND, NEUTRAL, Composed, Composing, Pools, compose
@@ -27,7 +27,6 @@ def shown(recipe: Composed, of: Pools) -> dict[str, set[int]]:
     return {"face": faces, "audio": {int(of.voices[recipe.voice])}, "text": {int(of.texts[recipe.text])}}
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.builds(Composing, SHARES, SHARES, SHARES, SHARES, SHARES, SHARES), st.integers(0, 2**31))
 def test_recipes_keep_their_promises(composing: Composing, seed: int) -> None:
     of = pools(seed=seed % 7)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from voice_layouts import write_small_iemocap
 
@@ -234,7 +234,6 @@ def corpus_of(sources: list[str]) -> TextCorpus:
 
 
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=60), st.floats(0, 1))
-@settings(max_examples=50)
 def test_held_out_texts_keep_their_source_together(sources: list[str], share: float) -> None:
     apart = corpus_of(sources).held_out(share)
     for source in set(sources):

@@ -30,7 +30,7 @@ from multimodal.data.voice_names import READ_NAME, is_passed_over
 from multimodal.data.voices import NATIVE_LABELS, VOICE_CORPORA, read_voices
 from multimodal.errors import CorpusError
 
-steady = settings(deadline=None, database=None, derandomize=True)
+steady = settings(database=None, derandomize=True)
 
 BY_HAND = [
     # corpus, path, speaker, native label, fused label, sex

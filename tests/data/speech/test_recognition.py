@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multimodal.data import recognition
@@ -70,7 +70,6 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[SpokenUtterance]:
 
 
 class TestPassages:
-    @settings(deadline=None, max_examples=25)
     @given(st.lists(st.tuples(st.floats(0, 8), st.floats(0.5, 15)), max_size=12))
     def test_nothing_is_lost_and_no_clock_moves(self, stretches: list[tuple[float, float]]) -> None:
         clock, speech = 0.0, []
@@ -103,7 +102,6 @@ class TestPassages:
 
 
 class TestSplitting:
-    @settings(deadline=None)
     @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 2)), max_size=40))
     def test_words_keep_their_order_and_utterances_their_length(self, pieces: list[tuple[float, float]]) -> None:
         clock, words = 0.0, []

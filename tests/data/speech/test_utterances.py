@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from media_fixtures import Sound, write_media
 from speech_fixtures import RATE, Samples, babble, blocks_of, joined, not_speech, silence
@@ -175,7 +175,6 @@ probabilities = st.lists(
 
 
 @given(probabilities)
-@settings(max_examples=150, deadline=None)
 def test_spans_follow_their_rules(runs: list[tuple[float, int]]) -> None:
     values = [value for value, length in runs for _ in range(length)]
     pauses = Pauses()
@@ -331,7 +330,6 @@ def test_sound_that_comes_twice_is_dropped(talk: Samples) -> None:
 
 
 @given(st.lists(st.integers(1, 40000), min_size=1, max_size=12))
-@settings(max_examples=15, deadline=None)
 def test_how_the_sound_is_cut_into_blocks_changes_nothing(sizes: list[int]) -> None:
     sound = joined(silence(0.5), babble(2), silence(0.9), babble(1, seed=1))
     edges = [0, *np.minimum(np.cumsum(sizes), len(sound)).tolist(), len(sound)]

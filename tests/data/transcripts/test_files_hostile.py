@@ -360,7 +360,7 @@ FRAGMENTS = [
 ]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=200)
     | st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=30).map(

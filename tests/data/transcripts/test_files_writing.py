@@ -60,7 +60,7 @@ def expected_rows(utterances: list[Utterance]) -> list[Row]:
     ]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(utterances=conversations())
 def test_webvtt_comes_back_as_written(tmp_path: Path, utterances: list[Utterance]) -> None:
     write_vtt(tmp_path / "a.vtt", utterances)
@@ -72,7 +72,7 @@ def letters(speaker: str | None, text: str | None) -> str:
     return re.sub(r"[-\s\[\]:：‐–—]", "", f"{speaker or ''}{text}")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(utterances=conversations())
 def test_srt_comes_back_as_written_but_for_who_spoke(tmp_path: Path, utterances: list[Utterance]) -> None:
     spoken = [replace(each, text=f"{each.text}.") for each in utterances]  # a name alone would be nobody's words
