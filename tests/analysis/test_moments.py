@@ -33,7 +33,7 @@ def test_a_run_of_one_emotion_has_one_peak_where_it_is_surest() -> None:
     assert peaks[0] == Moment("peak", 1, 4.0, 8.0, "anger", 0.9, "anger at 90%")
 
 
-def test_what_is_uncertain_or_unjudged_is_neither_peak_nor_change() -> None:
+def test_uncertain_is_neither_peak_nor_change() -> None:
     unsure = UtteranceEstimate(Utterance(0, 4), fused=said("anger", 0.3), uncertain=True)
     assert find_moments([unsure, judged(4, 8, "neutral"), UtteranceEstimate(Utterance(8, 12))]) == []
 
@@ -47,7 +47,7 @@ def test_a_change_is_as_strong_as_the_answers_are_apart() -> None:
     assert of_kind("change", [judged(0, 10, "neutral"), judged(12.5, 20, "fear")]) == []
 
 
-def test_signals_disagree_when_one_is_pleasant_and_another_is_not() -> None:
+def test_signals_disagree_on_valence() -> None:
     words, face = said("happiness", 1.0), said("fear", 1.0, FACE_LABELS)
     found = of_kind("disagreement", [judged(0, 4, "happiness", face=face, text=words)])
     assert found[0].why == "words (happiness 100%) positive, face (fear 100%) negative"

@@ -138,7 +138,7 @@ def test_summary_weighs_each_frame_by_the_seconds_it_stands_for(by_hand: Analysi
     }
 
 
-def test_coverage_counts_any_scored_face_and_each_signal_that_was_there(by_hand: Analysis) -> None:
+def test_coverage_per_signal(by_hand: Analysis) -> None:
     # 0.2 + 0.3 + 1.0 + 0.5 + 0.5 of 4 s show a face that was scored; the first of the 4 s was heard.
     assert by_hand.coverage == {"face": 0.625, "audio": 0.25, "text": 0.0}
 
@@ -337,7 +337,7 @@ def test_shares_sum_to_one_and_coverage_is_a_share(analysis: Analysis) -> None:
 
 
 @given(recordings())
-def test_every_sampled_frame_has_a_row_and_the_dictionary_is_json(analysis: Analysis) -> None:
+def test_frame_rows_and_json(analysis: Analysis) -> None:
     assert sorted(set(analysis.frames["time_seconds"])) == list(analysis.frame_times)
     faces = analysis.frames["face_id"].notna().sum()
     assert faces == len(analysis.faces)

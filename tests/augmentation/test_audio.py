@@ -73,7 +73,7 @@ def test_same_generator_gives_the_same_sound() -> None:
     assert first.shape != other.shape or not torch.equal(first, other)
 
 
-def test_nothing_but_the_generator_is_drawn_from_and_the_batch_is_left_alone() -> None:
+def test_draws_only_from_the_generator() -> None:
     torch.manual_seed(0)
     before, clips, lengths = torch.get_rng_state(), noise(4, 3000), torch.tensor([3000, 2000, 800, 1])
     kept = clips.clone()
@@ -101,7 +101,7 @@ def test_padding_changes_nothing_at_all() -> None:
     assert torch.equal(result, expected) and torch.equal(new_lengths, expected_lengths)
 
 
-def test_lengths_of_the_other_clips_reach_a_clip_by_rounding_only() -> None:
+def test_batch_lengths_do_not_leak() -> None:
     amounts = everything(babble_share=0.0, quantisation_share=0.0, compand_share=0.0, holes_share=0.0)
     clips, lengths = noise(3, 30000), torch.tensor([8000, 5000, 3000])
     short, new_lengths = augment_waveforms(clips, lengths, amounts, seeded())
@@ -140,7 +140,7 @@ def test_clips_that_are_changed_at_all() -> None:
     assert float(same) == pytest.approx(0.5, abs=0.12)
 
 
-def test_each_change_comes_to_a_third_of_the_clips_or_fewer_by_default() -> None:
+def test_default_change_rates() -> None:
     assert all(getattr(AudioAugmentation(), share) * AudioAugmentation().changed_share < 1 / 3 for share in SHARES)
 
 
@@ -285,7 +285,7 @@ def test_speed_changes_frequency_and_length_by_the_factor(factor: float) -> None
     assert float((result[0] - expected)[200:-200].abs().max()) < 1e-3
 
 
-def test_sound_that_does_not_fit_the_new_rate_is_left_out_instead_of_folded() -> None:
+def test_no_aliasing() -> None:
     result, _ = augment_waveforms(tone(7800), torch.tensor([RATE]), exactly("speed", "", 1.1), seeded())
     assert decibels(power(result[0, 500:-500]) / power(tone(7800)[0])) < -50
 

@@ -80,7 +80,7 @@ def clip(tmp_path: Path) -> Path:
     return write_media(tmp_path / "clip.mp4", Pictures(every(40, 1.0)))
 
 
-def test_whole_file_appears_with_its_folders_and_the_usual_permissions(tmp_path: Path) -> None:
+def test_whole_file_and_permissions(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "note.txt"
     with whole_file(target) as temporary:
         assert temporary.parent == target.parent and temporary.suffix == ".txt"
@@ -95,7 +95,7 @@ def test_whole_file_appears_with_its_folders_and_the_usual_permissions(tmp_path:
     ("number", "fact"),
     [(errno.ENOSPC, "the disk is full; free some space"), (errno.EDQUOT, "the disk is full"), (errno.EIO, "cannot be")],
 )
-def test_failure_while_writing_keeps_the_old_file_and_nothing_else(tmp_path: Path, number: int, fact: str) -> None:
+def test_failed_write_keeps_old_file(tmp_path: Path, number: int, fact: str) -> None:
     target = tmp_path / "note.txt"
     target.write_text("old")
     with pytest.raises(OutputError, match=f"note.txt: {fact}") as caught, whole_file(target) as temporary:

@@ -31,7 +31,7 @@ def test_by_default_there_is_a_report_alone(analysis: Analysis, tmp_path: Path) 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
 
 
-def test_everything_is_made_and_a_lost_recording_costs_the_overlay_alone(analysis: Analysis, tmp_path: Path) -> None:
+def test_lost_recording_costs_only_the_overlay(analysis: Analysis, tmp_path: Path) -> None:
     wanted = chosen_extras(True, True, True, "vtt,jsonl")
     made = list(write_extras(analysis, tmp_path / "out", wanted))
     assert names(made) == {"report.html", "emotions.vtt", "utterances.jsonl", *PICTURES}

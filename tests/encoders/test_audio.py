@@ -100,7 +100,7 @@ def test_padding_changes_nothing(network: nn.Module, lengths: list[int]) -> None
     both_ways(network, lengths)
 
 
-def test_neither_one_frame_nor_far_too_much_padding_changes_anything(network: nn.Module) -> None:
+def test_one_frame_and_long_padding(network: nn.Module) -> None:
     both_ways(network, [1, 2, 3, 7, 8, 9, 16, 17, 120], further=133)
 
 
@@ -114,7 +114,7 @@ def test_states_stand_at_even_steps(network: nn.Module, frames: int) -> None:
     assert output.member_logits.shape[1:] == (1, LABELS)
 
 
-def test_answer_is_the_average_of_the_heads_that_read_the_summary(network: nn.Module) -> None:
+def test_output_averages_summary_heads(network: nn.Module) -> None:
     output = network(torch.randn(3, 40, FRAME), torch.tensor([40, 30, 9]), torch.randn(3, SUMMARY))
     assert len(output.member_logits) == {AudioRecurrentEncoder: 1, ConvBiGRU: 3}[type(network)]
     answering = output.member_logits[1:] if isinstance(network, ConvBiGRU) else output.member_logits
@@ -308,7 +308,7 @@ def test_temperature_divides_the_logits(network: nn.Module, temperature: float) 
 
 
 @pytest.mark.parametrize("utterances", [1, 2, 30])
-def test_what_is_common_to_a_speaker_is_removed_as_far_as_it_is_known(network: nn.Module, utterances: int) -> None:
+def test_speaker_statistics_are_removed(network: nn.Module, utterances: int) -> None:
     """The corpora weigh two utterances, or 400 frames; the rest of the estimate is the speaker's own."""
     listener = Listener(network)
     features = [spoken(10 + number, number, shift=2.0) for number in range(utterances)]

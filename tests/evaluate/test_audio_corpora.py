@@ -32,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("corpus", sorted(PARTS))
-def test_shipped_cards_name_the_clips_and_speakers_that_there_are(shared_folder: Path, corpus: str) -> None:
+def test_cards_match_the_corpora(shared_folder: Path, corpus: str) -> None:
     with tarfile.open(shared_folder / "datasets" / f"{corpus}.tar") as archive:
         found = [READ_NAME[corpus](Path(name)) for name in archive.getnames()]
     names = [name for name in found if name is not None and VOICE_TO_FUSED[corpus][VOICE_CODES[corpus][name.code]]]

@@ -116,7 +116,7 @@ def test_figures_are_complete_and_fit_each_other(trained: Path, figures: dict[st
     assert 3_000_000 < figures["parameters"] <= 4_000_000
 
 
-def test_probabilities_are_calibrated_and_flipped_as_the_card_says(trained: Path) -> None:
+def test_temperature_and_flip_of_the_card(trained: Path) -> None:
     weights = load_weights(str(trained / "run"))
     corpus = read_ferplus(trained / "pictures", "valid", check_counts=False)
     images = torch.from_numpy(corpus.images)

@@ -110,7 +110,7 @@ def test_areas_are_means_over_the_classes(figure: str, area: Callable[[Floats, L
     assert 0.5 < found < 1
 
 
-def test_class_that_never_occurs_is_left_out_of_means_over_occurring_classes() -> None:
+def test_absent_class_is_left_out_of_means() -> None:
     logits, labels = drawn(100, 3, seed=1)
     probabilities = softmax(np.pad(logits, ((0, 0), (0, 1)), constant_values=-50))
     figures = classification_figures(probabilities, labels, list("abcd"))
@@ -122,7 +122,7 @@ def test_class_that_never_occurs_is_left_out_of_means_over_occurring_classes() -
     assert figures["roc_auc"] == pytest.approx(expected)
 
 
-def test_only_one_class_has_no_areas_and_no_agreement_beyond_chance() -> None:
+def test_single_class_has_no_auc_or_kappa() -> None:
     figures = classification_figures(np.array([[0.8, 0.2], [0.7, 0.3]]), np.array([0, 0]), ["a", "b"])
     assert (figures["roc_auc"], figures["pr_auc"], figures["kappa"], figures["accuracy"]) == (None, None, 0, 1)
 

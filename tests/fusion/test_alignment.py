@@ -134,7 +134,7 @@ def test_a_batch_holds_every_utterance_as_it_is(several: list[Scene]) -> None:
 # --- single cases -------------------------------------------------------------------------------------------------
 
 
-def test_a_face_in_the_silence_that_was_left_out_counts_by_its_evidence() -> None:
+def test_face_in_omitted_silence() -> None:
     rng = np.random.default_rng(0)
     said = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng)}
     voice = np.array([1.04, 1.12]), np.ones((2, 2))

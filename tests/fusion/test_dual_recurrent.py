@@ -121,7 +121,7 @@ def test_the_attention_is_the_nonverbal_states_choice() -> None:
     assert before[0, 0] == after[0, 0] == 1
 
 
-def test_an_utterance_without_words_gives_finite_answers_and_gradients() -> None:
+def test_no_words_stay_finite() -> None:
     network, batch = paper_network("attention", dropout=0.0), batch_of(0.0)
     silent = batch._replace(tokens=torch.tensor((0, 6, 3)), present=torch.tensor([[False, True, False]] * 3))
     output = network(silent, torch.zeros(len(STEPS), PROSODY, dtype=torch.float64))

@@ -158,7 +158,7 @@ def test_main_face_has_the_largest_summed_area_of_scored_frames() -> None:
     assert main_face([face(0.0, 7, 10, height=50), face(0.0, 2, 20)]) == 7  # 500 and 400
 
 
-def test_of_equal_faces_the_lowest_number_counts_and_of_none_nobody() -> None:
+def test_main_face_ties() -> None:
     assert main_face([face(0.0, 5, 10), face(0.0, 4, 10)]) == 4
     assert main_face([face(0.0, 5, 10, None)]) is None
 

@@ -204,7 +204,7 @@ def test_the_rule_can_be_held_against_the_videos(tmp_path: Path) -> None:
     assert line.startswith(f"{video.stem}  ") and float(line.split()[1]) > 0.8 and "contradicts" not in line
 
 
-def test_missing_and_damaged_videos_leave_the_face_absent_unless_wanted(
+def test_missing_and_damaged_videos(
     turns: list[IemocapTurn], encoders: tuple[Weights, Weights], tmp_path: Path
 ) -> None:
     gone = [replace(turn, video=tmp_path / "gone.avi") for turn in turns]

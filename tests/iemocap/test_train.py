@@ -138,7 +138,7 @@ def test_a_signal_that_alone_bears_the_label_is_found_there(train: Train, tmp_pa
         assert (subsets[signal]["ua"] > 0.7) == (signal == bearer), (signal, subsets[signal]["ua"])
 
 
-def test_a_face_on_the_split_screen_is_found_and_the_seats_are_checked(train: Train, tmp_path: Path) -> None:
+def test_split_screen_faces(train: Train, tmp_path: Path) -> None:
     """All the way from the AVI files: halves, faces, their encoder, and who moves when."""
     corpus = write_iemocap(tmp_path, signals=("face",), turns=12)
     film(corpus)

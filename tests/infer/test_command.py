@@ -201,9 +201,7 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     assert -1 <= utterance["arousal"] == content["summary"]["mean_arousal"] <= 1
 
 
-def test_tables_have_the_designed_columns_and_a_row_for_each_sampled_frame(
-    finished: subprocess.CompletedProcess[str], pile: Path
-) -> None:
+def test_table_columns_and_rows(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
     frames, utterances = (pd.read_csv(pile / "results" / "talk" / name) for name in ("frames.csv", "utterances.csv"))
     place = ["time_seconds", "face_id", "x", "y", "width", "height", "detection_score"]
     assert list(frames) == [*place, *FACE_LABELS, "quality"]

@@ -147,9 +147,7 @@ def everything() -> Model:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_each_kind_of_input_gets_answers_from_the_signals_that_it_has(
-    everything: Model, shared_folder: Path, tmp_path: Path, name: str
-) -> None:
+def test_input_kinds(everything: Model, shared_folder: Path, tmp_path: Path, name: str) -> None:
     path = shared_folder / "clips" / name
     if name == "answer.txt":
         path = tmp_path / name

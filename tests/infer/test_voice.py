@@ -81,7 +81,7 @@ def heard_seconds(analysis: Analysis) -> list[tuple[float, float]]:
 # --- listening ----------------------------------------------------------------------------------------------------
 
 
-def test_a_voice_is_judged_as_the_encoder_judges_all_of_its_speaker(hearing: Model, tmp_path: Path) -> None:
+def test_voice_equals_encoder_per_speaker(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "two.wav", np.concatenate([buzz(2.0), buzz(2.0, 3), buzz(2.0, 1)]))
     said = [Utterance(0.2, 1.8, "Ada"), Utterance(2.1, 3.9, "Ben"), Utterance(4.0, 6.0, "Ada")]
     voices = dict(listen(probe(path), hearing.parts["audio"], said).voices)

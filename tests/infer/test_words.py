@@ -365,9 +365,7 @@ def test_voice_and_face_alone_need_no_words(weights: Path, recogniser: StandIn, 
     assert recogniser.loaded == 0
 
 
-def test_speech_in_another_language_is_written_down_and_not_judged(
-    weights: Path, recogniser: StandIn, talk: Path
-) -> None:
+def test_foreign_speech_is_not_judged(weights: Path, recogniser: StandIn, talk: Path) -> None:
     recogniser.language = "de"
     analysis = load_model(str(weights), "cpu", ["audio", "text"]).analyze(talk)
     assert len(spoken(analysis)) == 2 and modalities(analysis) == ["audio", "audio"]

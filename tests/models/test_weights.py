@@ -248,7 +248,7 @@ def test_defaults_are_shipped() -> None:
         assert name in shipped(part) and load_weights("default", part).name == name
 
 
-def test_shipped_weights_are_small_sets_of_tensors_card_and_tokenizer() -> None:
+def test_shipped_weights_are_complete() -> None:
     files = list(shipped_folder().iterdir())
     sets = {f"{name}{suffix}" for name in shipped() for suffix in (".json", ".safetensors")}
     sets |= {f"{name}.tokenizer.json" for name in shipped("text")}
@@ -288,7 +288,7 @@ def test_shipped_face_weights_answer_with_the_face_labels() -> None:
     assert probabilities.shape == (1, 8) and float(probabilities.sum()) == pytest.approx(1, abs=1e-5)
 
 
-def test_shipped_audio_weights_answer_with_labels_that_count_towards_the_seven() -> None:
+def test_shipped_audio_labels() -> None:
     for name in shipped("audio"):
         loaded = load_weights(name, "audio")
         groups = loaded.spec.groups or loaded.spec.labels
@@ -298,7 +298,7 @@ def test_shipped_audio_weights_answer_with_labels_that_count_towards_the_seven()
         assert loaded.card["licence"].startswith("CC BY-NC-SA")
 
 
-def test_figures_of_shipped_audio_cards_follow_from_their_confusions() -> None:
+def test_audio_card_figures_match_confusions() -> None:
     for name in shipped("audio"):
         card = load_weights(name, "audio").card
         folds, crossed = card["metrics"]["leave_speakers_out"], card["metrics"]["cross_corpus"]

@@ -47,7 +47,7 @@ def test_card_says_what_composed_utterances_can_and_cannot_claim(head: Weights) 
     assert len(head.card["training"]["commit"]) == 40
 
 
-def test_card_fusion_beats_the_best_signal_by_five_points_and_the_average_always(figures: dict[str, Any]) -> None:
+def test_card_fusion_beats_baselines(figures: dict[str, Any]) -> None:
     best = max(figures["single"][signal]["macro_f1"] for signal in MODALITIES)
     assert figures["macro_f1"] >= best + 0.05
     assert figures["ece"] < 0.05
@@ -55,13 +55,13 @@ def test_card_fusion_beats_the_best_signal_by_five_points_and_the_average_always
         assert figures["subsets"][subset]["macro_f1"] >= figures["late"][subset]["macro_f1"]
 
 
-def test_card_one_signal_alone_is_read_as_well_as_by_its_own_head(figures: dict[str, Any]) -> None:
+def test_card_single_signal_accuracy(figures: dict[str, Any]) -> None:
     for signal in MODALITIES:
         for key in ("macro_f1", "accuracy"):
             assert figures["subsets"][signal][key] >= figures["single"][signal][key] - 0.02
 
 
-def test_card_a_buried_signal_is_leaned_on_less_than_by_the_average(figures: dict[str, Any]) -> None:
+def test_card_degraded_signal_weighs_less(figures: dict[str, Any]) -> None:
     for signal in MODALITIES:
         row = figures["corrupted"][signal]
         assert row["fused"] >= row["late"] + 0.05

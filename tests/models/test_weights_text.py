@@ -56,7 +56,7 @@ def test_plain_sentences_are_understood(weights: Weights) -> None:
     assert answers(weights, list(PLAIN)) == list(PLAIN.values())
 
 
-def test_plain_sentences_are_understood_as_a_recogniser_writes_them(weights: Weights) -> None:
+def test_recognizer_style_sentences(weights: Weights) -> None:
     assert answers(weights, [bare(text).lower() for text in PLAIN]) == list(PLAIN.values())
 
 

@@ -111,7 +111,7 @@ def test_each_lane_is_named_with_its_sign_and_share(tmp_path: Path) -> None:
         assert share == 0 or f"{share:.0%}" in shown
 
 
-def test_rows_are_what_each_signal_says_and_hatched_where_it_is_absent(tmp_path: Path) -> None:
+def test_signal_rows_and_gaps(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
     axes = axes_of(draw_timeline(analysis), "signals")
     for signal in ("audio", "text"):

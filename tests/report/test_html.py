@@ -69,7 +69,7 @@ def test_line_ends_of_windows_do_not_change_a_hash() -> None:
     assert digests(parsed)[-1] in (parsed.all("meta", http_equiv="Content-Security-Policy")[0][0]["content"] or "")
 
 
-def test_the_same_arguments_give_the_same_page_whatever_was_drawn_before() -> None:
+def test_page_is_reproducible() -> None:
     first = page.render("T", "<main></main>", figures={"chart": drawn()})
     for _ in range(3):
         page.figure_item(drawn())

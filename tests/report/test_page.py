@@ -51,7 +51,7 @@ def test_shares_are_those_of_the_summary_with_ranges_around_them() -> None:
         assert each.low <= each.share <= each.high
 
 
-def test_the_range_of_stretches_that_do_not_depend_on_each_other_is_the_textbook_one() -> None:
+def test_independent_segments_textbook_interval() -> None:
     random = np.random.default_rng(3)
     holds = random.random((1000, 1)) < 0.3
     low, high = block_bootstrap(holds, [2.0] * 1000)
@@ -110,7 +110,7 @@ def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
 # --- what is drawn ------------------------------------------------------------------------------------------------
 
 
-def test_a_face_judged_frame_by_frame_is_summed_up_without_losing_time_or_emotion() -> None:
+def test_frames_summed_losslessly() -> None:
     analysis = make_analysis(Path("talk.mp4"), 600.0)
     runs = face_runs(analysis)
     assert len(runs) <= 3001
@@ -126,7 +126,7 @@ def test_a_face_judged_frame_by_frame_is_summed_up_without_losing_time_or_emotio
         )
 
 
-def test_an_hour_of_faces_fits_into_few_pieces_and_nothing_absent_is_lost() -> None:
+def test_hour_of_faces_is_compact() -> None:
     analysis = make_analysis(Path("talk.mp4"), 3600.0)
     assert len(analysis.frame_times) == 18_000
     runs = face_runs(analysis)
@@ -136,7 +136,7 @@ def test_an_hour_of_faces_fits_into_few_pieces_and_nothing_absent_is_lost() -> N
     assert absent == pytest.approx(lacking, rel=0.1)
 
 
-def test_a_signal_that_was_not_read_has_no_row_and_one_that_found_nothing_has_an_empty_one() -> None:
+def test_rows_of_unread_and_empty_signals() -> None:
     analysis = make_analysis(Path("talk.mp4"), 60.0)
     silent = tuple(dataclasses.replace(each, audio=None, text=None) for each in analysis.estimates)
     models = {**analysis.models, "text": None}
@@ -190,7 +190,7 @@ def test_what_the_transcript_says_is_what_the_analysis_says() -> None:
             assert "no face" in text
 
 
-def test_the_notices_the_models_and_the_source_of_valence_are_there(tmp_path: Path) -> None:
+def test_notices_models_and_valence_source(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.mp4", 60.0)
     ((_, foot),) = page_of(analysis, tmp_path).all("footer")
     for wanted in ("Article 5(1)(f)", "Article 50(3)", "decision about a person", "Perceived expression", "Russell"):
@@ -319,9 +319,7 @@ def saved(folder: Path, seconds: float = 20.0) -> Path:
     return folder
 
 
-def test_the_command_writes_beside_the_analysis_and_names_the_page(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_writes_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = saved(tmp_path / "one"), saved(tmp_path / "other")
     assert report.main([str(one), str(other / "analysis.json")]) == 0
     assert capsys.readouterr().out.split() == [str(one / PAGE), str(other / PAGE)]
@@ -359,7 +357,7 @@ def test_a_folder_of_results_gets_a_page_for_each(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.split() == [str(folder / PAGE) for folder in folders]
 
 
-def test_a_label_that_is_no_emotion_of_ours_is_shown_and_harmless(tmp_path: Path) -> None:
+def test_foreign_label_is_harmless(tmp_path: Path) -> None:
     label = '"><script>alert(1)</script>'
     estimate = UtteranceEstimate(Utterance(0.0, 4.0, None, "Well."), fused=said(label, 1.0, (label, "neutral")))
     media = dataclasses.replace(make_analysis(tmp_path / "talk.mp4", 4.0).media)
@@ -368,7 +366,7 @@ def test_a_label_that_is_no_emotion_of_ours_is_shown_and_harmless(tmp_path: Path
     assert label in parsed.all("span", class_="answer")[0][1]
 
 
-def test_words_with_times_but_no_recording_have_a_timeline_and_no_player(tmp_path: Path) -> None:
+def test_transcript_without_recording(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.vtt", 60.0)
     media = dataclasses.replace(analysis.media, has_video=False, has_audio=False, width=None, height=None)
     spoken = tuple(dataclasses.replace(each, face=None, face_id=None, audio=None) for each in analysis.estimates)
@@ -399,7 +397,7 @@ def test_media_of_another_recording_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert not (folder / PAGE).exists()
 
 
-def test_a_place_longer_than_any_path_is_a_recording_that_is_gone(tmp_path: Path) -> None:
+def test_overlong_path_is_missing_recording(tmp_path: Path) -> None:
     parsed = page_of(make_analysis(tmp_path / ("long" * 999), 20.0), tmp_path)
     assert "src" not in parsed.all("video")[0][0]
 

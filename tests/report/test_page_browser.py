@@ -105,7 +105,7 @@ def test_a_click_on_the_timeline_seeks(shown: Shown, seconds: float) -> None:
     assert current(page) == int(seconds // 4)
 
 
-def test_a_click_on_an_utterance_seeks_and_marking_its_words_does_not(shown: Shown) -> None:
+def test_click_on_utterance_seeks(shown: Shown) -> None:
     page = shown()
     page.locator("#u4 .said").click()
     wait_for_time(page, 16.0)
@@ -144,7 +144,7 @@ def test_keys_work_while_the_player_has_the_focus(shown: Shown) -> None:
     wait_for_time(page, 0.0)
 
 
-def test_keys_do_not_reach_through_a_field_and_space_presses_a_button(shown: Shown) -> None:
+def test_keys_in_fields_and_buttons(shown: Shown) -> None:
     page = shown()
     page.locator("#find").press_sequentially("jkl n?")
     assert (page.locator("#find").input_value(), at(page)) == ("jkl n?", 0.0)
@@ -191,7 +191,7 @@ def test_the_transcript_follows_until_the_reader_scrolls_away(shown: Shown, reco
     expect(page.locator("#follow")).to_be_hidden()
 
 
-def test_who_walks_through_the_transcript_by_keys_is_not_pulled_back(shown: Shown, recording: Path) -> None:
+def test_keyboard_focus_in_transcript(shown: Shown, recording: Path) -> None:
     page = shown(make_analysis(recording, 200.0), height=700)
     expect(page.locator("#follow")).to_be_hidden()
     page.locator("#find").focus()
@@ -239,7 +239,7 @@ def test_zoom_and_pan_stay_inside_the_recording(shown: Shown) -> None:
     assert page.evaluate(view) == pytest.approx([0.0, SECONDS])
 
 
-def test_a_pointer_over_the_timeline_is_told_times_and_probabilities(shown: Shown) -> None:
+def test_timeline_hover(shown: Shown) -> None:
     page = shown()
     page.mouse.move(*place_of(page, 17.0))  # the fifth utterance of the fixture has no face
     tip = page.locator("#tip")
@@ -264,7 +264,7 @@ def test_finding_leaves_what_holds_the_words(shown: Shown) -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [360, 1440])
-def test_it_is_accessible_and_fits_in_light_and_dark_wide_and_narrow(shown: Shown, dark: bool, width: int) -> None:
+def test_accessible_at_every_width_and_scheme(shown: Shown, dark: bool, width: int) -> None:
     page = shown(width=width, dark=dark)
     page.keyboard.press("n")
     assert accessibility_faults(page) == []
@@ -327,7 +327,7 @@ def test_another_file_of_another_length_is_noticed(shown: Shown, recording: Path
     expect(page.locator("#media-note")).to_contain_text("lasts 0:24, the analysed recording 1:00")
 
 
-def test_a_recording_that_the_browser_cannot_play_is_said_to_be_so(shown: Shown, tmp_path: Path) -> None:
+def test_unplayable_recording(shown: Shown, tmp_path: Path) -> None:
     broken = tmp_path / "talk.avi"
     broken.write_bytes(b"RIFF\x00\x00\x00\x00AVI LIST")
     page = shown(make_analysis(broken, SECONDS))
@@ -371,7 +371,7 @@ def test_a_second_and_hundreds_of_speakers_are_shown_too(shown: Shown, recording
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_an_hour_opens_in_two_seconds_and_zooms_to_single_utterances(
+def test_hour_opens_fast_and_zooms(
     open_page: OpenPage,
     recording: Path,
     tmp_path: Path,

@@ -58,7 +58,7 @@ def results_of(out: Path) -> pd.DataFrame:
     return pd.read_parquet(out / "results.parquet")
 
 
-def test_means_are_those_of_participants_and_intervals_those_of_the_summary(study: Path) -> None:
+def test_participant_means_and_intervals(study: Path) -> None:
     groups = {(each["by"], each["group"]): each for each in data_of(write_study(study))["summary"]}
     table = pd.read_csv(study / "summary.csv", keep_default_na=False, encoding="utf-8-sig")
     results = results_of(study)
@@ -240,9 +240,7 @@ def test_every_link_leads_to_a_page_that_is_there(study: Path) -> None:
         assert f'<a href="{name}" download>' in page.read_text(encoding="utf-8")
 
 
-def test_pages_of_inputs_are_written_where_they_are_missing_or_old(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_and_stale_pages_are_written(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
 
     def note(analysis: Any, folder: Path) -> None:
@@ -293,9 +291,7 @@ def test_a_damaged_analysis_marks_its_row_and_costs_nothing_else(
     assert sum(each["link"] is not None for each in inputs) == len(names) - 5
 
 
-def test_an_input_whose_page_cannot_be_written_is_shown_without_a_link(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unwritable_page_has_no_link(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(analysis: Any, folder: Path) -> None:
         raise OutputError(folder / "report.html", "cannot be written (Permission denied)", "choose another folder")
 
@@ -369,7 +365,7 @@ def test_a_folder_without_a_manifest_leaves_groups_out(tmp_path: Path) -> None:
     assert "each input counts as a participant of its own" in text and "Inputs over time" in text
 
 
-def test_columns_of_a_manifest_are_known_however_they_are_written(tmp_path: Path) -> None:
+def test_column_spellings(tmp_path: Path) -> None:
     blank = {"Task": " ", "start": "0:01:00", "end": ""}
     rows = [{"path": f"{number}.mp4", "PARTICIPANT": f" P{number % 2} ", **blank} for number in range(4)]
     analyses = [without_frames(make_analysis(tmp_path / row["path"], 8.0)) for row in rows]

@@ -102,9 +102,7 @@ def test_choices_count_what_the_other_filters_leave(study: Path, results: pd.Dat
     assert texts(page, "#filter-participant option")[0] == "all (40)"
 
 
-def test_an_emotion_chooses_inputs_that_show_it_and_moments_of_it(
-    study: Path, results: pd.DataFrame, open_page: OpenPage
-) -> None:
+def test_emotion_filter(study: Path, results: pd.DataFrame, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
     choose(page, "shows", "=fear")
     assert column(page, "Input") == list(results[results["fear"] > 0]["path"])

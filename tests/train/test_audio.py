@@ -126,9 +126,7 @@ def test_temperature_is_that_of_the_folds(
 
 
 @pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
-def test_cross_corpus_figures_are_of_a_training_without_the_corpus(
-    trained: Path, card: dict[str, Any], table: VoiceTable, corpus: str
-) -> None:
+def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: VoiceTable, corpus: str) -> None:
     network = kept_network(trained.parent, f"without-{corpus}")
     own = np.flatnonzero([clip.corpus == corpus for clip in table.clips])
     others = table.subset(np.setdiff1d(np.arange(len(table.clips)), own))
@@ -259,7 +257,7 @@ def test_stopped_run_goes_on_to_the_same_weights(
     assert cards[0] == cards[1]
 
 
-def test_own_labels_that_are_none_of_the_seven_are_taught_and_judged(small: Path) -> None:
+def test_labels_outside_the_seven(small: Path) -> None:
     card = json.loads(small.with_suffix(".json").read_text(encoding="utf-8"))
     assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(NATIVE_LABELS["emodb"])
     figures = card["metrics"]["leave_speakers_out"]["emodb"]
@@ -369,7 +367,7 @@ def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path,
     ],
 )
 @pytest.mark.usefixtures("fresh_accelerate", "no_features")
-def test_configuration_that_cannot_be_is_one_line_and_wrong_usage(
+def test_invalid_configuration_exits_2(
     tmp_path: Path, voices_folder: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], said: str
 ) -> None:
     assert change[0] in SMALL
@@ -407,7 +405,7 @@ def manifest_of(folder: Path, rows: str) -> Path:
 
 
 @pytest.mark.usefixtures("no_features")
-def test_tables_of_ones_own_name_their_corpora_and_may_point_anywhere(tmp_path: Path) -> None:
+def test_custom_voice_tables(tmp_path: Path) -> None:
     away = write_wav(tmp_path / "away" / "c.wav", voice("fear", 2))
     config = other("emodb = 1.0", "manifest = 1.0").replace('"emodb"', '"fused"')
     foreign = manifest_of(tmp_path / "foreign", "a.wav,W,03,emodb\nb.wav,fear,Ada,\n")

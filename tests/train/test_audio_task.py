@@ -110,7 +110,7 @@ def same(found: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> b
     )
 
 
-def test_table_holds_each_clip_with_a_right_answer_as_recorded_and_disguised() -> None:
+def test_table_of_clips_and_copies() -> None:
     clips, sounds = spoken_clips()
     mfcc, strong = Mfcc(), AudioAugmentation(changed_share=1.0, noise_share=1.0)
     table = voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
@@ -180,7 +180,7 @@ def epoch_of(task: AudioTask, seed: int = 0) -> list[Batch]:
     return list(task.batches(0, torch.Generator().manual_seed(seed)))
 
 
-def test_labels_are_drawn_by_corpus_weight_and_their_speakers_alike(accelerator: Accelerator) -> None:
+def test_draws_by_corpus_weight(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator)
     chances = task.chances.tolist()

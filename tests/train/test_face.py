@@ -124,9 +124,7 @@ def test_labels_are_drawn_as_often_as_people_gave_them(accelerator: Accelerator,
 # What an epoch consists of
 
 
-def test_epoch_shows_each_picture_at_most_once_and_another_epoch_the_others(
-    accelerator: Accelerator, config: FaceConfig
-) -> None:
+def test_epochs_share_no_pictures(accelerator: Accelerator, config: FaceConfig) -> None:
     corpus = corpus_of(np.tile(VOTES[4], (38, 1)))
     task = FaceTask(config, corpus, corpus, accelerator)
     assert task.steps() == 2  # of 16; six are left over
@@ -168,9 +166,7 @@ def test_validation_by_hand(accelerator: Accelerator, config: FaceConfig) -> Non
 # Learning
 
 
-def test_start_from_a_trained_network_takes_its_tensors_and_part_of_its_answers(
-    tmp_path: Path, accelerator: Accelerator, config: FaceConfig
-) -> None:
+def test_start_from_trained_network(tmp_path: Path, accelerator: Accelerator, config: FaceConfig) -> None:
     taught = replace(config, self_teaching=0.25)
     first, second = (FaceTask(taught, corpus_of(VOTES), corpus_of(VOTES), accelerator) for _ in range(2))
     save_tensors(tmp_path / "best.safetensors", first.network.state_dict(), {})
@@ -281,7 +277,7 @@ def command(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int
         (("24", '"24"'), "full_size: is '24'; give a int"),
     ],
 )
-def test_configuration_that_cannot_be_is_one_line_and_wrong_usage(
+def test_invalid_configuration_exits_2(
     tmp_path: Path, tiny_architecture: str, capsys: pytest.CaptureFixture[str], change: tuple[str, str], said: str
 ) -> None:
     (tmp_path / "face.toml").write_text(TOML.replace(*change))

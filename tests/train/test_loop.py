@@ -310,7 +310,7 @@ def test_loss_or_figure_without_bounds_ends_the_run(
     assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "last.safetensors").values())
 
 
-def test_checkpoints_are_plain_safetensors_and_nothing_is_left_over(tmp_path: Path, accelerator: Accelerator) -> None:
+def test_checkpoints_are_safetensors(tmp_path: Path, accelerator: Accelerator) -> None:
     fit(Regression(), SETTINGS, tmp_path, accelerator, quiet=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.safetensors", "last.safetensors", "log.csv"]
     assert set(load_file(tmp_path / "best.safetensors")) == set(Regression().network.state_dict())

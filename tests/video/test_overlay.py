@@ -96,7 +96,7 @@ def test_faces_that_were_not_scored_are_grey_and_dashed(grey: Path, tmp_path: Pa
     assert 8 <= np.count_nonzero(np.diff(dashed.astype(int)) == 1) <= 20  # dashes along the lower side
 
 
-def test_a_face_is_followed_over_one_missed_picture_and_no_further() -> None:
+def test_missed_picture_bridged() -> None:
     frames = [0.2 * k for k in range(20)]
     seen = [face(frames[k], (100.0 * k, 0.0, 50.0, 50.0)) for k in (0, 1, 3, 9)]
     tracks = FaceTracks(seen, frames)
@@ -125,7 +125,7 @@ def strip_columns(panel: Image, colour: str) -> NDArray[np.int64]:
     return np.flatnonzero(near(panel[63:66], colour, 60).any(axis=0))
 
 
-def test_the_timeline_shows_answers_in_place_and_the_cursor_moves(grey: Path, tmp_path: Path) -> None:
+def test_timeline_and_cursor(grey: Path, tmp_path: Path) -> None:
     analysis = analysis_of(grey, [(0.0, 2.0, "happiness", 0.9), (3.0, 6.0, "anger", 0.8)])
     pictures = pictures_of(write_overlay(analysis, tmp_path))
     panel = pictures[62][1][HEIGHT:]

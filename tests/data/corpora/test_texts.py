@@ -70,7 +70,7 @@ def test_goemotions_lines_become_texts_targets_and_sources(tmp_path: Path) -> No
     assert group_names(corpus) == [["neutral", "happiness"], ["sadness"]]
 
 
-def test_goemotions_is_found_in_its_folder_below_it_and_as_a_file(tmp_path: Path) -> None:
+def test_goemotions_locations(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     file = tmp_path / "data" / "dev.tsv"
     file.write_bytes(b"\xef\xbb\xbfFine.\t27\tx\r\n")

@@ -78,9 +78,7 @@ def test_a_pack_grows_and_keeps_what_it_has(clips: list[VoiceClip], tmp_path: Pa
     assert [sound.tolist() for sound in sounds] == [sound.tolist() for sound in load_waveforms(clips)]
 
 
-def test_files_are_known_again_elsewhere_and_not_when_they_change(
-    clips: list[VoiceClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_moved_and_changed_files(clips: list[VoiceClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, moved = tmp_path / "voices.safetensors", tmp_path / "moved.wav"
     before = load_waveforms(clips[:1], cache)[0]
     moved.write_bytes(clips[0].path.read_bytes())

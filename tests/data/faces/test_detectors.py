@@ -127,7 +127,7 @@ def test_haar_finds_and_follows_the_portrait(haar: Detector) -> None:
     assert followed is not None and overlap(followed.box, face.box) > 0.8
 
 
-def test_haar_searches_large_pictures_reduced_and_answers_in_their_pixels(haar: Detector) -> None:
+def test_haar_on_large_pictures(haar: Detector) -> None:
     large = cv2.resize(portrait(), (1536, 1536))
     (face,) = haar.detect(np.asarray(large, np.uint8))
     assert overlap(face.box, tuple(3 * value for value in REFERENCE["portrait"][0]["box"])) > 0.6
@@ -143,7 +143,7 @@ def test_suppression_keeps_what_opencv_keeps() -> None:
     assert kept.tolist() == list(expected)
 
 
-def test_suppression_by_the_smaller_box_drops_a_box_inside_another() -> None:
+def test_suppression_drops_inner_box() -> None:
     edges = np.array([[0, 0, 10, 10], [2, 2, 5, 5], [20, 0, 30, 10]], np.float32)
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     assert mtcnn_module._suppressed(edges, scores, 0.7, smaller=True).tolist() == [0, 2]

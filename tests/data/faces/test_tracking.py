@@ -142,7 +142,7 @@ def test_the_whole_picture_is_searched_once_a_second(mtcnn: Detector) -> None:
     assert counting.searches == 3
 
 
-def test_a_lost_face_costs_a_search_at_once_and_then_two_a_second(mtcnn: Detector) -> None:
+def test_search_rate_after_lost_face(mtcnn: Detector) -> None:
     there, away = scene([Person((240, 130), 110)]), scene([])
     counting = Counting(mtcnn)
     follow_all(FaceTracker(counting), [there] * 2 + [away] * 11)

@@ -118,7 +118,7 @@ def test_each_time_belongs_to_its_picture(tmp_path: Path) -> None:
         assert abs(float(frame.image.mean()) - grey_of(index)) < 6
 
 
-def test_the_decoder_skips_what_is_neither_sampled_nor_referred_to() -> None:
+def test_decoder_skips_unsampled_frames() -> None:
     counts = {}
     for rate in (None, 2.0):
         with open_container(REFERENCE / "constant.mp4") as container:
@@ -198,7 +198,7 @@ def test_of_two_picture_streams_the_larger_is_read_and_said(tmp_path: Path) -> N
     assert probe(path).width == 192
 
 
-def test_a_live_recording_without_stated_duration_is_read_through(tmp_path: Path) -> None:
+def test_live_recording_without_duration(tmp_path: Path) -> None:
     path = write_media(tmp_path / "live.mkv", Pictures(every(50, 2)), options={"live": "1"})
     with open_container(path) as container:
         assert container.duration is None
@@ -264,7 +264,7 @@ def test_damage_in_the_middle_is_passed_over_and_said(clip: Path) -> None:
     assert len(reader.warnings) == 1 and "damaged picture packets skipped between 2." in reader.warnings[0]
 
 
-def test_a_hole_in_which_neither_picture_nor_sound_is_left_is_said(tmp_path: Path) -> None:
+def test_hole_in_both_streams_warns(tmp_path: Path) -> None:
     sound = Sound({0: tone(4)}, codec="aac", sample_format="fltp")
     path = write_media(tmp_path / "hole.mkv", Pictures(every(40, 4), noise=True), sound)
     content = bytearray(path.read_bytes())

@@ -163,7 +163,7 @@ def test_a_long_speech_is_cut_at_its_best_pause() -> None:
 
 
 @pytest.mark.parametrize("seconds", [14.9, 15.3, 31.0])
-def test_no_utterance_is_longer_than_fifteen_or_shorter_than_half_a_second(seconds: float) -> None:
+def test_utterance_length_limits(seconds: float) -> None:
     found = times(heard(joined(silence(1), babble(seconds), silence(1)))[0])
     assert all(0.5 <= end - start <= 15 for start, end in found)
     assert sum(end - start for start, end in found) == pytest.approx(seconds + 0.3, abs=0.25)
