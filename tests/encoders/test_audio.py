@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from voice_corpus import features_of as spoken
+from voice_signals import pulsing_noise as sound
 
 from multimodal.data.emotions import NATIVE_LABELS
 from multimodal.encoders import audio
@@ -28,7 +30,6 @@ from multimodal.encoders.audio import (
     Background,
     ConvBiGRU,
     Mix,
-    VoiceFeatures,
     hear,
     standardise,
     summary_size,
@@ -58,19 +59,6 @@ def network_of(name: str) -> nn.Module:
 @pytest.fixture(scope="module", params=sorted(AUDIO_NETWORKS))
 def network(request: pytest.FixtureRequest) -> nn.Module:
     return network_of(request.param)
-
-
-def spoken(frames: int, seed: int, shift: float = 0.0) -> VoiceFeatures:
-    """Features of an utterance, drawn at random."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randn(frames, FRAME, generator=generator) + shift
-    return VoiceFeatures(rows.half(), torch.randn(SUMMARY, generator=generator) + shift)
-
-
-def sound(seconds: float, seed: int = 0, level: float = 0.1) -> NDArray[np.float32]:
-    """Noise whose loudness comes and goes four times a second."""
-    samples = np.random.default_rng(seed).normal(0, level, round(seconds * RATE))
-    return (samples * np.sin(np.arange(len(samples)) * 4 * np.pi / RATE) ** 2).astype(np.float32)
 
 
 # --- padding ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from voice_signals import pulsing_noise as sound
 
 from multimodal.encoders import audio
 from multimodal.encoders.audio import (
@@ -25,12 +25,6 @@ from multimodal.encoders.prosody import PROSODY_FIELDS
 RATE = 16000
 SUMMARY = summary_size()
 steady = settings(database=None, derandomize=True)
-
-
-def sound(seconds: float, seed: int = 0, level: float = 0.1) -> NDArray[np.float32]:
-    """Noise whose loudness comes and goes four times a second."""
-    samples = np.random.default_rng(seed).normal(0, level, round(seconds * RATE))
-    return (samples * np.sin(np.arange(len(samples)) * 4 * np.pi / RATE) ** 2).astype(np.float32)
 
 
 @steady

@@ -61,3 +61,9 @@ def reference_signals() -> dict[str, tuple[Signal, Track]]:
     sounds["tone"] += noise(8000, 0.003)
     sounds["a"] += noise(8000, 0.002, seed=1)
     return {name: (sounds[name], tracks[name]) for name in tracks}
+
+
+def pulsing_noise(seconds: float, seed: int = 0, level: float = 0.1) -> Signal:
+    """Noise whose loudness comes and goes four times a second."""
+    samples = np.random.default_rng(seed).normal(0, level, round(seconds * RATE))
+    return (samples * np.sin(np.arange(len(samples)) * 4 * np.pi / RATE) ** 2).astype(np.float32)
