@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.signal
-import scipy.stats
 import torch
 from sound_fixtures import (
     RATE,
@@ -34,9 +32,11 @@ def test_coloured_noise_falls_with_its_slope(slope: float) -> None:
 
 
 def test_coloured_noise_is_normal_and_has_no_seam() -> None:
+    from scipy.stats import kurtosis
+
     white, brown = effects.coloured_noise(torch.tensor([0.0, 2.0]), RATE, seeded()).double().numpy()
     assert white.mean() == pytest.approx(0, abs=1e-4) and white.std() == pytest.approx(1, abs=0.02)
-    assert scipy.stats.kurtosis(white) == pytest.approx(0, abs=0.1)
+    assert kurtosis(white) == pytest.approx(0, abs=0.1)
     assert abs(brown[0] - brown[-1]) < 5 * np.abs(np.diff(brown)).std()
     again = effects.repeated(torch.from_numpy(white)[None], 100_000)[0].numpy()
     assert np.array_equal(again[: len(white)], white) and np.array_equal(again[len(white) :], white[: 100_000 - 2**16])
@@ -83,10 +83,12 @@ def test_band_is_that_of_butterworth_filters(low: float, high: float) -> None:
 
 
 def test_speed_agrees_with_resampling_by_scipy() -> None:
-    clip = scipy.signal.lfilter(*scipy.signal.butter(8, 0.7), noise(1, 9900)[0].double().numpy())
+    from scipy.signal import butter, lfilter, resample
+
+    clip = lfilter(*butter(8, 0.7), noise(1, 9900)[0].double().numpy())
     for up, down in ((10, 11), (10, 9)):
         n = 9900 * up // down  # whole, so that both mean the same factor
-        expected = scipy.signal.resample(clip, n)
+        expected = resample(clip, n)
         samples = torch.from_numpy(clip).float()[None]
         result = effects.change_speed(samples, whole(samples), torch.tensor([down / up]), torch.tensor([n]))
         error = power(result[0, 500:-500].numpy() - expected[500:-500]) / power(expected)
@@ -120,14 +122,16 @@ def test_holes_take_weak_tones_beside_strong_ones() -> None:
 
 @pytest.mark.parametrize(("depth_db", "lost"), [(-120.0, 0.0), (-12.0, 0.061), (0.0, 0.632)])
 def test_holes_agree_with_a_spectrogram_by_scipy(depth_db: float, lost: float) -> None:
+    from scipy.signal import istft, stft
+
     clip = noise(1, 16384)
     options: dict[str, Any] = {"window": "hann", "nperseg": 512, "noverlap": 256}
-    _, _, spectra = scipy.signal.stft(clip[0].double().numpy(), **options)
+    _, _, spectra = stft(clip[0].double().numpy(), **options)
     strength = np.square(np.abs(spectra[:256])).reshape(8, 32, -1)
     dropped = (strength < strength.mean(axis=1, keepdims=True) * 10 ** (depth_db / 10)).reshape(256, -1)
     assert dropped.mean() == pytest.approx(lost, abs=0.03)  # powers are distributed exponentially: 1 - exp(-share)
     spectra[:256][dropped] = 0
-    _, expected = scipy.signal.istft(spectra, **options)
+    _, expected = istft(spectra, **options)
     result = effects.punch_holes(clip, torch.tensor([depth_db]))[0].double().numpy()
     assert decibels(power(result - expected[:16384]) / power(clip[0])) < -60  # a bin may fall to either side
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
 import typer
 from batch_fixtures import HARM, TABLES, environment, finished, rows_of, score, snapshot, write_pile
 from batch_stub import STUB, started
@@ -229,9 +228,11 @@ def test_an_analysis_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:
 
 
 def test_intervals_agree_with_another_bootstrap() -> None:
+    from scipy.stats import bootstrap as scipy_bootstrap
+
     values = np.random.default_rng(1).gamma(2.0, 1.0, (40, 1))
     mean, low, high = bootstrap(values, 8000)
-    theirs = scipy.stats.bootstrap(
+    theirs = scipy_bootstrap(
         (values[:, 0],), np.mean, n_resamples=8000, method="percentile", rng=np.random.default_rng(2)
     ).confidence_interval
     assert mean[0] == pytest.approx(values.mean())

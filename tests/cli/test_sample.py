@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import pytest
 from checkout import RunCommand, subprocess_environment
-from skimage.data import astronaut
 
 from multimodal import sample
 from multimodal.errors import ConfigError, OutputError
@@ -81,6 +80,8 @@ def test_face_is_there_then_gone_then_back(clip: Path) -> None:
 
 
 def test_portrait_is_the_public_domain_one_that_the_note_names() -> None:
+    from skimage.data import astronaut
+
     person, mask = sample._portrait()
     original = astronaut()[:344, 12:372].astype(int)
     assert person.shape == original.shape and mask.shape == original.shape[:2]

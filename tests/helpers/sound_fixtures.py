@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.signal
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -46,7 +45,9 @@ def power(samples: Tensor | Floats) -> Floats:
 
 def slope_of(samples: Tensor) -> float:
     """The exponent of the spectrum: a line through the logarithms of Welch's estimate, 60 … 7000 Hz."""
-    hertz, density = scipy.signal.welch(samples.double().numpy(), RATE, nperseg=4096)
+    from scipy.signal import welch
+
+    hertz, density = welch(samples.double().numpy(), RATE, nperseg=4096)
     chosen = (hertz > 60) & (hertz < 7000)
     # Even weight per octave: there are more bins the higher one goes.
     return -float(np.polyfit(np.log(hertz[chosen]), np.log(density[chosen]), 1, w=hertz[chosen] ** -0.5)[0])
@@ -61,9 +62,11 @@ def reverberation_time(response: Floats) -> float:
 
 def butterworth(hertz: Floats, low: float, high: float) -> Floats:
     """Amplitudes behind analogue filters of order 6."""
+    from scipy.signal import butter, freqs
+
     result = np.ones_like(hertz)
     for edge, kind in ((low, "highpass"), (high, "lowpass")):
         if 0 < edge < math.inf:
-            _, response = scipy.signal.freqs(*scipy.signal.butter(6, edge, kind, analog=True), worN=hertz)
+            _, response = freqs(*butter(6, edge, kind, analog=True), worN=hertz)
             result *= np.abs(response)
     return result

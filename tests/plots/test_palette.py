@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from skimage.color import deltaE_ciede2000, rgb2lab
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.palette import COLOURS, SIGNAL_COLOURS, SIGNS, ink_on, luminance
@@ -30,6 +29,8 @@ BLINDNESS = {
 
 def seen_with(matrix: NDArray[np.float64], colour: str) -> NDArray[np.float64]:
     """CIE Lab of a colour as somebody sees it."""
+    from skimage.color import rgb2lab
+
     values = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     left = np.clip(matrix @ linear, 0, 1)
@@ -40,6 +41,8 @@ def seen_with(matrix: NDArray[np.float64], colour: str) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("kind", BLINDNESS)
 def test_emotions_can_be_told_apart(kind: str) -> None:
+    from skimage.color import deltaE_ciede2000
+
     labs = {label: seen_with(BLINDNESS[kind], COLOURS[label]) for label in (*FUSED_LABELS, UNCERTAIN)}
     apart = {pair: float(deltaE_ciede2000(labs[pair[0]], labs[pair[1]])) for pair in itertools.combinations(labs, 2)}
     closest = min(apart, key=apart.__getitem__)

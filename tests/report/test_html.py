@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from analysis_fixtures import HOSTILE
-from bokeh.plotting import figure
 from page_fixtures import Parsed, digests
 
 from multimodal import page
 from multimodal.errors import OutputError
 from multimodal.palette import COLOURS, SIGNS
 
+if TYPE_CHECKING:
+    from bokeh.plotting import figure
+
 
 def drawn() -> figure:
+    from bokeh.plotting import figure
+
     chart = figure(height=100)
     chart.line([1, 2, 3], [1, 4, 2])
     return chart

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
-import scipy.stats
 from analysis_fixtures import HOSTILE, MODELS, make_analysis, said
 from study_fixtures import FAILURE, QUESTION, TASKS, make_study, without_frames, write_results
 
@@ -157,8 +156,10 @@ def test_an_analysis_of_one_signal_alone_is_drawn_by_it(tmp_path: Path) -> None:
 
 
 def test_robust_scores_are_those_of_scipy_where_values_differ() -> None:
+    from scipy.stats import median_abs_deviation
+
     values = np.random.default_rng(0).normal(size=101)
-    spread = scipy.stats.median_abs_deviation(values, scale="normal")
+    spread = median_abs_deviation(values, scale="normal")
     np.testing.assert_allclose(robust_scores(values), (values - np.median(values)) / spread, rtol=1e-4)
 
 
