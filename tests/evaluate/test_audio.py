@@ -14,7 +14,6 @@ import pytest
 from checkout import RunCommand
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 from voice_corpus import RANDOM, write_random_weights
 from voice_layouts import write_text, write_wav
 
@@ -83,6 +82,8 @@ def test_figures_are_complete_and_fit_each_other(figures: dict[str, dict[str, An
 def test_figures_are_scikit_learns(
     figures: dict[str, dict[str, Any]], weights: Weights, voices_folder: Path, corpus: str
 ) -> None:
+    from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+
     clips = [clip for clip in read_voices(corpus, voices_folder / corpus, check_counts=False) if clip.label]
     truth = [FUSED_LABELS.index(clip.label or "") for clip in clips]
     found, chosen = figures[f"{corpus} seven"], answers(weights, clips).argmax(axis=1)
@@ -103,6 +104,8 @@ def test_figures_are_scikit_learns(
     seed=st.integers(0, 2**16),
 )
 def test_unweighted_average_recall_is_balanced_accuracy(truth: list[int], seed: int) -> None:
+    from sklearn.metrics import balanced_accuracy_score, recall_score
+
     rows = np.random.default_rng(seed).dirichlet(np.ones(4), len(truth))
     found = voice_figures(rows, np.array(truth), list("abcd"))
     chosen = rows.argmax(axis=1)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import roc_auc_score
 
 from multimodal.metrics import (
     BINS,
@@ -111,6 +110,8 @@ def test_areas_are_means_over_the_classes(figure: str, area: Callable[[Floats, L
 
 
 def test_absent_class_is_left_out_of_means() -> None:
+    from sklearn.metrics import roc_auc_score
+
     logits, labels = drawn(100, 3, seed=1)
     probabilities = softmax(np.pad(logits, ((0, 0), (0, 1)), constant_values=-50))
     figures = classification_figures(probabilities, labels, list("abcd"))

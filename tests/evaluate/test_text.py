@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_goemotions
 
 from multimodal import evaluate
@@ -54,6 +53,8 @@ def figures(capsys: pytest.CaptureFixture[str], weights: Path, data: Path, *more
 
 
 def test_one_file_is_judged_whatever_its_part(capsys: pytest.CaptureFixture[str], weights: Path, corpus: Path) -> None:
+    from sklearn.metrics import accuracy_score, f1_score
+
     found = figures(capsys, weights, corpus / "test.tsv")
     judged = read_goemotions(corpus / "test.tsv", check_counts=False)
     readings = read_texts(tiny_network(tiny_tokenizer()).half().float(), tiny_tokenizer(), judged.texts)

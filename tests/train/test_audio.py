@@ -13,7 +13,6 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
-from sklearn.metrics import accuracy_score, recall_score
 from voice_corpus import CONFIG, EMODB_SPEAKERS, voice, write_voices
 from voice_layouts import write_wav
 
@@ -98,6 +97,8 @@ def test_trainings_are_folds_corpora_left_out_and_everybody(trained: Path, card:
 def test_figures_of_the_card_are_those_of_speakers_not_heard(
     card: dict[str, Any], table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
+    from sklearn.metrics import accuracy_score, recall_score
+
     own = np.array([clip.corpus == "ravdess" for clip in table.clips])
     native = card["metrics"]["leave_speakers_out"]["ravdess"]["native"]
     truth, chosen = table.targets[own], answers[own].argmax(axis=1)
@@ -127,6 +128,8 @@ def test_temperature_is_that_of_the_folds(
 
 @pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
 def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: VoiceTable, corpus: str) -> None:
+    from sklearn.metrics import recall_score
+
     network = kept_network(trained.parent, f"without-{corpus}")
     own = np.flatnonzero([clip.corpus == corpus for clip in table.clips])
     others = table.subset(np.setdiff1d(np.arange(len(table.clips)), own))

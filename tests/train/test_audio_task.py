@@ -15,7 +15,6 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import log_loss, recall_score
 from torch import Tensor, nn
 from voice_corpus import clip_of, features_of, random_network, voice
 
@@ -428,6 +427,8 @@ def test_loss_by_hand(accelerator: Accelerator) -> None:
 
 
 def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
+    from sklearn.metrics import log_loss, recall_score
+
     held_out = table_of(seed=1)
     task = task_of(table_of(), accelerator, held_out=held_out)
     scores = np.stack([each.summary[:8].double().numpy() for each in held_out.versions[0]]).clip(-5, 5)

@@ -12,7 +12,6 @@ from accelerate.state import AcceleratorState
 from fusion_corpora import write_corpora
 from PIL import Image
 from safetensors.torch import load_file
-from sklearn.metrics import accuracy_score, f1_score
 
 from multimodal import evaluate, train, train_fusion
 from multimodal.errors import ConfigError
@@ -171,6 +170,8 @@ def test_a_corpus_of_voices_is_named_once() -> None:
 
 
 def test_figures_of_confidence_against_hand_computed_ones() -> None:
+    from sklearn.metrics import accuracy_score
+
     draws = np.random.default_rng(0)
     rows = draws.dirichlet(np.ones(7), 400)
     labels = draws.integers(7, size=400)
@@ -183,6 +184,8 @@ def test_figures_of_confidence_against_hand_computed_ones() -> None:
 
 def test_judging_matches_scikit_learn(trained: Path, corpora: Path, card: dict[str, Any]) -> None:
     """The confusion matrix on the card gives the same macro-F1 as its own figure."""
+    from sklearn.metrics import f1_score
+
     confusion = np.array(card["metrics"]["composed"]["confusion"])
     truth = np.repeat(np.arange(7), confusion.sum(axis=1))
     answers = np.concatenate([np.repeat(np.arange(7), row) for row in confusion])

@@ -14,7 +14,6 @@ import pytest
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import f1_score
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_base, write_goemotions
 
 from multimodal import text_task as stage
@@ -84,6 +83,8 @@ def card_of(path: Path) -> dict[str, Any]:
 
 
 def test_figures_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import f1_score
+
     chance = np.random.default_rng(0)
     targets = (chance.random((300, 4)) < 0.3).astype(np.uint8)
     scores = np.clip(0.4 * targets + 0.6 * chance.random((300, 4)), 0, 1)
