@@ -1,8 +1,8 @@
 """The audio encoder: recurrent networks from an utterance's MFCCs and prosody to emotions, and a state per step.
 
 Two networks: ``AudioRecurrentEncoder``, the one of Yoon et al. 2018, kept for comparison, and ``ConvBiGRU``, ours. Both
-read what ``voice_features`` makes of an utterance, after ``encode_speaker`` has removed what is common to all utterances of the
-speaker: voices and microphones differ more than emotions do.
+read the features that ``voice_features`` computes for an utterance, after ``encode_speaker`` has removed what all
+utterances of the speaker share: voices and microphones differ more than emotions do.
 
 Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et al. 2017 (attention pooling, ICASSP).
 """

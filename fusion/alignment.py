@@ -34,7 +34,7 @@ LEAST_PROBABILITY = 1e-3
 
 @dataclass(frozen=True)
 class FusionInputs:
-    """One utterance as the fusion head reads it. A signal that was not there is None, in ``log_probabilities`` not named.
+    """One utterance as the fusion head reads it. An absent modality is None and has no log-probabilities.
 
     Attributes:
         times: ``(steps,)`` seconds, rising: the middle of each step.

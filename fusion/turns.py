@@ -119,7 +119,8 @@ class TurnNetwork(nn.Module):
         vocabulary: ``(word pieces, text_size)`` to start trainable embeddings from; None to read token states.
 
     Example:
-        >>> network = TurnNetwork(FusionShape(4, 39, 0, 8, log_probabilities=False), 39, 30, vocabulary=torch.zeros(50, 8))
+        >>> shape = FusionShape(4, 39, 0, 8, log_probabilities=False)
+        >>> network = TurnNetwork(shape, 39, 30, vocabulary=torch.zeros(50, 8))
         >>> network.words.weight.shape
         torch.Size([50, 8])
     """

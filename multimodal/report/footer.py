@@ -27,7 +27,7 @@ CLAIM = """<p class="claim small muted">What onlookers would call the face, the 
 felt. <a href="#use">What it must not be used for</a></p>"""
 """Stands in the head of every page; leads to ``USE``."""
 
-USE = """<section id="use" aria-labeledby="use-title">
+USE = """<section id="use" aria-labelledby="use-title">
 <h2 id="use-title">What this is, and what it must not be used for</h2>
 <p>Perceived expression: what onlookers would call the face, the voice or the words. It is not what the person felt, and
 it is often wrong. Do not base a decision about a person on it.</p>
@@ -48,9 +48,9 @@ def foot(reading: str, made: str) -> str:
     return f"""<footer class="page-foot">
 <div class="foot-columns">
 {USE}
-<section aria-labeledby="reading-title"><h2 id="reading-title">How to read it</h2>
+<section aria-labelledby="reading-title"><h2 id="reading-title">How to read it</h2>
 {reading}</section>
-<section aria-labeledby="made-title"><h2 id="made-title">How it was made</h2>
+<section aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>
 {made}</section>
 </div>
 </footer>"""

@@ -192,7 +192,7 @@ def asset(name: str) -> str:
 
 
 def color_variables() -> str:
-    """The palette as CSS: ``--<label>`` and, for letters on it, ``--on-<label>``; ``--<modality>``; the signs' rules."""
+    """The palette as CSS: ``--<label>``, ``--on-<label>`` for letters on it, ``--<modality>``, and the signs' rules."""
     lines = [f"--{label}:{color};--on-{label}:{ink_on(color)};" for label, color in COLORS.items()]
     lines += [f"--{modality}:{color};" for modality, color in MODALITY_COLORS.items()]
     rules = [f".sign.{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLORS]

@@ -122,10 +122,10 @@ def timeline_place(analysis: Analysis, height: int) -> str:
     """
     start, end = time_span(analysis)
     label = (
-        f"Timeline from {clock_time(start)} to {clock_time(end)}: probabilities of the emotions, what each signal says, "
-        "valence and arousal. The transcript holds the same as text."
+        f"Timeline from {clock_time(start)} to {clock_time(end)}: probabilities of the emotions, each signal, valence and "
+        "arousal. The transcript holds the same as text."
     )
-    return f"""<section class="timeline card" aria-labeledby="timeline-title">
+    return f"""<section class="timeline card" aria-labelledby="timeline-title">
 <div class="timeline-head"><h2 id="timeline-title">Timeline</h2><span class="number muted" id="now"></span>
 <div class="tools screen-only">
 <button type="button" id="zoom-out" aria-label="Zoom out">−</button>
@@ -150,7 +150,7 @@ def _legend(analysis: Analysis) -> str:
 def keys_dialog() -> str:
     """The keys, in a window of their own."""
     rows = "".join(f"<dt>{_as_keys(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in KEYS)
-    return f"""<dialog id="keys" aria-labeledby="keys-title"><h2 id="keys-title">Keys</h2>
+    return f"""<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keys</h2>
 <dl>{rows}</dl><form method="dialog"><button>Close</button></form></dialog>"""
 
 

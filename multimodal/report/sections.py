@@ -66,7 +66,7 @@ def _shares(analysis: Analysis) -> str:
     missing = [label for label in analysis.emotions if label not in {each.label for each in shares}]
     never = f"Never the answer: {', '.join(missing)}." if missing else ""
     of_what = "Share of the judged time" if analysis.media.duration_seconds else "Share of the lines"
-    return f"""<section class="card shares" aria-labeledby="shares-title">
+    return f"""<section class="card shares" aria-labelledby="shares-title">
 <h2 id="shares-title">{of_what}</h2>
 <ul class="plain">{"".join(map(_share, shares))}</ul>
 <p class="small muted">{escape(f"{never} {_about_ranges(shares)}".strip())}</p>
@@ -105,7 +105,7 @@ def _about_ranges(shares: Sequence[Share]) -> str:
 def _coverage(analysis: Analysis) -> str:
     timed = bool(analysis.media.duration_seconds)
     rows = "".join(_covered(analysis, modality) for modality in MODALITIES if timed or modality == "text")
-    return f"""<section class="card coverage" aria-labeledby="coverage-title">
+    return f"""<section class="card coverage" aria-labelledby="coverage-title">
 <h2 id="coverage-title">What could be judged{"" if timed else ", by line"}</h2>
 <ul class="plain">{rows}</ul>
 {_affect(analysis)}
@@ -158,7 +158,7 @@ def _moments(analysis: Analysis) -> str:
     media, timed = analysis.media, bool(analysis.media.duration_seconds)
     items = "".join(_moment(each, timed) for each in found)
     body = f'<ol class="plain">{items}</ol>' if found else '<p class="muted">None stands out.</p>'
-    return f"""<section class="card moments" aria-labeledby="moments-title">
+    return f"""<section class="card moments" aria-labelledby="moments-title">
 <h2 id="moments-title">{"Moments worth watching" if media.has_video or media.has_audio else "Lines worth reading"}</h2>
 {body}
 </section>"""
@@ -178,7 +178,7 @@ def _warnings(warnings: Sequence[str]) -> str:
         return ""
     items = "".join(f'<li dir="auto">{escape(warning)}</li>' for warning in warnings)
     return (
-        '<section class="note limits" aria-labeledby="limits-title"><h2 id="limits-title">What limits this result</h2>'
+        '<section class="note limits" aria-labelledby="limits-title"><h2 id="limits-title">What limits this result</h2>'
         f"<ul>{items}</ul></section>"
     )
 
@@ -188,7 +188,7 @@ def transcript(analysis: Analysis) -> str:
     timed = bool(analysis.media.duration_seconds)
     rows = "".join(_utterance(index, each, timed) for index, each in enumerate(analysis.estimates))
     name = "Transcript" if timed else "Answers"
-    return f"""<section class="transcript card" id="transcript" aria-labeledby="transcript-title" tabindex="-1">
+    return f"""<section class="transcript card" id="transcript" aria-labelledby="transcript-title" tabindex="-1">
 <div class="transcript-head">
 <h2 id="transcript-title">{name}</h2>
 <button type="button" id="follow" hidden>Follow the playback</button>

@@ -42,8 +42,8 @@ def timeline(analysis: Analysis) -> tuple[Column, int] | None:
         analysis: Of a recording; of typed answers, which have no time, there is nothing to draw.
 
     Returns:
-        Bokeh figures with one range of times, and their height together in pixels: ``emotions`` (probabilities of all
-        signals together, stacked), ``modalities`` (a row each) and ``affect`` (valence and arousal); those with anything
+        Bokeh figures with one range of times, and their height together in pixels: ``emotions`` (fused
+        probabilities, stacked), ``modalities`` (a row each) and ``affect`` (valence and arousal); those with anything
         in them. None without any.
     """
     from bokeh.layouts import column

@@ -84,7 +84,7 @@ def _statements(label: str, mean: float, low: float | None, high: float | None) 
 def _filters(study: StudyTables) -> str:
     choices = [_choice(name, MEANINGS[name]) for name in study.groupings]
     choices += [_choice("shows", "Shows"), _choice("status", "Status")]
-    return f"""<section class="filters card screen-only" aria-labeledby="filters-title">
+    return f"""<section class="filters card screen-only" aria-labelledby="filters-title">
 <h2 id="filters-title" class="visually-hidden">Filter</h2>
 <div class="choices">
 <label class="search">Search <input type="search" id="search" autocomplete="off" spellcheck="false"
@@ -139,7 +139,7 @@ def _emotions(study: StudyTables) -> str:
         unit = "Each participant counts once, by the mean of their inputs"
     else:
         unit = "The manifest names no participants, so each input counts as a participant of its own"
-    return f"""<section class="card" aria-labeledby="emotions-title">
+    return f"""<section class="card" aria-labelledby="emotions-title">
 <h2 id="emotions-title">Emotions shown</h2>
 <div class="scroll" id="emotions" role="group" aria-label="Means and intervals" tabindex="0"></div>
 <p class="small muted explained">Share of the judged time with each answer, and mean valence and arousal (−1 to 1).
@@ -150,7 +150,7 @@ none; of fewer than ten it is too narrow. <span id="anew"></span></p>
 
 
 def _watching() -> str:
-    return f"""<section aria-labeledby="watching-title">
+    return f"""<section aria-labelledby="watching-title">
 <h2 id="watching-title">Worth watching</h2>
 <div class="watching">
 <div class="card"><h3>Stands apart</h3><div id="outliers"></div>
@@ -166,7 +166,7 @@ utterances are not compared. Look before you leave one out: it may be the one th
 
 def _time(study: StudyTables) -> str:
     who = "Participants" if "participant" in study.groupings else "Inputs"
-    return f"""<section class="card" aria-labeledby="time-title">
+    return f"""<section class="card" aria-labelledby="time-title">
 <div class="title-row"><h2 id="time-title">{who} over time</h2>
 <div class="controls screen-only">
 <fieldset class="switch"><legend>Time</legend>
@@ -185,7 +185,7 @@ a step per line.</p>
 
 def _distributions(study: StudyTables) -> str:
     of_whom = "participants" if "participant" in study.groupings else "inputs"
-    return f"""<section class="card" aria-labeledby="spread-title">
+    return f"""<section class="card" aria-labelledby="spread-title">
 <h2 id="spread-title">Spread over inputs</h2>
 <div class="spread" id="spread"></div>
 <p class="small muted explained">Bars: how many inputs. Line: median of the inputs. Dot and whiskers: mean over
@@ -194,7 +194,7 @@ def _distributions(study: StudyTables) -> str:
 
 
 def _table() -> str:
-    return """<section class="card" aria-labeledby="inputs-title">
+    return """<section class="card" aria-labelledby="inputs-title">
 <div class="title-row"><h2 id="inputs-title">All inputs</h2>
 <button type="button" id="download" class="screen-only">Download as CSV</button></div>
 <div class="scroll inputs" id="inputs" role="group" aria-label="Table of inputs" tabindex="0"></div>
@@ -205,7 +205,7 @@ def _table() -> str:
 def _downloads(study: StudyTables) -> str:
     there = [(name, meaning) for name, meaning in TABLES.items() if (study.out / name).is_file()]
     items = (f'<li><a href="{name}" download>{name}</a> <span class="muted">{said}</span></li>' for name, said in there)
-    return f"""<section class="card" aria-labeledby="tables-title">
+    return f"""<section class="card" aria-labelledby="tables-title">
 <h2 id="tables-title">Tables</h2>
 <ul class="plain tables">{"".join(items)}</ul>
 </section>"""

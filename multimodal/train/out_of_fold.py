@@ -101,8 +101,8 @@ def out_of_fold_encoder(
         features: Of each.
 
     Returns:
-        Speaker to a function like ``encode_speaker``: probabilities in the encoder's labels, calibrated, and states in the
-        shipped encoder's terms.
+        Speaker to a function like ``encode_speaker``: calibrated probabilities in the encoder's labels, and states in
+        the shipped encoder's space.
 
     Raises:
         ConfigError: The configuration is another one.

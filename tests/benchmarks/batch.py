@@ -24,17 +24,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from batch_stub import STUB  # noqa: E402
+from batch_stub import STUB
 
 from multimodal.batch import run as batch_run
-from multimodal.batch import tasks as batch_plan  # noqa: E402
-from multimodal.batch.ray_engine import Cluster, run_ray  # noqa: E402
-from multimodal.batch.tasks import BatchOptions  # noqa: E402
-from multimodal.batch.worker import Limits  # noqa: E402
-from multimodal.data.manifest import read_manifest  # noqa: E402
-from multimodal.sample import make_sample  # noqa: E402
+from multimodal.batch import tasks as batch_plan
+from multimodal.batch.ray_engine import Cluster, run_ray
+from multimodal.batch.tasks import BatchOptions
+from multimodal.batch.worker import Limits
+from multimodal.data.manifest import read_manifest
+from multimodal.sample import make_sample
 
 
 def clips(folder: Path, count: int, seconds: int) -> float:
@@ -145,7 +145,7 @@ def per_file(folder: Path, count: int) -> dict[str, float]:
     (folder / "a.txt").write_text("calm")
     tasks = [batch_plan.Task(index, f"t{index}", str(folder / "a.txt")) for index in range(count)]
     options, limits = BatchOptions(detector=str(folder / "notes"), analysis=STUB), Limits()
-    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}"
     found = {}
     for engine in ("local", "ray"):
         if engine == "local":

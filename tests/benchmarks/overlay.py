@@ -24,12 +24,12 @@ from typing import Any
 import av
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import make_analysis  # noqa: E402
+from analysis_fixtures import make_analysis
 
-from multimodal.data.media.probe import probe  # noqa: E402
-from multimodal.sample import make_sample  # noqa: E402
+from multimodal.data.media.probe import probe
+from multimodal.sample import make_sample
 
 SIZES = ((640, 360), (1280, 720))
 SECONDS = 60

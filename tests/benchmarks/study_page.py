@@ -20,14 +20,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import make_analysis  # noqa: E402
-from browser_fixtures import FLAGS  # noqa: E402
-from study_fixtures import make_study  # noqa: E402
+from analysis_fixtures import make_analysis
+from page_fixtures import FLAGS
+from study_fixtures import make_study
 
-from multimodal.report import page as report_page  # noqa: E402
-from multimodal.study.page import write_study  # noqa: E402
+from multimodal.report import page as report_page
+from multimodal.study.page import write_study
 
 ROUNDS = 5
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

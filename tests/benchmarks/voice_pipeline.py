@@ -34,7 +34,7 @@ from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.models.weights import load_weights
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "helpers"))
 from speech_fixtures import babble, joined, silence
 
 RATE = 16000
