@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from analysis_fixtures import make_analysis, said
 
-from multimodal.analysis.moments import KINDS, Moment, find_moments, modality_valence, top_moments
 from multimodal.data.emotions import FACE_LABELS
+from multimodal.analysis.moments import KINDS, Moment, find_moments, modality_valence, top_moments
 from multimodal.types import Utterance, UtteranceEstimate
 
 

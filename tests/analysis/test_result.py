@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from multimodal.analysis.result import FRAME_COLUMNS, Analysis, primary_modality
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
-from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import face_estimate, main_face, windows, within
+from multimodal.fusion.late import late_estimate
 from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate
 
 MODELS = {"face": {"name": "se_resnet.test-v1", "sha256": "0" * 64}, "audio": None, "text": None, "fusion": None}

@@ -11,7 +11,7 @@ from checkout import RunCommand
 
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
-from multimodal.outputs import Outputs, not_applicable, parse_outputs, stale, write_outputs
+from multimodal.outputs import Outputs, parse_outputs, not_applicable, stale, write_outputs
 from multimodal.types import Utterance
 
 PICTURES = {"timeline.png", "timeline.svg", "summary.png", "summary.svg"}

@@ -1,10 +1,7 @@
-"""The text encoder: its tokens, its arithmetic, long and empty texts, and the changes made to training texts."""
+"""The text encoder: its arithmetic, long and empty texts."""
 
 from __future__ import annotations
 
-import json
-import random
-import string
 import subprocess
 import sys
 
@@ -14,22 +11,14 @@ import torch
 from checkout import subprocess_environment
 from hypothesis import given
 from hypothesis import strategies as st
-from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
+from text_fixtures import SHAPE, tiny_network
 from tokenizers import Tokenizer
 
-from multimodal.augmentation.text import FILLERS, HOMOPHONES, TextAugmentation, augment, bare
 from multimodal.encoders.bert import Bert, BertShape
 from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
-from multimodal.encoders.tokenization import SPECIAL, encode, load_tokenizer, normalize_text, trim_vocabulary
-from multimodal.errors import ConfigError
 
 WINDOW = 24
 TEXTS = ["I feel happy", "wow", "The printer is really, really sad; it is fine!", "yuck 😂", "angry " * 5]
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return tiny_tokenizer()
 
 
 @pytest.fixture(scope="module")
@@ -45,80 +34,6 @@ def same(found: TextReading | None, expected: TextReading | None) -> None:
     assert found is not None and expected is not None
     for key in ("probabilities", "scores", "native_scores", "states", "embedding"):
         np.testing.assert_allclose(getattr(found, key), getattr(expected, key), rtol=0, atol=2e-5, err_msg=key)
-
-
-# --- from text to tokens ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("don’t “go”…", 'don\'t "go"...'),
-        ("so good👍🏽", "so good thumbs up sign"),
-        ("❤️❤", "heavy black heart heavy black heart"),
-        ("👩‍🚀!", "woman rocket !"),
-        ("25 °C ©", "25 °C ©"),
-        (" a \n b\u00a0c", "a b c"),
-        ("...", ""),
-        (" — … * ", ""),
-        ("?!", "?!"),
-        ("", ""),
-    ],
-)
-def test_texts_are_tidied(text: str, expected: str) -> None:
-    assert normalize_text(text) == expected
-
-
-def test_what_cannot_be_spelled_gives_nothing(tokenizer: Tokenizer) -> None:
-    found = encode(tokenizer, ["happy", "", "日本語", "....", "日本 happy"])
-    names = [[tokenizer.id_to_token(number) for number in ids] for ids in found]
-    assert names == [["happy"], [], [], [], ["[UNK]", "[UNK]", "happy"]]
-
-
-@pytest.mark.parametrize("content", ["", "{}", "[]", tokenizer_json().replace("[MASK]", "[MUSK]")])
-def test_file_that_is_no_tokenizer_of_ours(content: str) -> None:
-    with pytest.raises(ValueError, match=r"is (no|a) tokenizer (\(|without \[MASK\])"):
-        load_tokenizer(content)
-
-
-def test_tokenizer_neither_cuts_nor_pads(tokenizer: Tokenizer) -> None:
-    assert [len(ids) for ids in encode(tokenizer, ["wow " * 500, "wow"])] == [500, 1]
-
-
-# --- trimming the vocabulary --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def trimmed() -> tuple[Tokenizer, list[int]]:
-    whole = tiny_tokenizer()
-    used = {whole.token_to_id(word): count for word, count in (("happy", 9), ("sad", 5), ("feel", 1), ("中", 9))}
-    size = 2 * len(string.ascii_lowercase + string.digits + string.punctuation) + len(SPECIAL) + 3
-    content, kept = trim_vocabulary(tokenizer_json(), size, used)
-    return load_tokenizer(content), kept
-
-
-def test_trimmed_vocabulary_keeps_what_is_used_most(trimmed: tuple[Tokenizer, list[int]]) -> None:
-    tokenizer, kept = trimmed
-    whole = tiny_tokenizer()
-    assert tokenizer.get_vocab_size() == len(kept) and kept == sorted(set(kept))
-    assert all(tokenizer.id_to_token(new) == whole.id_to_token(old) for new, old in enumerate(kept))
-    gone = set(whole.get_vocab()) - set(tokenizer.get_vocab())
-    assert {"happy", "sad", "中"} <= set(tokenizer.get_vocab()) and "feel" in gone and "scared" in gone
-    assert json.loads(tokenizer.to_str())["truncation"] is None
-
-
-@given(st.text(string.ascii_letters + string.digits + string.punctuation + " ", max_size=40))
-def test_every_ascii_text_can_be_spelled_after_trimming(trimmed: tuple[Tokenizer, list[int]], text: str) -> None:
-    tokenizer, _ = trimmed
-    ids = tokenizer.encode(text, add_special_tokens=False).ids
-    assert tokenizer.token_to_id("[UNK]") not in ids
-    assert "".join(tokenizer.id_to_token(one).removeprefix("##") for one in ids) == "".join(text.lower().split())
-
-
-def test_kept_words_are_cut_as_before(trimmed: tuple[Tokenizer, list[int]]) -> None:
-    tokenizer, kept = trimmed
-    before, after = (encode(one, ["happy sad, happy! xyz"])[0] for one in (tiny_tokenizer(), tokenizer))
-    assert [kept[number] for number in after] == before
 
 
 # --- the network --------------------------------------------------------------------------------------------------
@@ -265,70 +180,3 @@ def test_loading_a_model_imports_nothing_that_it_does_not_need() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=subprocess_environment(), check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-# --- augmentation -------------------------------------------------------------------------------------------------
-
-ALL = TextAugmentation(*[1.0] * 7, word_rate=0.3, mishear_rate=1.0)
-WORDY = st.text(string.ascii_letters + "'’.,!?[]- 😂\u0301é", max_size=60)
-
-
-@given(WORDY, st.integers(0, 2**32))
-def test_changes_repeat_with_the_seed_and_leave_a_word(text: str, seed: int) -> None:
-    first, second = (augment(text, ALL, random.Random(seed)) for _ in range(2))
-    assert first == second
-    assert bool(first.split()) or not text.split()
-
-
-@given(WORDY)
-def test_nothing_changes_without_shares(text: str) -> None:
-    assert augment(text, TextAugmentation(), random.Random(0)) == (" ".join(text.split()) or text)
-
-
-@given(WORDY)
-def test_bare_text_has_no_punctuation(text: str) -> None:
-    assert not set(bare(text)) & set(string.punctuation + "’")
-    assert not set(bare(text, apostrophes=True)) & (set(string.punctuation + "’") - {"'"})
-
-
-def test_bare_text_keeps_words_and_emoji() -> None:
-    assert bare("Well... I don’t KNOW, rock'n'roll? 😂👍🏽") == "Well I dont KNOW rocknroll 😂👍🏽"
-    assert bare("'tis the boys' don't", apostrophes=True) == "tis the boys don't"
-
-
-def changed(text: str, **shares: float) -> list[str]:
-    return [augment(text, TextAugmentation(**shares), random.Random(seed)) for seed in range(200)]
-
-
-def test_each_change_does_what_it_says() -> None:
-    text = "I think their printer broke again today"
-    for one in changed(text, filler_share=1.0, word_rate=0.1):
-        left = f" {one} "
-        for filler in sorted(FILLERS, key=len, reverse=True):
-            left = left.replace(f" {filler} ", " ").replace(f" {filler} ", " ")
-        assert left.split() == text.split()
-    for one in changed(text, repeat_share=1.0, word_rate=0.5):
-        words = one.split()
-        assert list(dict.fromkeys(words)) == text.split() and max(words.count(word) for word in words) <= 2
-    for one in changed(text, drop_share=1.0, word_rate=0.5):
-        rest = iter(text.split())
-        assert all(word in rest for word in one.split())  # a subsequence
-    assert {one.split()[2] for one in changed(text, mishear_share=1.0, mishear_rate=1.0)} == {"there", "they're"}
-    assert set(changed("sad 😂 ❤️", emoji_share=1.0)) == {"sad"}
-
-
-def test_placeholders_become_words() -> None:
-    found = changed("[NAME] is [RELIGION], [name]", placeholder_share=0.5)
-    assert len(set(found)) > 50 and any("[" not in one for one in found) and any("[NAME]" in one for one in found)
-    assert changed("[NAME]", placeholder_share=0.0)[0] == "[NAME]"
-
-
-def test_shares_are_shares() -> None:
-    struck = np.mean([one != "I know" for one in changed("I know", mishear_share=0.3, mishear_rate=1.0)])
-    assert struck == pytest.approx(0.3, abs=0.1)
-    with pytest.raises(ConfigError, match=r"drop_share: is 1\.5; give a share between 0 and 1"):
-        TextAugmentation(drop_share=1.5)
-
-
-def test_homophones_are_mutual() -> None:
-    assert all(word in HOMOPHONES[other] for word, others in HOMOPHONES.items() for other in others)

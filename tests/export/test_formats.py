@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from praatio import textgrid
 from pyarrow import parquet
 
-from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, OutputError
 from multimodal.export.formats import FORMATS, TIMED, check_formats, export, inapplicable
 from multimodal.infer.model import load_model
 from multimodal.plots.slides import FILES, write_plots
+from multimodal.analysis.loading import read_analysis
 from multimodal.types import Utterance, UtteranceEstimate
 
 ALL = [file for files in FORMATS.values() for file in files]

@@ -187,3 +187,36 @@ def answers(*labels: str, texts: tuple[str, ...] = HOSTILE) -> Analysis:
     )
     models = {"face": None, "audio": None, "text": {"name": "words.test-v1", "sha256": "c" * 64}}
     return Analysis(NOTHING, models, FUSED_LABELS, (), (), estimates)
+
+
+def lacking(seed: int) -> Analysis:
+    """An analysis in which anything may be missing, overlap, have no length, or reach beyond the end."""
+    draw = np.random.default_rng(seed)
+    whole = make_analysis(Path("talk.mp4"), float(draw.choice([0.3, 1.0, 5.0, 40.0, 130.0])), seed=seed, people=3)
+    estimates = []
+    for each in whole.estimates:
+        spoken, gone = (
+            each.utterance,
+            {name: None for name in ("face", "audio", "text", "fused") if draw.random() < 0.3},
+        )
+        if draw.random() < 0.5:
+            end = float(draw.choice([spoken.start_seconds, spoken.end_seconds + 30.0]))
+            spoken = Utterance(spoken.start_seconds, end, None, spoken.text)
+        uncertain = each.uncertain and "fused" not in gone
+        estimates.append(replace(each, utterance=spoken, uncertain=uncertain, **gone))
+    kept = tuple(estimates[: int(draw.choice([0, 1, len(estimates)]))])
+    found = replace(whole, estimates=kept)
+    if draw.random() < 0.3:
+        found = replace(found, faces=(), frame_times=whole.frame_times[:1])
+    if draw.random() < 0.3:
+        found = replace(found, models=dict.fromkeys(whole.models), valence_arousal=None)
+    return found
+
+
+def observed_face(
+    time: float, box: tuple[float, float, float, float], emotion: str | None = "happiness"
+) -> FaceObservation:
+    """A face that shows an emotion, or one that is too small to be judged."""
+    if emotion is None:
+        return FaceObservation(time, 1, box, 0.9, "tiny")
+    return FaceObservation(time, 0, box, 0.9, "clear", shows(emotion, 0.9, FACE_LABELS))

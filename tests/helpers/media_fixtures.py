@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,7 +15,10 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from multimodal.data.media.audio import read_frames
+
 MILLISECOND = Fraction(1, 1000)
+EVERY_FRAME = 1000.0  # samples per second: more than any clip of the tests has pictures
 
 
 @dataclass(frozen=True)
@@ -137,3 +141,20 @@ def _sound_frame(samples: NDArray[np.float32], sound: Sound, layout: str) -> Aud
     frame = AudioFrame.from_ndarray(np.ascontiguousarray(array), format=sound.sample_format, layout=layout)
     frame.sample_rate = sound.sample_rate
     return frame
+
+
+def noisy_clip(path: Path) -> Path:
+    """Four seconds of noisy pictures and a tone, index first: 480 kB in which damage can be placed."""
+    pictures = Pictures(every(40, 4), noise=True)
+    sound = Sound({0: tone(4)}, codec="aac", sample_format="fltp")
+    return write_media(path, pictures, sound, options={"movflags": "faststart"})
+
+
+def times_of(path: Path, frames_per_second: float) -> list[float]:
+    """When the sampled pictures of a file are shown, as the program reads them."""
+    return [frame.time_seconds for frame in read_frames(path, frames_per_second=frames_per_second)]
+
+
+def decoder_threads() -> list[threading.Thread]:
+    """Threads of readers that have not ended."""
+    return [thread for thread in threading.enumerate() if thread.name == "media-decoder"]

@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from tokenizers import Tokenizer
 
     from multimodal.data.faces.detectors import Detector
 
@@ -36,6 +37,22 @@ def voices_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from voice_corpus import write_voices
 
     return write_voices(tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture
+def noisy_clip(tmp_path: Path) -> Path:
+    """A file of four seconds in which damage can be placed."""
+    import media_fixtures
+
+    return media_fixtures.noisy_clip(tmp_path / "clip.mp4")
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    """A tokenizer with a vocabulary of a few words and all letters."""
+    from text_fixtures import tiny_tokenizer
+
+    return tiny_tokenizer()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fusion_fixtures import HEAD_NAME, NO_HEAD, save_head, small_shape
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_fixtures import SIZES, Scene, scenes, shares
 from torch import nn
@@ -21,16 +21,14 @@ from voice_fixtures import buzz, write_talk
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import MediaError
+from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, predict, fuse, temperature, incompatibility
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.fusion.alignment import collate
+from multimodal.fusion.segments import join
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
-from multimodal.fusion.segments import join
+from multimodal.fusion.alignment import collate
 from multimodal.infer.command import main
-from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, fuse, incompatibility, predict, temperature
 from multimodal.infer.model import Model, load_model
-from multimodal.models.spec import ModelSpec
-from multimodal.models.weights import Weights, load_weights
 from multimodal.types import (
     MODALITIES,
     EncodedUtterance,
@@ -39,6 +37,8 @@ from multimodal.types import (
     Utterance,
     UtteranceEstimate,
 )
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights, load_weights
 
 SUBSETS = [[name for bit, name in enumerate(MODALITIES) if number >> bit & 1] for number in range(1, 8)]
 NORMS = {"source": "norms", "reference": "Russell and Mehrabian 1977"}
@@ -112,6 +112,7 @@ def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], sce
     assert found.warnings == ()
 
 
+@settings(max_examples=settings.default.max_examples // 10)  # 0.8 s each: up to 40 utterances, alone and together
 @given(st.lists(scenes(), min_size=2, max_size=40))
 def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
     streams = [scene.streams() for scene in several]
@@ -131,6 +132,7 @@ def test_batches_hold_each_utterance_once_within_memory(lengths: list[int]) -> N
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= ROWS
 
 
+@settings(max_examples=settings.default.max_examples // 4)  # 0.1 s each
 @given(scenes(), st.integers(0, 2**32 - 1))
 def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: int) -> None:
     companion = replace(scene, said=dict.fromkeys(MODALITIES, dict.fromkeys(FACE_LABELS, 1 / 8)))

@@ -20,23 +20,21 @@ from media_fixtures import Pictures, Sound, every, silence, write_media
 from numpy.typing import NDArray
 from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, write_talk
 
+from multimodal.infer import audio as listening, model, face as watching
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.data.media.audio import read_audio
 from multimodal.data.media.probe import probe
+from multimodal.data.media.audio import read_audio
 from multimodal.data.speech.utterances import SpeechReader
 from multimodal.encoders.audio import encode_speaker
-from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
+from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.errors import ConfigError, MediaError, WeightsError
-from multimodal.infer import audio as listening
-from multimodal.infer import face as watching
-from multimodal.infer import model
 from multimodal.infer.audio import analyze_audio
 from multimodal.infer.model import Model, load_model
+from multimodal.types import AudioBlock, Utterance
 from multimodal.models.selection import DEFAULTS
 from multimodal.models.weights import load_weights
-from multimodal.types import AudioBlock, Utterance
 
 SPOKEN = (Utterance(0.5, 2.0), Utterance(2.25, 4.0))
 NO_SOUND = "the file holds no sound"

@@ -22,22 +22,20 @@ from media_fixtures import Pictures, Sound, every, write_media
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
 
+from multimodal.infer import audio as listening, text as reading, face as watching
 from multimodal.analysis.result import Analysis
-from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.speech import recognition
+from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.speech.language import is_english
 from multimodal.data.speech.recognition import HOW_TO_GET, Recognition
 from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import ConfigError, DependencyError, MediaError, TranscriptError, WeightsError
-from multimodal.infer import audio as listening
-from multimodal.infer import face as watching
-from multimodal.infer import text as reading
 from multimodal.infer.command import main
 from multimodal.infer.model import Model, load_model
+from multimodal.types import AudioBlock, Utterance
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import load_weights, save_weights
-from multimodal.types import AudioBlock, Utterance
 
 TEXT_NAME = "minilm_l6.random-v1"
 DIALOGUE = """WEBVTT

@@ -37,8 +37,8 @@ from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import OutputError
 from multimodal.palette import COLORS, SIGNS
 from multimodal.plots.figure import drawing, write_figure
-from multimodal.plots.slides import FILES, draw_summary, write_plots
 from multimodal.plots.timeline import draw_timeline
+from multimodal.plots.slides import FILES, draw_summary, write_plots
 
 FULL = 0.88
 """Of a lane's height is 100 %."""

@@ -1,9 +1,8 @@
-"""The report of one recording: its numbers against other ways to them, its page as a parser reads it."""
+"""The report of one recording: its page as a parser reads it, and the command."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import subprocess
 import sys
@@ -11,150 +10,26 @@ import types
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-import numpy as np
 import pytest
-from analysis_fixtures import NOTHING, answers, make_analysis, said
+from analysis_fixtures import answers, lacking, make_analysis, said
 from checkout import ROOT, subprocess_environment
 from media_fixtures import Pictures, write_media
 from media_flashes import analysis_of
 from page_fixtures import Parsed, digests
 
-from multimodal.analysis.bootstrap import block_bootstrap
+from multimodal.report import command as report
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.formatting import clock_time
-from multimodal.report import command as report
 from multimodal.report.page import PAGE, report_page, write_report
-from multimodal.report.player import media_address
 from multimodal.report.sections import transcript
-from multimodal.report.series import face_runs, mean_over, modality_rows
-from multimodal.report.shares import Speaking, by_speaker, headline, shares_of
+from multimodal.report.player import media_address
 from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
 
 
 def page_of(analysis: Analysis, folder: Path = Path("results")) -> Parsed:
     return Parsed(report_page(analysis, folder))
-
-
-# --- numbers ------------------------------------------------------------------------------------------------------
-
-
-def test_shares_are_those_of_the_summary_with_ranges_around_them() -> None:
-    analysis = make_analysis(Path("talk.mp4"), 600.0)
-    shares = shares_of(analysis)
-    by_label = {each.label: each.share for each in shares}
-    assert sum(by_label.values()) == pytest.approx(1.0, abs=1e-3)
-    assert by_label.pop("uncertain") == analysis.summary["uncertain"]
-    assert by_label == {label: share for label, share in analysis.summary["shares"].items() if share}
-    for each in shares:
-        assert each.low is not None and each.high is not None
-        assert each.low <= each.share <= each.high
-
-
-def test_independent_segments_textbook_interval() -> None:
-    random = np.random.default_rng(3)
-    holds = random.random((1000, 1)) < 0.3
-    low, high = block_bootstrap(holds, [2.0] * 1000)
-    spread = 1.96 * np.sqrt(holds.mean() * (1 - holds.mean()) / 1000)  # of a binomial share
-    assert (high[0] - low[0]) / (2 * spread) == pytest.approx(1.0, abs=0.15)
-    assert (high[0] + low[0]) / 2 == pytest.approx(holds.mean(), abs=0.004)
-
-
-def test_the_range_is_wider_where_neighbors_are_alike() -> None:
-    random = np.random.default_rng(4)
-    moods = np.repeat(random.random(100) < 0.3, 10)[:, None]
-    low, high = block_bootstrap(moods, [1.0] * 1000)
-    shuffled = random.permutation(moods)
-    plain_low, plain_high = block_bootstrap(shuffled, [1.0] * 1000)
-    assert high[0] - low[0] > 2 * (plain_high[0] - plain_low[0])
-
-
-def test_long_stretches_weigh_as_much_as_they_last() -> None:
-    holds = np.array([[True], [False]] * 50)
-    low, high = block_bootstrap(holds, [3.0, 1.0] * 50)
-    assert low[0] < 0.75 < high[0]
-    assert low[0] > 0.6
-
-
-@pytest.mark.parametrize("labels", [("anger",) * 9, ("anger", "neutral")])
-def test_there_is_no_range_where_it_would_say_nothing(labels: tuple[str, ...]) -> None:
-    assert {each.low for each in shares_of(answers(*labels))} == {None}
-
-
-def test_the_headline_is_as_strong_as_the_shares() -> None:
-    assert headline(answers("anger", "anger", "neutral")) == "Mostly anger: 67% of 3 judged lines."
-    assert headline(answers("anger", "neutral")) == "No emotion leads: neutral and anger, each 50% of 2 judged lines."
-    assert (
-        headline(answers("anger", "anger", "neutral", "fear", "disgust")) == "Anger most often: 40% of 5 judged lines."
-    )
-    assert headline(answers()) == "There was nothing to judge: no face, no voice and no words that could be read."
-
-
-def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
-    turns = (
-        ("Ada", 0.0, 6.0, "anger"),
-        ("Bo", 6.0, 8.0, "fear"),
-        ("Ada", 8.0, 10.0, "neutral"),
-        (None, 10.0, 20.0, "fear"),
-    )
-    estimates = tuple(
-        UtteranceEstimate(Utterance(start, end, who, "Well."), fused=said(label, 0.9))
-        for who, start, end, label in turns
-    )
-    media = dataclasses.replace(NOTHING, duration_seconds=20.0, has_audio=True)
-    talk = Analysis(media, {}, FUSED_LABELS, (), (), estimates)
-    assert by_speaker(talk) == [Speaking("Ada", 8.0, "anger", 0.75), Speaking("Bo", 2.0, "fear", 1.0)]
-    assert by_speaker(dataclasses.replace(talk, estimates=estimates[:1])) == []
-
-
-# --- what is drawn ------------------------------------------------------------------------------------------------
-
-
-def test_frames_summed_losslessly() -> None:
-    analysis = make_analysis(Path("talk.mp4"), 600.0)
-    runs = face_runs(analysis)
-    assert len(runs) <= 3001
-    assert all(one.end_seconds == pytest.approx(other.start_seconds) for one, other in itertools.pairwise(runs))
-    assert (runs[0].start_seconds, runs[-1].end_seconds) == pytest.approx((0.0, 600.0), abs=0.6)
-    # Each utterance of the fixture shows one emotion or none; where it is judged, the run in its middle says so.
-    for each in analysis.estimates:
-        middle = (each.utterance.start_seconds + each.utterance.end_seconds) / 2
-        around = [run for run in runs if abs(run.start_seconds + run.end_seconds - 2 * middle) < 2.0]
-        labels = {run.label for run in around} - {None}
-        assert labels <= (
-            {max(each.face.probabilities, key=each.face.probabilities.__getitem__)} if each.face else set()
-        )
-
-
-def test_hour_of_faces_is_compact() -> None:
-    analysis = make_analysis(Path("talk.mp4"), 3600.0)
-    assert len(analysis.frame_times) == 18_000
-    runs = face_runs(analysis)
-    assert len(runs) <= 3001
-    absent = sum(run.end_seconds - run.start_seconds for run in runs if run.label is None)
-    lacking = sum(4.0 for each in analysis.estimates if each.face is None)
-    assert absent == pytest.approx(lacking, rel=0.1)
-
-
-def test_rows_of_unread_and_empty_signals() -> None:
-    analysis = make_analysis(Path("talk.mp4"), 60.0)
-    silent = tuple(dataclasses.replace(each, audio=None, text=None) for each in analysis.estimates)
-    models = {**analysis.models, "text": None}
-    rows = modality_rows(dataclasses.replace(analysis, estimates=silent, models=models))
-    assert list(rows) == ["all", "face", "audio"]
-    assert {run.label for run in rows["audio"]} == {None}
-
-
-def test_means_over_time_keep_the_area() -> None:
-    random = np.random.default_rng(5)
-    ends = np.cumsum(random.uniform(0.5, 9.0, 200))
-    edges = list(zip([0.0, *ends[:-1]], ends, strict=True))
-    values = random.random((200, 3))
-    pieces, means = mean_over(edges, values, 30)
-    lengths = [min(end, ends[-1]) - start for start, end in pieces]
-    area = sum((end - start) * row for (start, end), row in zip(edges, values, strict=True))
-    assert np.array(lengths) @ means == pytest.approx(area)
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
@@ -236,30 +111,6 @@ def test_a_stretch_has_the_times_of_the_recording(tmp_path: Path) -> None:
     parsed = page_of(dataclasses.replace(analysis, media=part, estimates=estimates, frame_times=times), tmp_path)
     assert (parsed.data["start"], parsed.data["end"]) == (20.0, 60.0)
     assert "0:20 to 1:00 of 1:00:00" in parsed.all("header")[0][1]
-
-
-def lacking(seed: int) -> Analysis:
-    """An analysis in which anything may be missing, overlap, have no length, or reach beyond the end."""
-    draw = np.random.default_rng(seed)
-    whole = make_analysis(Path("talk.mp4"), float(draw.choice([0.3, 1.0, 5.0, 40.0, 130.0])), seed=seed, people=3)
-    estimates = []
-    for each in whole.estimates:
-        spoken, gone = (
-            each.utterance,
-            {name: None for name in ("face", "audio", "text", "fused") if draw.random() < 0.3},
-        )
-        if draw.random() < 0.5:
-            end = float(draw.choice([spoken.start_seconds, spoken.end_seconds + 30.0]))
-            spoken = Utterance(spoken.start_seconds, end, None, spoken.text)
-        uncertain = each.uncertain and "fused" not in gone
-        estimates.append(dataclasses.replace(each, utterance=spoken, uncertain=uncertain, **gone))
-    kept = tuple(estimates[: int(draw.choice([0, 1, len(estimates)]))])
-    found = dataclasses.replace(whole, estimates=kept)
-    if draw.random() < 0.3:
-        found = dataclasses.replace(found, faces=(), frame_times=whole.frame_times[:1])
-    if draw.random() < 0.3:
-        found = dataclasses.replace(found, models=dict.fromkeys(whole.models), valence_arousal=None)
-    return found
 
 
 @pytest.mark.parametrize("seed", range(20))

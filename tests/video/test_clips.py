@@ -23,13 +23,13 @@ from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 from media_flashes import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
 
 from multimodal import clips as command
-from multimodal.analysis.moments import KINDS, Moment, top_moments
 from multimodal.analysis.result import Analysis
+from multimodal.video.clips import COLUMNS, clip_name, cut_clips
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
+from multimodal.analysis.moments import KINDS, Moment, top_moments
 from multimodal.palette import COLORS
 from multimodal.types import FaceObservation, Utterance, UtteranceEstimate
-from multimodal.video.clips import COLUMNS, clip_name, cut_clips
 
 ANSWERS = [
     (0.0, 3.0, "neutral", 0.9),
