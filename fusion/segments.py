@@ -150,8 +150,8 @@ def face_estimate(observations: Sequence[FaceObservation], face_id: int | None) 
 def join(
     utterances: Iterable[Utterance],
     faces: Sequence[FaceObservation] = (),
-    voices: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
-    wordings: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
+    audio: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
+    text: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
     face_id: int | None = None,
 ) -> tuple[UtteranceEstimate, ...]:
     """Puts all that is known of each stretch beside each other.
@@ -159,8 +159,8 @@ def join(
     Args:
         utterances: The stretches, in order.
         faces: Every face in every sampled frame, in order of time.
-        voices: What the voice says, where it was heard.
-        wordings: What the words say, where they were read.
+        audio: Utterance to what the audio encoder gives, where there is speech.
+        text: Utterance to what the text encoder gives, where there are words.
         face_id: Whose face counts; None to choose one for each stretch, by ``main_face``.
 
     Returns:
@@ -172,7 +172,7 @@ def join(
     """
     own = [seen for seen in faces if face_id in (None, seen.face_id)]
     return tuple(
-        _joined(utterance, within(own, utterance), voices.get(utterance), wordings.get(utterance))
+        _joined(utterance, within(own, utterance), audio.get(utterance), text.get(utterance))
         for utterance in utterances
     )
 
@@ -180,20 +180,15 @@ def join(
 def _joined(
     utterance: Utterance,
     shown: Sequence[FaceObservation],
-    voice: EncodedUtterance | None,
-    wording: EncodedUtterance | None,
+    audio: EncodedUtterance | None,
+    text: EncodedUtterance | None,
 ) -> UtteranceEstimate:
     face_id = main_face(shown)
-    return UtteranceEstimate(
-        utterance,
-        face=face_estimate(shown, face_id),
-        audio=voice.estimate if voice else None,
-        text=wording.estimate if wording else None,
-        face_id=face_id,
-        audio_states=voice.states if voice else None,
-        audio_times=voice.times if voice else None,
-        text_states=wording.states if wording else None,
-    )
+    encodings = {name: encoded for name, encoded in (("audio", audio), ("text", text)) if encoded is not None}
+    face = face_estimate(shown, face_id)
+    estimates = {} if face is None else {"face": face}
+    estimates |= {name: encoded.estimate for name, encoded in encodings.items()}
+    return UtteranceEstimate(utterance, estimates, face_id=face_id, encodings=encodings)
 
 
 def mean_estimate(estimates: Sequence[Mapping[str, float]]) -> ModalityEstimate:
@@ -210,4 +205,4 @@ def mean_estimate(estimates: Sequence[Mapping[str, float]]) -> ModalityEstimate:
         0.75
     """
     mean = {label: math.fsum(estimate[label] for estimate in estimates) / len(estimates) for label in estimates[0]}
-    return ModalityEstimate(mean, max(mean.values()))
+    return ModalityEstimate(mean)

@@ -154,9 +154,7 @@ def _estimate(entry: Mapping[str, Any]) -> UtteranceEstimate:
         raise ValueError("an answer is from no signal")
     return UtteranceEstimate(
         spoken,
-        face=modalities["face"],
-        audio=modalities["audio"],
-        text=modalities["text"],
+        {name: found for name in MODALITIES if (found := modalities[name]) is not None},
         fused=modalities["fused"],
         uncertain=entry["emotion"] == UNCERTAIN,
         valence=_or_none(_number, entry["valence"]),
@@ -169,9 +167,7 @@ def _modality(entry: Mapping[str, Any], modality: str) -> ModalityEstimate | Non
     probabilities = entry[JSON_KEYS.get(modality, modality)]
     if probabilities is None:
         return None
-    found = _shares(probabilities)
-    said = entry["confidence"] if modality == "fused" else None
-    return ModalityEstimate(found, max(found.values()) if said is None else _share(said))
+    return ModalityEstimate(_shares(probabilities))
 
 
 def _frames(path: Path) -> tuple[tuple[float, ...], tuple[FaceObservation, ...]]:

@@ -147,7 +147,7 @@ def _changes(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
 
 def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
     for index, estimate in enumerate(estimates):
-        said = {modality: getattr(estimate, modality).probabilities for modality in estimate.modalities}
+        said = {modality: each.probabilities for modality, each in estimate.estimates.items()}
         valence = {modality: modality_valence(probabilities) for modality, probabilities in said.items()}
         if len(valence) < 2 or estimate.emotion is None:
             continue

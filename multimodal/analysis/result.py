@@ -149,7 +149,7 @@ class Analysis:
 
     def _spoken(self, modality: str | None) -> float:
         """Seconds of the utterances that a signal, or all together, judged."""
-        judged = [each.utterance for each in self.estimates if modality and getattr(each, modality) is not None]
+        judged = [each.utterance for each in self.estimates if modality and each.get(modality) is not None]
         return spoken_seconds(judged, self.media.read_end_seconds)
 
     @cached_property
@@ -175,7 +175,7 @@ class Analysis:
         """Seconds and answer of everything that a signal, or all together, judged."""
         if modality == "face":
             return self._judged_frames()
-        found = [(estimate, getattr(estimate, modality)) for estimate in self.estimates]
+        found = [(estimate, estimate.get(modality)) for estimate in self.estimates]
         return [
             (
                 each.utterance.end_seconds - each.utterance.start_seconds,
@@ -292,7 +292,7 @@ def _frame_row(seen: FaceObservation) -> dict[str, Any]:
 
 def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
     """What a summary is of: all signals together, else the first that judged any utterance; None where none did."""
-    return next((name for name in ("fused", *MODALITIES) if any(getattr(each, name) for each in estimates)), None)
+    return next((name for name in ("fused", *MODALITIES) if any(each.get(name) for each in estimates)), None)
 
 
 def _shares(labels: Sequence[str], judged: Sequence[tuple[float, str]]) -> dict[str, float] | None:
@@ -327,7 +327,7 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
         "emotion": estimate.emotion,
-        **{JSON_KEYS.get(modality, modality): _rounded(getattr(estimate, modality)) for modality in ESTIMATE_NAMES},
+        **{JSON_KEYS.get(modality, modality): _rounded(estimate.get(modality)) for modality in ESTIMATE_NAMES},
         "valence": _short(estimate.valence),
         "arousal": _short(estimate.arousal),
         "confidence": _short(confidence),
@@ -336,8 +336,8 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
 
 def _confidence(estimate: UtteranceEstimate) -> float | None:
     """Of the fused estimate; of the only signal where there is no fused one."""
-    found = [estimate.fused] if estimate.fused else [getattr(estimate, name) for name in estimate.modalities]
-    return found[0].confidence if len(found) == 1 and found[0] is not None else None
+    found = [estimate.fused] if estimate.fused else list(estimate.estimates.values())
+    return found[0].confidence if len(found) == 1 else None
 
 
 def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def _spans(analysis: Analysis, values: Sequence[tuple[int, str]]) -> tuple[Span,
 
 
 def _value(estimate: UtteranceEstimate, kind: str, part: str) -> str | None:
-    said = getattr(estimate, part)
+    said = estimate.get(part)
     if said is None:
         return None
     if kind == "confidence":

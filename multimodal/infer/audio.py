@@ -33,11 +33,11 @@ class AudioResult:
     """What was heard of one recording.
 
     Attributes:
-        voices: Every stretch of speech with what it sounds like, in order of its end.
+        encodings: Every stretch of speech with what it sounds like, in order of its end.
         warnings: Plain lines on what was damaged, and on what limits the result.
     """
 
-    voices: tuple[tuple[Utterance, EncodedUtterance], ...]
+    encodings: tuple[tuple[Utterance, EncodedUtterance], ...]
     warnings: tuple[str, ...]
 
 
@@ -108,4 +108,4 @@ def _fused(row: Sequence[float], spec: ModelSpec) -> ModalityEstimate:
             probabilities[group] += value
     total = math.fsum(probabilities.values())
     shares = {label: value / total for label, value in probabilities.items()}
-    return ModalityEstimate(shares, max(shares.values()))
+    return ModalityEstimate(shares)

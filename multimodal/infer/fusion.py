@@ -73,8 +73,8 @@ def fuse(
 
     Example:
         >>> from multimodal.types import Utterance
-        >>> words = ModalityEstimate({label: 1 / 7 for label in FUSED_LABELS}, 1 / 7)
-        >>> said = UtteranceEstimate(Utterance(0.0, 1.0), text=words)
+        >>> words = ModalityEstimate({label: 1 / 7 for label in FUSED_LABELS})
+        >>> said = UtteranceEstimate(Utterance(0.0, 1.0), {"text": words})
         >>> found = fuse([said], (), (), {})
         >>> found.model, round(found.estimates[0].fused.confidence, 3)
         ({'name': 'late average'}, 0.143)
@@ -193,17 +193,15 @@ def _streams(
     size = FusionShape(**spec.fusion).face_size
     for estimate in estimates:
         utterance = estimate.utterance
-        voice = None
-        if estimate.audio_times is not None and estimate.audio_states is not None:
-            voice = estimate.audio_times, estimate.audio_states
+        audio, text = (estimate.encodings.get(name) for name in ("audio", "text"))
         yield build_inputs(
             utterance.start_seconds,
             utterance.end_seconds,
-            {name: getattr(estimate, name).probabilities for name in estimate.modalities},
-            audio=voice,
+            {name: each.probabilities for name, each in estimate.estimates.items()},
+            audio=None if audio is None or audio.times is None else (audio.times, audio.states),
             face=_own_face(within(faces, utterance), estimate.face_id, size),
             tolerance_seconds=half,
-            text=estimate.text_states,
+            text=None if text is None else text.states,
             labels=spec.labels,
         )
 
@@ -222,7 +220,7 @@ def _with_answer(
     estimate: UtteranceEstimate, row: NDArray[np.float64], affect: NDArray[np.float64], spec: ModelSpec
 ) -> UtteranceEstimate:
     probabilities = dict.fromkeys(FUSED_LABELS, 0.0) | dict(zip(spec.labels, row.tolist(), strict=True))
-    fused = ModalityEstimate(probabilities, max(probabilities.values()))
+    fused = ModalityEstimate(probabilities)
     valence, arousal = affect[:2].tolist() if len(affect) >= 2 else affect_from_norms(probabilities)
     uncertain = spec.uncertain_below is not None and fused.confidence < spec.uncertain_below
     return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)
@@ -230,8 +228,7 @@ def _with_answer(
 
 def _averaged(estimate: UtteranceEstimate) -> UtteranceEstimate:
     """The late-fusion answer, where any signal was there."""
-    own = {name: getattr(estimate, name) for name in estimate.modalities}
-    fused = late_estimate(own, FUSED_LABELS)
+    fused = late_estimate(estimate.estimates, FUSED_LABELS)
     if fused is None:
         return estimate
     valence, arousal = affect_from_norms(fused.probabilities)

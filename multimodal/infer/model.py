@@ -267,8 +267,8 @@ class Model:
         """Puts everything onto the stretches that are judged, and answers from all of it."""
         if face_id is not None:
             _check_face(media, seen, face_id)
-        voices = dict(heard.voices) if heard else {}
-        wordings = dict(said.wordings) if said else {}
+        voices = dict(heard.encodings) if heard else {}
+        wordings = dict(said.encodings) if said else {}
         spoken = [*(words.utterances if words else ()), *(voices if _placed(words) is None else ())]
         faces, times = (seen.faces, seen.times) if seen else ((), ())
         ends = (media.read_end_seconds, media.read_start_seconds)

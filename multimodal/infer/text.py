@@ -32,11 +32,11 @@ class TextResult:
     """What was read of one recording.
 
     Attributes:
-        wordings: Utterances whose words could be judged, with what they say.
+        encodings: Utterances whose words could be judged, with what they say.
         warnings: Plain lines on what limits the result.
     """
 
-    wordings: tuple[tuple[Utterance, EncodedUtterance], ...]
+    encodings: tuple[tuple[Utterance, EncodedUtterance], ...]
     warnings: tuple[str, ...]
 
 
@@ -152,12 +152,12 @@ def analyze_text(transcript: Transcript, weights: Weights) -> TextResult:
     spec = weights.spec
     options = {} if spec.window_tokens is None else {"window_tokens": spec.window_tokens}
     readings = read_texts(weights.network, weights.tokenizer, texts, temperature=spec.temperature, **options)
-    wordings = []
+    encodings = []
     for utterance, reading in zip(utterances, readings, strict=True):
         if reading is not None:
             named = dict(zip(spec.labels, reading.probabilities.tolist(), strict=True))
-            wordings.append((utterance, EncodedUtterance(ModalityEstimate(named, max(named.values())), reading.states)))
-    return TextResult(tuple(wordings), _shortened(utterances))
+            encodings.append((utterance, EncodedUtterance(ModalityEstimate(named), reading.states)))
+    return TextResult(tuple(encodings), _shortened(utterances))
 
 
 def _shortened(utterances: Sequence[Utterance]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def answer_blocks(analysis: Analysis) -> list[Block]:
     modality = primary_modality(analysis.estimates)
     blocks = []
     for (start, end), estimate in zip(_places(analysis), analysis.estimates, strict=True):
-        said = getattr(estimate, modality) if modality else None
+        said = estimate.get(modality) if modality else None
         if said is not None:
             label = estimate.emotion if modality == "fused" else top_label(said.probabilities)
             blocks.append(Block(start, end, printable(label or UNCERTAIN), said.confidence))
@@ -66,7 +66,7 @@ def modality_blocks(analysis: Analysis, modality: str) -> list[Block]:
         return _merged(
             Block(start, end, printable(top_label(shown)), max(shown.values())) for start, end, shown in found
         )
-    said = [(place, getattr(each, modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
+    said = [(place, each.get(modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
     return [
         Block(*place, printable(top_label(each.probabilities)), each.confidence)
         for place, each in said

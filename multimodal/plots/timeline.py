@@ -141,7 +141,7 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
 
 
 def _source(analysis: Analysis) -> str:
-    there = [modality for modality in MODALITIES if any(getattr(each, modality) for each in analysis.estimates)]
+    there = [modality for modality in MODALITIES if any(each.get(modality) for each in analysis.estimates)]
     if primary_modality(analysis.estimates) == "fused" and len(there) > 1:
         return "All signals together"
     return f"The answer, from the {MODALITY_NAMES[there[0]]} alone"

@@ -122,8 +122,8 @@ def timeline_place(analysis: Analysis, height: int) -> str:
     """
     start, end = time_span(analysis)
     label = (
-        f"Timeline from {clock_time(start)} to {clock_time(end)}: probabilities of the emotions, each signal, valence and "
-        "arousal. The transcript holds the same as text."
+        f"Timeline from {clock_time(start)} to {clock_time(end)}: emotion probabilities, each signal, valence, arousal. "
+        "The transcript holds the same as text."
     )
     return f"""<section class="timeline card" aria-labelledby="timeline-title">
 <div class="timeline-head"><h2 id="timeline-title">Timeline</h2><span class="number muted" id="now"></span>
@@ -191,7 +191,6 @@ def _utterance_data(each: UtteranceEstimate, labels: tuple[str, ...]) -> list[An
     shares = None if fused is None else [round(1000 * fused.probabilities.get(label, 0.0)) for label in labels]
     modalities: list[Any] = []
     for modality in MODALITIES:
-        said = getattr(each, modality)
-        label = None if said is None else top_label(said.probabilities)
-        modalities.append(None if label is None else [label, round(said.probabilities[label], 3)])
+        said = each.get(modality)
+        modalities.append(None if said is None else [top_label(said.probabilities), round(said.confidence, 3)])
     return [round(spoken.start_seconds, 3), round(spoken.end_seconds, 3), each.emotion, shares, *modalities]

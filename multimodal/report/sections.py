@@ -242,7 +242,7 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> str:
 def _words(each: UtteranceEstimate) -> str:
     if each.utterance.text:
         return f'<p class="said" dir="auto">{escape(each.utterance.text)}</p>'
-    said = "nobody speaks" if each.audio is None else "speech without a transcript"
+    said = "nobody speaks" if "audio" not in each.estimates else "speech without a transcript"
     return f'<p class="said muted"><i>{said}</i></p>'
 
 
@@ -251,11 +251,11 @@ def _modalities(each: UtteranceEstimate) -> str:
     said = [
         f"{MODALITY_NAMES[modality]} {top_label(found.probabilities)} {percent(found.confidence)}"
         for modality in MODALITIES
-        if (found := getattr(each, modality)) is not None
+        if (found := each.get(modality)) is not None
     ]
     if each.uncertain and each.fused is not None:
         said.insert(0, f"likeliest {top_label(each.fused.probabilities)} {percent(each.fused.confidence)}")
-    absent = [MODALITY_NAMES[modality] for modality in MODALITIES if getattr(each, modality) is None]
+    absent = [MODALITY_NAMES[modality] for modality in MODALITIES if each.get(modality) is None]
     said += [f"no {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:
         said.append(f"valence {_signed(each.valence)}, arousal {_signed(each.arousal)}")

@@ -62,7 +62,7 @@ def modality_rows(analysis: Analysis) -> dict[str, list[Run]]:
     estimates = analysis.estimates
     rows = {ALL: _utterance_runs(estimates, "fused")} if any(each.fused for each in estimates) else {}
     for modality in MODALITIES:
-        if analysis.models.get(modality) is None and not any(getattr(each, modality) for each in estimates):
+        if analysis.models.get(modality) is None and not any(each.get(modality) for each in estimates):
             continue
         by_frame = modality == "face" and analysis.frame_times
         rows[modality] = face_runs(analysis) if by_frame else _utterance_runs(estimates, modality)
@@ -72,7 +72,7 @@ def modality_rows(analysis: Analysis) -> dict[str, list[Run]]:
 def _utterance_runs(estimates: Sequence[UtteranceEstimate], modality: str) -> list[Run]:
     runs = []
     for each in estimates:
-        said, times = getattr(each, modality), (each.utterance.start_seconds, each.utterance.end_seconds)
+        said, times = each.get(modality), (each.utterance.start_seconds, each.utterance.end_seconds)
         if said is None:
             runs.append(Run(*times, None))
         else:

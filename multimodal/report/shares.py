@@ -64,7 +64,7 @@ def _stretches(analysis: Analysis) -> tuple[list[str], list[float]]:
     modality = analysis.summary["signal"]
     if modality == "face":  # judged by the frame, and frames of one second are one and the same
         return [], []
-    judged = [(each, getattr(each, modality)) for each in analysis.estimates if getattr(each, modality) is not None]
+    judged = [(each, said) for each in analysis.estimates if (said := each.get(modality)) is not None]
     answers = [
         UNCERTAIN if modality == "fused" and each.uncertain else top_label(said.probabilities) for each, said in judged
     ]

@@ -140,7 +140,7 @@ def _answers(estimates: Sequence[UtteranceEstimate]) -> Iterator[tuple[float, fl
     """Each answer with its times: of all signals together, or of the one that the summary is of."""
     modality = primary_modality(estimates)
     for estimate in estimates:
-        said = getattr(estimate, modality) if modality else None
+        said = estimate.get(modality) if modality else None
         if said is None:
             continue
         label = UNCERTAIN if modality == "fused" and estimate.uncertain else top_label(said.probabilities)

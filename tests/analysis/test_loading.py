@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from analysis_fixtures import make_analysis
 
+from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import AnalysisError, InputMissingError
-from multimodal.analysis.loading import read_analysis
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from analysis_fixtures import make_analysis, said
 
-from multimodal.data.emotions import FACE_LABELS
 from multimodal.analysis.moments import KINDS, Moment, find_moments, modality_valence, top_moments
-from multimodal.types import Utterance, UtteranceEstimate
+from multimodal.data.emotions import FACE_LABELS
+from multimodal.types import ModalityEstimate, Utterance, UtteranceEstimate
 
 
-def judged(start: float, end: float, label: str, sure: float = 0.8, **signals: object) -> UtteranceEstimate:
-    return UtteranceEstimate(Utterance(start, end), fused=said(label, sure), **signals)  # type: ignore[arg-type]
+def judged(start: float, end: float, label: str, sure: float = 0.8, **signals: ModalityEstimate) -> UtteranceEstimate:
+    return UtteranceEstimate(Utterance(start, end), signals, fused=said(label, sure))
 
 
 def of_kind(kind: str, estimates: list[UtteranceEstimate]) -> list[Moment]:
@@ -77,7 +77,7 @@ def test_the_strongest_are_of_each_kind_and_do_not_repeat() -> None:
 
 
 def test_words_without_times_have_moments_too() -> None:
-    typed = [UtteranceEstimate(Utterance(0, 0, text="a"), text=said(label, 0.9), fused=said(label, 0.9)) for label in
+    typed = [UtteranceEstimate(Utterance(0, 0), {"text": said(label, 0.9)}, fused=said(label, 0.9)) for label in
              ("anger", "happiness")]  # fmt: skip
     assert {moment.index for moment in top_moments(typed)} == {0, 1}
 

@@ -13,14 +13,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from analysis_fixtures import present
 from hypothesis import given
 from hypothesis import strategies as st
 
 from multimodal.analysis.result import FRAME_COLUMNS, Analysis, primary_modality
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
-from multimodal.fusion.segments import face_estimate, main_face, windows, within
 from multimodal.fusion.late import late_estimate
+from multimodal.fusion.segments import face_estimate, main_face, windows, within
 from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate
 
 MODELS = {"face": {"name": "se_resnet.test-v1", "sha256": "0" * 64}, "audio": None, "text": None, "fusion": None}
@@ -53,10 +54,12 @@ def by_hand() -> Analysis:
         *(face(1.0, 1, "happiness"), face(1.0, 0, None, "blurred")),
         *(face(2.5, 1, "sadness"), face(3.0, 0, "happiness")),
     )
-    heard = ModalityEstimate(shows("anger", 0.4, FUSED_LABELS), 0.4)
-    seen = [ModalityEstimate(shows(label), 0.65) for label in ("happiness", "sadness")]
-    first = UtteranceEstimate(Utterance(0.0, 1.0, "Ada", "Well, yes"), seen[0], heard, valence=0.5, face_id=0)
-    second = UtteranceEstimate(Utterance(1.0, 4.0), seen[1], valence=-0.3, arousal=0.25, face_id=1)
+    heard = ModalityEstimate(shows("anger", 0.4, FUSED_LABELS))
+    seen = [ModalityEstimate(shows(label)) for label in ("happiness", "sadness")]
+    first = UtteranceEstimate(
+        Utterance(0.0, 1.0, "Ada", "Well, yes"), {"face": seen[0], "audio": heard}, valence=0.5, face_id=0
+    )
+    second = UtteranceEstimate(Utterance(1.0, 4.0), {"face": seen[1]}, valence=-0.3, arousal=0.25, face_id=1)
     times = (0.0, 0.2, 0.5, 1.0, 2.5, 3.0)
     return Analysis(media(4.0), MODELS, FACE_LABELS, times, faces, (first, second), ("a warning",))
 
@@ -65,7 +68,7 @@ def by_hand() -> Analysis:
 def answered(by_hand: Analysis) -> Analysis:
     """The same with an answer from all signals to each utterance, the second of which is uncertain."""
     first, second = by_hand.estimates
-    fused = [ModalityEstimate(shows(*each, FUSED_LABELS), each[1]) for each in (("fear", 0.7), ("anger", 0.3))]
+    fused = [ModalityEstimate(shows(*each, FUSED_LABELS)) for each in (("fear", 0.7), ("anger", 0.3))]
     estimates = (replace(first, fused=fused[0]), replace(second, fused=fused[1], uncertain=True))
     source = {"source": "norms", "reference": "Russell and Mehrabian 1977"}
     return replace(by_hand, emotions=FUSED_LABELS, estimates=estimates, valence_arousal=source)
@@ -163,8 +166,10 @@ def test_nothing_seen_is_nothing_invented() -> None:
 
 def said(start: float, end: float, **labels: str) -> UtteranceEstimate:
     """An utterance with an estimate per signal, led by the given label."""
-    estimates = {signal: ModalityEstimate(shows(label, 0.4, FUSED_LABELS), 0.4) for signal, label in labels.items()}
-    return UtteranceEstimate(Utterance(start, end), **estimates)
+    estimates = {signal: ModalityEstimate(shows(label, 0.4, FUSED_LABELS)) for signal, label in labels.items()}
+    return UtteranceEstimate(
+        Utterance(start, end), {n: e for n, e in estimates.items() if n != "fused"}, estimates.get("fused")
+    )
 
 
 def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
@@ -198,8 +203,8 @@ def test_a_frame_counts_once_where_people_talk_at_the_same_time() -> None:
     faces = (face(0.0, 0, "anger"), face(1.0, 0, "anger"), face(2.0, 0, "anger"), face(2.0, 1, "fear"))
     faces = (*faces, face(3.0, 0, "neutral"), face(3.0, 1, "fear"))
     estimates = [
-        UtteranceEstimate(Utterance(0.0, 4.0), ModalityEstimate(shows("anger"), 0.65), face_id=0),
-        UtteranceEstimate(Utterance(2.0, 3.0), ModalityEstimate(shows("fear"), 0.65), face_id=1),
+        UtteranceEstimate(Utterance(0.0, 4.0), {"face": ModalityEstimate(shows("anger"))}, face_id=0),
+        UtteranceEstimate(Utterance(2.0, 3.0), {"face": ModalityEstimate(shows("fear"))}, face_id=1),
     ]
     analysis = Analysis(media(4.0), MODELS, FACE_LABELS, (0.0, 1.0, 2.0, 3.0), faces, tuple(estimates))
     assert analysis.summary["judged_seconds"] == 4.0
@@ -307,10 +312,12 @@ def recordings(draw: st.DrawFn) -> Analysis:
     estimates = []
     for window in windows(duration):
         seen = within(faces, window)
-        estimates.append(UtteranceEstimate(window, face_estimate(seen, main_face(seen)), face_id=main_face(seen)))
+        estimates.append(
+            UtteranceEstimate(window, present(face=face_estimate(seen, main_face(seen))), face_id=main_face(seen))
+        )
     labels = draw(st.sampled_from([FACE_LABELS, FUSED_LABELS]))
     if labels == FUSED_LABELS:
-        fused = [late_estimate({"face": each.face}, FUSED_LABELS) for each in estimates]
+        fused = [late_estimate(each.estimates, FUSED_LABELS) for each in estimates]
         doubts = draw(st.lists(st.booleans(), min_size=len(fused), max_size=len(fused)))
         pairs = zip(estimates, fused, doubts, strict=True)
         estimates = [replace(each, fused=answer, uncertain=doubt) for each, answer, doubt in pairs]

@@ -28,10 +28,10 @@ from sound_fixtures import (
 )
 from torch import Tensor
 
-from multimodal.train.config import fill
 from multimodal.augmentation import audio_effects as effects
 from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
 from multimodal.errors import ConfigError
+from multimodal.train.config import fill
 
 FIELDS = [field.name for field in dataclasses.fields(AudioAugmentation)]
 SHARES = [name for name in FIELDS if name.endswith("_share") and name != "changed_share"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimodal.batch.tasks import BatchOptions, Fingerprint, Outcome, Task
 from multimodal.batch.protocol import READY, Message, receive, send
+from multimodal.batch.tasks import BatchOptions, Fingerprint, Outcome, Task
 from multimodal.errors import WeightsError
 
 PRINTS = st.builds(Fingerprint, st.integers(0, 2**63), st.integers(0, 2**63))

@@ -27,10 +27,10 @@ from batch_fixtures import (
 )
 from batch_stub import STUB, started
 
-from multimodal.batch import command as batch, run as batch_run
+from multimodal.batch import run as batch_run
+from multimodal.batch.ray_engine import Cluster, run_ray
 from multimodal.batch.run import BatchSummary, score_all
 from multimodal.batch.tasks import BatchOptions, Outcome, Task
-from multimodal.batch.ray_engine import Cluster, run_ray
 from multimodal.batch.worker import Limits
 from multimodal.errors import ConfigError, WeightsError
 

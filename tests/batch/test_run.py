@@ -21,11 +21,13 @@ from batch_fixtures import HARM, TABLES, environment, finished, rows_of, score, 
 from batch_stub import STUB, started
 from checkout import RunCommand
 
-from multimodal.batch import command as batch, run as batch_run, tasks as batch_plan
+from multimodal.batch import command as batch
+from multimodal.batch import run as batch_run
+from multimodal.batch import tasks as batch_plan
 from multimodal.batch.run import score_all
-from multimodal.batch.tasks import BatchOptions, result_name
-from multimodal.batch.tables import neutral
 from multimodal.batch.store import Store
+from multimodal.batch.tables import neutral
+from multimodal.batch.tasks import BatchOptions, result_name
 from multimodal.batch.worker import Limits, resident_bytes
 from multimodal.data.manifest import Row
 from multimodal.errors import MultimodalError, WeightsError

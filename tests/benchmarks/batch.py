@@ -28,9 +28,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
 from batch_stub import STUB
 
-from multimodal.batch import command as batch, run as batch_run, tasks as batch_plan
-from multimodal.batch.tasks import BatchOptions
+from multimodal.batch import run as batch_run
+from multimodal.batch import tasks as batch_plan
 from multimodal.batch.ray_engine import Cluster, run_ray
+from multimodal.batch.tasks import BatchOptions
 from multimodal.batch.worker import Limits
 from multimodal.data.manifest import read_manifest
 from multimodal.sample import make_sample

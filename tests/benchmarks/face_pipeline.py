@@ -28,8 +28,8 @@ from multimodal.data.faces.detectors import load_detector
 from multimodal.data.faces.tracking import FaceTracker, align
 from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
-from multimodal.sample import make_sample
 from multimodal.models.weights import load_weights
+from multimodal.sample import make_sample
 
 SIZES = ((640, 360), (1280, 720))
 SECONDS = 60

@@ -26,7 +26,7 @@ from analysis_fixtures import make_analysis
 from page_fixtures import FLAGS
 from study_fixtures import make_study
 
-from multimodal.report import command as report, page as report_page
+from multimodal.report import page as report_page
 from multimodal.study.page import write_study
 
 ROUNDS = 5

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from multimodal.data.emotions import FUSED_LABELS
+from multimodal.augmentation.text import bare
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.text import TextReading
-from multimodal.augmentation.text import bare
-from multimodal.evaluate.text import evaluate_readings
-from multimodal.evaluate.metrics import fit_temperature, apply_temperature
+from multimodal.evaluate.metrics import apply_temperature, fit_temperature
 from multimodal.evaluate.multilabel import choose_thresholds
+from multimodal.evaluate.text import evaluate_readings
 
 HELD_OUT = 0.1
 """As in configs/text.toml."""

@@ -19,7 +19,7 @@ from checkout import RunCommand, subprocess_environment
 from media_fixtures import Pictures, every, write_media
 
 from multimodal.errors import InputMissingError, OutputError
-from multimodal.files import path_text, atomic_write
+from multimodal.files import atomic_write, path_text
 
 FILES = ["analysis.json", "frames.csv", "report.html", "utterances.csv"]
 ARGUMENTS = ("clip.mp4", "--out", "full")

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from analysis_fixtures import make_analysis
+from analysis_fixtures import make_analysis, without
 from checkout import RunCommand
 
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, InputMissingError, MultimodalError
-from multimodal.outputs import Outputs, parse_outputs, not_applicable, stale, write_outputs
+from multimodal.outputs import Outputs, not_applicable, parse_outputs, stale, write_outputs
 from multimodal.types import Utterance
 
 PICTURES = {"timeline.png", "timeline.svg", "summary.png", "summary.svg"}
@@ -59,7 +59,10 @@ def test_what_an_input_has_no_room_for_is_said_and_no_failure(analysis: Analysis
     typed = replace(
         heard,
         media=replace(heard.media, has_audio=False, duration_seconds=0.0),
-        estimates=tuple(replace(each, utterance=Utterance(0, 0, text="a"), face=None) for each in heard.estimates),
+        estimates=tuple(
+            replace(each, utterance=Utterance(0, 0, text="a"), estimates=without(each, "face"))
+            for each in heard.estimates
+        ),
     )
     assert names(list(write_outputs(typed, tmp_path / "typed", wanted))) == {"report.html", "utterances.jsonl"}
     assert not_applicable(typed, wanted)[1:] == ("no vtt: these words have no times",)

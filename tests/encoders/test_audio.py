@@ -22,11 +22,21 @@ from voice_signals import pulsing_noise as sound
 
 from multimodal.data.emotions import NATIVE_LABELS
 from multimodal.encoders import audio
-from multimodal.encoders.audio import AUDIO_NETWORKS, LARGEST, AttentionPool, AudioRecurrentEncoder, Background, ConvBiGRU, Mix, encode_speaker, standardize
-from multimodal.encoders.voice_features import summary_size, voice_features
+from multimodal.encoders.audio import (
+    AUDIO_NETWORKS,
+    LARGEST,
+    AttentionPool,
+    AudioRecurrentEncoder,
+    Background,
+    ConvBiGRU,
+    Mix,
+    encode_speaker,
+    standardize,
+)
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.prosody import PROSODY_FIELDS
+from multimodal.encoders.statistics import RecordingStatistics
+from multimodal.encoders.voice_features import summary_size, voice_features
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import load_weights, save_weights
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from voice_signals import noise, reference_signals, syllables
 
+from multimodal.encoders.framing import cut_frames, frame_counts, hold_last
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.statistics import RecordingStatistics
-from multimodal.encoders.framing import cut_frames, frame_counts, hold_last
 from multimodal.errors import ConfigError
 
 REFERENCE = json.loads((REFERENCE_FILES / "audio_features.json").read_text())

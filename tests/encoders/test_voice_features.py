@@ -11,9 +11,16 @@ from voice_signals import pulsing_noise as sound
 
 from multimodal.encoders import voice_features as module
 from multimodal.encoders.audio import ConvBiGRU
-from multimodal.encoders.voice_features import VoiceFeatures, state_times, summarize, summary_size, trim_silence, voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS
+from multimodal.encoders.voice_features import (
+    VoiceFeatures,
+    state_times,
+    summarize,
+    summary_size,
+    trim_silence,
+    voice_features,
+)
 
 RATE = 16000
 SUMMARY = summary_size()

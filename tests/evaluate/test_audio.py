@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from voice_corpus import RANDOM, write_random_weights
 from voice_layouts import write_text, write_wav
 
-from multimodal.evaluate import command as evaluate
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES, VOICE_TO_FUSED
 from multimodal.data.corpora.voice_filenames import READ_NAME
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES, VOICE_TO_FUSED
 from multimodal.encoders.audio import encode_speaker
-from multimodal.encoders.voice_features import voice_features
 from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
+from multimodal.evaluate import command as evaluate
 from multimodal.evaluate.audio import evaluate_audio, onto_groups, voice_figures
 from multimodal.evaluate.tables import SHOWN
 from multimodal.models.selection import DEFAULTS, shipped

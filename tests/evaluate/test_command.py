@@ -16,14 +16,16 @@ from checkout import ROOT, RunCommand
 from face_corpus import striped_corpus, write_pictures, write_tables
 from safetensors.torch import load_file
 
-from multimodal.evaluate import command as evaluate, face as evaluate_face, tables as evaluate_tables
-from multimodal.train.config import read_config
-from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
+from multimodal.data.emotions import FACE_LABELS
 from multimodal.encoders.face import predict
 from multimodal.errors import DependencyError, WeightsError
-from multimodal.train.face import FaceConfig
+from multimodal.evaluate import command as evaluate
+from multimodal.evaluate import face as evaluate_face
+from multimodal.evaluate import tables as evaluate_tables
 from multimodal.models.weights import load_weights
+from multimodal.train.config import read_config
+from multimodal.train.face import FaceConfig
 
 NAME = "se_resnet_pair.ferplus-v1"
 SHOWN = {"accuracy", "balanced_accuracy", "macro_f1", "kappa", "roc_auc", "pr_auc", "ece", "divergence", "n"}

@@ -13,7 +13,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from multimodal.evaluate.metrics import BINS, classification_figures, cross_calibrate, kl_divergence, expected_calibration_error, fit_temperature, apply_temperature
+from multimodal.evaluate.metrics import (
+    BINS,
+    apply_temperature,
+    classification_figures,
+    cross_calibrate,
+    expected_calibration_error,
+    fit_temperature,
+    kl_divergence,
+)
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 Labels = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -208,7 +216,9 @@ def test_no_half_is_calibrated_with_its_own_labels(own: int) -> None:
     before, after = cross_calibrate(probabilities, labels), cross_calibrate(probabilities, changed)
     assert np.array_equal(before[own::2], after[own::2])
     assert not np.allclose(before[1 - own :: 2], after[1 - own :: 2])
-    expected = apply_temperature(probabilities[own::2], fit_temperature(probabilities[1 - own :: 2], labels[1 - own :: 2]))
+    expected = apply_temperature(
+        probabilities[own::2], fit_temperature(probabilities[1 - own :: 2], labels[1 - own :: 2])
+    )
     assert before[own::2] == pytest.approx(expected)
 
 

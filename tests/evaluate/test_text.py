@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_goemotions
 
-from multimodal.evaluate import command as evaluate
-from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextReading, read_texts
+from multimodal.evaluate import command as evaluate
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 

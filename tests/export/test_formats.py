@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from praatio import textgrid
 from pyarrow import parquet
 
+from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, OutputError
 from multimodal.export.formats import FORMATS, TIMED, check_formats, export, inapplicable
 from multimodal.infer.model import load_model
 from multimodal.plots.slides import FILES, write_plots
-from multimodal.analysis.loading import read_analysis
 from multimodal.types import Utterance, UtteranceEstimate
 
 ALL = [file for files in FORMATS.values() for file in files]
@@ -115,7 +115,7 @@ def test_labels_that_are_not_ours_come_through(tmp_path: Path) -> None:
 moments = st.floats(0, 30).map(lambda seconds: round(seconds, 3))
 spoken = st.builds(
     lambda start, lasts, speaker, text: UtteranceEstimate(
-        Utterance(start, start + lasts, speaker, text), text=said("fear", 0.6), fused=said("fear", 0.6)
+        Utterance(start, start + lasts, speaker, text), {"text": said("fear", 0.6)}, fused=said("fear", 0.6)
     ),
     moments,
     st.sampled_from([0.0, 0.0004, 0.5, 7.25]),

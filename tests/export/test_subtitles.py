@@ -75,9 +75,7 @@ def test_webvtt_names_models_and_colors(hard: tuple[Analysis, Path]) -> None:
     assert "dual_recurrent.test-v1" in note and "not what the person felt" in note and "→ <b>.mp4" in note
     (style,) = read.styles
     for label in ("happiness", UNCERTAIN):
-        assert (
-            f"::cue(.{label}) {{ background-color: {COLORS[label]}; color: {ink_on(COLORS[label])}; }}" in style.text
-        )
+        assert f"::cue(.{label}) {{ background-color: {COLORS[label]}; color: {ink_on(COLORS[label])}; }}" in style.text
     assert text.count("-->") == len(read.captions)
 
 

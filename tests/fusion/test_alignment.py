@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from stream_fixtures import SIZES, Scene, scenes, shares
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.fusion.alignment import LEAST_PROBABILITY, MOST_STEPS, STEP_SECONDS, FusionInputs, build_inputs, collate, log_probabilities, grid, tolerance_seconds, nearest, pool
+from multimodal.fusion.alignment import (
+    LEAST_PROBABILITY,
+    MOST_STEPS,
+    STEP_SECONDS,
+    FusionInputs,
+    build_inputs,
+    collate,
+    grid,
+    log_probabilities,
+    nearest,
+    pool,
+    tolerance_seconds,
+)
 from multimodal.types import MODALITIES
 
 
@@ -38,7 +50,11 @@ def test_times_rise_and_lie_in_the_utterance_or_its_voice(scene: Scene) -> None:
 @given(scenes())
 def test_a_signal_is_there_exactly_if_its_answer_is(scene: Scene) -> None:
     streams = scene.streams()
-    assert streams.modalities == tuple(name for name in MODALITIES if name in scene.said) == tuple(streams.log_probabilities)
+    assert (
+        streams.modalities
+        == tuple(name for name in MODALITIES if name in scene.said)
+        == tuple(streams.log_probabilities)
+    )
     for rows in streams.log_probabilities.values():
         assert np.isfinite(rows).all() and (np.exp(rows) >= LEAST_PROBABILITY * (1 - 1e-5)).all()
         assert 1 - 1e-5 <= np.exp(rows).sum() <= 1 + 7 * LEAST_PROBABILITY
@@ -96,7 +112,9 @@ def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
 def test_leaving_signals_out_is_as_if_they_had_not_been_there(scene: Scene, kept: set[str]) -> None:
     streams = scene.streams()
     only = streams.only(kept)
-    assert only.modalities == tuple(name for name in streams.modalities if name in kept) == tuple(only.log_probabilities)
+    assert (
+        only.modalities == tuple(name for name in streams.modalities if name in kept) == tuple(only.log_probabilities)
+    )
     same(only.only(kept), only)
     same(streams.only(MODALITIES), streams)
 

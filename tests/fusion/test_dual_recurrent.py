@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 from multimodal.fusion.alignment import FusionBatch
+from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 
 Doubles = NDArray[np.float64]
 
@@ -58,7 +58,16 @@ def reference(
 def paper_network(pooling: str, **options: Any) -> DualRecurrentFusion:
     torch.manual_seed(3)
     shape = FusionShape(
-        LABELS, VOICE, 0, WORDS, PROSODY, hidden=HIDDEN, bidirectional=False, pooling=pooling, log_probabilities=False, **options
+        LABELS,
+        VOICE,
+        0,
+        WORDS,
+        PROSODY,
+        hidden=HIDDEN,
+        bidirectional=False,
+        pooling=pooling,
+        log_probabilities=False,
+        **options,
     )
     network = DualRecurrentFusion(shape).double().eval()
     with torch.no_grad():  # larger weights than the first ones: the gates must be away from the middle

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimodal.fusion.segments import PAUSE_SECONDS, WINDOW_SECONDS, face_estimate, fill_gaps, main_face, mean_estimate, spoken_seconds, windows, within
+from multimodal.fusion.segments import (
+    PAUSE_SECONDS,
+    WINDOW_SECONDS,
+    face_estimate,
+    fill_gaps,
+    main_face,
+    mean_estimate,
+    spoken_seconds,
+    windows,
+    within,
+)
 from multimodal.types import FaceObservation, Probabilities, Utterance
 
 CALM: Probabilities = {"neutral": 0.75, "happiness": 0.25}

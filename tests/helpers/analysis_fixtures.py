@@ -38,7 +38,17 @@ def shows(label: str, value: float, labels: tuple[str, ...] = FUSED_LABELS) -> P
 
 def said(label: str, value: float, labels: tuple[str, ...] = FUSED_LABELS) -> ModalityEstimate:
     """An estimate led by one label."""
-    return ModalityEstimate(shows(label, value, labels), value)
+    return ModalityEstimate(shows(label, value, labels))
+
+
+def present(**estimates: ModalityEstimate | None) -> dict[str, ModalityEstimate]:
+    """Those that are there."""
+    return {name: estimate for name, estimate in estimates.items() if estimate is not None}
+
+
+def without(estimate: UtteranceEstimate, *modalities: str) -> dict[str, ModalityEstimate]:
+    """The estimates of the other modalities."""
+    return {name: each for name, each in estimate.estimates.items() if name not in modalities}
 
 
 def make_analysis(
@@ -73,7 +83,13 @@ def make_analysis(
         )
         estimates.append(
             UtteranceEstimate(
-                utterance, face, voice, words, answer, lacking == 6, valence, arousal, face_id if face else None
+                utterance,
+                present(face=face, audio=voice, text=words),
+                answer,
+                lacking == 6,
+                valence,
+                arousal,
+                face_id if face else None,
             )
         )
         for time in np.arange(start, end, 0.2):
@@ -106,7 +122,9 @@ def hard_analysis(path: Path) -> Analysis:
         (40.0, 40.0, None, "at the very end"),
     )
     added = [
-        UtteranceEstimate(Utterance(start, end, speaker, text), text=said("anger", 0.8), fused=said("anger", 0.756))
+        UtteranceEstimate(
+            Utterance(start, end, speaker, text), {"text": said("anger", 0.8)}, fused=said("anger", 0.756)
+        )
         for start, end, speaker, text in more
     ]
     silent = UtteranceEstimate(Utterance(11.0, 12.0))
@@ -120,7 +138,7 @@ def typed_analysis(path: Path, texts: tuple[str, ...] = ("It was great!", CONTRO
     estimates = tuple(
         UtteranceEstimate(
             Utterance(0.0, 0.0, None, text),
-            text=said("happiness", 0.6),
+            {"text": said("happiness", 0.6)},
             fused=said("anger" if number else "happiness", 0.8),
             valence=max(0.5 - number / 4, -1.0),
             arousal=0.25,
@@ -145,8 +163,8 @@ def foreign_analysis(path: Path) -> Analysis:
     estimates = []
     for number, label in enumerate(labels):
         own = {name: 0.8 if name == label else 0.1 for name in labels}
-        said_so = ModalityEstimate(own, 0.8)
-        estimates.append(UtteranceEstimate(Utterance(number, number + 1, None, "so"), text=said_so, fused=said_so))
+        said_so = ModalityEstimate(own)
+        estimates.append(UtteranceEstimate(Utterance(number, number + 1, None, "so"), {"text": said_so}, fused=said_so))
     plain = make_analysis(path, 3.0)
     analysis = replace(plain, emotions=labels, estimates=tuple(estimates), faces=())
     shares = dict.fromkeys(labels, 0.3333)
@@ -181,7 +199,7 @@ def answers(*labels: str, texts: tuple[str, ...] = HOSTILE) -> Analysis:
     """Typed answers, which have no times."""
     estimates = tuple(
         UtteranceEstimate(
-            Utterance(0.0, 0.0, None, texts[at % len(texts)]), text=said(label, 0.8), fused=said(label, 0.7)
+            Utterance(0.0, 0.0, None, texts[at % len(texts)]), {"text": said(label, 0.8)}, fused=said(label, 0.7)
         )
         for at, label in enumerate(labels)
     )

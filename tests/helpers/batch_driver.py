@@ -8,7 +8,8 @@ from pathlib import Path
 
 from batch_stub import STUB
 
-from multimodal.batch import command as batch, run as batch_run
+from multimodal.batch import command as batch
+from multimodal.batch import run as batch_run
 from multimodal.batch.tasks import BatchOptions
 from multimodal.batch.worker import Limits
 from multimodal.console import run_command

@@ -15,7 +15,7 @@ from typing import Any
 from batch_stub import STUB
 from checkout import HELPERS, subprocess_environment, with_helpers
 
-from multimodal.batch import command as batch, run as batch_run
+from multimodal.batch import run as batch_run
 from multimodal.batch.run import BatchSummary, score_all
 from multimodal.batch.tasks import BatchOptions
 from multimodal.batch.worker import Limits
@@ -43,7 +43,9 @@ def write_pile(folder: Path, contents: dict[str, str]) -> Path:
     return folder
 
 
-def score(source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any) -> BatchSummary:
+def score(
+    source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any
+) -> BatchSummary:
     options = BatchOptions(detector=str(notes), model=version, analysis=STUB)
     chosen = Limits(**{"timeout_seconds": 30.0, "retries": 0, **limits})
     return score_all(source, out, options, batch_run.local_engine(options, chosen, workers))

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from multimodal.data.emotions import FACE_LABELS
-from multimodal.data.corpora.ferplus import FOLDERS, SIZE, USAGES, FaceCorpus
-from multimodal.encoders.face import SEResNet
 from multimodal.augmentation.face import FaceAugmentation
+from multimodal.data.corpora.ferplus import FOLDERS, SIZE, USAGES, FaceCorpus
+from multimodal.data.emotions import FACE_LABELS
+from multimodal.encoders.face import SEResNet
 
 VOTES_HEADER = ["Usage", "Image name", *FACE_LABELS, "unknown", "NF"]
 TINY = "tiny"

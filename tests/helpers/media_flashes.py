@@ -102,6 +102,6 @@ def analysis_of(
     for number, (start, end, emotion, sure) in enumerate(utterances):
         text = texts[number] if number < len(texts) else None
         answer = said(emotion, sure)
-        estimates.append(UtteranceEstimate(Utterance(start, end, None, text), audio=answer, fused=answer))
+        estimates.append(UtteranceEstimate(Utterance(start, end, None, text), {"audio": answer}, fused=answer))
     times = tuple(sorted({seen.time_seconds for seen in faces}))
     return Analysis(media, MODELS, FUSED_LABELS, times, tuple(faces), tuple(estimates))

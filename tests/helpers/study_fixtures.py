@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from analysis_fixtures import HOSTILE, make_analysis
+from analysis_fixtures import HOSTILE, make_analysis, without
 
 from multimodal.analysis.result import Analysis
 from multimodal.batch.tables import write_tables
@@ -89,7 +89,11 @@ def _typed(analysis: Analysis) -> Analysis:
     """The words alone, without times."""
     media = replace(analysis.media, duration_seconds=0.0, has_video=False, has_audio=False, width=None, height=None)
     estimates = tuple(
-        replace(each, face=None, audio=None, utterance=replace(each.utterance, start_seconds=0.0, end_seconds=0.0))
+        replace(
+            each,
+            estimates=without(each, "face", "audio"),
+            utterance=replace(each.utterance, start_seconds=0.0, end_seconds=0.0),
+        )
         for each in analysis.estimates
         if each.text is not None
     )

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 from voice_layouts import RATE, emodb_names, ravdess_names, write_wav
 
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.data.corpora.voices import VoiceClip, read_voices
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import AUDIO_NETWORKS
-from multimodal.encoders.voice_features import VoiceFeatures, summary_size
 from multimodal.encoders.mfcc import MfccSettings
+from multimodal.encoders.voice_features import VoiceFeatures, summary_size
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 

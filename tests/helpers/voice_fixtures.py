@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import ConvBiGRU
-from multimodal.encoders.voice_features import summary_size
 from multimodal.encoders.mfcc import MfccSettings
+from multimodal.encoders.voice_features import summary_size
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 

@@ -11,17 +11,17 @@ import pytest
 from dialogue_video import TURNS, write_video
 from iemocap_corpus import SENTENCES, write_iemocap
 
-from multimodal.iemocap import features as iemocap_features
+from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.data.faces import detectors, split_screen
 from multimodal.data.speech import recognition
-from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
 from multimodal.data.speech.recognition import Recognition
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, DependencyError, MediaError
+from multimodal.iemocap import features as iemocap_features
 from multimodal.iemocap.face_features import halves_report
 from multimodal.iemocap.features import FeatureMaker, TurnCorpus, TurnSettings, make_corpus
-from multimodal.types import Utterance
 from multimodal.models.weights import Weights, load_weights
+from multimodal.types import Utterance
 
 
 @pytest.fixture(scope="module")

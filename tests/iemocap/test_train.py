@@ -13,19 +13,19 @@ import pytest
 from checkout import ROOT, subprocess_environment
 from iemocap_corpus import WrittenCorpus, film, shown_faces, write_iemocap
 
-from multimodal.train.config import fill, read_config
 from multimodal.data.speech import recognition
 from multimodal.data.speech.recognition import Recognition
 from multimodal.errors import ConfigError, CorpusError, WeightsError
+from multimodal.iemocap.config import IemocapConfig
 from multimodal.iemocap.evaluate import evaluate_iemocap
-from multimodal.infer.fusion import incompatibility
 from multimodal.iemocap.face_features import SpeakerFaces, face_size
 from multimodal.iemocap.results import results_table
 from multimodal.iemocap.task import TurnTask
-from multimodal.iemocap.config import IemocapConfig
 from multimodal.iemocap.train import train_iemocap
-from multimodal.types import Utterance
+from multimodal.infer.fusion import incompatibility
 from multimodal.models.weights import load_weights
+from multimodal.train.config import fill, read_config
+from multimodal.types import Utterance
 
 CONFIG = """
 check_counts = false

@@ -21,14 +21,16 @@ from voice_fixtures import buzz, write_talk
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import MediaError
-from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, predict, fuse, temperature, incompatibility
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.fusion.segments import join
+from multimodal.fusion.alignment import collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
-from multimodal.fusion.alignment import collate
+from multimodal.fusion.segments import join
 from multimodal.infer.command import main
+from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, fuse, incompatibility, predict, temperature
 from multimodal.infer.model import Model, load_model
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights, load_weights
 from multimodal.types import (
     MODALITIES,
     EncodedUtterance,
@@ -37,8 +39,6 @@ from multimodal.types import (
     Utterance,
     UtteranceEstimate,
 )
-from multimodal.models.spec import ModelSpec
-from multimodal.models.weights import Weights, load_weights
 
 SUBSETS = [[name for bit, name in enumerate(MODALITIES) if number >> bit & 1] for number in range(1, 8)]
 NORMS = {"source": "norms", "reference": "Russell and Mehrabian 1977"}
@@ -70,17 +70,19 @@ def parts(head: Weights) -> dict[str, Weights]:
 
 def estimate_of(scene: Scene) -> tuple[UtteranceEstimate, list[FaceObservation]]:
     """A scene as inference meets it: an estimate with states, and what was seen of face 1."""
-    own = {name: ModalityEstimate(said, max(said.values())) for name, said in scene.said.items()}
-    states: dict[str, Any] = {}
+    own = {name: ModalityEstimate(said) for name, said in scene.said.items()}
+    encodings = {}
     if "audio" in own:
-        states |= {"audio_times": scene.audio[0], "audio_states": scene.audio[1]}
+        encodings["audio"] = EncodedUtterance(own["audio"], scene.audio[1], scene.audio[0])
     if "text" in own:
-        states |= {"text_states": scene.text}
+        encodings["text"] = EncodedUtterance(own["text"], scene.text)
     faces = [
         FaceObservation(float(time), 1, (0.0, 0.0, 9.0, 9.0), 0.9, "clear", scene.said.get("face"), row)
         for time, row in zip(*scene.face, strict=True)
     ]
-    found = UtteranceEstimate(Utterance(scene.start, scene.end), **own, **states, face_id=1 if "face" in own else None)
+    found = UtteranceEstimate(
+        Utterance(scene.start, scene.end), own, face_id=1 if "face" in own else None, encodings=encodings
+    )
     return found, faces if "face" in own else []
 
 
@@ -220,8 +222,12 @@ def test_temperature_is_that_of_the_signals_there(tmp_path: Path, head: Weights)
 @pytest.mark.parametrize(("threshold", "uncertain"), [(None, False), (0.0, False), (1.01, True)])
 def test_below_the_threshold_an_answer_is_uncertain(tmp_path: Path, threshold: float | None, uncertain: bool) -> None:
     parts = {**ENCODERS, "fusion": loaded_head(tmp_path, uncertain_below=threshold)}
-    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)), 0.5)
-    spoken = UtteranceEstimate(Utterance(0.0, 0.0), text=said, text_states=np.ones((2, 4), np.float32))
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+    )
     (found,) = fuse([spoken], (), (), parts).estimates
     assert found.uncertain == uncertain and (found.emotion == "uncertain") == uncertain
     assert found.fused is not None and found.valence is not None
@@ -234,8 +240,12 @@ def test_trained_dimensions_go_before_the_norms(tmp_path: Path) -> None:
     with torch.no_grad():
         affect.weight.zero_()
         affect.bias.copy_(torch.tensor([0.25, -7.0, 0.5]))  # valence, an arousal beyond the scale, dominance
-    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)), 0.5)
-    spoken = UtteranceEstimate(Utterance(0.0, 0.0), text=said, text_states=np.ones((2, 4), np.float32))
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+    )
     found = fuse([spoken], (), (), {**ENCODERS, "fusion": own})
     assert (found.estimates[0].valence, found.estimates[0].arousal) == (0.25, -1.0)
     assert found.valence_arousal == {"source": "head"}
@@ -245,8 +255,12 @@ def test_labels_that_the_head_does_not_know_have_no_probability(head: Weights) -
     few = ("anger", "happiness", "sadness", "neutral")
     network = DualRecurrentFusion(small_shape(SIZES, 4)).eval()
     spec = replace(head.spec, labels=few, fusion={**head.spec.fusion, "labels": 4})
-    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)), 0.5)
-    spoken = UtteranceEstimate(Utterance(0.0, 0.0), text=said, text_states=np.ones((2, 4), np.float32))
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+    )
     own = {**ENCODERS, "fusion": replace(head, spec=spec, network=network)}
     (found,) = fuse([spoken], (), (), own).estimates
     assert found.fused is not None and tuple(found.fused.probabilities) == FUSED_LABELS
@@ -349,11 +363,11 @@ def test_an_unknown_face_is_one_line(
 
 
 def test_voices_reach_the_head_with_their_times() -> None:
-    said, heard = Utterance(2.0, 3.0), ModalityEstimate(dict.fromkeys(FUSED_LABELS, 1 / 7), 1 / 7)
+    said, heard = Utterance(2.0, 3.0), ModalityEstimate(dict.fromkeys(FUSED_LABELS, 1 / 7))
     times = np.array([2.3, 2.4])
     voice = EncodedUtterance(heard, np.ones((2, 2), np.float32), times)
-    (found,) = join([said], voices={said: voice})
-    assert found.audio_times is times
+    (found,) = join([said], audio={said: voice})
+    assert found.encodings["audio"].times is times
     with pytest.raises(ValueError, match="2 times for 3 states"):
         EncodedUtterance(heard, np.ones((3, 2), np.float32), times)
 

@@ -10,9 +10,9 @@ import pytest
 from media_fixtures import Pictures, Sound, every, tone, write_media
 from voice_fixtures import write_face_clip
 
+from multimodal.data.media.audio import read_audio
 from multimodal.data.media.frames import read_frames
 from multimodal.data.media.probe import probe
-from multimodal.data.media.audio import read_audio
 from multimodal.errors import ConfigError
 from multimodal.fusion.segments import fill_gaps, windows
 from multimodal.infer.model import Model, load_model

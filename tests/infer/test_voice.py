@@ -20,21 +20,23 @@ from media_fixtures import Pictures, Sound, every, silence, write_media
 from numpy.typing import NDArray
 from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, write_talk
 
-from multimodal.infer import audio as listening, model, face as watching
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.data.media.probe import probe
 from multimodal.data.media.audio import read_audio
+from multimodal.data.media.probe import probe
 from multimodal.data.speech.utterances import SpeechReader
 from multimodal.encoders.audio import encode_speaker
-from multimodal.encoders.voice_features import voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, MediaError, WeightsError
+from multimodal.infer import audio as listening
+from multimodal.infer import face as watching
+from multimodal.infer import model
 from multimodal.infer.audio import analyze_audio
 from multimodal.infer.model import Model, load_model
-from multimodal.types import AudioBlock, Utterance
 from multimodal.models.selection import DEFAULTS
 from multimodal.models.weights import load_weights
+from multimodal.types import AudioBlock, Utterance
 
 SPOKEN = (Utterance(0.5, 2.0), Utterance(2.25, 4.0))
 NO_SOUND = "the file holds no sound"
@@ -77,7 +79,7 @@ def write_voice(path: Path, samples: NDArray[np.float32] | None = None, **how: A
 
 
 def heard_seconds(analysis: Analysis) -> list[tuple[float, float]]:
-    spoken = [estimate.utterance for estimate in analysis.estimates if estimate.audio is not None]
+    spoken = [estimate.utterance for estimate in analysis.estimates if "audio" in estimate.estimates]
     return [(utterance.start_seconds, utterance.end_seconds) for utterance in spoken]
 
 
@@ -192,7 +194,7 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
     assert set(analysis.summary["shares_by_modality"]["face"]) == set(FACE_LABELS)
     assert analysis.coverage["audio"] == pytest.approx(3.25 / 8, abs=0.01)
     assert analysis.coverage["face"] == pytest.approx(6 / 8, abs=0.05)
-    assert [estimate.audio_states is not None for estimate in analysis.estimates] == [True, True, False]
+    assert ["audio" in estimate.encodings for estimate in analysis.estimates] == [True, True, False]
     assert analysis.warnings == ()
 
 

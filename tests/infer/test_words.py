@@ -22,20 +22,22 @@ from media_fixtures import Pictures, Sound, every, write_media
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
 
-from multimodal.infer import audio as listening, text as reading, face as watching
 from multimodal.analysis.result import Analysis
-from multimodal.data.speech import recognition
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
+from multimodal.data.speech import recognition
 from multimodal.data.speech.language import is_english
 from multimodal.data.speech.recognition import HOW_TO_GET, Recognition
 from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import ConfigError, DependencyError, MediaError, TranscriptError, WeightsError
+from multimodal.infer import audio as listening
+from multimodal.infer import face as watching
+from multimodal.infer import text as reading
 from multimodal.infer.command import main
 from multimodal.infer.model import Model, load_model
-from multimodal.types import AudioBlock, Utterance
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import load_weights, save_weights
+from multimodal.types import AudioBlock, Utterance
 
 TEXT_NAME = "minilm_l6.random-v1"
 DIALOGUE = """WEBVTT
@@ -187,7 +189,7 @@ def test_typed_answers_work_alone(literate: Model, tmp_path: Path) -> None:
     judged = [entry for entry in content["utterances"] if entry["words"]]
     assert content["coverage"]["text"] == pytest.approx(len(judged) / len(content["utterances"]), abs=1e-4)
     assert content["emotions"] == list(FUSED_LABELS) and content["summary"]["signal"] == "fused"
-    assert len(analysis.frames) == 0 and analysis.estimates[0].text_states is not None
+    assert len(analysis.frames) == 0 and "text" in analysis.estimates[0].encodings
 
 
 def test_subtitles_work_alone(literate: Model, tmp_path: Path) -> None:
@@ -233,7 +235,7 @@ def test_the_transcript_says_who_speaks_when(whole: Model, interview: Path) -> N
     assert analysis.coverage["text"] == analysis.coverage["audio"] == pytest.approx(4.25 / 8, abs=0.01)
     assert analysis.emotions == FUSED_LABELS and analysis.warnings == ()
     assert table["emotion"].notna().all() and analysis.to_dict()["models"]["fusion"]["name"] == HEAD_NAME
-    states = [(each.audio_states, each.text_states) for each in analysis.estimates]
+    states = [tuple(each.encodings[name].states for name in ("audio", "text")) for each in analysis.estimates]
     assert [all(part is not None for part in pair) for pair in states] == [True, True, False, True]
     assert set(analysis.models) == {"face", "audio", "text", "fusion"}
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from text_fixtures import tiny_network, tiny_tokenizer
 
-from multimodal.infer import text as reading
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
-from multimodal.types import Utterance
+from multimodal.infer import text as reading
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
+from multimodal.types import Utterance
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def test_a_line_without_end_is_judged_as_far_as_anybody_talks(
     monkeypatch.setattr(reading, "MOST_CHARACTERS", 1000)
     begin = "i feel happy and it is fine, " * 40
     whole, beyond = begin[:1000], begin[:1000] + " i am really sad, scared and angry" * 1000
-    found = reading.analyze_text(Transcript(tuple(Utterance(0.0, 0.0, None, text) for text in (whole, beyond)), False), weights)
+    found = reading.analyze_text(
+        Transcript(tuple(Utterance(0.0, 0.0, None, text) for text in (whole, beyond)), False), weights
+    )
     assert found.warnings == (
         "1 of 2 utterances are longer than 1,000 characters: only so much of their words is judged",
     )

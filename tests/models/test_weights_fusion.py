@@ -16,13 +16,13 @@ import torch
 
 from multimodal import load_model
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.evaluate.synthetic import evaluate_synthetic
-from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.fusion.alignment import FusionInputs, collate
 from multimodal.evaluate.fusion import SUBSETS, sizes_of, subset_name
-from multimodal.types import MODALITIES
+from multimodal.evaluate.synthetic import evaluate_synthetic
+from multimodal.fusion.alignment import FusionInputs, collate
+from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import DEFAULTS, shipped_folder
 from multimodal.models.weights import Weights, load_weights
+from multimodal.types import MODALITIES
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from checkout import RunCommand
 
-from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.data.corpora.goemotions import read_goemotions
-from multimodal.encoders.text import TextReading, read_texts
 from multimodal.augmentation.text import bare
+from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
+from multimodal.encoders.text import TextReading, read_texts
 from multimodal.encoders.tokenization import encode
 from multimodal.evaluate.text import evaluate_text
-from multimodal.models.weights import Weights, load_weights
 from multimodal.models.selection import shipped_folder
+from multimodal.models.weights import Weights, load_weights
 
 PLAIN = {
     "I am so happy with this, thank you!": "happiness",

@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import make_analysis, said
+from analysis_fixtures import make_analysis, said, without
 from page_fixtures import FLAGS, PROGRAMS
 from study_fixtures import without_frames, write_results
 
@@ -73,12 +73,13 @@ def estimate_in(each: UtteranceEstimate, mood: str, random: np.random.Generator,
     start, end = (0.0, 0.0) if typed else (each.utterance.start_seconds, each.utterance.end_seconds)
     text = str(random.choice(WORDS[mood])) if each.text is not None or typed else None
     spoken = replace(each.utterance, start_seconds=start, end_seconds=end, speaker=None, text=text)
+    estimates = {} if typed else without(each, "text")
+    if text:
+        estimates["text"] = said(mood, 0.8)
     return replace(
         each,
         utterance=spoken,
-        face=None if typed else each.face,
-        audio=None if typed else each.audio,
-        text=said(mood, 0.8) if text else None,
+        estimates=estimates,
         fused=answer,
         uncertain=sure < 0.55,
         valence=valence,

@@ -10,9 +10,9 @@ import pytest
 from analysis_fixtures import HOSTILE
 from page_fixtures import Parsed, digests
 
-from multimodal.report import html as page
 from multimodal.errors import OutputError
 from multimodal.palette import COLORS, SIGNS
+from multimodal.report import html as page
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analysis_fixtures import make_analysis
+from analysis_fixtures import make_analysis, without
 
-from multimodal.report.series import mean_over, face_runs, modality_rows
+from multimodal.report.series import face_runs, mean_over, modality_rows
+from multimodal.types import top_label
 
 
 def test_frames_summed_losslessly() -> None:
@@ -24,9 +25,7 @@ def test_frames_summed_losslessly() -> None:
         middle = (each.utterance.start_seconds + each.utterance.end_seconds) / 2
         around = [run for run in runs if abs(run.start_seconds + run.end_seconds - 2 * middle) < 2.0]
         labels = {run.label for run in around} - {None}
-        assert labels <= (
-            {max(each.face.probabilities, key=each.face.probabilities.__getitem__)} if each.face else set()
-        )
+        assert labels <= ({top_label(each.estimates["face"].probabilities)} if "face" in each.estimates else set())
 
 
 def test_hour_of_faces_is_compact() -> None:
@@ -35,13 +34,13 @@ def test_hour_of_faces_is_compact() -> None:
     runs = face_runs(analysis)
     assert len(runs) <= 3001
     absent = sum(run.end_seconds - run.start_seconds for run in runs if run.label is None)
-    lacking = sum(4.0 for each in analysis.estimates if each.face is None)
+    lacking = sum(4.0 for each in analysis.estimates if "face" not in each.estimates)
     assert absent == pytest.approx(lacking, rel=0.1)
 
 
 def test_rows_of_unread_and_empty_signals() -> None:
     analysis = make_analysis(Path("talk.mp4"), 60.0)
-    silent = tuple(dataclasses.replace(each, audio=None, text=None) for each in analysis.estimates)
+    silent = tuple(dataclasses.replace(each, estimates=without(each, "audio", "text")) for each in analysis.estimates)
     models = {**analysis.models, "text": None}
     rows = modality_rows(dataclasses.replace(analysis, estimates=silent, models=models))
     assert list(rows) == ["all", "face", "audio"]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from analysis_fixtures import NOTHING, answers, make_analysis, said
 
+from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.report.shares import Speaking, by_speaker, headline, shares_of
-from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.types import Utterance, UtteranceEstimate
 
 

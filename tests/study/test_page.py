@@ -20,25 +20,27 @@ import pytest
 from analysis_fixtures import HOSTILE, MODELS, make_analysis, said
 from study_fixtures import FAILURE, QUESTION, TASKS, make_study, without_frames, write_results
 
+from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.moments import KINDS, find_moments
 from multimodal.batch.tables import MEASURES
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.analysis.moments import KINDS, find_moments
-from multimodal.report.footer import CLAIM
 from multimodal.report.command import main
-from multimodal.analysis.loading import read_analysis
+from multimodal.report.footer import CLAIM
+from multimodal.study.outliers import COMPARED, FAR, describe, find_outliers, robust_scores
 from multimodal.study.page import write_study
 from multimodal.study.page_data import WORDS_AT_MOST, page_data
 from multimodal.study.recordings import BINS, InputView, letter_of, strip_of, view_of
-from multimodal.study.outliers import COMPARED, FAR, find_outliers, describe, robust_scores
 from multimodal.study.tables import SHARES, read_study
 
 
 @pytest.fixture(autouse=True)
 def _quick_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """An input's own page takes longer than the whole study here, and has tests of its own."""
-    monkeypatch.setattr("multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch())
+    monkeypatch.setattr(
+        "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
+    )
 
 
 @pytest.fixture

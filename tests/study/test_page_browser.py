@@ -18,10 +18,10 @@ from page_fixtures import OpenPage, accessibility_faults
 from playwright.sync_api import Page, expect
 from study_fixtures import TASKS, make_study, manifest_of, without_frames, write_results
 
+from multimodal.analysis.loading import read_analysis
 from multimodal.batch.tables import MEASURES, neutral, write_tables
 from multimodal.report.html import write_page
 from multimodal.report.page import report_page
-from multimodal.analysis.loading import read_analysis
 from multimodal.study.page import write_study
 from multimodal.study.tables import SHARES
 
@@ -32,7 +32,9 @@ pytestmark = pytest.mark.browser
 def quick_pages() -> Iterator[None]:
     """Pages of the inputs, which have tests of their own, are empty files."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch())
+        patch.setattr(
+            "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
+        )
         yield
 
 
@@ -326,7 +328,9 @@ def test_it_is_accessible_and_fits(study: Path, open_page: OpenPage, width: int,
 def test_hostile_texts_are_shown_and_not_run(
     tmp_path: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch())
+    monkeypatch.setattr(
+        "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
+    )
     rows = [
         {"path": f"{at}{text[:30].replace('/', '')}.mp4", "participant": text, "task": text, "question": text}
         for at, text in enumerate(HOSTILE)

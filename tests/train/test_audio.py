@@ -16,20 +16,21 @@ from safetensors.torch import load_file
 from voice_corpus import CONFIG, EMODB_SPEAKERS, voice, write_voices
 from voice_layouts import write_wav
 
-from multimodal.train import command as train, audio as train_audio
-from multimodal.train.audio_task import AudioTask, VoiceTable, groups_of, evaluate_clips, target_of
-from multimodal.train.config import read_config
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import AUDIO_NETWORKS, encode_speaker
-from multimodal.encoders.voice_features import summary_size, voice_features
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import summary_size, voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate.audio import evaluate_audio
-from multimodal.train.loop import load_tensors
 from multimodal.evaluate.metrics import fit_temperature
-from multimodal.train.audio import AudioConfig, license_of
 from multimodal.models.weights import load_weights
+from multimodal.train import audio as train_audio
+from multimodal.train import command as train
+from multimodal.train.audio import AudioConfig, license_of
+from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
+from multimodal.train.config import read_config
+from multimodal.train.loop import load_tensors
 
 NAME = "conv_bigru.ravdess_emodb-v1"
 SPEAKERS = {
@@ -82,7 +83,9 @@ def answers(trained: Path, table: VoiceTable) -> np.ndarray[Any, np.dtype[np.flo
     """Uncalibrated, of each clip by the network of the fold that tests it, as its run folder holds it."""
     found = np.zeros((len(table.clips), 8), np.float32)
     for number, fold in enumerate(split_by_speaker(table.clips, 2, seed=3)):
-        found[fold.test] = evaluate_clips(kept_network(trained.parent, f"fold-{number}"), table.subset(fold.test)).numpy()
+        found[fold.test] = evaluate_clips(
+            kept_network(trained.parent, f"fold-{number}"), table.subset(fold.test)
+        ).numpy()
     return found
 
 

@@ -18,14 +18,24 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from voice_corpus import clip_of, features_of, random_network, voice
 
-from multimodal.train.audio_task import AudioTask, Batch, SamplingConfig, VoiceTable, groups_of, evaluate_clips, target_of, target_labels, voice_table
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
-from multimodal.data.corpora.voices import VoiceClip
-from multimodal.encoders.audio import AudioOutput, Background, Mix, encode_speaker
-from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.augmentation.audio import AudioAugmentation
+from multimodal.data.corpora.voices import VoiceClip
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.encoders.audio import AudioOutput, Background, Mix, encode_speaker
 from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
+from multimodal.train.audio_task import (
+    AudioTask,
+    Batch,
+    SamplingConfig,
+    VoiceTable,
+    evaluate_clips,
+    groups_of,
+    target_labels,
+    target_of,
+    voice_table,
+)
 from multimodal.train.loop import LoopSettings
 
 CORPORA = tuple(VOICE_TO_FUSED)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 
-from multimodal.train.config import fill, read_config
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.errors import ConfigError, InputMissingError
+from multimodal.iemocap.config import IemocapConfig
 from multimodal.train.audio import AudioConfig
+from multimodal.train.config import fill, read_config
 from multimodal.train.face import FaceConfig
 from multimodal.train.fusion import FusionConfig
-from multimodal.iemocap.config import IemocapConfig
 from multimodal.train.text import ARCHITECTURES, TextConfig
 
 

@@ -16,12 +16,14 @@ from checkout import subprocess_environment
 from face_corpus import NO_AUGMENTATION, striped_corpus, write_pictures
 from torch import Tensor, nn
 
-from multimodal.train import provenance, command as train, face as train_face
 from multimodal.data.corpora.ferplus import FaceCorpus
 from multimodal.encoders.face import FaceOutput, predict
 from multimodal.errors import ConfigError, DependencyError, WeightsError
-from multimodal.train.loop import LoopSettings, fit, save_tensors
+from multimodal.train import command as train
+from multimodal.train import face as train_face
+from multimodal.train import provenance
 from multimodal.train.face import SCHEMES, FaceConfig, FaceTask
+from multimodal.train.loop import LoopSettings, fit, save_tensors
 
 LOOP = LoopSettings(epochs=4, batch_size=16, learning_rate=0.1, precision="no", ema_decay=0.9)
 VOTES = np.array(

@@ -10,8 +10,8 @@ from accelerate import Accelerator
 from face_corpus import TINY, striped_corpus
 
 from multimodal.encoders.face import SEResNet, predict
-from multimodal.train.loop import LoopSettings, fit
 from multimodal.train.face import FaceConfig, FaceTask
+from multimodal.train.loop import LoopSettings, fit
 
 
 @pytest.mark.gpu

@@ -13,14 +13,14 @@ from fusion_corpora import write_corpora
 from PIL import Image
 from safetensors.torch import load_file
 
-from multimodal.evaluate import command as evaluate
-from multimodal.train import command as train, fusion as train_fusion
 from multimodal.errors import ConfigError
+from multimodal.evaluate import command as evaluate
+from multimodal.evaluate.fusion import SUBSETS, reliability, risk_coverage, subset_name
 from multimodal.evaluate.synthetic import parse_voices
-from multimodal.evaluate.fusion import reliability, risk_coverage
-from multimodal.evaluate.fusion import SUBSETS, subset_name
-from multimodal.types import MODALITIES
 from multimodal.models.weights import load_weights
+from multimodal.train import command as train
+from multimodal.train import fusion as train_fusion
+from multimodal.types import MODALITIES
 
 NAME = "dual_recurrent.composed-v1"
 
@@ -83,8 +83,8 @@ def test_card_judges_every_subset_beside_the_late_average(card: dict[str, Any]) 
 
 
 def test_parts_share_neither_speakers_nor_pictures_nor_texts(corpora: Path, tmp_path: Path) -> None:
-    from multimodal.train.config import read_config
     from multimodal.train.audio import AudioConfig
+    from multimodal.train.config import read_config
 
     config = read_config(corpora / "fusion.toml", train_fusion.FusionConfig)
     voice = read_config(corpora / "audio.toml", AudioConfig)

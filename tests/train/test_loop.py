@@ -23,8 +23,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from multimodal.train import loop
 from multimodal.errors import ConfigError, OutputError
+from multimodal.train import loop
 from multimodal.train.loop import LoopSettings, fit, learning_rate
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]

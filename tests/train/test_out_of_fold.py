@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from multimodal.errors import ConfigError
+from multimodal.models.weights import Weights, load_weights
 from multimodal.train.audio import AudioConfig
 from multimodal.train.out_of_fold import check_same_training, fit_state_map
-from multimodal.models.weights import Weights, load_weights
 
 
 def states(seed: int, features: int = 6) -> list[torch.Tensor]:

@@ -16,21 +16,21 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, write_base, write_goemotions
 
-from multimodal.train import text_task as stage
-from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABELS, MELD_TO_FUSED
+from multimodal.augmentation.text import TextAugmentation
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus
+from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABELS, MELD_TO_FUSED
 from multimodal.encoders.text import read_texts
-from multimodal.augmentation.text import TextAugmentation
 from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
-from multimodal.evaluate.text import evaluate_text, evaluate_readings
-from multimodal.train.loop import LoopSettings
 from multimodal.evaluate.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
-from multimodal.train.text_task import TextConfig, TextTask
-from multimodal.train.text import find_base, start_network, train_text
-from multimodal.models.weights import Weights, load_weights
+from multimodal.evaluate.text import evaluate_readings, evaluate_text
 from multimodal.models.selection import find_card
+from multimodal.models.weights import Weights, load_weights
+from multimodal.train import text_task as stage
+from multimodal.train.loop import LoopSettings
+from multimodal.train.text import find_base, start_network, train_text
+from multimodal.train.text_task import TextConfig, TextTask
 
 CONFIG = """
 vocabulary = 170

@@ -23,13 +23,13 @@ from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 from media_flashes import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
 
 from multimodal import clips as command
+from multimodal.analysis.moments import KINDS, Moment, top_moments
 from multimodal.analysis.result import Analysis
-from multimodal.video.clips import COLUMNS, clip_name, cut_clips
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import InputMissingError, MediaError, OutputError
-from multimodal.analysis.moments import KINDS, Moment, top_moments
 from multimodal.palette import COLORS
 from multimodal.types import FaceObservation, Utterance, UtteranceEstimate
+from multimodal.video.clips import COLUMNS, clip_name, cut_clips
 
 ANSWERS = [
     (0.0, 3.0, "neutral", 0.9),
@@ -180,7 +180,9 @@ def test_moments_side_by_side_are_shown_once(counted: Path, tmp_path: Path) -> N
 def test_kinds_can_be_chosen(tmp_path: Path) -> None:
     estimates = [
         UtteranceEstimate(Utterance(0, 3), fused=said("happiness", 0.9)),
-        UtteranceEstimate(Utterance(3, 6), said("happiness", 0.9), said("anger", 0.9), fused=said("anger", 0.8)),
+        UtteranceEstimate(
+            Utterance(3, 6), {"face": said("happiness", 0.9), "audio": said("anger", 0.9)}, fused=said("anger", 0.8)
+        ),
         UtteranceEstimate(Utterance(9, 12), fused=said("fear", 0.7)),
     ]
     for kind in KINDS:

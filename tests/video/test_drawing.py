@@ -12,13 +12,13 @@ import pytest
 from analysis_fixtures import HOSTILE, make_analysis, shows
 from numpy.typing import NDArray
 
-from multimodal.video import drawing, face_boxes
 from multimodal.data.emotions import FACE_LABELS
-from multimodal.video.drawing import drawable, font, font_for, in_visual_order
-from multimodal.video.overlay import Overlay
 from multimodal.palette import COLORS
-from multimodal.video.info_panel import InfoPanel
 from multimodal.types import FaceObservation
+from multimodal.video import drawing, face_boxes
+from multimodal.video.drawing import drawable, font, font_for, in_visual_order
+from multimodal.video.info_panel import InfoPanel
+from multimodal.video.overlay import Overlay
 
 Image = NDArray[np.uint8]
 

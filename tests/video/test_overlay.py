@@ -20,11 +20,11 @@ from media_flashes import analysis_of, beeps_of, flashes_of, pictures_of, write_
 from numpy.typing import NDArray
 from page_fixtures import OpenPage
 
+from multimodal.analysis.loading import read_analysis
 from multimodal.errors import InputMissingError, MediaError, OutputError
+from multimodal.palette import COLORS
 from multimodal.video.face_boxes import FaceTracks
 from multimodal.video.overlay import write_overlay
-from multimodal.palette import COLORS
-from multimodal.analysis.loading import read_analysis
 
 Image = NDArray[np.uint8]
 WIDTH, HEIGHT = 640, 360

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.corpora.ferplus import PUBLISHED, FaceCorpus, distributions, majority_labels, read_ferplus
+from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import CorpusError
 
 Votes = np.ndarray[tuple[int, ...], np.dtype[np.int64]]

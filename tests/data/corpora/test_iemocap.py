@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 from voice_layouts import CODES, write_full_evaluations, write_small_iemocap, write_text
 
-from multimodal.data.emotions import NATIVE_LABELS
-from multimodal.data.corpora.iemocap import PUBLISHED_FOUR, PUBLISHED_LABELS, PUBLISHED_SESSIONS, read_iemocap, read_transcription
+from multimodal.data.corpora.iemocap import (
+    PUBLISHED_FOUR,
+    PUBLISHED_LABELS,
+    PUBLISHED_SESSIONS,
+    read_iemocap,
+    read_transcription,
+)
 from multimodal.data.corpora.voices import read_voices
+from multimodal.data.emotions import NATIVE_LABELS
 from multimodal.errors import CorpusError
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, NEUTRAL, SyntheticUtterance, SynthesisConfig, SamplePools, synthesize
+from multimodal.data.corpora.synthetic import (
+    FRAMES_PER_SECOND,
+    NEUTRAL,
+    SamplePools,
+    SynthesisConfig,
+    SyntheticUtterance,
+    synthesize,
+)
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.types import MODALITIES

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from voice_layouts import write_small_iemocap
 
 from multimodal.data import emotions
-from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, GOEMOTIONS_TO_FUSED
 from multimodal.data.corpora.goemotions import PUBLISHED, read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text, grouping
 from multimodal.data.corpora.texts import TEXT_CORPORA, read_text_corpus
+from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, GOEMOTIONS_TO_FUSED
 from multimodal.errors import CorpusError
 
 EKMAN = json.loads(

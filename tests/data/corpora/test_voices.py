@@ -23,11 +23,11 @@ from voice_layouts import (
     write_wav,
 )
 
-from multimodal.data.emotions import FUSED_LABELS, IEMOCAP_LABEL_SETS, IEMOCAP_LABELS, VOICE_CODES, VOICE_TO_FUSED
 from multimodal.data.corpora.voice_clip import VoiceClip
 from multimodal.data.corpora.voice_counts import EACH_SPEAKER, EMODB_SPEAKERS, check_published
 from multimodal.data.corpora.voice_filenames import READ_NAME, is_excluded
 from multimodal.data.corpora.voices import NATIVE_LABELS, VOICE_CORPORA, read_voices
+from multimodal.data.emotions import FUSED_LABELS, IEMOCAP_LABEL_SETS, IEMOCAP_LABELS, VOICE_CODES, VOICE_TO_FUSED
 from multimodal.errors import CorpusError
 
 steady = settings(database=None, derandomize=True)

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from multimodal.data.corpora.voices import NATIVE_LABELS, VoiceClip, load_waveform, load_waveforms, read_voices, split_by_speaker
+from multimodal.data.corpora.voices import (
+    NATIVE_LABELS,
+    VoiceClip,
+    load_waveform,
+    load_waveforms,
+    read_voices,
+    split_by_speaker,
+)
 
 pytestmark = pytest.mark.corpus
 

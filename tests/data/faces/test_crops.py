@@ -12,9 +12,9 @@ import torch
 from face_fixtures import Person, paste, portrait, refound_crops, scene
 from numpy.typing import NDArray
 
+from multimodal.data.corpora.ferplus import majority_labels, read_ferplus
 from multimodal.data.faces.detectors import Detection, Detector, load_detector
 from multimodal.data.faces.tracking import BLURRED_BELOW, FACE_TEMPLATE, align, quality, sharpness
-from multimodal.data.corpora.ferplus import majority_labels, read_ferplus
 from multimodal.encoders.face import predict
 from multimodal.models.weights import load_weights
 

@@ -16,7 +16,17 @@ from face_fixtures import Person, faceless_pictures, portrait, reference_picture
 
 from multimodal.data.faces import detectors
 from multimodal.data.faces import mtcnn as mtcnn_module
-from multimodal.data.faces.detectors import MTCNN, Detection, Detector, Haar, YuNet, fetch_yunet, load_detector, overlap, yunet_cache
+from multimodal.data.faces.detectors import (
+    MTCNN,
+    Detection,
+    Detector,
+    Haar,
+    YuNet,
+    fetch_yunet,
+    load_detector,
+    overlap,
+    yunet_cache,
+)
 from multimodal.errors import ConfigError, DependencyError, OutputError, WeightsError
 
 REFERENCE = json.loads((REFERENCE_FILES / "mtcnn.json").read_text(encoding="utf-8"))["pictures"]

@@ -9,7 +9,14 @@ import pytest
 from dialogue_video import TURNS, write_video
 
 from multimodal.data.faces.detectors import load_detector
-from multimodal.data.faces.split_screen import Agreement, agreement, check_rule, crop_half, half_by_name, read_split_screen
+from multimodal.data.faces.split_screen import (
+    Agreement,
+    agreement,
+    check_rule,
+    crop_half,
+    half_by_name,
+    read_split_screen,
+)
 from multimodal.errors import CorpusError
 
 

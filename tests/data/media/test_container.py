@@ -12,8 +12,8 @@ from checkout import REFERENCE
 from media_fixtures import EVERY_FRAME, Pictures, Sound, decoder_threads, every, times_of, tone, write_media
 
 from multimodal.data.media import container as container_module
-from multimodal.data.media.probe import probe
 from multimodal.data.media.audio import read_audio, read_frames
+from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError, InputMissingError, InputUnreadableError, MediaError
 
 # Damage

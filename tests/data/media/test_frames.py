@@ -20,13 +20,13 @@ from av.video.frame import VideoFrame
 from checkout import REFERENCE
 from media_fixtures import EVERY_FRAME, Pictures, Sound, decoder_threads, every, gray_of, times_of, tone, write_media
 
+from multimodal.data.media import audio as media_module
 from multimodal.data.media import container as container_module
 from multimodal.data.media import frames as frames_module
-from multimodal.data.media import audio as media_module
+from multimodal.data.media.audio import read_audio, read_frames
 from multimodal.data.media.container import Damage, find_streams, open_container
 from multimodal.data.media.frames import AHEAD, read_ahead
 from multimodal.data.media.probe import probe
-from multimodal.data.media.audio import read_audio, read_frames
 from multimodal.errors import MediaError
 
 FACTS: dict[str, Any] = json.loads((REFERENCE / "media.json").read_text())

@@ -16,7 +16,7 @@ from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 from media_flashes import beeps_of, flashes_of, pictures_of, sound_of, write_flashes
 
 from multimodal.data.media import playback as cuts
-from multimodal.data.media.playback import Clip, read_pictures, read_audio_frames, output_size, audio_format
+from multimodal.data.media.playback import Clip, audio_format, output_size, read_audio_frames, read_pictures
 from multimodal.data.media.probe import probe
 from multimodal.data.media.writer import MovieWriter, render_clip
 from multimodal.errors import MediaError
@@ -150,7 +150,9 @@ def test_a_late_part_is_sought_and_exact(suffix: str, tmp_path: Path, monkeypatc
 def test_sound_of_a_late_part_is_that_of_the_whole(tmp_path: Path) -> None:
     clip = write_flashes(tmp_path / "clip.mp4", 40.0, [35_000, 36_480], sound=("aac", "fltp", 44100, 1))
     whole = np.concatenate(list(read_audio_frames(Clip(clip, 0.0, 40.0), 44100, 1)), axis=1)
-    part = np.concatenate(list(read_audio_frames(Clip(clip, 35.02, 37.52), 44100, 1)), axis=1)  # in the middle of a beep
+    part = np.concatenate(
+        list(read_audio_frames(Clip(clip, 35.02, 37.52), 44100, 1)), axis=1
+    )  # in the middle of a beep
     assert part.shape == (1, 110250) and np.abs(part[:, :441]).max() > 0.5
     first = round(35.02 * 44100)
     assert np.abs(part - whole[:, first : first + 110250]).max() < 1e-3

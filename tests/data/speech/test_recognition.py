@@ -16,9 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimodal.data.speech import recognition
 from multimodal.data.media.audio import read_audio
-from multimodal.data.speech.recognition import LONGEST_PAUSE_SECONDS, LONGEST_SECONDS, PASSAGE_SECONDS, Recognizer, Word, load_recognizer, passages, split_words
+from multimodal.data.speech import recognition
+from multimodal.data.speech.recognition import (
+    LONGEST_PAUSE_SECONDS,
+    LONGEST_SECONDS,
+    PASSAGE_SECONDS,
+    Recognizer,
+    Word,
+    load_recognizer,
+    passages,
+    split_words,
+)
 from multimodal.data.speech.utterances import SAMPLE_RATE, SpokenUtterance
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.types import Utterance

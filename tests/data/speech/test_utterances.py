@@ -17,7 +17,15 @@ from media_fixtures import Sound, write_media
 from speech_fixtures import RATE, Samples, babble, blocks_of, joined, not_speech, silence
 
 from multimodal.data.media.audio import read_audio
-from multimodal.data.speech.endpointing import MIN_SPEECH_CHUNKS, LONG_PAUSE, LONGEST, NO_SPEECH, SPEECH, Endpointer, Span
+from multimodal.data.speech.endpointing import (
+    LONG_PAUSE,
+    LONGEST,
+    MIN_SPEECH_CHUNKS,
+    NO_SPEECH,
+    SPEECH,
+    Endpointer,
+    Span,
+)
 from multimodal.data.speech.stream import SoundFacts, even_pieces
 from multimodal.data.speech.utterances import SpokenUtterance, read_speech
 from multimodal.data.speech.voice_activity import VoiceActivity, load_voice_network

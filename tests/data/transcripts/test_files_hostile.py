@@ -17,7 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transcript_fixtures import written
 
-from multimodal.data.transcripts import captions as transcript_formats, whisper_json as transcript_json, tables as transcript_tables, files as transcripts
+from multimodal.data.transcripts import captions as transcript_formats
+from multimodal.data.transcripts import files as transcripts
+from multimodal.data.transcripts import tables as transcript_tables
+from multimodal.data.transcripts import whisper_json as transcript_json
 from multimodal.data.transcripts.files import MAXIMUM_BYTES, read_transcript
 from multimodal.errors import InputMissingError, InputUnreadableError, MultimodalError, TranscriptError
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transcript_fixtures import Row, rows
 
-from multimodal.data.transcripts.text import plain_name, plain_text
 from multimodal.data.transcripts.files import read_transcript, write_srt, write_vtt
+from multimodal.data.transcripts.text import plain_name, plain_text
 from multimodal.errors import OutputError
 from multimodal.types import Utterance
 
