@@ -189,7 +189,7 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
     assert table["audio_neutral"].notna().tolist() == [True, True, False]
     for column in ("fused_neutral", "confidence", "valence", "arousal", "emotion"):
         assert table[column].notna().all()
-    assert analysis.emotions == FUSED_LABELS and analysis.summary["signal"] == "fused"
+    assert analysis.emotions == FUSED_LABELS and analysis.summary["modality"] == "fused"
     assert set(analysis.summary["shares_by_modality"]["audio"]) == set(FUSED_LABELS)
     assert set(analysis.summary["shares_by_modality"]["face"]) == set(FACE_LABELS)
     assert analysis.coverage["audio"] == pytest.approx(3.25 / 8, abs=0.01)
@@ -201,7 +201,7 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
 def test_a_voice_counts_where_no_face_could_be_judged(whole: Model, found: None, tmp_path: Path) -> None:
     analysis = whole.analyze(write_talk(tmp_path / "wall.mp4", buzz(5.0), faces=()))
     assert analysis.emotions == FUSED_LABELS and set(analysis.utterances["modalities"]) == {"audio", ""}
-    assert analysis.summary["signal"] == "fused" and analysis.summary["shares_by_modality"]["face"] is None
+    assert analysis.summary["modality"] == "fused" and analysis.summary["shares_by_modality"]["face"] is None
     assert analysis.warnings == ("no face was found",) and analysis.to_dict()["models"]["face"] is not None
 
 

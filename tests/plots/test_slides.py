@@ -208,7 +208,7 @@ def test_typed_words_are_drawn_by_the_line(tmp_path: Path) -> None:
 
 def test_only_a_stretch_is_drawn_where_only_that_was_read(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 60.0)
-    part = replace(whole, media=replace(whole.media, stretch=(20.0, 40.0)), estimates=whole.estimates[5:10])
+    part = replace(whole, media=replace(whole.media, segment=(20.0, 40.0)), estimates=whole.estimates[5:10])
     figure = draw_timeline(part)
     assert {axes.get_xlim() for axes in figure.axes} == {(20.0, 40.0)}
     assert any("0:20 to 0:40 of 1:00" in text.get_text() for text in texts(figure))

@@ -105,7 +105,7 @@ def test_nothing_to_judge_is_said_and_no_share_is_shown(tmp_path: Path) -> None:
 
 def test_a_stretch_has_the_times_of_the_recording(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.mp4", 60.0)
-    part = dataclasses.replace(analysis.media, duration_seconds=3600.0, stretch=(20.0, 60.0))
+    part = dataclasses.replace(analysis.media, duration_seconds=3600.0, segment=(20.0, 60.0))
     estimates = tuple(each for each in analysis.estimates if each.utterance.start_seconds >= 20)
     times = tuple(time for time in analysis.frame_times if time >= 20)
     parsed = page_of(dataclasses.replace(analysis, media=part, estimates=estimates, frame_times=times), tmp_path)

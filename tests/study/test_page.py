@@ -142,7 +142,7 @@ def test_a_strip_by_hand() -> None:
 def test_a_stretch_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 60.0)
     late = tuple(each for each in whole.estimates if each.utterance.start_seconds >= 40.0)
-    part = replace(whole, media=replace(whole.media, stretch=(40.0, 60.0)), estimates=late)
+    part = replace(whole, media=replace(whole.media, segment=(40.0, 60.0)), estimates=late)
     view = view_of(part)
     assert view.timed and view.strip[0] == letter_of(late[0].emotion or "")
     assert "-" not in view.strip

@@ -216,7 +216,7 @@ def test_pictures_alone_give_pictures(tmp_path: Path) -> None:
 
 
 def test_nothing_outside_of_the_stretch_is_shown(counted: Path, tmp_path: Path) -> None:
-    analysis = analysis_of(counted, ANSWERS, stretch=(6.0, 8.0))
+    analysis = analysis_of(counted, ANSWERS, segment=(6.0, 8.0))
     cuts = cut_clips(analysis, tmp_path, padding_seconds=5.0)
     assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(6.0, 8.0)]
     levels = [image.mean() for _, image in pictures_of(cuts[0].file)]
@@ -290,7 +290,7 @@ def test_errors_of_the_library(flashing: Path, tmp_path: Path) -> None:
     with pytest.raises(InputMissingError):
         cut_clips(gone, tmp_path / "out")
     with pytest.raises(MediaError):
-        cut_clips(replace(analysis, media=replace(analysis.media, stretch=(40.0, 50.0))), tmp_path / "out")
+        cut_clips(replace(analysis, media=replace(analysis.media, segment=(40.0, 50.0))), tmp_path / "out")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         cut_clips(analysis, tmp_path / "file")

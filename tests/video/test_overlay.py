@@ -246,7 +246,7 @@ def test_the_recording_itself_is_never_replaced(gray: Path, tmp_path: Path) -> N
 
 def test_progress_runs_to_the_end(gray: Path, tmp_path: Path) -> None:
     told: list[tuple[float, float]] = []
-    write_overlay(analysis_of(gray, [], stretch=(1.0, 4.0)), tmp_path, progress=lambda *both: told.append(both))
+    write_overlay(analysis_of(gray, [], segment=(1.0, 4.0)), tmp_path, progress=lambda *both: told.append(both))
     done = [part for part, _ in told]
     assert done == sorted(done) and done[0] == 0 and done[-1] > 2.9
     assert {whole for _, whole in told} == {3.0}
@@ -281,7 +281,7 @@ def start(analysis: Path, out: Path, limit: int | None = None) -> subprocess.Pop
 
 @pytest.mark.parametrize("share", [0.02, 0.98])
 def test_a_full_disk_leaves_nothing_behind(share: float, gray: Path, tmp_path: Path) -> None:
-    analysis = analysis_of(gray, [(0.0, 6.0, "anger", 0.9)], stretch=(0.0, 2.0))
+    analysis = analysis_of(gray, [(0.0, 6.0, "anger", 0.9)], segment=(0.0, 2.0))
     analysis.save(tmp_path / "result")
     size = write_overlay(analysis, tmp_path / "whole").stat().st_size
     process = start(tmp_path / "result", tmp_path / "out", round(size * share))
