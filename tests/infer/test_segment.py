@@ -82,6 +82,7 @@ def test_stretches_that_cannot_be(talk: Path, start: float | None, end: float | 
         select_segment(probe(talk), start, end)
 
 
+@pytest.mark.slow
 def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "interview.vtt"
     path.write_text(DIALOGUE)
@@ -105,6 +106,7 @@ def test_answers_without_times_have_no_stretch(literate: Model, tmp_path: Path) 
         literate.analyze(path, end_seconds=3.0)
 
 
+@pytest.mark.slow
 def test_faces_of_a_stretch(tmp_path: Path) -> None:
     clip = write_face_clip(tmp_path / "face.mp4", 3.0, gone=(0, 0))
     analysis = load_model("default", "cpu", ["face"]).analyze(clip, start_seconds=1.0, end_seconds=2.0)
