@@ -166,9 +166,9 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": shipped_fusion()}
     assert content["emotions"] == list(FUSED_LABELS) and tuple(content["warnings"]) == SHIPPED_NOTES
     assert content["valence_arousal"] == {"source": "norms", "reference": "Russell and Mehrabian 1977"}
-    summary = {"signal", "shares", "judged_seconds", "dominant", "shares_by_modality", "mean_valence", "mean_arousal"}
+    summary = {"signal", "shares", "judged_seconds", "dominant", "shares_by_signal", "mean_valence", "mean_arousal"}
     assert set(content["summary"]) == summary | {"uncertain"} and content["summary"]["signal"] == "fused"
-    by_signal = content["summary"]["shares_by_modality"]
+    by_signal = content["summary"]["shares_by_signal"]
     assert list(by_signal["face"]) == list(FACE_LABELS) and sum(by_signal["face"].values()) == pytest.approx(
         1, abs=1e-3
     )
@@ -225,7 +225,7 @@ def test_table_columns_and_rows(finished: subprocess.CompletedProcess[str], pile
         (["--fps", "abc"], "--fps", "--help"),
         (["--fps", "0"], "--fps", "--help"),
         (["--device", "tpu"], "--device: is 'tpu'", "choose one of auto, cpu, cuda, mps"),
-        (["--detector", "nonsense"], "detector: 'nonsense'", "choose one of mtcnn, yunet, haar"),
+        (["--detector", "nonsense"], "--detector: 'nonsense'", "choose mtcnn, yunet, haar or the path"),
         (["--modalities", "smell"], "--modalities: 'smell'", "choose from face"),
         (["--nope"], "--nope", "--help"),
         (["--model", ""], "--model: is empty", "leave it out"),

@@ -15,6 +15,7 @@ from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
 from multimodal.infer.model import Model, load_model
+from multimodal.infer.options import AnalysisOptions
 
 pytestmark = pytest.mark.corpus
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.corpus
 @cache
 def analyzed(path: Path) -> Analysis:
     """By the face alone."""
-    return load_model("default", "cpu", ["face"]).analyze(path, frames_per_second=5.0)
+    return load_model("default", "cpu", ["face"]).analyze(path, AnalysisOptions(frames_per_second=5.0))
 
 
 @cache

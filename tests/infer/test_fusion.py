@@ -25,10 +25,12 @@ from multimodal.fusion.affect import affect_from_norms
 from multimodal.fusion.alignment import collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
+from multimodal.fusion.prediction import predict
 from multimodal.fusion.segments import join
 from multimodal.infer.command import main
-from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, fuse, incompatibility, predict, temperature
+from multimodal.infer.fusion import LATE, fuse, incompatibility
 from multimodal.infer.model import Model, load_model
+from multimodal.infer.options import AnalysisOptions
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import (
@@ -112,26 +114,6 @@ def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], sce
     assert found.estimates[1] == UtteranceEstimate(Utterance(0.0, 1.0))
     assert found.model == {"name": HEAD_NAME, "sha256": parts["fusion"].sha256} and found.valence_arousal == NORMS
     assert found.warnings == ()
-
-
-@settings(max_examples=settings.default.max_examples // 10)  # 0.8 s each: up to 40 utterances, alone and together
-@given(st.lists(scenes(), min_size=2, max_size=40))
-def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
-    streams = [scene.streams() for scene in several]
-    together = predict(head, streams)
-    for each, (row, _) in zip(streams, together, strict=True):
-        np.testing.assert_allclose(predict(head, [each])[0][0], row, atol=1e-5)
-    for ours, theirs in zip(predict(head, streams[::-1]), together[::-1], strict=True):
-        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
-
-
-@given(st.lists(st.one_of(st.integers(0, 30), st.integers(0, 10**6)), max_size=100))
-def test_batches_hold_each_utterance_once_within_memory(lengths: list[int]) -> None:
-    batches = list(_batches(lengths))
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    for batch in batches:
-        assert 1 <= len(batch) <= BATCH
-        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= ROWS
 
 
 @settings(max_examples=settings.default.max_examples // 4)  # 0.1 s each
@@ -279,14 +261,14 @@ def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
     voice = {**own, "audio": "of another"}
     faceless = {"audio": own["audio"], "text": own["text"]}
     assert incompatibility({**ENCODERS, "fusion": head}) is None
-    assert incompatibility(ENCODERS) == "there is no trained fusion head"
+    assert incompatibility(ENCODERS) == "no trained fusion head available"
     name = f"the fusion head {HEAD_NAME}"
-    assert incompatibility(changed(head, encoders=voice)) == f"{name} was trained with another encoder of the voice"
+    assert incompatibility(changed(head, encoders=voice)) == f"{name} was trained with another voice encoder"
     assert incompatibility(changed(head, encoders=faceless)) == f"{name} was trained without the face"
     foreign = changed(head, labels=(*FUSED_LABELS[:-1], "frustration"))
-    assert incompatibility(foreign) == f"{name} answers with frustration, which is none of the emotions here"
+    assert incompatibility(foreign) == f"{name} predicts frustration, which is not an emotion of this version"
     prosody = changed(head, fusion={**head.spec.fusion, "summary_size": 6})
-    assert incompatibility(prosody) == f"{name} reads the prosody of whole utterances, which is not kept here"
+    assert incompatibility(prosody) == f"{name} needs the prosody of whole utterances, which inference does not compute"
     # What was not loaded is not compared.
     without = {part: loaded for part, loaded in changed(head, encoders=voice).items() if part != "audio"}
     assert incompatibility(without) is None
@@ -328,16 +310,16 @@ def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path
     assert seeing.analyze(talk).to_dict()["models"]["fusion"]["name"] == HEAD_NAME
     face = replace(seeing.parts["face"], sha256="0" * 64)
     analysis = replace(seeing, parts={**seeing.parts, "face": face}).analyze(talk)
-    line = f"averaged, since the fusion head {HEAD_NAME} was trained with another encoder of the face"
-    assert analysis.warnings == (f"the signals' answers were {line}",)
+    line = f"the fusion head {HEAD_NAME} was trained with another face encoder"
+    assert analysis.warnings == (f"using late fusion (average): {line}",)
     assert analysis.to_dict()["models"]["fusion"] == {"name": "late average"}
 
 
 def test_a_face_can_be_chosen(seeing: Model, talk: Path) -> None:
-    chosen, usual = seeing.analyze(talk, face_id=0), seeing.analyze(talk)
+    chosen, usual = seeing.analyze(talk, AnalysisOptions(face_id=0)), seeing.analyze(talk)
     assert chosen.to_dict() == usual.to_dict() and set(chosen.utterances["face_id"]) == {0}
-    with pytest.raises(MediaError, match=r"shows no face 7, but 0; choose one of them with --face"):
-        seeing.analyze(talk, face_id=7)
+    with pytest.raises(MediaError, match=r"shows no face 7, only 0; choose one of them with --face"):
+        seeing.analyze(talk, AnalysisOptions(face_id=7))
 
 
 def seen(time: float, face_id: int, label: str, width: float) -> FaceObservation:
@@ -358,7 +340,7 @@ def test_an_unknown_face_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main([str(talk), "--modalities", "face", "--face", "3"]) == 1
-    assert capsys.readouterr().err == f"error: {talk}: shows no face 3, but 0; choose one of them with --face\n"
+    assert capsys.readouterr().err == f"error: {talk}: shows no face 3, only 0; choose one of them with --face\n"
     assert main([str(talk), "--modalities", "face", "--face", "-1"]) == 2
 
 
