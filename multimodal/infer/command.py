@@ -207,7 +207,7 @@ def _table(analysis: Analysis, folder: Path, page: bool) -> str:
     of_what = "of the time" if media.duration_seconds else "of the lines"
     for modality in modalities:
         line = f"{MODALITY_LINES[modality]} {percent(analysis.coverage[modality])} {of_what}"
-        largest = _largest(summary["shares_by_signal"][modality])
+        largest = _largest(summary["shares_by_modality"][modality])
         shares = ", ".join(f"{label} {percent(share)}" for label, share in largest)
         lines.append(f"  {line}: {shares}" if shares else f"  {line}")
     lines += _affect(analysis)

@@ -18,7 +18,7 @@ def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: f
         end_seconds: End of the segment; None, or a time after the end of the recording, for its end.
 
     Returns:
-        The facts with the segment as ``stretch``; unchanged if neither time is given.
+        The facts with the segment as ``segment``; unchanged if neither time is given.
 
     Raises:
         ConfigError: The segment is empty or starts after the end of the recording, or the input has no times.
@@ -26,7 +26,7 @@ def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: f
     Example:
         >>> from pathlib import Path
         >>> talk = MediaInfo(Path("talk.wav"), "ab" * 32, 60.0, None, None, None, False, True)
-        >>> select_segment(talk, 45.0, 75.0).stretch
+        >>> select_segment(talk, 45.0, 75.0).segment
         (45.0, 60.0)
     """
     if start_seconds is None and end_seconds is None:
@@ -41,7 +41,7 @@ def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: f
     if start >= media.duration_seconds:
         fact = f"ends at {media.duration_seconds:.1f} s, before the start of the segment at {start:g} s"
         raise ConfigError(media.path, fact, "correct the start")
-    return replace(media, stretch=(start, end))
+    return replace(media, segment=(start, end))
 
 
 def crop_transcript(transcript: Transcript, media: MediaInfo) -> Transcript:
@@ -59,12 +59,12 @@ def crop_transcript(transcript: Transcript, media: MediaInfo) -> Transcript:
     Raises:
         TranscriptError: There is a segment, and the transcript has no times.
     """
-    if media.stretch is None:
+    if media.segment is None:
         return transcript
     if not transcript.timed:
         fact = "has a transcript without times, so no segment can be selected"
         raise TranscriptError(media.path, fact, "remove start and end, or give a transcript with times")
-    start, end = media.stretch
+    start, end = media.segment
     inside = [each for each in transcript.utterances if start <= (each.start_seconds + each.end_seconds) / 2 < end]
     return replace(transcript, utterances=tuple(_clip(each, start, end) for each in inside))
 

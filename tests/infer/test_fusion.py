@@ -25,7 +25,6 @@ from multimodal.fusion.affect import affect_from_norms
 from multimodal.fusion.alignment import collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
-from multimodal.fusion.prediction import predict
 from multimodal.fusion.segments import join
 from multimodal.infer.command import main
 from multimodal.infer.fusion import LATE, fuse, incompatibility
@@ -116,6 +115,7 @@ def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], sce
     assert found.warnings == ()
 
 
+@pytest.mark.slow
 @settings(max_examples=settings.default.max_examples // 4)  # 0.1 s each
 @given(scenes(), st.integers(0, 2**32 - 1))
 def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: int) -> None:
@@ -125,10 +125,10 @@ def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: 
     steps = torch.arange(batch.audio.shape[1])[None] < batch.steps[:, None]
     spoken = torch.arange(batch.text.shape[1])[None] < batch.tokens[:, None]
     read = {
-        "voice": steps & batch.present[:, 1, None],
+        "audio": steps & batch.present[:, 1, None],
         "face": steps & batch.face_mask,
-        "words": spoken,
-        "evidence": batch.present,
+        "text": spoken,
+        "log_probabilities": batch.present,
     }
     for name, mask in read.items():
         values = getattr(batch, name)
@@ -158,6 +158,7 @@ def test_other_faces_and_the_order_of_parts_change_nothing(
     close(among, alone)
 
 
+@pytest.mark.slow
 @given(st.lists(scenes(), max_size=6), st.booleans(), st.lists(st.floats(0, 100), max_size=4))
 def test_contradictory_input_never_crashes(
     parts: dict[str, Weights], several: list[Scene], trained: bool, times: list[float]
@@ -172,33 +173,24 @@ def test_contradictory_input_never_crashes(
     assert all(each.fused is not None for each in found.estimates)
 
 
-def test_signals_differ_in_what_they_add(parts: dict[str, Weights]) -> None:
-    rng = np.random.default_rng(1)
-    full = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng), "text": shares(FUSED_LABELS, rng)}
-    times = np.arange(10) * 0.08 + 0.1
-    states = {name: rng.standard_normal((10, size)).astype(np.float32) for name, size in SIZES.items()}
-    scene = Scene(0.0, 1.0, 0.1, full, (times, states["audio"]), (times, states["face"]), states["text"])
-    rows = [predict(parts["fusion"], [scene.streams().only(signals)])[0][0] for signals in SUBSETS]
-    assert len({tuple(row.round(4)) for row in rows}) == 7
-
-
 # --- what travels with the head -----------------------------------------------------------------------------------
 
 
-def test_temperature_is_that_of_the_signals_there(tmp_path: Path, head: Weights) -> None:
-    rng = np.random.default_rng(2)
-    said = {"face": shares(FACE_LABELS, rng), "text": shares(FUSED_LABELS, rng)}
-    scene = Scene(
-        *(0.0, 1.0, 0.1, said, (np.zeros(1), np.zeros((1, 2)))),
-        (np.array([0.5]), np.ones((1, 3))),
-        np.ones((2, 4), np.float32),
+def test_the_temperatures_of_the_card_are_used(tmp_path: Path, head: Weights) -> None:
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(2)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
     )
-    hot = loaded_head(tmp_path, temperatures={"face+text": 4.0, "face": 1e6}, temperature=2.0)
-    for signals, divisor in ((("face", "text"), 4.0), (("face",), 1e6), (("text",), 2.0)):
-        (plain, _), (cooled, _) = (predict(each, [scene.streams().only(signals)])[0] for each in (head, hot))
-        expected = plain ** (1 / divisor)
-        np.testing.assert_allclose(cooled, expected / expected.sum(), atol=1e-6)
-        assert temperature(hot.spec, signals) == divisor
+    for name, spec in (("own", {"temperatures": {"text": 4.0}}), ("other", {"temperature": 4.0})):
+        hot = loaded_head(tmp_path / name, **spec)
+        plain, cooled = (
+            fuse([spoken], (), (), {**ENCODERS, "fusion": each}).estimates[0].fused for each in (head, hot)
+        )
+        assert plain is not None and cooled is not None
+        expected = np.array(list(plain.probabilities.values())) ** (1 / 4.0)
+        np.testing.assert_allclose(list(cooled.probabilities.values()), expected / expected.sum(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("threshold", "uncertain"), [(None, False), (0.0, False), (1.01, True)])
@@ -306,6 +298,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_talk(tmp_path_factory.mktemp("talk") / "talk.mp4", buzz(2.0))
 
 
+@pytest.mark.slow
 def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path) -> None:
     assert seeing.analyze(talk).to_dict()["models"]["fusion"]["name"] == HEAD_NAME
     face = replace(seeing.parts["face"], sha256="0" * 64)
@@ -315,6 +308,7 @@ def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path
     assert analysis.to_dict()["models"]["fusion"] == {"name": "late average"}
 
 
+@pytest.mark.slow
 def test_a_face_can_be_chosen(seeing: Model, talk: Path) -> None:
     chosen, usual = seeing.analyze(talk, AnalysisOptions(face_id=0)), seeing.analyze(talk)
     assert chosen.to_dict() == usual.to_dict() and set(chosen.utterances["face_id"]) == {0}
@@ -335,6 +329,7 @@ def test_only_the_chosen_face_counts() -> None:
     assert chosen[0].face is not None and chosen[0].face.probabilities["fear"] == 0.65 and chosen[1].face is None
 
 
+@pytest.mark.slow
 def test_an_unknown_face_is_one_line(
     talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -354,6 +349,7 @@ def test_voices_reach_the_head_with_their_times() -> None:
         EncodedUtterance(heard, np.ones((3, 2), np.float32), times)
 
 
+@pytest.mark.slow
 def test_printed_answer_names_the_signals_and_the_doubt(
     tmp_path: Path, talk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
