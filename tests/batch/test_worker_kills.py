@@ -135,7 +135,7 @@ def test_a_second_driver_is_refused_until_the_first_is_dead(tmp_path: Path, note
     assert code == 1 and said == "" and f"is in use by process {first.pid} on " in complained
     first.kill()
     first.communicate()
-    assert score(tmp_path / "other", out, notes).done == 1
+    assert score(tmp_path / "other", out, notes).finished == 1
 
 
 def test_read_only_results(tmp_path: Path, run_cli: RunCommand) -> None:

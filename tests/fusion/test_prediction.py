@@ -1,4 +1,4 @@
-"""Running a fusion head: batching changes no answer, temperatures fit the modalities present, absence is no evidence."""
+"""Running a fusion head: batches change no answer, temperatures fit the modalities, absence is no evidence."""
 
 from __future__ import annotations
 
