@@ -98,7 +98,7 @@ def test_killed_at_every_renaming(call: int, tmp_path: Path, notes: Path) -> Non
     before = finished(out)
     assert len(before) == min((call - 1) // 2, 3)  # the folder, then the stamp
     report = score(pile, out, notes)
-    assert report.kept == len(before) and snapshot(out) == snapshot(tmp_path / "calm")
+    assert report.finished_before == len(before) and snapshot(out) == snapshot(tmp_path / "calm")
 
 
 def test_an_orphan_that_never_ends_is_no_more(tmp_path: Path, notes: Path) -> None:
