@@ -76,6 +76,11 @@ class FusionShape:
         if not (self.audio_size or self.face_size or self.text_size):
             raise ValueError("a head without voice, face and words has nothing to read")
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Modality to its number of features."""
+        return {"face": self.face_size, "audio": self.audio_size, "text": self.text_size}
+
 
 class FusionOutput(NamedTuple):
     """What a head gives.
@@ -157,7 +162,7 @@ class DualRecurrentFusion(nn.Module):
         >>> from multimodal.fusion.alignment import FusionInputs, collate
         >>> import numpy as np
         >>> network = DualRecurrentFusion(FusionShape(7, audio_size=6, face_size=5, text_size=4)).eval()
-        >>> said = Streams(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(7)})
+        >>> said = FusionInputs(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(7)})
         >>> network(collate([said], {"face": 5, "audio": 6, "text": 4}, labels=7)).logits.shape
         torch.Size([1, 7])
     """

@@ -1,4 +1,4 @@
-"""Where networks compute: the processor, or a GPU."""
+"""Devices on which networks compute: the CPU, or a GPU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str) -> str:
-    """Resolves ``auto`` and refuses what this machine lacks.
+    """Resolves ``auto`` to the best device, and checks that the device is available.
 
     Args:
         name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -17,19 +17,19 @@ def choose_device(name: str) -> str:
         ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        ConfigError: An unknown name, or a device that is not here.
+        ConfigError: The name is unknown, or this machine does not have the device.
 
     Example:
         >>> choose_device("cpu")
         'cpu'
     """
+    if name not in DEVICES:
+        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
     import torch
 
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if there[device])
-    if name not in there:
-        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
-    if not there[name]:
-        raise ConfigError("--device", f"is {name!r}, which this machine lacks", "choose --device auto")
+        return next(device for device in ("cuda", "mps", "cpu") if available[device])
+    if not available[name]:
+        raise ConfigError("--device", f"{name!r} is not available on this machine", "choose --device auto")
     return name
