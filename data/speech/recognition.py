@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.data.speech.utterances import SAMPLE_RATE, SpokenUtterance, read_speech
+from multimodal.device import available_cores
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.files import atomic_write
 from multimodal.types import AudioBlock, Utterance
@@ -254,17 +255,12 @@ def _load(folder: Path, device: str) -> Any:
     try:
         if device == "cuda":
             return model_class(str(folder), device="cuda", compute_type="float16", local_files_only=True)
-        return model_class(str(folder), device="cpu", compute_type="int8", cpu_threads=_cores(), local_files_only=True)
+        return model_class(
+            str(folder), device="cpu", compute_type="int8", cpu_threads=available_cores(), local_files_only=True
+        )
     except (RuntimeError, ValueError, OSError) as error:
         fact = f"is no model that can be loaded ({str(error).splitlines()[0]})"
         raise WeightsError(folder, fact, "copy it again, or name another folder") from None
-
-
-def _cores() -> int:
-    """Cores this process may use; more threads than these wait for each other."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _faster_whisper() -> Any:
