@@ -27,7 +27,7 @@ def clips(
         Path,
         typer.Argument(help="Result directory of infer, or its analysis.json.", metavar="ANALYSIS", readable=False),
     ],
-    top: Annotated[int, typer.Option(metavar="N", min=1, max=99, help="Maximum number of moments, 1 to 99.")] = 5,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=99, help="Maximum number of moments.")] = 5,
     reel: Annotated[
         bool, typer.Option("--reel", help="Write one reel.mp4 with captions (default: one clip per moment).")
     ] = False,
@@ -37,7 +37,7 @@ def clips(
     ] = None,
     padding: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0, max=60, help="Seconds added before and after each moment, 0 to 60."),
+        typer.Option(metavar="SECONDS", min=0, max=60, help="Seconds added before and after each moment."),
     ] = 1.0,
     media: Annotated[
         Path | None,

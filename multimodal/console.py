@@ -166,7 +166,7 @@ def print_error(message: str) -> None:
 def print_line(text: str) -> None:
     """Prints a line; characters that the encoding of the terminal or pipe lacks become question marks.
 
-    A closed pipe, as behind ``| head``, is not a failure: the results are in files, and the remaining output is dropped.
+    A closed pipe, as behind ``| head``, is not a failure: results are in files; the rest of the output is dropped.
 
     Args:
         text: The line, or several lines.

@@ -5,7 +5,6 @@ This is the only command that uses the network.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer

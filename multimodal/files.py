@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from multimodal.errors import DependencyError, MultimodalError, OutputError, WeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @contextmanager
@@ -121,6 +123,8 @@ def published_bytes(path: Path, sha256: str) -> NDArray[np.uint8]:
             ...
         multimodal.errors.DependencyError: missing.onnx: cannot be read (...); install or download it again
     """
+    import numpy as np  # here and not above: commands import this module for --help
+
     try:
         content = path.read_bytes()
     except OSError as error:

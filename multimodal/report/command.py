@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def report(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Result directories of infer or batch, or analysis.json files.", metavar="PATH..."),
+        typer.Argument(help="Result directories of infer or batch, or analysis.json files.", metavar="PATH"),
     ],
     media: Annotated[
         Path | None,

@@ -203,7 +203,7 @@ def test_no_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
 def test_package_runs_as_a_module(tmp_path: Path) -> None:
     finished = command(sys.executable, "-m", "multimodal", "sample", "a.avi", cwd=tmp_path, path=ROOT)
     assert finished.returncode == 2
-    assert finished.stderr == "error: a.avi: does not end in .mp4; name it like interview.mp4\n"
+    assert finished.stderr == "error: a.avi: the name must end in .mp4; choose a name such as interview.mp4\n"
 
 
 def test_fetch_says_what_it_can_fetch(tmp_path: Path) -> None:
