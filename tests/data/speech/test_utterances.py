@@ -18,15 +18,15 @@ from speech_fixtures import RATE, Samples, babble, blocks_of, joined, not_speech
 
 from multimodal.data.media.audio import read_audio
 from multimodal.data.speech.endpointing import (
-    LONG_PAUSE,
-    LONGEST,
+    LONG_PAUSE_CHUNKS,
+    MAX_SPEECH_CHUNKS,
     MIN_SPEECH_CHUNKS,
-    NO_SPEECH,
-    SPEECH,
+    OFFSET,
+    ONSET,
     Endpointer,
     Span,
 )
-from multimodal.data.speech.stream import SoundFacts, even_pieces
+from multimodal.data.speech.stream import AudioQuality, even_pieces
 from multimodal.data.speech.utterances import SpokenUtterance, read_speech
 from multimodal.data.speech.voice_activity import VoiceActivity, load_voice_network
 from multimodal.errors import ConfigError
@@ -132,16 +132,16 @@ probabilities = st.lists(
 @given(probabilities)
 def test_spans_follow_their_rules(runs: list[tuple[float, int]]) -> None:
     values = [value for value, length in runs for _ in range(length)]
-    pauses = Endpointer()
-    spans = [span for value in values for span in pauses.take(value)] + list(pauses.finish())
+    endpointer = Endpointer()
+    spans = [span for value in values for span in endpointer.take(value)] + list(endpointer.finish())
     edges = [edge for span in spans for edge in (span.start, span.end)]
     assert edges == sorted(edges) and all(0 <= edge <= len(values) for edge in edges)
     for span in spans:
         inside = values[span.start : span.end]
-        assert len(inside) <= LONGEST and sum(value >= SPEECH for value in inside) >= MIN_SPEECH_CHUNKS
-        assert longest_run(inside, below=NO_SPEECH) < LONG_PAUSE
+        assert len(inside) <= MAX_SPEECH_CHUNKS and sum(value >= ONSET for value in inside) >= MIN_SPEECH_CHUNKS
+        assert longest_run(inside, below=OFFSET) < LONG_PAUSE_CHUNKS
     covered = {index for span in spans for index in range(span.start, span.end)}
-    lost = [index for index, value in enumerate(values) if value >= SPEECH and index not in covered]
+    lost = [index for index, value in enumerate(values) if value >= ONSET and index not in covered]
     assert longest_run([float(index not in lost) for index in range(len(values))], below=0.5) < MIN_SPEECH_CHUNKS
 
 
@@ -154,11 +154,11 @@ def longest_run(values: list[float], below: float) -> int:
 
 
 def test_spans_by_hand() -> None:
-    pauses = Endpointer()
+    endpointer = Endpointer()
     values = [0.4] * 3 + [0.9] * 40 + [0.4] * 20 + [0.1] * 15 + [0.9] * 2 + [0.1] * 16 + [0.9] * 5 + [0.1] * 40
-    spans = [span for value in values for span in pauses.take(value)]
+    spans = [span for value in values for span in endpointer.take(value)]
     # 0.4 does not begin speech but goes on with it; a pause of 15 chunks ends nothing; 5 chunks are no speech
-    assert spans == [Span(3, 80)] and list(pauses.finish()) == []
+    assert spans == [Span(3, 80)] and list(endpointer.finish()) == []
 
 
 # --- what is no speech -----------------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def test_one_dead_channel(tmp_path: Path, talk: Samples) -> None:
 def test_very_short_files(seconds: float, count: int) -> None:
     spoken, lines = heard(babble(seconds))
     assert len(spoken) == count and all(len(item.samples) == round(seconds * RATE) for item in spoken)
-    assert lines == ["no speech was found: the sound lasts 0.40 s, and 0.5 s are needed"] * (1 - count)
+    assert lines == ["no speech was found: the sound lasts 0.40 s, but must last 0.5 s"] * (1 - count)
 
 
 def test_no_sound_at_all() -> None:
@@ -264,7 +264,7 @@ def test_values_that_are_no_numbers_are_silence(talk: Samples) -> None:
     spoken, lines = heard(sound)
     assert len(spoken) == 2
     assert all(np.isfinite(item.samples).all() and np.abs(item.samples).max() <= 1 for item in spoken)
-    assert lines == [f"the sound holds values that are no numbers, taken as silence: {101 + len(sound) - 90000}"]
+    assert lines == [f"the sound has invalid values, replaced by silence: {101 + len(sound) - 90000}"]
 
 
 def test_a_short_gap_is_silence_and_shifts_nothing() -> None:
@@ -310,7 +310,7 @@ def test_another_sample_rate_is_refused() -> None:
 
 def test_pieces_hold_every_sample_once() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 100001).astype(np.float32)
-    facts = SoundFacts()
+    facts = AudioQuality()
     pieces = list(even_pieces(blocks_of(sound, 3.0, size=777), facts))
     assert [piece.start for piece in pieces] == [48000 + 32768 * index for index in range(4)]
     assert [(piece.begins, piece.ends) for piece in pieces] == [(index == 0, index == 3) for index in range(4)]
@@ -370,7 +370,7 @@ def test_utterances_that_reach_beyond_the_sound(tone: Samples) -> None:
     assert [item.offset_seconds for item in spoken] == [1.0, 0, 0]
     assert [len(item.samples) for item in spoken] == [RATE, RATE, RATE // 2]
     assert np.abs(spoken[0].samples - tone[:RATE]).max() < 0.005
-    assert lines == ["1 of the transcript's 3 utterances are longer than 60 s: only so much of their voice is heard"]
+    assert lines == ["1 of the transcript's 3 utterances are longer than 60 s: only the start of their voice is used"]
 
 
 def test_utterances_without_sound_are_left_out_and_counted(tone: Samples) -> None:
@@ -379,9 +379,7 @@ def test_utterances_without_sound_are_left_out_and_counted(tone: Samples) -> Non
     without = [*outside, Utterance(2.5, 2.5), Utterance(2.5, 2.6), Utterance(5.2, 7.8)]  # the last in the silence
     spoken, lines = transcribed(sound, *without, Utterance(2.0, 5.0), start=1.0)
     assert [item.utterance for item in spoken] == [Utterance(2.0, 5.0)]
-    assert lines == [
-        "6 of the transcript's 7 utterances have no sound to judge (the first at 0.2 s): their voice is left out"
-    ]
+    assert lines == ["6 of the transcript's 7 utterances have no audio (first at 0.2 s): their voice is ignored"]
 
 
 def test_a_gap_within_an_utterance_is_silence(tone: Samples) -> None:
