@@ -140,7 +140,7 @@ def test_evaluate_composed_prints_json_and_draws(
     ("arguments", "fact"),
     [
         (["fusion", "--config", "c", "--run", "r"], "--faces: is missing"),
-        (["fusion", "--config", "c", "--run", "r", "--faces", "f", "--data", "d"], "--faces: is for synthetic utterances"),
+        (["fusion", "--config", "c", "--run", "r", "--faces", "f", "--data", "d"], "--faces: is for synthetic"),
         (["audio", "--config", "c", "--run", "r", "--faces", "f", "--data", "d"], "No such option: --faces"),
         (["audio", "--config", "c", "--run", "r"], "Missing option --data"),
     ],
@@ -156,7 +156,7 @@ def test_train_asks_for_the_corpora_of_its_stage(
     ("arguments", "fact"),
     [
         (["fusion", "--faces", "f", "--texts", "t"], "--voices: is missing"),
-        (["fusion", "--faces", "f", "--texts", "t", "--voices", "x=y", "--data", "d"], "--data: does not apply to --corpus synthetic"),
+        (["fusion", "--faces", "f", "--texts", "t", "--voices", "x=y", "--data", "d"], "--data: does not apply"),
         (["face", "--data", "d", "--texts", "t"], "No such option: --texts"),
         (["face"], "Missing option --data"),
         (["fusion", "--faces", "f", "--texts", "t", "--voices", "nobody=y"], "--voices: is 'nobody=y'"),
