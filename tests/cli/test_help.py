@@ -95,6 +95,7 @@ def test_parts_are_listed_and_others_refused(command: str, capsys: pytest.Captur
     assert capsys.readouterr().err.endswith(f"; see multimodal {command} face --help\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [*COMMANDS, "infer", "batch"])
 def test_help_loads_no_library(words: str) -> None:
     code = (
@@ -108,6 +109,7 @@ def test_help_loads_no_library(words: str) -> None:
     assert finished.returncode == 0, finished.stderr
 
 
+@pytest.mark.slow
 def test_choices_in_the_help_are_the_real_ones() -> None:
     from multimodal.analysis import moments
     from multimodal.clips import KINDS
