@@ -1,10 +1,13 @@
-"""Devices on which networks compute: the CPU, or a GPU."""
+"""Devices that networks compute on: the CPU with its cores, or a GPU."""
 
 from __future__ import annotations
+
+import os
 
 from multimodal.errors import ConfigError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+"""Values of ``--device``."""
 
 
 def choose_device(name: str) -> str:
@@ -33,3 +36,17 @@ def choose_device(name: str) -> str:
     if not available[name]:
         raise ConfigError("--device", f"{name!r} is not available on this machine", "choose --device auto")
     return name
+
+
+def available_cores() -> int:
+    """The number of CPU cores that this process may use, at least 1.
+
+    More threads than these wait for each other.
+
+    Example:
+        >>> available_cores() >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

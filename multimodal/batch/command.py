@@ -20,6 +20,7 @@ from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
     from multimodal.batch.run import BatchSummary
+    from multimodal.device import available_cores
 
 ENGINES = ("ray", "local")
 
@@ -77,7 +78,7 @@ def batch(
         frames_per_second=fps,
         detector=detector,
     )
-    from multimodal.batch.run import available_cores, default_workers, local_engine, ray_engine, run_batch
+    from multimodal.batch.run import default_workers, local_engine, ray_engine, run_batch
     from multimodal.batch.tasks import BatchOptions
     from multimodal.batch.worker_process import Limits
 

@@ -18,6 +18,7 @@ from multimodal.batch.tables import write_tables
 from multimodal.batch.tasks import BatchOptions, Outcome, Task, is_current, make_receipt, plan
 from multimodal.batch.worker_process import Limits
 from multimodal.data.manifest import Manifest, read_folder, read_manifest
+from multimodal.device import available_cores
 from multimodal.errors import ConfigError, OutputError
 
 Engine = Callable[[Sequence[Task], BatchOptions, LoadFn], Generator[Outcome, None, None]]
@@ -197,13 +198,6 @@ def progress_line(summary: BatchSummary, seconds: float, elapsed: float) -> str:
     done = summary.finished_before + summary.finished
     counts = f"{done} done, {len(summary.errors)} failed, {remaining} left"
     return f"{counts}, {seconds / max(elapsed, 1e-9):.1f} hours of video per hour, {clock} to go"
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def default_workers(memory_bytes: int) -> int:
