@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multimodal.encoders.bert import Bert, BertShape
+from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.tokenization import encode, special_token_ids
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tenso
     ids = torch.full((len(sequences), int(lengths.max())), padding)
     for row, sequence in zip(ids, sequences, strict=True):
         row[: len(sequence)] = torch.tensor(sequence)
-    return ids, torch.arange(ids.shape[1]) < lengths[:, None]
+    return ids, padding_mask(lengths, ids.shape[1])
 
 
 def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextReading]:

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from multimodal.encoders.framing import padding_mask
 from multimodal.fusion.alignment import FusionBatch
 
 POOLINGS = ("last", "attention")
@@ -142,9 +143,9 @@ class RecurrentEncoder(nn.Module):
         utterances of up to 750 steps.
         """
         states = self.recurrent(steps)[0]
-        within = torch.arange(steps.shape[1], device=steps.device)[None] < lengths[:, None]
+        mask = padding_mask(lengths, steps.shape[1])
         final = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, self.size)
-        return states.masked_fill(~within[:, :, None], 0.0), states.gather(1, final)[:, 0]
+        return states.masked_fill(~mask[:, :, None], 0.0), states.gather(1, final)[:, 0]
 
 
 class DualRecurrentFusion(nn.Module):
@@ -248,7 +249,7 @@ class DualRecurrentFusion(nn.Module):
     def _attend(self, nonverbal: Tensor, states: Tensor, last: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The verbal states weighted by their fit to the nonverbal one; ``last`` where there are no words."""
         scores = torch.einsum("bd,bnd->bn", self.query(nonverbal), states)
-        spoken = torch.arange(states.shape[1], device=states.device)[None] < tokens[:, None]
+        spoken = padding_mask(tokens, states.shape[1])
         there = tokens[:, None] > 0
         # A row without words would be all -inf, whose softmax is not a number, and whose gradient neither.
         weights = scores.masked_fill(~spoken & there, -torch.inf).softmax(dim=1) * (spoken & there)

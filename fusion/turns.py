@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal.encoders.framing import padding_mask
 from multimodal.fusion.alignment import FusionBatch
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionOutput, FusionShape
 
@@ -48,16 +49,6 @@ class TurnBatch(NamedTuple):
     def to(self, device: torch.device | str) -> TurnBatch:
         """The same on another device."""
         return TurnBatch(self.streams.to(device), *(tensor.to(device) for tensor in self[1:]))
-
-
-def within(counts: Tensor, size: int) -> Tensor:
-    """``(batch, size)`` bool: true up to each count.
-
-    Example:
-        >>> within(torch.tensor([1, 0]), 2).tolist()
-        [[True, False], [False, False]]
-    """
-    return torch.arange(size, device=counts.device)[None] < counts[:, None]
 
 
 def steps_of(frames: int) -> int:
@@ -99,11 +90,11 @@ class FrameConvolutions(nn.Module):
         """Maps ``(batch, frames, features)`` to ``(batch, steps, channels)``, 0 after the end."""
         if not frames.shape[1]:
             return frames.new_zeros(len(frames), 0, self.channels)
-        states = frames * within(counts, frames.shape[1])[:, :, None]
+        states = frames * padding_mask(counts, frames.shape[1])[:, :, None]
         for convolution, norm, stride in zip(self.convolutions, self.norms, STRIDES, strict=True):
             counts = (counts + stride - 1) // stride
             states = functional.gelu(norm(convolution(states.transpose(1, 2)).transpose(1, 2)))
-            states = states * within(counts, states.shape[1])[:, :, None]
+            states = states * padding_mask(counts, states.shape[1])[:, :, None]
         return states
 
 
