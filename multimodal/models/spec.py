@@ -22,7 +22,8 @@ class ModelSpec:
         groups: The fused label that each label counts towards, where ``labels`` are a corpus's own; else empty.
         mfcc: The voice's features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
         native_labels: The training corpus's own labels, in order, where the network answers these too.
-        text: Shape of the transformer, under the names of ``transformers.BertConfig``.
+        text: Shape of the transformer, under the names of ``transformers.BertConfig``; for architecture ``auto`` the
+            backbone's ``config.json``.
         tokenizer: Name of the tokenizer's file, beside the weights.
         tokenizer_sha256: Of that file.
         window_tokens: How many tokens are read at once.

@@ -152,8 +152,8 @@ def test_tensors_of_another_network_are_refused(saved: Path, change: Any, fact: 
 @pytest.mark.parametrize(
     ("changes", "fact"),
     [
-        ({"part": "text"}, "is a text model of architecture 'se_resnet_pair'; choose a face model"),
-        ({"architecture": "vgg99"}, "is a face model of architecture 'vgg99'; choose a face model"),
+        ({"part": "text"}, "holds text weights of architecture 'se_resnet_pair'; choose face weights"),
+        ({"architecture": "vgg99"}, "holds face weights of architecture 'vgg99'; choose face weights"),
         ({"labels": ["neutral"]}, "does not fit the network"),
         ({"color": "gray"}, "is no card that this version can read"),
     ],
@@ -170,7 +170,7 @@ def test_audio_spec_comes_back_as_it_was(tmp_path: Path) -> None:
     assert loaded.spec.groups == ("anger", None, "disgust", "fear", "happiness", "sadness", "neutral")
     assert loaded.spec.labels == NATIVE_LABELS["emodb"] and loaded.spec.mfcc == asdict(MfccSettings())
     assert find_card(str(tmp_path), "audio") == path.with_suffix(".json")
-    with pytest.raises(WeightsError, match="is a audio model of architecture 'conv_bigru'; choose a face model"):
+    with pytest.raises(WeightsError, match="holds audio weights of architecture 'conv_bigru'; choose face weights"):
         load_weights(str(path), "face")
 
 
@@ -182,7 +182,7 @@ def test_audio_spec_comes_back_as_it_was(tmp_path: Path) -> None:
         ({"mfcc": {"coefficients": 12}}, "does not fit the network"),
         ({"labels": ["anger"]}, "does not fit the network"),
         ({"architecture": "are"}, "lacks 1 tensors of the network|does not fit the network"),
-        ({"architecture": "lstm"}, "is a audio model of architecture 'lstm'; choose a audio model"),
+        ({"architecture": "lstm"}, "holds audio weights of architecture 'lstm'; choose audio weights"),
     ],
 )
 def test_audio_card_of_another_network_is_refused(tmp_path: Path, changes: dict[str, Any], fact: str) -> None:
@@ -228,7 +228,7 @@ def test_pickle_is_never_run(saved: Path, tmp_path: Path) -> None:
 
 def test_published_version_never_changes(network: nn.Module, saved: Path) -> None:
     before = {path: path.read_bytes() for path in saved.parent.iterdir()}
-    with pytest.raises(ConfigError, match="is there already, with other weights; choose the next version number"):
+    with pytest.raises(ConfigError, match="exists with other weights; choose the next version number"):
         save_weights(saved.parent, NAME, random_network(1), SPEC, FACTS)
     assert {path: path.read_bytes() for path in saved.parent.iterdir()} == before
     assert save_weights(saved.parent, NAME, network, SPEC, FACTS) == saved  # the same once more changes nothing
