@@ -25,7 +25,7 @@ from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import atomic_write
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 from multimodal.models.selection import find_card
-from multimodal.models.spec import ModelSpec
+from multimodal.models.spec import ModelSpec, read_card
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -113,7 +113,7 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
         ('neutral', 'happiness')
     """
     card_path = find_card(model, part)
-    card, spec = _read_card(card_path)
+    card, spec = read_card(card_path)
     path = card_path.with_suffix(".safetensors")
     content = _checked(path, card.get("sha256"))
     if spec.part != part or spec.architecture not in NETWORKS.get(part, {}):
@@ -161,28 +161,6 @@ def _network(path: Path, spec: ModelSpec) -> nn.Module:
     except Exception as error:  # transformers checks its settings with errors of its own kind
         fact = f"has a card that describes no network ({str(error).splitlines()[0]})"
         raise WeightsError(path, fact, "copy it again") from None
-
-
-_FORMER_KEYS = {"licence": "license"}
-"""Keys anywhere in cards published before 0.2, whose files never change, to their present names."""
-
-_FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evidence": "log_probabilities"}
-"""The same for the shape of the fusion head."""
-
-
-def _read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda entries: _renamed(entries, _FORMER_KEYS))
-        card["spec"]["fusion"] = _renamed(card["spec"].get("fusion", {}), _FORMER_FUSION_KEYS)
-        entries = card["spec"].items()
-        spec: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entries}
-        return card, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None
-
-
-def _renamed(entries: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {names.get(key, key): value for key, value in entries.items()}
 
 
 def _stored(value: Tensor) -> Tensor:
