@@ -25,12 +25,12 @@ from multimodal.console import (
     run_command,
     status_line,
 )
+from multimodal.device import available_cores
 from multimodal.errors import ConfigError, OutputError
 from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
     from multimodal.batch.run import BatchSummary
-    from multimodal.device import available_cores
 
 ENGINES = ("ray", "local")
 
