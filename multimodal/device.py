@@ -11,7 +11,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str) -> str:
-    """Resolves ``auto`` and checks that the device is available.
+    """Resolves ``auto`` to the best device, and checks that the device is available.
 
     Args:
         name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -20,21 +20,21 @@ def choose_device(name: str) -> str:
         ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        ConfigError: The name is unknown, or the device is not available on this machine.
+        ConfigError: The name is unknown, or this machine does not have the device.
 
     Example:
         >>> choose_device("cpu")
         'cpu'
     """
+    if name not in DEVICES:
+        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
     import torch
 
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if available[device])
-    if name not in available:
-        raise ConfigError("--device", f"invalid value {name!r}", f"choose one of {', '.join(DEVICES)}")
     if not available[name]:
-        raise ConfigError("--device", f"{name} is not available on this machine", "use --device auto")
+        raise ConfigError("--device", f"{name!r} is not available on this machine", "choose --device auto")
     return name
 
 
