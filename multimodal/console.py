@@ -28,6 +28,23 @@ DeviceOption = Annotated[
     str, typer.Option(metavar="DEVICE", help=f"Device to compute on: {', '.join(DEVICES)}; auto prefers a GPU.")
 ]
 
+# Options that infer and batch share.
+AsrOption = Annotated[
+    str | None,
+    typer.Option(help="Speech-to-text model: a folder, a size such as base, or none (default: the installed one)."),
+]
+ModalitiesOption = Annotated[
+    str | None, typer.Option(help="Modalities to analyze, separated by commas: face,audio,text (default: all).")
+]
+FpsOption = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=240, help="Video frames to analyze per second (default: the rate of the face model)."),
+]
+DetectorOption = Annotated[
+    str, typer.Option(help="Face detector: mtcnn, yunet, haar, or the path of a YuNet .onnx file.")
+]
+ModelOption = Annotated[str, typer.Option(help="Shipped weights by name, a .safetensors file, or a folder of weights.")]
+
 
 def run_command(
     command: Callable[..., Any] | Mapping[str, Callable[..., Any]],

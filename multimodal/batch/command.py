@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.console import DeviceOption, print_error, print_line, run_command, status_line
+from multimodal.console import (
+    AsrOption,
+    DetectorOption,
+    DeviceOption,
+    FpsOption,
+    ModalitiesOption,
+    ModelOption,
+    print_error,
+    print_line,
+    run_command,
+    status_line,
+)
 from multimodal.errors import ConfigError, OutputError
-from multimodal.infer.command import ASR_HELP, DETECTOR_HELP, FPS_HELP, MODALITIES_HELP, MODEL_HELP
 from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
@@ -52,12 +62,12 @@ def batch(
     no_transcript: Annotated[
         bool, typer.Option("--no-transcript", help="Ignore transcript files next to the inputs.")
     ] = False,
-    asr: Annotated[str | None, typer.Option(help=ASR_HELP)] = None,
-    modalities: Annotated[str | None, typer.Option(help=MODALITIES_HELP)] = None,
-    fps: Annotated[float | None, typer.Option(min=0.01, max=240, help=FPS_HELP)] = None,
-    detector: Annotated[str, typer.Option(help=DETECTOR_HELP)] = "mtcnn",
+    asr: AsrOption = None,
+    modalities: ModalitiesOption = None,
+    fps: FpsOption = None,
+    detector: DetectorOption = "mtcnn",
     device: DeviceOption = "auto",
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "default",
+    model: ModelOption = "default",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Print a traceback with each error.")] = False,
 ) -> None:

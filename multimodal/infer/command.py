@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.console import DeviceOption, print_error, print_line, process_each, progress_bar, run_command
+from multimodal.console import (
+    AsrOption,
+    DetectorOption,
+    DeviceOption,
+    FpsOption,
+    ModalitiesOption,
+    ModelOption,
+    print_error,
+    print_line,
+    process_each,
+    progress_bar,
+    run_command,
+)
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.files import path_text
 from multimodal.formatting import SOURCES, percent
@@ -26,12 +38,6 @@ MODALITY_LINES = {"face": "face seen", "audio": "voice heard", "text": "words re
 
 BAR = 30
 """Characters of the bar of an emotion with a share of 100 %."""
-
-ASR_HELP = "Speech-to-text model: a folder, a size such as base, or none (default: the installed one)."
-MODALITIES_HELP = "Modalities to analyze, separated by commas: face,audio,text (default: all)."
-FPS_HELP = "Video frames to analyze per second (default: the rate of the face model)."
-DETECTOR_HELP = "Face detector: mtcnn, yunet, haar, or the path of a YuNet .onnx file."
-MODEL_HELP = "Shipped weights by name, a .safetensors file, or a folder of weights."
 
 
 def infer(
@@ -53,16 +59,16 @@ def infer(
     speaker: Annotated[
         list[str] | None, typer.Option(help="Speaker of the transcript to analyze; repeatable (default: all).")
     ] = None,
-    asr: Annotated[str | None, typer.Option(help=ASR_HELP)] = None,
-    modalities: Annotated[str | None, typer.Option(help=MODALITIES_HELP)] = None,
-    fps: Annotated[float | None, typer.Option(min=0.01, max=240, help=FPS_HELP)] = None,
-    detector: Annotated[str, typer.Option(help=DETECTOR_HELP)] = "mtcnn",
+    asr: AsrOption = None,
+    modalities: ModalitiesOption = None,
+    fps: FpsOption = None,
+    detector: DetectorOption = "mtcnn",
     face: Annotated[
         int | None,
         typer.Option(min=0, help="face_id of the face to analyze (default: the largest face of each segment)."),
     ] = None,
     device: DeviceOption = "auto",
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "default",
+    model: ModelOption = "default",
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write overlay.mp4 with faces and emotions drawn on the video.")
