@@ -256,10 +256,10 @@ def test_finding_leaves_what_holds_the_words(shown: Shown) -> None:
     for wanted, rows in (("THAT was great", ["u4"]), ("surprise", []), ("no face", ["u4"]), ("no words", ["u3"])):
         page.locator("#find").fill(wanted)
         assert seen.evaluate_all("(all) => all.map((each) => each.id)") == rows, wanted
-        assert page.locator("#found").inner_text() == f"{len(rows)} of 6"
+        assert page.locator("#matches").inner_text() == f"{len(rows)} of 6"
     page.locator("#find").fill("")
     assert seen.count() == 6
-    expect(page.locator("#found")).to_be_hidden()
+    expect(page.locator("#matches")).to_be_hidden()
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -18,6 +18,7 @@ from page_fixtures import OpenPage, accessibility_faults
 from playwright.sync_api import Page, expect
 from study_fixtures import TASKS, make_study, manifest_of, without_frames, write_results
 
+from multimodal.analysis.bootstrap import bootstrap
 from multimodal.analysis.loading import read_analysis
 from multimodal.batch.tables import MEASURES, neutral, write_tables
 from multimodal.report.html import write_page
@@ -32,9 +33,7 @@ pytestmark = pytest.mark.browser
 def quick_pages() -> Iterator[None]:
     """Pages of the inputs, which have tests of their own, are empty files."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
-        )
+        patch.setattr("multimodal.report.page.write_report", lambda analysis, folder: (folder / "report.html").touch())
         yield
 
 
@@ -106,7 +105,7 @@ def test_choices_count_what_the_other_filters_leave(study: Path, results: pd.Dat
 
 def test_emotion_filter(study: Path, results: pd.DataFrame, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
-    choose(page, "shows", "=fear")
+    choose(page, "emotion", "=fear")
     assert column(page, "Input") == list(results[results["fear"] > 0]["path"])
     assert {text.split()[1] for text in texts(page, "#peak .badge")} == {"fear"}
 
@@ -127,21 +126,21 @@ def test_search_looks_into_names_the_manifest_and_what_was_said(
     said = said + "\n" + results["result"].map(spoken).fillna("")
     found = [all(word in text.lower() for word in words.lower().split()) for text in said]
     assert column(page, "Input") == list(results[found]["path"])
-    assert "what was said" in page.locator("#searched").inner_text()
+    assert "transcripts" in page.locator("#searched").inner_text()
 
 
 def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
     study: Path, results: pd.DataFrame, open_page: OpenPage
 ) -> None:
     page = open_page(study / "report.html")
-    assert page.locator("#anew").inner_text() == ""
+    assert page.locator("#recomputed").inner_text() == ""
     page.locator("#search").fill("=desktop")
-    expect(page.locator("#anew")).not_to_be_empty()
+    expect(page.locator("#recomputed")).not_to_be_empty()
     chosen = results[(results["device"] == "=desktop()") & (results["status"] == "done")]
     people = chosen.groupby("participant")[list(MEASURES)].mean()
     assert len(people) == 5
     every = people.to_numpy()[list(itertools.product(range(5), repeat=5))].mean(axis=1)  # all draws that there can be
-    found = page.evaluate("""() => {
+    recomputed = page.evaluate("""() => {
         const rows = page.data.inputs.map((input, index) => ({ ...input, index,
             cell: (name) => page.data.columns.find((column) => column.name === name).cells[index] }))
             .map((row) => ({ ...row, done: row.cell("status") === "done" }))
@@ -149,11 +148,16 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
         return numbers.summarize(rows).values;
     }""")
     for at, name in enumerate(MEASURES):
-        mean, low, high = found[name]
+        mean, low, high = recomputed[name]
         assert mean == pytest.approx(people[name].mean(), abs=1e-9)
         for end, share in ((low, 0.025), (high, 0.975)):  # of 2,000 draws, within three standard errors
             assert (every[:, at] < end - 1e-9).mean() <= share + 0.0105
             assert (every[:, at] <= end + 1e-9).mean() >= share - 0.0105
+    means, lows, highs = bootstrap(people.to_numpy())  # of the same people, with other random numbers
+    for at, name in enumerate(MEASURES):
+        mean, low, high = recomputed[name]
+        assert mean == pytest.approx(means[at], abs=1e-9)
+        assert (low, high) == pytest.approx((lows[at], highs[at]), abs=0.1 * (highs[at] - lows[at]) + 1e-9), name
     first = texts(page, "#emotions tbody[data-by=all] td .value")
     assert first == [shown(name, people[name].mean()) for name in (*SHARES, "mean_valence", "mean_arousal")]
 
@@ -241,7 +245,7 @@ def test_everything_is_reached_by_tab(study: Path, open_page: OpenPage) -> None:
         "filter-participant",
         "filter-task",
         "filter-question",
-        "filter-shows",
+        "filter-emotion",
         "filter-status",
     ]
     assert [each for each in seen if each in wanted][: len(wanted)] == wanted
@@ -329,7 +333,7 @@ def test_hostile_texts_are_shown_and_not_run(
     tmp_path: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
+        "multimodal.report.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
     )
     rows = [
         {"path": f"{at}{text[:30].replace('/', '')}.mp4", "participant": text, "task": text, "question": text}
@@ -359,7 +363,7 @@ def test_a_folder_without_a_manifest_has_a_page(tmp_path: Path, open_page: OpenP
 def test_a_study_in_which_everything_failed_has_a_page(tmp_path: Path, open_page: OpenPage, quick_pages: None) -> None:
     page = open_page(write_study(make_study(tmp_path / "results", inputs=7, failing=1)))
     assert number(page, "done") == "0" and number(page, "failed") == "7" and number(page, "participants") == "0"
-    assert "No input showed anything that could be judged." in page.locator(".lead").inner_text()
+    assert "No emotion could be estimated." in page.locator(".lead").inner_text()
     page.locator("#failures summary").click()  # more than five are folded up
     assert page.locator("#failures li:visible").count() == 7
     assert texts(page, "#spread figure p") == ["No values."] * 3
