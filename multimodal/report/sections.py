@@ -48,8 +48,8 @@ def sections(analysis: Analysis) -> dict[str, Any]:
 def _facts(analysis: Analysis) -> list[str]:
     media, used = analysis.media, modalities_used(analysis)
     facts = [duration_text(media.duration_seconds)] if media.duration_seconds else []
-    if media.stretch is not None:
-        start, end = media.stretch
+    if media.segment is not None:
+        start, end = media.segment
         facts = [f"{clock_time(start)} to {clock_time(end)} of {duration_text(media.duration_seconds)}"]
     if media.has_video:
         facts.append(f"video {media.width} × {media.height}, {'with' if media.has_audio else 'without'} sound")
@@ -83,7 +83,7 @@ def _coverage(analysis: Analysis) -> dict[str, Any]:
 
 
 def _coverage_row(analysis: Analysis, modality: str) -> dict[str, Any]:
-    shares = analysis.summary["shares_by_signal"][modality]
+    shares = analysis.summary["shares_by_modality"][modality]
     label = top_label(shares) if shares else None
     return {
         "modality": modality,
@@ -193,11 +193,11 @@ def _details(each: UtteranceEstimate) -> list[str]:
 
 
 def _models(analysis: Analysis) -> list[dict[str, Any]]:
-    """Models, recording and program, with their hashes."""
+    """Models, input and program, with their hashes."""
     models = [
         model_row(part, str(facts.get("name", "")), str(facts.get("sha256", "")))
         for part, facts in analysis.models.items()
         if facts is not None
     ]
-    recording = model_row("Recording", analysis.media.path.name, analysis.media.sha256)
-    return [*models, recording, program_row()]
+    source = model_row("Input", analysis.media.path.name, analysis.media.sha256)
+    return [*models, source, program_row()]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multimodal.analysis.bootstrap import block_bootstrap
-from multimodal.analysis.result import Analysis, primary_modality
+from multimodal.analysis.result import Analysis
 from multimodal.formatting import duration_text, join_names, percent
 from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN, top_label
 
@@ -61,7 +61,7 @@ def shares_of(analysis: Analysis) -> list[Share]:
 
 def _segments(analysis: Analysis) -> tuple[list[str], list[float]]:
     """Label and length of every utterance with an estimate; without times each has the length 1."""
-    modality = primary_modality(analysis.estimates)
+    modality = analysis.summary["modality"]
     # A face alone is estimated by the frame, and frames of one second are nearly the same.
     if modality is None or modality == "face":
         return [], []

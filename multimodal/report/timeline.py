@@ -147,7 +147,7 @@ def _modalities(rows: dict[str, list[Run]], times: Range1d) -> figure:
     from bokeh.models import ColumnDataSource, FixedTicker
 
     height = HEIGHTS["row"] * len(rows) + 12
-    title = "Estimates by signal (faint: low probability)"
+    title = "Estimates by signal (faint: unsure)"
     chart = _chart("modalities", title, height, times, y_range=(float(len(rows)), 0.0))
     places = dict(zip(rows, range(len(rows)), strict=True))
     placed = [(run, places[row] + 0.08) for row, runs in rows.items() for run in runs]
