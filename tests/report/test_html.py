@@ -33,7 +33,9 @@ def drawn() -> figure:
 
 def test_the_policy_names_exactly_the_scripts_that_are_there() -> None:
     parsed = Parsed(page.render(EMPTY, "T", scripts=["let a = 1;", "let b = '\u2028é';"], figures={"c": drawn()}))
-    (policy,) = [found["content"] or "" for found, _ in parsed.all("meta", http_equiv="Content-Security-Policy")]
+    (policy,) = [
+        attributes["content"] or "" for attributes, _ in parsed.all("meta", http_equiv="Content-Security-Policy")
+    ]
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules["script-src"].split() == digests(parsed)
     assert len(digests(parsed)) == 4  # Bokeh, the shell's, two of ours
@@ -44,10 +46,10 @@ def test_the_policy_names_exactly_the_scripts_that_are_there() -> None:
 
 def test_nothing_is_fetched_and_nothing_runs_from_attributes() -> None:
     parsed = Parsed(page.render(EMPTY, "T", figures={"c": drawn()}))
-    for tag, found, _ in parsed.elements:
+    for tag, attributes, _ in parsed.elements:
         assert tag not in ("link", "iframe", "object", "embed", "base", "form")
-        assert not {"src", "href", "srcset", "action", "formaction"} & set(found)
-        assert not [name for name in found if name.startswith("on")]
+        assert not {"src", "href", "srcset", "action", "formaction"} & set(attributes)
+        assert not [name for name in attributes if name.startswith("on")]
 
 
 def test_a_page_without_figures_goes_without_bokeh() -> None:

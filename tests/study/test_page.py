@@ -174,14 +174,14 @@ def test_where_nearly_all_are_alike_little_stands_apart() -> None:
 def test_the_input_that_differs_from_its_task_is_found_first(tmp_path: Path) -> None:
     rows = [{"path": f"{number}.mp4", "task": ("checkout", "search")[number % 2]} for number in range(24)]
     analyses = [_always(tmp_path, "happiness" if number % 2 else "anger", number) for number in range(24)]
-    analyses[7] = _always(tmp_path, "anger", 7)  # as the other task's inputs, and unlike its own
+    analyses[7] = _always(tmp_path, "anger", 7)  # like the inputs of the other task
     out = write_results(tmp_path / "results", rows, analyses)
-    found = find_outliers(read_study(out))
-    assert [outlier.index for outlier in found] == [7]
-    reason = found[0].reasons[0]
+    outliers = find_outliers(read_study(out))
+    assert [outlier.index for outlier in outliers] == [7]
+    reason = outliers[0].reasons[0]
     assert (reason.by, reason.group, reason.measure) in {("task", "search", name) for name in COMPARED}
-    own = results_of(out).query("task == 'search'")[reason.measure]
-    assert reason.median == pytest.approx(own.median()) and reason.value == pytest.approx(own.loc[7])
+    of_task = results_of(out).query("task == 'search'")[reason.measure]
+    assert reason.median == pytest.approx(of_task.median()) and reason.value == pytest.approx(of_task.loc[7])
     assert "; median of the task “\u2068search\u2069”: " in describe(reason)
 
 
@@ -203,8 +203,8 @@ def test_shares_of_a_few_lines_are_not_compared(tmp_path: Path) -> None:
     measures = {reason.measure for outlier in find_outliers(study) for reason in outlier.reasons}
     assert not measures & {"anger", "fear"}
     longer = tuple({**row, "utterances": 30} for row in study.rows)
-    found = find_outliers(type(study)(study.out, study.columns, longer, study.column_of))
-    assert {reason.measure for reason in found[0].reasons} >= {"anger", "fear"} and found[0].index == 3
+    outliers = find_outliers(type(study)(study.out, study.columns, longer, study.column_of))
+    assert {reason.measure for reason in outliers[0].reasons} >= {"anger", "fear"} and outliers[0].index == 3
 
 
 def test_few_inputs_are_compared_with_nothing(tmp_path: Path) -> None:
@@ -216,17 +216,17 @@ def test_few_inputs_are_compared_with_nothing(tmp_path: Path) -> None:
 def test_the_strongest_moments_of_all_inputs_are_kept(study: Path) -> None:
     data = data_of(write_study(study))
     for kind in KINDS:
-        kept = [each for each in data["moments"] if each["kind"] == kind]
+        ranked = [each for each in data["moments"] if each["kind"] == kind]
         best: dict[int, float] = {}
         for index, row in results_of(study).iterrows():
             if row["status"] == "done":
-                found = [
+                moments = [
                     each for each in find_moments(read_analysis(study / row["result"]).estimates) if each.kind == kind
                 ]
-                best |= {int(str(index)): max((each.strength for each in found), default=-1.0)}
-        strengths = [each["strength"] for each in kept]
+                best |= {int(str(index)): max((each.strength for each in moments), default=-1.0)}
+        strengths = [each["strength"] for each in ranked]
         assert strengths == sorted(strengths, reverse=True)
-        strongest = {each["input"]: each["strength"] for each in reversed(kept)}
+        strongest = {each["input"]: each["strength"] for each in reversed(ranked)}
         assert strongest == pytest.approx({index: value for index, value in best.items() if value >= 0}, abs=1e-4)
     assert all((each["start"] is None) == (not data["inputs"][each["input"]]["timed"]) for each in data["moments"])
 

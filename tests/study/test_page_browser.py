@@ -92,14 +92,14 @@ def test_a_filter_acts_on_everything_that_is_shown(study: Path, results: pd.Data
 def test_choices_count_what_the_other_filters_leave(study: Path, results: pd.DataFrame, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
     choose(page, "participant", "=P003")
-    own = results[results["participant"] == "P003"]
+    rows_of_person = results[results["participant"] == "P003"]
     expected = [
-        f"all ({len(own)})",
-        *(f"{task} ({(own['task'] == task).sum()})" for task in sorted(TASKS, key=str.lower)),
+        f"all ({len(rows_of_person)})",
+        *(f"{task} ({(rows_of_person['task'] == task).sum()})" for task in sorted(TASKS, key=str.lower)),
     ]
-    assert texts(page, "#filter-task option") == [*expected, f"(none) ({(own['task'] == '').sum()})"]
+    assert texts(page, "#filter-task option") == [*expected, f"(none) ({(rows_of_person['task'] == '').sum()})"]
     counts = dict(text.rsplit(" (", 1) for text in texts(page, "#filter-status option"))
-    assert counts["done"] == f"{(own['status'] == 'done').sum()})"
+    assert counts["done"] == f"{(rows_of_person['status'] == 'done').sum()})"
     assert texts(page, "#filter-participant option")[0] == "all (40)"
 
 
@@ -124,8 +124,8 @@ def test_search_looks_into_names_the_manifest_and_what_was_said(
     )
     said = results[["path", "participant", "task", "question", "device", "error"]].fillna("").agg("\n".join, axis=1)
     said = said + "\n" + results["result"].map(spoken).fillna("")
-    found = [all(word in text.lower() for word in words.lower().split()) for text in said]
-    assert column(page, "Input") == list(results[found]["path"])
+    matches = [all(word in text.lower() for word in words.lower().split()) for text in said]
+    assert column(page, "Input") == list(results[matches]["path"])
     assert "transcripts" in page.locator("#searched").inner_text()
 
 
@@ -139,7 +139,7 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
     chosen = results[(results["device"] == "=desktop()") & (results["status"] == "done")]
     people = chosen.groupby("participant")[list(MEASURES)].mean()
     assert len(people) == 5
-    every = people.to_numpy()[list(itertools.product(range(5), repeat=5))].mean(axis=1)  # all draws that there can be
+    every = people.to_numpy()[list(itertools.product(range(5), repeat=5))].mean(axis=1)  # all possible draws
     recomputed = page.evaluate("""() => {
         const rows = page.data.inputs.map((input, index) => ({ ...input, index,
             cell: (name) => page.data.columns.find((column) => column.name === name).cells[index] }))
@@ -234,11 +234,11 @@ def test_the_table_is_sorted_by_keys_alone(study: Path, results: pd.DataFrame, o
 
 def test_everything_is_reached_by_tab(study: Path, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
-    seen = []
+    order = []
     for _ in range(40):
         page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    wanted = [
+        order.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    expected = [
         "A",
         "A",
         "search",
@@ -248,8 +248,8 @@ def test_everything_is_reached_by_tab(study: Path, open_page: OpenPage) -> None:
         "filter-emotion",
         "filter-status",
     ]
-    assert [each for each in seen if each in wanted][: len(wanted)] == wanted
-    assert "emotions" in seen and "SUMMARY" in seen
+    assert [each for each in order if each in expected][: len(expected)] == expected
+    assert "emotions" in order and "SUMMARY" in order
 
 
 def test_every_link_leads_to_a_file_of_the_study(study: Path, open_page: OpenPage) -> None:
@@ -293,8 +293,10 @@ def test_strips_tell_answers_apart_and_their_lengths(study: Path, results: pd.Da
     done = results[results["status"] == "done"]
     first = page.locator(".people > li").first
     assert first.locator(".who").inner_text() == "P001"
-    own = done[done["participant"] == "P001"]
-    assert first.locator(".what").all_inner_texts() == list(own["task"].where(own["task"] != "", own["question"]))
+    rows_of_person = done[done["participant"] == "P001"]
+    assert first.locator(".what").all_inner_texts() == list(
+        rows_of_person["task"].where(rows_of_person["task"] != "", rows_of_person["question"])
+    )
     signs = page.locator(".strip span:not(.none)").evaluate_all("runs => runs.every((run) => run.textContent !== '')")
     assert signs
     page.get_by_label("absolute").check()
