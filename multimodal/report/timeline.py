@@ -27,7 +27,7 @@ HEIGHTS = {"emotions": 124, "row": 25, "affect": 92}
 AXIS_HEIGHT = 26
 TITLE_HEIGHT = 22
 
-ROW_NAMES = {ALL: "Combined", **{modality: MODALITY_NAMES[modality].capitalize() for modality in MODALITIES}}
+ROW_NAMES = {ALL: "Fused", **{modality: MODALITY_NAMES[modality].capitalize() for modality in MODALITIES}}
 
 FINE, COARSE, BOTH = "fine", "coarse", "both"
 """Names of renderers: each utterance or means, depending on the zoom; ``both`` is always visible."""
