@@ -36,17 +36,6 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def clock_text(seconds: float) -> str:
-    """A time, rounded down to the second.
-
-    Example:
-        >>> clock_text(75.9), clock_text(3675)
-        ('1:15', '1:01:15')
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
 def range_text(start_seconds: float, end_seconds: float) -> str:
     """A range of time as people read it, to the nearest second.
 
@@ -54,7 +43,7 @@ def range_text(start_seconds: float, end_seconds: float) -> str:
         >>> range_text(17.4, 18.99)
         '0:17 – 0:19'
     """
-    return f"{clock_text(round(start_seconds))} – {clock_text(round(end_seconds))}"
+    return f"{clock_time(round(start_seconds))} – {clock_time(round(end_seconds))}"
 
 
 def subtitle_time(seconds: float, point: str = ".") -> str:
