@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,6 @@ from multimodal.files import atomic_write, path_text
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
     from multimodal.data.media.playback import Image
-    from multimodal.data.media.writer import Draw
     from multimodal.progress import Progress, ProgressCallback
     from multimodal.types import MediaInfo
 
@@ -242,24 +241,23 @@ def _write_reel(
     path: Path, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, bars: Sequence[Progress | None]
 ) -> None:
     from multimodal.data.media.playback import Clip, audio_format, output_size
-    from multimodal.data.media.writer import MovieWriter, render_clip
+    from multimodal.data.media.writer import MovieWriter
+    from multimodal.video.reel import ReelPart, write_reel
 
     size, sound = output_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, audio_format(info.path)
     captions = None if size is None else Captions(cuts, analysis, info, size[0])
-    whole = None if size is None or captions is None else (size[0], size[1] + captions.height)
-    with MovieWriter(path, whole, info.frame_rate or 25.0, *(sound or (None,))) as writer:
-        for number, (cut, bar) in enumerate(zip(cuts, bars, strict=True)):
-            render_clip(
-                Clip(info.path, cut.start_seconds, cut.end_seconds),
-                writer,
-                size=size,
-                sound=sound,
-                draw=None if captions is None else captions.drawer(number),
-                at_seconds=cut.at_seconds,
-                joined=True,
-                fade_seconds=FADE_SECONDS,
-                progress=bar,
-            )
+    page = None if size is None or captions is None else (size[0], size[1] + captions.height)
+    parts = [
+        ReelPart(
+            Clip(info.path, cut.start_seconds, cut.end_seconds),
+            cut.at_seconds,
+            None if captions is None else captions.drawer(number),
+            bar,
+        )
+        for number, (cut, bar) in enumerate(zip(cuts, bars, strict=True))
+    ]
+    with MovieWriter(path, page, info.frame_rate or 25.0, *(sound or (None,))) as writer:
+        write_reel(writer, parts, size=size, sound=sound, fade_seconds=FADE_SECONDS)
 
 
 class Captions:
@@ -283,8 +281,8 @@ class Captions:
         self._panel = InfoPanel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, width)
         self.height = self._panel.height
 
-    def drawer(self, number: int) -> Draw:
-        """Gives what draws under the pictures of one moment."""
+    def drawer(self, number: int) -> Callable[[float], Image]:
+        """Gives the function that draws the caption of one moment for a time of the recording."""
         from multimodal.formatting import range_text
 
         cut, moment = self._cuts[number], self._cuts[number].moment
@@ -296,13 +294,10 @@ class Captions:
         words = ": ".join(filter(None, (spoken.speaker, spoken.text))) if spoken.text else ""
         lines = self._panel.lines(words)
 
-        def draw(seconds: float, image: Image) -> Image:
-            import numpy as np
-
+        def draw(seconds: float) -> Image:
             share = (seconds - cut.start_seconds) / (cut.end_seconds - cut.start_seconds)
             line = lines[min(int(max(share, 0.0) * len(lines)), len(lines) - 1)]
-            card = self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
-            return np.concatenate([image, card])
+            return self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
 
         return draw
 
