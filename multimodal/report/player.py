@@ -122,7 +122,7 @@ def timeline_place(analysis: Analysis, height: int) -> str:
     """
     start, end = time_span(analysis)
     label = (
-        f"Timeline from {clock_time(start)} to {clock_time(end)}: emotion probabilities, each signal, valence, arousal. "
+        f"Timeline from {clock_time(start)} to {clock_time(end)}: emotion probabilities, signals, valence and arousal. "
         "The transcript holds the same as text."
     )
     return f"""<section class="timeline card" aria-labelledby="timeline-title">
