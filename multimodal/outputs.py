@@ -85,7 +85,7 @@ def stale(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str, ..
     from multimodal.export.formats import FORMATS
     from multimodal.plots.slides import FILES
 
-    own = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(FORMATS.values()), "clips")
+    own = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(each.files for each in FORMATS.values()), "clips")
     fresh = set(made)
     old = [name for name in own if folder / name not in fresh and (folder / name).exists()]
     return (f"of an earlier analysis: {', '.join(old)}; make them again or remove them",) if old else ()

@@ -11,6 +11,7 @@ import typer
 
 from multimodal.console import DeviceOption, print_error, print_line, process_each, progress_bar, run_command
 from multimodal.errors import ConfigError, MultimodalError, OutputError
+from multimodal.export.formats import EXPORT_HELP
 from multimodal.files import path_text
 from multimodal.formatting import SOURCES, percent
 
@@ -49,7 +50,7 @@ def infer(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay", help="Write the video with what was seen drawn in.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Write timeline and summary as PNG and SVG.")] = False,
-    export: Annotated[str | None, typer.Option(help="Formats to write, of vtt,srt,eaf,textgrid,parquet,jsonl.")] = None,
+    export: Annotated[str | None, typer.Option(help=EXPORT_HELP)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from multimodal.console import print_error, print_line, process_each, progress_bar, run_command, status_line
 from multimodal.errors import ConfigError, InputMissingError
+from multimodal.export.formats import EXPORT_HELP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,7 @@ def report(
     media: Annotated[Path | None, typer.Option(help="The recording, where it has moved.", readable=False)] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Write the video with what was seen drawn in.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Write timeline and summary as PNG and SVG.")] = False,
-    export: Annotated[str | None, typer.Option(help="Formats to write, of vtt,srt,eaf,textgrid,parquet,jsonl.")] = None,
+    export: Annotated[str | None, typer.Option(help=EXPORT_HELP)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
