@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -33,23 +33,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "multimodal-emotion/analysis"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of ``analysis.json``; ``multimodal.analysis.schema`` has its types."""
 
 FRAME_COLUMNS = ("time_seconds", "face_id", "x", "y", "width", "height", "detection_score", *FACE_LABELS, "quality")
-ESTIMATE_NAMES: Mapping[str, tuple[str, ...]] = {
+ESTIMATE_LABELS: Mapping[str, tuple[str, ...]] = {
     "face": FACE_LABELS,
     "audio": FUSED_LABELS,
     "text": FUSED_LABELS,
     "fused": FUSED_LABELS,
 }
-FUSED = ("valence", "arousal", "confidence", "emotion")
-"""What ends a row of ``utterances.csv``."""
+LAST_COLUMNS = ("valence", "arousal", "confidence", "emotion")
+"""The end of a row of ``utterances.csv``."""
 
-UTTERANCE_COLUMNS = ("audio", "text")
-"""Signals that are judged by the utterance; the face is judged by the frame."""
-
-JSON_KEYS = {"text": "words"}
-"""In ``analysis.json``, ``text`` is what was said; what the text signal makes of it stands under ``words``."""
+UTTERANCE_MODALITIES = ("audio", "text")
+"""Modalities with one estimate per utterance; the face has one per frame."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,9 @@ class Analysis:
         warnings: Plain lines on what limits the result.
         valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
             where there are none.
-        face_id: The only face that counts, where the user chose one.
+        face_id: The only face that counts, if the user chose one.
+        saved_summary: The summary that was read from a file; it is not computed again from rounded numbers.
+        saved_coverage: Likewise the coverage.
     """
 
     media: MediaInfo
@@ -78,6 +78,13 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     valence_arousal: Mapping[str, str] | None = None
     face_id: int | None = None
+    saved_summary: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    saved_coverage: Mapping[str, float] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def has_times(self) -> bool:
+        """Whether utterances lie in time; typed answers do not."""
+        return self.media.read_end_seconds > 0 or any(each.utterance.end_seconds > 0 for each in self.estimates)
 
     @cached_property
     def frames(self) -> pd.DataFrame:
@@ -96,9 +103,9 @@ class Analysis:
         import pandas as pd
 
         columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
-        columns += [f"{modality}_{label}" for modality, labels in ESTIMATE_NAMES.items() for label in labels]
+        columns += [f"{modality}_{label}" for modality, labels in ESTIMATE_LABELS.items() for label in labels]
         rows = [_utterance_row(estimate) for estimate in self.estimates]
-        return pd.DataFrame(rows, columns=[*columns, *FUSED]).astype({"face_id": "Int64"})
+        return pd.DataFrame(rows, columns=[*columns, *LAST_COLUMNS]).astype({"face_id": "Int64"})
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -114,20 +121,22 @@ class Analysis:
             ``shares_by_modality`` {signal: shares in the labels of its own}, ``mean_valence`` and ``mean_arousal``
             (-1 … 1); None where there was nothing to judge.
         """
+        if self.saved_summary is not None:
+            return dict(self.saved_summary)
         modality = primary_modality(self.estimates)
         judged = self._judged(modality) if modality else []
         shares = _shares((*self.emotions, UNCERTAIN), judged)
         uncertain = None if shares is None else round(shares.pop(UNCERTAIN), 4)
-        by_modality = {name: _shares(ESTIMATE_NAMES[name], self._judged(name)) for name in MODALITIES}
+        by_modality = {name: _shares(ESTIMATE_LABELS[name], self._judged(name)) for name in MODALITIES}
         return {
-            "signal": modality,
+            "modality": modality,
             "shares": _in_short(shares),
             "uncertain": uncertain,
             "judged_seconds": round(
                 sum(each for each, _ in judged) if modality == "face" else self._spoken(modality), 3
             ),
             "dominant": top_label(shares) if shares and any(shares.values()) else None,
-            "shares_by_signal": {name: _in_short(found) for name, found in by_modality.items()},
+            "shares_by_modality": {name: _in_short(found) for name, found in by_modality.items()},
             "mean_valence": self._mean(lambda estimate: estimate.valence),
             "mean_arousal": self._mean(lambda estimate: estimate.arousal),
         }
@@ -139,12 +148,14 @@ class Analysis:
         Where only a stretch was read, it is the fraction of that. Of typed answers, which have no duration, it is the
         fraction of the utterances.
         """
+        if self.saved_coverage is not None:
+            return dict(self.saved_coverage)
         duration, count = self.media.read_end_seconds - self.media.read_start_seconds, len(self.estimates)
         if not duration:
             judged = {name: sum(name in estimate.modalities for estimate in self.estimates) for name in MODALITIES}
             return {name: round(number / count, 4) if count else 0.0 for name, number in judged.items()}
         face = sum(seconds for time, seconds in self.frame_slices() if time in self._scored_times)
-        seconds = {"face": face, **{modality: self._spoken(modality) for modality in UTTERANCE_COLUMNS}}
+        seconds = {"face": face, **{modality: self._spoken(modality) for modality in UTTERANCE_MODALITIES}}
         return {modality: round(min(value / duration, 1.0), 4) for modality, value in seconds.items()}
 
     def _spoken(self, modality: str | None) -> float:
@@ -271,10 +282,10 @@ class Analysis:
 
 def _stretch_entry(media: MediaInfo) -> dict[str, Any]:
     """Which part was read, where it was not the whole."""
-    if media.stretch is None:
+    if media.segment is None:
         return {}
-    start, end = media.stretch
-    return {"stretch": {"start_seconds": round(start, 3), "end_seconds": round(end, 3)}}
+    start, end = media.segment
+    return {"segment": {"start_seconds": round(start, 3), "end_seconds": round(end, 3)}}
 
 
 def _frame_row(seen: FaceObservation) -> dict[str, Any]:
@@ -327,7 +338,7 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
         "emotion": estimate.emotion,
-        **{JSON_KEYS.get(modality, modality): _rounded(estimate.get(modality)) for modality in ESTIMATE_NAMES},
+        "estimates": {modality: _rounded(estimate.get(modality)) for modality in ESTIMATE_LABELS},
         "valence": _short(estimate.valence),
         "arousal": _short(estimate.arousal),
         "confidence": _short(confidence),
@@ -344,14 +355,6 @@ def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     entry = _utterance_entry(estimate)
     row = {key: value for key, value in entry.items() if not isinstance(value, dict)}
     row["modalities"] = "+".join(entry["modalities"])
-    for modality in ESTIMATE_NAMES:
-        row |= {
-            f"{modality}_{label}": value for label, value in (entry[JSON_KEYS.get(modality, modality)] or {}).items()
-        }
+    for modality, probabilities in entry["estimates"].items():
+        row |= {f"{modality}_{label}": value for label, value in (probabilities or {}).items()}
     return row
-
-
-def has_times(analysis: Analysis) -> bool:
-    """Whether anything in it has a place in time; words that were typed have none."""
-    ends = (each.utterance.end_seconds for each in analysis.estimates)
-    return analysis.media.read_end_seconds > 0 or any(end > 0 for end in ends)

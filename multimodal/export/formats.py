@@ -79,9 +79,7 @@ def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
     Returns:
         The names that ``export`` refuses.
     """
-    from multimodal.analysis.result import has_times
-
-    return () if has_times(analysis) else tuple(name for name in formats if FORMATS[name].needs_times)
+    return () if analysis.has_times else tuple(name for name in formats if FORMATS[name].needs_times)
 
 
 def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Path]:

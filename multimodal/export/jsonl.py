@@ -35,12 +35,12 @@ def write_lines(analysis: Analysis, path: Path) -> None:
     Source:
         https://jsonlines.org, UTF-8, a value a line.
     """
-    from multimodal.analysis.result import SCHEMA_VERSION, has_times
+    from multimodal.analysis.result import SCHEMA_VERSION
 
     record = analysis.to_dict()
     media = {key: record["media"][key] for key in ("path", "sha256", "duration_seconds")}
     head = {"schema": LINE_SCHEMA, "schema_version": SCHEMA_VERSION, "media": media, "models": record["models"]}
-    empty = {} if has_times(analysis) else dict.fromkeys(("start_seconds", "end_seconds"))
+    empty = {} if analysis.has_times else dict.fromkeys(("start_seconds", "end_seconds"))
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for index, entry in enumerate(record["utterances"]):
             line = json.dumps({**head, "index": index, **entry, **empty}, ensure_ascii=False, allow_nan=False)

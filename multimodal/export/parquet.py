@@ -43,10 +43,8 @@ def write_utterance_table(analysis: Analysis, path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    from multimodal.analysis.result import has_times
-
     table = _with_utf8_texts(analysis).utterances
-    if not has_times(analysis):
+    if not analysis.has_times:
         table = table.assign(**dict.fromkeys(TIMES, float("nan")))
     _write(analysis, table, UTTERANCE_SCHEMA, path)
 

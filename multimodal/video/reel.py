@@ -139,8 +139,9 @@ class PartPictures:
         """
         self._pictures = read_ahead(read_pictures(self._clip, self._size, lead=True), AHEAD)
         decoded = False
-        for seconds, self._image in self._pictures:
+        for seconds, image in self._pictures:
             decoded = True
+            self._image = image
             yield seconds - self._clip.start_seconds
         if not decoded:
             fact = "holds no picture that can be decoded"

@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -98,14 +97,15 @@ def write_with(way: str, result: Path, folder: Path, padding: float) -> tuple[li
     command = [sys.executable, "-c", PROGRAM, way, str(result), str(folder), str(padding)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=limit_cores
-    ) as process:
-        text = process.communicate()[0]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, preexec_fn=limit_cores) as process:
+        assert process.stdout is not None
+        text = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
     if process.returncode:
         raise SystemExit(f"{way}: failed with code {process.returncode}")
-    return json.loads(text), seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return json.loads(text), seconds, usage.ru_maxrss / 1024
 
 
 def measure_time(video: Path, folder: Path, pairs: int) -> dict[str, Any]:
@@ -115,13 +115,17 @@ def measure_time(video: Path, folder: Path, pairs: int) -> dict[str, Any]:
     texts = ["I could not find the button, so I went back."] * len(EMOTIONS)
     analysis_of(video, spoken, texts=texts).save(folder / "result")
     runs: dict[str, list[float]] = {way: [] for way in WAYS}
+    memory: dict[str, float] = dict.fromkeys(WAYS, 0.0)
     for _ in range(pairs):
         for way in WAYS:
-            runs[way].append(write_with(way, folder / "result", folder / way, 0.0)[1])
+            _, seconds, megabytes = write_with(way, folder / "result", folder / way, 0.0)
+            runs[way].append(seconds)
+            memory[way] = max(memory[way], megabytes)
     medians = {way: statistics.median(times) for way, times in runs.items()}
     return {
         "seconds": {way: round(median, 2) for way, median in medians.items()},
         "relative_to_pyav": {way: round(median / medians["pyav"], 2) for way, median in medians.items()},
+        "peak_megabytes": {way: round(peak) for way, peak in memory.items()},  # of Python, without the ffmpeg program
         "runs_seconds": {way: [round(each, 2) for each in times] for way, times in runs.items()},
     }
 
@@ -138,7 +142,9 @@ def measure_step(folder: Path, padding: float, times_ms: list[int], flashes_ms: 
     for way in WAYS:
         cuts = write_with(way, folder / "result", folder / way, padding)[0]
         reel = folder / way / ("file.mp4" if way == "moviepy_file" else "reel.mp4")
-        due = [at + flash / 1000 - start for at, start, end in cuts for flash in flashes_ms if start <= flash / 1000 < end]
+        due = [
+            at + flash / 1000 - start for at, start, end in cuts for flash in flashes_ms if start <= flash / 1000 < end
+        ]
         flashes, beeps = flashes_of(reel), beeps_of(reel)
         if not len(due) == len(flashes) == len(beeps):
             facts[way] = f"{len(due)} flashes due, {len(flashes)} written, {len(beeps)} beeps"

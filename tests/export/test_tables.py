@@ -63,7 +63,7 @@ def test_columns_have_types_and_units(hard: tuple[Analysis, Path]) -> None:
             assert field.type == wanted, field.name
             assert ((field.metadata or {}).get(b"unit") is not None) == (wanted == pa.float64()), field.name
         facts = {key.decode(): value.decode() for key, value in schema.metadata.items()}
-        assert facts["schema"] == f"multimodal-emotion/{name}" and facts["schema_version"] == "1"
+        assert facts["schema"] == f"multimodal-emotion/{name}" and facts["schema_version"] == "2"
         assert facts["media_sha256"] == "ab" * 32 and facts["media_path"] == str(analysis.media.path)
         assert json.loads(facts["models"]) == MODELS
     assert utterances.field("start_seconds").metadata[b"unit"] == b"seconds on the recording's clock"
@@ -83,7 +83,7 @@ def test_a_line_holds_an_utterance_of_the_saved_analysis(hard: tuple[Analysis, P
     found = lines_of(folder)
     assert len(found) == len(analysis.estimates)
     for index, (line, entry) in enumerate(zip(found, saved["utterances"], strict=True)):
-        assert line.pop("schema") == "multimodal-emotion/utterance" and line.pop("schema_version") == 1
+        assert line.pop("schema") == "multimodal-emotion/utterance" and line.pop("schema_version") == 2
         assert line.pop("index") == index
         assert line.pop("models") == saved["models"]
         media = line.pop("media")
@@ -127,12 +127,14 @@ def test_nothing_found_keeps_its_rows(tmp_path: Path) -> None:
     assert (tmp_path / "utterances.jsonl").read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_an_hour_is_whole(tmp_path: Path) -> None:
     export(make_analysis(tmp_path / "a.mp4", 3600.0), tmp_path, ("parquet", "jsonl"))
     assert parquet.read_metadata(tmp_path / "utterances.parquet").num_rows == len(lines_of(tmp_path)) == 900
     assert parquet.read_metadata(tmp_path / "frames.parquet").num_rows == 18_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's own")
 def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"bad\xff\xfe")

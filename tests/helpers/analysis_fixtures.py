@@ -170,7 +170,7 @@ def foreign_analysis(path: Path) -> Analysis:
     shares = dict.fromkeys(labels, 0.3333)
     by_signal = {"face": None, "audio": None, "text": shares}
     summary = {**plain.summary, "shares": shares, "shares_by_modality": by_signal, "mean_valence": None}
-    analysis.__dict__["summary"] = summary  # as reading a saved analysis sets it
+    analysis = replace(analysis, saved_summary=summary)
     return analysis
 
 
