@@ -232,9 +232,9 @@ def _write_clip(path: Path, cut: Cut, info: MediaInfo, bar: Progress | None) -> 
     from multimodal.data.media.writer import MovieWriter, render_clip
 
     size, sound = output_size(info, LONGEST_SIDE) if info.has_video else None, audio_format(info.path)
-    part = Clip(info.path, cut.start_seconds, cut.end_seconds)
+    clip = Clip(info.path, cut.start_seconds, cut.end_seconds)
     with MovieWriter(path, size, info.frame_rate or 25.0, *(sound or (None,))) as writer:
-        render_clip(part, writer, size=size, sound=sound, joined=True, fade_seconds=FADE_SECONDS, progress=bar)
+        render_clip(clip, writer, size=size, sound=sound, full_length=True, fade_seconds=FADE_SECONDS, progress=bar)
 
 
 def _write_reel(

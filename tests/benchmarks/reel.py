@@ -35,7 +35,7 @@ WAYS = ("pyav", "moviepy", "moviepy_file")
 EMOTIONS = ("happiness", "anger", "fear", "sadness", "surprise")
 CORES = 2
 
-PROGRAM = """
+PROGRAM = '''
 import csv, json, os, sys, tempfile
 from pathlib import Path
 import numpy as np
@@ -46,10 +46,18 @@ from multimodal.video import clips, reel
 
 way, analysis, folder, padding = sys.argv[1], read_analysis(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
 
+class Later:
+    """Writes to a file from a later time on."""
+    def __init__(self, writer, at):
+        self.writer, self.at, self.before, self.sound = writer, at, writer.sound_seconds, writer.sound
+    sound_seconds = property(lambda self: self.writer.sound_seconds - self.before)
+    def picture(self, seconds, image):
+        self.writer.picture(self.at + seconds, image)
+
 def by_hand(writer, parts, *, size, sound, fade_seconds):
     for part in parts:
         draw = lambda seconds, image: np.concatenate([image, part.caption(seconds)])
-        render_clip(part.clip, writer, size=size, sound=sound, draw=draw, at_seconds=part.at_seconds, joined=True,
+        render_clip(part.clip, Later(writer, part.at_seconds), size=size, sound=sound, draw=draw, full_length=True,
                     fade_seconds=fade_seconds)
 
 def screen(part, size):
@@ -84,7 +92,7 @@ if way != "moviepy":
     reel.write_reel = by_hand if way == "pyav" else by_file
 cuts = clips.cut_clips(analysis, folder, kinds=["peak"], padding_seconds=padding, reel=True)
 print(json.dumps([[cut.at_seconds, cut.start_seconds, cut.end_seconds] for cut in cuts]))
-"""
+'''
 
 
 def write_with(way: str, result: Path, folder: Path, padding: float) -> tuple[list[list[float]], float, float]:
