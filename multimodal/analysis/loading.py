@@ -11,7 +11,7 @@ from textwrap import shorten
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from multimodal.analysis.result import SCHEMA, SCHEMA_VERSION, Analysis
+from multimodal.analysis.result import SCHEMA, SCHEMA_VERSION, Analysis, SavedNumbers
 from multimodal.analysis.schema import (
     AnalysisFile,
     Count,
@@ -100,6 +100,7 @@ def _refuse(constant: str) -> float:
 def _analysis(content: AnalysisFile, frames: Path | None) -> Analysis:
     times, faces = _frames(frames) if frames is not None else ((), ())
     source = content.valence_arousal
+    estimates = tuple(map(_estimate, content.utterances))
     return Analysis(
         media=_media(content.media, content.segment),
         models={
@@ -109,11 +110,10 @@ def _analysis(content: AnalysisFile, frames: Path | None) -> Analysis:
         emotions=tuple(content.emotions),
         frame_times=times,
         faces=faces,
-        estimates=tuple(map(_estimate, content.utterances)),
+        estimates=estimates,
         warnings=tuple(content.warnings),
-        valence_arousal=source and source.model_dump(exclude_none=True),
-        saved_summary=content.summary.model_dump(),
-        saved_coverage=content.coverage.model_dump(),
+        valence_arousal=None if source is None else source.model_dump(exclude_none=True),
+        saved=SavedNumbers(estimates, content.summary.model_dump(), content.coverage.model_dump()),
     )
 
 
