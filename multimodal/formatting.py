@@ -11,6 +11,10 @@ SOURCES: Mapping[str, str] = {
 """Where valence and arousal come from."""
 
 
+COVERAGE_VERBS: Mapping[str, str] = {"face": "seen", "audio": "heard", "text": "read"}
+"""Modality to the verb in lines about its coverage, as in "face seen 80%"."""
+
+
 def percent(share: float) -> str:
     """A share or a probability in whole per cent; what is not quite nothing or all does not look like it.
 

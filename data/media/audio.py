@@ -137,13 +137,13 @@ def read_audio(
     return AudioReader(path, sample_rate=sample_rate, block_seconds=block_seconds, info=info)
 
 
-def _cut_to_segment(blocks: Iterator[AudioBlock], stretch: tuple[float, float] | None) -> Iterator[AudioBlock]:
-    """Cuts blocks to a stretch and drops those outside it."""
+def _cut_to_segment(blocks: Iterator[AudioBlock], segment: tuple[float, float] | None) -> Iterator[AudioBlock]:
+    """Cuts blocks to a segment and drops those outside it."""
     for block in blocks:
-        if stretch is None:
+        if segment is None:
             yield block
             continue
-        first, end = (round((edge - block.start_seconds) * block.sample_rate) for edge in stretch)
+        first, end = (round((edge - block.start_seconds) * block.sample_rate) for edge in segment)
         samples = block.samples[max(first, 0) : max(end, 0)]
         if len(samples):
             start = block.start_seconds + max(first, 0) / block.sample_rate

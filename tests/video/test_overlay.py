@@ -129,7 +129,7 @@ def test_timeline_and_cursor(gray: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_only_the_stretch_is_rendered_and_times_stay_right(gray: Path, tmp_path: Path) -> None:
+def test_only_the_segment_is_rendered_and_times_stay_right(gray: Path, tmp_path: Path) -> None:
     faces = [face(2.0 + 0.2 * k, (100.0 + 50 * k, 120.0, 60.0, 60.0)) for k in range(6)]
     analysis = analysis_of(gray, [(2.0, 2.5, "happiness", 0.9), (2.5, 3.2, "fear", 0.9)], faces, (2.0, 3.2))
     pictures = pictures_of(write_overlay(analysis, tmp_path))
