@@ -35,7 +35,7 @@ FORMATS: Mapping[str, ExportFormat] = {
 }
 """Name to format, in the order in which help texts list them."""
 
-EXPORT_HELP = f"Formats to write, separated by commas: {', '.join(FORMATS)}."
+EXPORT_HELP = f"Further formats to write, separated by commas: {', '.join(FORMATS)} (default: none)."
 """Help text of ``--export``."""
 
 

@@ -39,7 +39,10 @@ ALL = [file for each in FORMATS.values() for file in each.files]
 
 
 def test_help_and_names_come_from_the_table() -> None:
-    assert EXPORT_HELP == "Formats to write, separated by commas: vtt, srt, eaf, textgrid, parquet, jsonl."
+    assert (
+        EXPORT_HELP
+        == "Further formats to write, separated by commas: vtt, srt, eaf, textgrid, parquet, jsonl (default: none)."
+    )
     assert len(set(ALL)) == len(ALL)
     defined = {path.stem for path in EXPORT_ROOM.glob("*.py") if "= ExportFormat(" in path.read_text(encoding="utf-8")}
     assert len(defined) == len(FORMATS)  # each format is a module of its own

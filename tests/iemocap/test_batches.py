@@ -73,7 +73,7 @@ def test_a_signal_that_a_network_does_not_read_changes_nothing(name: str) -> Non
     network, collator = made(name)
     first, other = turn(100, 6, 4), turn(100, 6, 4, seed=8)
     answer = predict_turns(network, collator, table_of(first))[0]
-    for signal, fields in (("audio", ("voice",)), ("text", ("ids", "states")), ("face", ("face_times", "faces"))):
+    for signal, fields in (("audio", ("audio",)), ("text", ("ids", "states")), ("face", ("face_times", "faces"))):
         parts = {field: getattr(other if field in fields else first, field) for field in TurnFeatures.__annotations__}
         changed = predict_turns(network, collator, table_of(TurnFeatures(**parts)))[0]
         assert np.allclose(changed, answer, atol=1e-7) == (signal not in RECIPES[name].modalities), signal
@@ -83,7 +83,7 @@ def test_a_signal_that_a_network_does_not_read_changes_nothing(name: str) -> Non
 def test_signals_left_out_are_as_if_they_had_never_been(signals: tuple[str, ...]) -> None:
     network, collator = made("ours")
     whole = turn(100, 6, 4)
-    fields = {"audio": ("voice",), "text": ("ids", "states"), "face": ("face_times", "faces")}
+    fields = {"audio": ("audio",), "text": ("ids", "states"), "face": ("face_times", "faces")}
     kept = {field for signal in signals for field in fields[signal]}
     bare = TurnFeatures(**{field: getattr(whole, field) for field in kept})
     answers = [predict_turns(network, collator, table_of(each), signals)[0] for each in (whole, bare)]
