@@ -82,14 +82,14 @@ def stale(folder: Path, written: Iterable[Path | MultimodalError]) -> tuple[str,
     Returns:
         One line that names the old files; empty without such files.
     """
-    from multimodal.export.formats import FORMATS
+    from multimodal.export.formats import FORMATS, load_format
     from multimodal.plots.slides import FILES
 
     names = (
         "report.html",
         "overlay.mp4",
         *FILES,
-        *chain.from_iterable(each.files for each in FORMATS.values()),
+        *chain.from_iterable(load_format(name).files for name in FORMATS),
         "clips",
     )
     new = set(written)

@@ -76,7 +76,7 @@ def write_eaf(analysis: Analysis, path: Path) -> None:
         document.write(temporary, encoding="UTF-8", xml_declaration=True)
 
 
-ELAN = ExportFormat("eaf", {"emotions.eaf": write_eaf}, needs_times=True)
+FORMAT = ExportFormat("eaf", {"emotions.eaf": write_eaf}, needs_times=True)
 
 
 def _document(analysis: Analysis, path: Path) -> ElementTree.Element:

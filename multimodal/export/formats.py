@@ -1,42 +1,52 @@
 """Exports for the tools of the field: subtitles, annotation tools, tables.
 
-A format is one module of this room, which defines an ``ExportFormat``, and one line of ``FORMATS``.
+A format is one module of this room, which defines its ``ExportFormat`` as ``FORMAT``, and one line of ``FORMATS``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.errors import ConfigError, OutputError
-from multimodal.export.elan import ELAN
 from multimodal.export.export_format import ExportFormat
-from multimodal.export.jsonl import JSON_LINES
-from multimodal.export.parquet import PARQUET
-from multimodal.export.praat import PRAAT
-from multimodal.export.srt import SRT
-from multimodal.export.webvtt import WEBVTT
 from multimodal.formatting import join_names
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
-FORMATS: Mapping[str, ExportFormat] = {
-    each.name: each
-    for each in (
-        WEBVTT,  # players, browsers
-        SRT,  # players, video editors
-        ELAN,
-        PRAAT,
-        PARQUET,  # pandas, R, DuckDB
-        JSON_LINES,  # programs that read a line at a time
-    )
+FORMATS: Mapping[str, str] = {
+    "vtt": "webvtt",
+    "srt": "srt",
+    "eaf": "elan",
+    "textgrid": "praat",
+    "parquet": "parquet",
+    "jsonl": "jsonl",
 }
-"""Name to format, in the order in which help texts list them."""
+"""Name of a format to the module of this room that defines it. Modules are imported when a format is used, so that help
+texts, which list the names, appear at once."""
 
 EXPORT_HELP = f"Further formats to write, separated by commas: {', '.join(FORMATS)} (default: none)."
 """Help text of ``--export``."""
+
+
+def load_format(name: str) -> ExportFormat:
+    """Imports the definition of a format.
+
+    Args:
+        name: A name of ``FORMATS``.
+
+    Returns:
+        The definition.
+
+    Example:
+        >>> list(load_format("vtt").files)
+        ['emotions.vtt']
+    """
+    definition: ExportFormat = import_module(f"multimodal.export.{FORMATS[name]}").FORMAT
+    return definition
 
 
 def check_formats(text: str) -> tuple[str, ...]:
@@ -79,7 +89,7 @@ def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
     Returns:
         The names that ``export`` refuses.
     """
-    return () if analysis.has_times else tuple(name for name in formats if FORMATS[name].needs_times)
+    return () if analysis.has_times else tuple(name for name in formats if load_format(name).needs_times)
 
 
 def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Path]:
@@ -101,11 +111,11 @@ def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Pat
     refused = inapplicable(analysis, names)
     paths = []
     for name in (name for name in names if name not in refused):
-        for file, write in FORMATS[name].files.items():
+        for file, write in load_format(name).files.items():
             write(analysis, folder / file)
             paths.append(folder / file)
     if refused:
         fact = f"is words without times, which {', '.join(refused)} cannot hold"
-        remedy = join_names([each.name for each in FORMATS.values() if not each.needs_times], "or")
+        remedy = join_names([name for name in FORMATS if not load_format(name).needs_times], "or")
         raise OutputError(analysis.media.path, fact, f"export {remedy}")
     return paths

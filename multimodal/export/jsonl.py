@@ -47,4 +47,4 @@ def write_lines(analysis: Analysis, path: Path) -> None:
             file.write(utf8_text(line).translate(_LINE_ENDS) + "\n")
 
 
-JSON_LINES = ExportFormat("jsonl", {"utterances.jsonl": write_lines}, needs_times=False)
+FORMAT = ExportFormat("jsonl", {"utterances.jsonl": write_lines}, needs_times=False)

@@ -62,7 +62,7 @@ def write_frame_table(analysis: Analysis, path: Path) -> None:
     _write(analysis, analysis.frames, FRAME_SCHEMA, path)
 
 
-PARQUET = ExportFormat(
+FORMAT = ExportFormat(
     "parquet",
     {"utterances.parquet": write_utterance_table, "frames.parquet": write_frame_table},
     needs_times=False,

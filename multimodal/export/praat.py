@@ -36,7 +36,7 @@ def write_textgrid(analysis: Analysis, path: Path) -> None:
         temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8"))
 
 
-PRAAT = ExportFormat("textgrid", {"emotions.TextGrid": write_textgrid}, needs_times=True)
+FORMAT = ExportFormat("textgrid", {"emotions.TextGrid": write_textgrid}, needs_times=True)
 
 
 def fill_gaps(spans: tuple[Span, ...], end: int) -> Iterator[tuple[int, int, str]]:

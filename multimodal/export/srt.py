@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multimodal.data.transcripts.files import write_srt
 from multimodal.export.cues import find_cues
 from multimodal.export.export_format import ExportFormat
 from multimodal.types import Utterance
@@ -23,8 +24,6 @@ def write_emotion_srt(analysis: Analysis, path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    from multimodal.data.transcripts.files import write_srt  # not above: help texts need not wait for decoders
-
     utterances = []
     for cue in find_cues(analysis):
         text = " ".join(filter(None, [f"[{cue.answer}]" if cue.answer else "", cue.words]))
@@ -32,4 +31,4 @@ def write_emotion_srt(analysis: Analysis, path: Path) -> None:
     write_srt(path, utterances)
 
 
-SRT = ExportFormat("srt", {"emotions.srt": write_emotion_srt}, needs_times=True)
+FORMAT = ExportFormat("srt", {"emotions.srt": write_emotion_srt}, needs_times=True)

@@ -36,7 +36,7 @@ def write_emotion_vtt(analysis: Analysis, path: Path) -> None:
         temporary.write_bytes(("\n\n".join(blocks) + "\n").encode("utf-8"))
 
 
-WEBVTT = ExportFormat("vtt", {"emotions.vtt": write_emotion_vtt}, needs_times=True)
+FORMAT = ExportFormat("vtt", {"emotions.vtt": write_emotion_vtt}, needs_times=True)
 
 
 def _head(analysis: Analysis) -> Iterator[str]:

@@ -29,13 +29,13 @@ from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, OutputError
 from multimodal.export import formats
-from multimodal.export.formats import EXPORT_HELP, FORMATS, check_formats, export, inapplicable
+from multimodal.export.formats import EXPORT_HELP, FORMATS, check_formats, export, inapplicable, load_format
 from multimodal.infer.model import load_model
 from multimodal.plots.slides import FILES, write_plots
 from multimodal.types import Utterance, UtteranceEstimate
 
 EXPORT_ROOM = Path(formats.__file__).parent
-ALL = [file for each in FORMATS.values() for file in each.files]
+ALL = [file for name in FORMATS for file in load_format(name).files]
 
 
 def test_help_and_names_come_from_the_table() -> None:
@@ -44,8 +44,9 @@ def test_help_and_names_come_from_the_table() -> None:
         == "Further formats to write, separated by commas: vtt, srt, eaf, textgrid, parquet, jsonl (default: none)."
     )
     assert len(set(ALL)) == len(ALL)
-    defined = {path.stem for path in EXPORT_ROOM.glob("*.py") if "= ExportFormat(" in path.read_text(encoding="utf-8")}
-    assert len(defined) == len(FORMATS)  # each format is a module of its own
+    assert [load_format(name).name for name in FORMATS] == list(FORMATS)
+    definitions = [path.stem for path in EXPORT_ROOM.glob("*.py") if "\nFORMAT = " in path.read_text(encoding="utf-8")]
+    assert sorted(definitions) == sorted(FORMATS.values())
 
 
 def test_formats_are_named_in_any_case_and_once() -> None:
@@ -87,12 +88,12 @@ def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, name: str) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 8.0)
-    for file in FORMATS[name].files:
+    for file in load_format(name).files:
         (tmp_path / "out" / file).mkdir(parents=True)
         (tmp_path / "out" / file / "mine").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         export(analysis, tmp_path / "out", (name,))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FORMATS[name].files)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(load_format(name).files)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -106,7 +107,7 @@ def test_what_stood_there_stays_where_writing_fails(tmp_path: Path, name: str, m
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match="the disk is full"):
         export(make_analysis(tmp_path / "a.mp4", 12.0), tmp_path, (name,))
-    assert [(tmp_path / file).read_bytes() for file in FORMATS[name].files] == before
+    assert [(tmp_path / file).read_bytes() for file in load_format(name).files] == before
     assert len(list(tmp_path.iterdir())) == len(before)
 
 
