@@ -67,13 +67,6 @@ PlotOption = Annotated[
     bool,
     typer.Option("--plot", help="Write the timeline and the summary as PNG and SVG images (default: not written)."),
 ]
-ExportOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FORMATS",
-        help="Further formats, separated by commas: vtt,srt,eaf,textgrid,parquet,jsonl (default: none).",
-    ),
-]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print only errors (default: results and progress too).")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Print a traceback with each error (default: one line).")]
 

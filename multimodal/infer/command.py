@@ -14,7 +14,6 @@ from multimodal.console import (
     DebugOption,
     DetectorOption,
     DeviceOption,
-    ExportOption,
     FpsOption,
     ModalitiesOption,
     ModelOption,
@@ -28,6 +27,7 @@ from multimodal.console import (
     run_command,
 )
 from multimodal.errors import ConfigError, MultimodalError, OutputError
+from multimodal.export.formats import EXPORT_HELP
 from multimodal.files import path_text
 from multimodal.formatting import SOURCES, percent
 from multimodal.infer.options import AnalysisOptions, parse_modalities
@@ -81,7 +81,7 @@ def infer(
     ] = False,
     overlay: OverlayOption = False,
     plot: PlotOption = False,
-    export: ExportOption = None,
+    export: Annotated[str | None, typer.Option(metavar="FORMATS", help=EXPORT_HELP)] = None,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:

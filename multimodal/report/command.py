@@ -9,7 +9,6 @@ import typer
 
 from multimodal.console import (
     DebugOption,
-    ExportOption,
     OverlayOption,
     PlotOption,
     QuietOption,
@@ -21,6 +20,7 @@ from multimodal.console import (
     status_line,
 )
 from multimodal.errors import ConfigError, InputMissingError
+from multimodal.export.formats import EXPORT_HELP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def report(
     ] = None,
     overlay: OverlayOption = False,
     plot: PlotOption = False,
-    export: ExportOption = None,
+    export: Annotated[str | None, typer.Option(metavar="FORMATS", help=EXPORT_HELP)] = None,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
