@@ -1,6 +1,6 @@
 """Encodes the corpora that utterances are composed of, once, by the same code as inference; and puts recipes together.
 
-Each corpus is encoded as it is and buried in noise: that a signal is bad is something the fusion head must see.
+Each corpus is encoded as it is and degraded by noise: the fusion head must see that a signal can be bad.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ JITTER = FaceAugmentation(
 )
 """How crops of one face differ from frame to frame: the detector wavers, the light changes."""
 
-BURIED = FaceAugmentation(
+DEGRADED = FaceAugmentation(
     rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
 )
-"""A face that nothing can be read from: the encoder is right for 0.26 of such pictures and sure of them."""
+"""A face too degraded to read: the encoder is right for 0.26 of such pictures and sure of them."""
 
 NOISE_DB = (-10.0, 0.0)
-"""Power of the voice over that of the white noise that buries it, from the lowest to the highest."""
+"""Power of the voice over that of the white noise that masks it, from the lowest to the highest."""
 
 WORD_LOSS = 0.6
 """Share of the words that are replaced by words of other texts."""
@@ -88,11 +88,11 @@ class Faces:
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything to compose of, encoded: as it is, and buried in noise.
+    """Everything to compose of, encoded: as it is, and degraded.
 
     Attributes:
         pools: Labels and lengths.
-        faces: As they are, and buried.
+        faces: As they are, and degraded.
         voices: Likewise; a list of clips per version.
         texts: Likewise.
     """
@@ -104,10 +104,10 @@ class Parts:
 
     def streams(self, recipe: Composed) -> tuple[Streams, dict[str, Floats]]:
         """The utterance as the fusion head reads it, and each signal's own calibrated answer ``(7,)``."""
-        buried = recipe.corrupted
-        voice = self.voices[buried == "audio"][recipe.voice]
-        text = self.texts[buried == "text"][recipe.text]
-        faces = self.faces[buried == "face"]
+        degraded = recipe.corrupted
+        voice = self.voices[degraded == "audio"][recipe.voice]
+        text = self.texts[degraded == "text"][recipe.text]
+        faces = self.faces[degraded == "face"]
         seen = recipe.pictures >= 0
         views, pictures = recipe.views[seen] % len(faces.embeddings), recipe.pictures[seen]
         answers: dict[str, Floats] = {
@@ -141,7 +141,7 @@ def face_pool(corpus: FaceCorpus, most_per_label: int, seed: int) -> tuple[NDArr
 def encode_faces(
     weights: Weights, images: NDArray[np.uint8], views: int, changes: FaceAugmentation, seed: int, device: str = "cpu"
 ) -> Faces:
-    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``BURIED``)."""
+    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``DEGRADED``)."""
     groups = tuple(FACE_TO_FUSED.get(label) for label in weights.spec.labels)
     embeddings, probabilities = [], []
     generator = Generator(device).manual_seed(seed)
@@ -156,20 +156,20 @@ def encode_faces(
     return Faces(np.stack(embeddings), np.stack(probabilities), groups)
 
 
-def bury_voices(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
+def mask_with_noise(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
     """Adds white noise of ``NOISE_DB``."""
     draws = np.random.default_rng(seed)
-    buried = []
+    degraded = []
     for sound in waveforms:
         power = float(np.square(sound, dtype=np.float64).mean()) or 1e-8
         level = np.sqrt(power / 10 ** (draws.uniform(*NOISE_DB) / 10))
         noisy = sound + (level * draws.standard_normal(len(sound))).astype(np.float32)
-        buried.append((noisy / max(float(np.abs(noisy).max()), 1.0)).astype(np.float32))
-    return buried
+        degraded.append((noisy / max(float(np.abs(noisy).max()), 1.0)).astype(np.float32))
+    return degraded
 
 
-def bury_texts(texts: Sequence[str], seed: int) -> list[str]:
-    """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recogniser does that hears nothing."""
+def replace_words(texts: Sequence[str], seed: int) -> list[str]:
+    """Replaces ``WORD_LOSS`` of the words by words of other texts, as a recognizer does that hears nothing."""
     draws = random.Random(seed)
     words = [word for text in texts for word in text.split()]
     return [
@@ -244,13 +244,13 @@ def make_parts(
     texts: Sequence[str],
     seed: int,
 ) -> Parts:
-    """Encodes pictures and texts, as they are and buried, beside voices that are encoded already.
+    """Encodes pictures and texts, as they are and degraded, beside voices that are encoded already.
 
     Args:
         encoders: ``face`` and ``text``, where they are to compute.
         pools: Labels of all three.
         images: ``(pictures, height, width)`` uint8.
-        voices: As they are, and buried.
+        voices: As they are, and degraded.
         texts: The words.
         seed: Of the changes.
 
@@ -262,8 +262,8 @@ def make_parts(
         pools,
         (
             encode_faces(encoders["face"], images, pools.views, JITTER, seed, device),
-            encode_faces(encoders["face"], images, 1, BURIED, seed, device),
+            encode_faces(encoders["face"], images, 1, DEGRADED, seed, device),
         ),
         voices,
-        (encode_texts(encoders["text"], texts), encode_texts(encoders["text"], bury_texts(texts, seed))),
+        (encode_texts(encoders["text"], texts), encode_texts(encoders["text"], replace_words(texts, seed))),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from multimodal.composed_parts import Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
+from multimodal.composed_parts import Parts, encode_voices, face_pool, make_parts, mask_with_noise, text_pool
 from multimodal.data.composed import Composing, Pools
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.ferplus import FaceCorpus, read_ferplus
@@ -135,10 +135,10 @@ def read_parts(
     settings = MfccSettings(**encoders["audio"].spec.mfcc)
     mfcc = Mfcc(settings).to(device)
     clean = voice_features(waveforms, mfcc)
-    buried = voice_features(bury_voices(waveforms, seed), mfcc)
+    degraded = voice_features(mask_with_noise(waveforms, seed), mfcc)
     spoken = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
     seconds = np.array([len(each.frames) * settings.hop_seconds for each in clean])
-    voices = encode_voices(encoders["audio"], clips, clean), encode_voices(encoders["audio"], clips, buried)
+    voices = encode_voices(encoders["audio"], clips, clean), encode_voices(encoders["audio"], clips, degraded)
     return make_parts(encoders, Pools(shown, spoken, said, seconds, views=VIEWS), images, voices, written, seed)
 
 

@@ -64,7 +64,7 @@ def judge_fusion(head: Head, parts: Parts, settings: Composing, count: int, seed
     Returns:
         Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset those of
         ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head; ``corrupted``:
-        for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average and of the
+        for each signal, when it is degraded, macro-F1 of the head (``fused``), of the late average and of the
         head without that signal (``without``); ``risk_coverage`` and ``reliability``, see there.
     """
     streams, answers, labels = composed(parts, count, replace(settings, corrupted_share=0.0), seed)
@@ -81,7 +81,7 @@ def judge_fusion(head: Head, parts: Parts, settings: Composing, count: int, seed
         "late": late,
         "single": {signal: late[signal] for signal in MODALITIES},
         "corrupted": {
-            signal: _corrupted(head, _bury(parts, signal), settings, count, seed, signal) for signal in MODALITIES
+            signal: _corrupted(head, _degraded(parts, signal), settings, count, seed, signal) for signal in MODALITIES
         },
         "risk_coverage": risk_coverage(whole, labels),
         "reliability": reliability(whole, labels),
@@ -97,9 +97,11 @@ def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
     return {key: figures[key] for key in SHORT}
 
 
-def _corrupted(head: Head, buried: Parts, settings: Composing, count: int, seed: int, signal: str) -> dict[str, float]:
-    """What is left when one signal is buried in noise, and nobody says so."""
-    streams, answers, labels = composed(buried, count, replace(settings, corrupted_share=0.0), seed)
+def _corrupted(
+    head: Head, degraded: Parts, settings: Composing, count: int, seed: int, signal: str
+) -> dict[str, float]:
+    """What is left when one signal is degraded and not flagged as such."""
+    streams, answers, labels = composed(degraded, count, replace(settings, corrupted_share=0.0), seed)
     others = tuple(name for name in MODALITIES if name != signal)
     rows = {
         "fused": head.answers(streams, MODALITIES),
@@ -109,8 +111,8 @@ def _corrupted(head: Head, buried: Parts, settings: Composing, count: int, seed:
     return {name: _short(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
 
 
-def _bury(parts: Parts, signal: str) -> Parts:
-    """The same corpora with one of them buried throughout."""
+def _degraded(parts: Parts, signal: str) -> Parts:
+    """The same corpora with one of them degraded throughout."""
     if signal == "face":
         return replace(parts, faces=(parts.faces[1],) * 2)
     if signal == "audio":

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from multimodal.audio_task import target_of
 from multimodal.commands import choose_device
-from multimodal.composed_parts import Encoded, Parts, bury_voices, encode_voices, face_pool, make_parts, text_pool
+from multimodal.composed_parts import Encoded, Parts, encode_voices, face_pool, make_parts, mask_with_noise, text_pool
 from multimodal.config import read_config
 from multimodal.data.composed import Composing, Pools
 from multimodal.data.emotions import FUSED_LABELS
@@ -223,7 +223,7 @@ def encode_parts(
         chosen, spoken, seconds = voices.of(part)
         written, said = text_pool(texts[part])
         pools = Pools(shown, spoken, said, seconds, views=config.views)
-        heard = [voices.clean[index] for index in chosen], [voices.buried[index] for index in chosen]
+        heard = [voices.clean[index] for index in chosen], [voices.degraded[index] for index in chosen]
         found[part] = make_parts(encoders, pools, images, heard, written, seed + number)
     return found
 
@@ -254,7 +254,7 @@ class _Voices:
     seconds: NDArray[np.float64]
     parts: NDArray[np.int64]
     clean: Sequence[Encoded]
-    buried: Sequence[Encoded]
+    degraded: Sequence[Encoded]
 
     @classmethod
     def read(
@@ -262,7 +262,7 @@ class _Voices:
     ) -> _Voices:
         waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
         mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
-        buried = voice_features(bury_voices(waveforms, config.loop.seed), mfcc)
+        degraded = voice_features(mask_with_noise(waveforms, config.loop.seed), mfcc)
         clean = voice_features(waveforms, mfcc)
         taught, features_of_taught = _taught(config, clips, clean)
         heard_by = unheard(weights, config, voice_run, taught, features_of_taught)
@@ -270,7 +270,8 @@ class _Voices:
         known = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
         kept = [clips[index] for index in known]
         encoded = [
-            encode_voices(weights, kept, [features[index] for index in known], heard_by) for features in (clean, buried)
+            encode_voices(weights, kept, [features[index] for index in known], heard_by)
+            for features in (clean, degraded)
         ]
         return cls(
             np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in kept]),
@@ -352,7 +353,7 @@ PROTOCOL = (
     "validation part and GoEmotions' dev part, every other item; the other half and other speakers chose the epoch and "
     "the temperatures. Emotions, disagreement, frames at rest and without a face as in data.composing. late: the "
     "plain average of the signals' calibrated heads; single: each of these heads. corrupted: macro-F1 with one signal "
-    "buried in noise in every utterance. Weights in half precision."
+    "degraded in every utterance. Weights in half precision."
 )
 
 LIMITS = [
