@@ -45,7 +45,9 @@ class AudioAugmentation:
     """How often and how strongly voices are changed.
 
     A share is the share of the clips that get a change. The amount is drawn evenly from the lowest to the highest.
-    The order is that of a recording: the voice, the room, noise, the microphone.
+    The order is that of a recording: the voice, the room, noise, the microphone. The two shares that need librosa are
+    0 unless they are given, since inference and other trainings do without it. What each kind brings is in
+    ``docs/log.md``.
 
     Attributes:
         changed_share: Share of the clips that are changed at all; the other shares are of these.
@@ -94,12 +96,12 @@ class AudioAugmentation:
     pitch_shift_share: float = 0.0
     lowest_pitch_shift_semitones: float = -2.0
     highest_pitch_shift_semitones: float = 2.0
-    reverberation_share: float = 0.5
+    reverberation_share: float = 0.4
     lowest_decay_seconds: float = 0.15
     highest_decay_seconds: float = 0.7
     lowest_direct_db: float = -2.0
     highest_direct_db: float = 15.0
-    noise_share: float = 0.5
+    noise_share: float = 0.4
     lowest_noise_db: float = 5.0
     highest_noise_db: float = 35.0
     low_cut_share: float = 0.3
