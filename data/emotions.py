@@ -14,7 +14,7 @@ FUSED_LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust
 """The seven that all signals share. Contempt is left out: neither voice nor text corpora have it."""
 
 FACE_TO_FUSED: Mapping[str, str | None] = {label: label if label in FUSED_LABELS else None for label in FACE_LABELS}
-"""FER+'s eight onto the seven; contempt has no counterpart, the rest is renormalised."""
+"""FER+'s eight onto the seven; contempt has no counterpart, the rest is renormalized."""
 
 AFFECT_NORMS: Mapping[str, tuple[float, float, float]] = {
     "neutral": (0.0, 0.0, 0.0),

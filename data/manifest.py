@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multimodal.data.transcripts import SUFFIXES
+from multimodal.data.transcripts.files import SUFFIXES
 from multimodal.errors import ConfigError, InputMissingError, InputUnreadableError
 
 COLUMNS = ("path", "participant", "task", "question", "transcript", "speaker", "start", "end")

@@ -1,35 +1,25 @@
 """The audio encoder: recurrent networks from an utterance's MFCCs and prosody to emotions, and a state per step.
 
 Two networks: ``AudioRecurrentEncoder``, the one of Yoon et al. 2018, kept for comparison, and ``ConvBiGRU``, ours. Both
-read what ``voice_features`` makes of an utterance, after ``hear`` has removed what is common to all utterances of the
-speaker: voices and microphones differ more than emotions do.
+read the features that ``voice_features`` computes for an utterance, after ``encode_speaker`` has removed what all
+utterances of the speaker share: voices and microphones differ more than emotions do.
 
 Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et al. 2017 (attention pooling, ICASSP).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from multimodal.encoders.mfcc import Mfcc, MfccSettings, RecordingStatistics
-from multimodal.encoders.prosody import PROSODY_FIELDS, prosody
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-SILENCE_DB = 35.0
-"""Sound this far below the utterance's loudest 10 ms is silence where it stands at the ends, and is left out."""
-MARGIN_SECONDS = 0.1
-"""What is kept of that silence on either side."""
-BATCH = 32
+from multimodal.encoders.prosody import PROSODY_FIELDS
+from multimodal.encoders.statistics import RecordingStatistics
+from multimodal.encoders.voice_features import BATCH, VoiceFeatures
 
 
 class AudioOutput(NamedTuple):
@@ -50,142 +40,8 @@ class AudioOutput(NamedTuple):
     member_logits: Tensor
 
 
-@dataclass(frozen=True)
-class VoiceFeatures:
-    """What is kept of an utterance until all of its speaker's have been heard.
-
-    Attributes:
-        frames: ``(frames, 39)`` float16: MFCCs, deltas, delta-deltas, a row per 10 ms.
-        summary: ``(summary,)`` float32: ``summarise`` of the frames, then prosody.
-        start_seconds: Where the first frame begins, counted from the utterance's first sample: silence was left out.
-    """
-
-    frames: Tensor
-    summary: Tensor
-    start_seconds: float = 0.0
-
-
-def trim(samples: Tensor, sample_rate: int) -> Tensor:
-    """Leaves out silence at both ends, but for a short margin.
-
-    Args:
-        samples: ``(samples,)`` mono sound.
-        sample_rate: Samples per second.
-
-    Returns:
-        The stretch in between, at least one window of 10 ms long where the input is.
-
-    Example:
-        >>> sound = torch.cat([torch.zeros(16000), torch.ones(16000), torch.zeros(16000)])
-        >>> len(trim(sound, 16000)) / 16000
-        1.2
-    """
-    return samples[slice(*_sounding(samples, sample_rate))]
-
-
-def _sounding(samples: Tensor, sample_rate: int) -> tuple[int, int]:
-    """The first sample that ``trim`` keeps, and the one after the last."""
-    step = sample_rate // 100
-    count = len(samples) // step
-    if count == 0:
-        return 0, len(samples)
-    power = samples[: count * step].reshape(count, step).square().mean(1)
-    loud = (power >= power.max() * 10 ** (-SILENCE_DB / 10)).nonzero().flatten()
-    margin = round(MARGIN_SECONDS * 100)
-    first, last = max(int(loud[0]) - margin, 0), min(int(loud[-1]) + 1 + margin, count)
-    return first * step, last * step
-
-
-def summarise(frames: Tensor, coefficients: int) -> Tensor:
-    """Describes how MFCCs and their deltas are distributed over an utterance.
-
-    Args:
-        frames: ``(frames, 39)``, the coefficients first, then their deltas.
-        coefficients: How many of them there are (13).
-
-    Returns:
-        ``(14 × coefficients,)`` float32: mean, deviation and ``QUANTILES`` of each coefficient and each delta.
-
-    Example:
-        >>> summarise(torch.zeros(5, 39), 13).shape
-        torch.Size([182])
-    """
-    values = frames[:, : 2 * coefficients].float()
-    deviation, mean = torch.std_mean(values, dim=0, correction=0)
-    points = torch.quantile(values, torch.tensor(QUANTILES, device=values.device), dim=0)
-    return torch.cat([mean, deviation, points.flatten()])
-
-
-def summary_size(coefficients: int = 13) -> int:
-    """Length of ``VoiceFeatures.summary``.
-
-    Example:
-        >>> summary_size() == 182 + len(PROSODY_FIELDS)
-        True
-    """
-    return 2 * coefficients * (2 + len(QUANTILES)) + len(PROSODY_FIELDS)
-
-
-@torch.inference_mode()
-def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[VoiceFeatures]:
-    """Computes what the networks need of utterances.
-
-    Args:
-        samples: Mono sound of each, at the rate of ``mfcc``'s settings.
-        mfcc: Its settings travel with the weights; it decides on the device.
-
-    Returns:
-        Features in the same order, on the CPU.
-    """
-    settings = mfcc.settings
-    device = mfcc.window.device
-    whole = [torch.as_tensor(sound, device=device) for sound in samples]
-    places = [_sounding(sound, settings.sample_rate) for sound in whole]
-    sounds = [sound[slice(*place)] for sound, place in zip(whole, places, strict=True)]
-    features: list[VoiceFeatures | None] = [None] * len(sounds)
-    order = sorted(range(len(sounds)), key=lambda index: len(sounds[index]))
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        lengths = torch.tensor([len(sounds[index]) for index in chosen], device=device)
-        batch = pad_sequence([sounds[index] for index in chosen], batch_first=True)
-        frames, counts = mfcc(batch, lengths)
-        spoken = prosody(batch, lengths, settings.sample_rate)
-        for row, index in enumerate(chosen):
-            own = frames[row, : int(counts[row])]
-            summary = torch.cat([summarise(own, settings.coefficients), spoken[row]])
-            begin = places[index][0] / settings.sample_rate
-            features[index] = VoiceFeatures(own.half().cpu(), summary.float().cpu(), begin)
-    return [each for each in features if each is not None]
-
-
-def state_times(features: VoiceFeatures, states: int, settings: MfccSettings) -> NDArray[np.float64]:
-    """When each state of an utterance is: the middle of the frames that it stands for.
-
-    Args:
-        features: Of the utterance.
-        states: How many the network gave. Each is of as many frames, a power of two, and the last of what is left.
-        settings: Of the frames.
-
-    Returns:
-        ``(states,)`` seconds from the utterance's first sample, rising.
-
-    Example:
-        >>> heard = VoiceFeatures(torch.zeros(16, 39), torch.zeros(summary_size()), start_seconds=0.5)
-        >>> state_times(heard, 2, MfccSettings()).round(4).tolist()
-        [0.5475, 0.6275]
-    """
-    frames = len(features.frames)
-    together = 2 ** math.ceil(math.log2(frames / states)) if states else 1
-    starts = np.arange(states) * together
-    middles = (starts + np.minimum(starts + together, frames)) / 2
-    # A frame's middle lies half a window after its start, not half a hop.
-    first = features.start_seconds + (settings.window_seconds - settings.hop_seconds) / 2
-    times: NDArray[np.float64] = first + middles * settings.hop_seconds
-    return times
-
-
 LARGEST = 5.0
-"""Standardised features beyond this are taken for this: one odd utterance must not decide."""
+"""Standardized features beyond this are taken for this: one odd utterance must not decide."""
 
 
 class Mix(NamedTuple):
@@ -244,9 +100,9 @@ class Background(nn.Module):
         return own.shrunk(prior, self.utterances)
 
 
-def standardise(values: Tensor, common: RecordingStatistics) -> Tensor:
+def standardize(values: Tensor, common: RecordingStatistics) -> Tensor:
     """Removes what is common: ``(rows, features)`` float32 within ±``LARGEST``."""
-    return common.normalise(values).clamp(-LARGEST, LARGEST)
+    return common.normalize(values).clamp(-LARGEST, LARGEST)
 
 
 def _mask(lengths: Tensor, steps: int) -> Tensor:
@@ -276,6 +132,7 @@ class AudioRecurrentEncoder(nn.Module):
         dropout: Share of the joined features dropped in training.
 
     Example:
+        >>> from multimodal.encoders.voice_features import summary_size
         >>> network = AudioRecurrentEncoder(8, 39, summary_size()).eval()
         >>> network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size())).logits.shape
         torch.Size([2, 8])
@@ -293,7 +150,7 @@ class AudioRecurrentEncoder(nn.Module):
         self.state_size = hidden
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
-        """Reads standardised ``(batch, frames, 39)``, frames of each, and standardised ``(batch, summary)``."""
+        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``."""
         states = _recur(self.recurrent, frames, lengths)
         last = states[torch.arange(len(states), device=states.device), lengths - 1]
         embedding = torch.cat([last, summary[:, -len(PROSODY_FIELDS) :]], dim=1)
@@ -342,6 +199,7 @@ class ConvBiGRU(nn.Module):
         dropout: Share dropped in training between the layers; the heads drop half.
 
     Example:
+        >>> from multimodal.encoders.voice_features import summary_size
         >>> network = ConvBiGRU(8, 39, summary_size()).eval()
         >>> output = network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size()))
         >>> output.states.shape, output.state_lengths.tolist()
@@ -400,7 +258,7 @@ class ConvBiGRU(nn.Module):
         return torch.stack([head(part).float() for head, part in zip(self.heads, inputs, strict=True)])
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
-        """Reads standardised ``(batch, frames, 39)``, frames of each, and standardised ``(batch, summary)``."""
+        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``."""
         states, steps = self.encode(frames, lengths)
         embedding = self.pool(states, _mask(steps, states.shape[1]))
         if mix is not None:
@@ -419,7 +277,7 @@ AUDIO_NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 
 
 @torch.inference_mode()
-def hear(
+def encode_speaker(
     network: nn.Module, features: Sequence[VoiceFeatures], temperature: float = 1.0
 ) -> tuple[Tensor, list[Tensor]]:
     """Judges all utterances of one speaker in one recording.
@@ -443,8 +301,8 @@ def hear(
     states: dict[int, Tensor] = {}
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        frames = [standardise(features[index].frames, frames_common).to(device) for index in chosen]
-        summary = standardise(torch.stack([features[index].summary for index in chosen]), summaries_common).to(device)
+        frames = [standardize(features[index].frames, frames_common).to(device) for index in chosen]
+        summary = standardize(torch.stack([features[index].summary for index in chosen]), summaries_common).to(device)
         lengths = torch.tensor([len(each) for each in frames], device=device)
         output = network(pad_sequence(frames, batch_first=True), lengths, summary)
         rows = torch.softmax(output.logits.float() / temperature, dim=1).cpu()

@@ -107,7 +107,7 @@ class _Embeddings(nn.Module):
 
 
 class _Projected(nn.Module):
-    """A linear map whose result is added to what was there before, then normalised."""
+    """A linear map whose result is added to what was there before, then normalized."""
 
     def __init__(self, inputs: int, shape: BertShape, dropout: float) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The face encoder: a convolutional network from a grey crop of a face to eight expressions and an embedding.
+"""The face encoder: a convolutional network from a gray crop of a face to eight expressions and an embedding.
 
 Two networks: ``SEResNet``, ours, a small ensemble of squeeze-and-excite residual networks in one module, and ``VGG13``,
-the network of Barsoum et al. 2016 (arXiv 1608.01041), kept for comparison. Both standardise each picture themselves,
+the network of Barsoum et al. 2016 (arXiv 1608.01041), kept for comparison. Both standardize each picture themselves,
 so that training and inference cannot differ, and both take any batch size.
 
 Source: He et al. 2015 (arXiv 1512.03385), Hu et al. 2017 (arXiv 1709.01507).
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SMALLEST_DEVIATION = 4.0
-"""Grey levels of 255: below it a crop is flat, and dividing by its deviation would only magnify noise."""
+"""Gray levels of 255: below it a crop is flat, and dividing by its deviation would only magnify noise."""
 
 
 class FaceOutput(NamedTuple):
@@ -34,17 +34,17 @@ class FaceOutput(NamedTuple):
     member_logits: Tensor
 
 
-def standardise(images: Tensor) -> Tensor:
+def standardize(images: Tensor) -> Tensor:
     """Removes each picture's own brightness and contrast.
 
     Args:
-        images: ``(batch, height, width)`` grey levels 0 … 255, uint8 or floating point.
+        images: ``(batch, height, width)`` gray levels 0 … 255, uint8 or floating point.
 
     Returns:
         ``(batch, 1, height, width)`` float32 with mean 0 and deviation 1 (less for a flat picture).
 
     Example:
-        >>> flat = standardise(torch.full((1, 48, 48), 90, dtype=torch.uint8))
+        >>> flat = standardize(torch.full((1, 48, 48), 90, dtype=torch.uint8))
         >>> float(flat.abs().max())
         0.0
     """
@@ -68,7 +68,7 @@ class SqueezeExcite(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution without bias, followed by batch normalisation (whose shift replaces the bias)."""
+    """A convolution without bias, followed by batch normalization (whose shift replaces the bias)."""
     convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
 
@@ -141,8 +141,8 @@ class SEResNet(nn.Module):
         self.embedding_size = members * widths[-1]
 
     def forward(self, images: Tensor) -> FaceOutput:
-        """Reads ``(batch, height, width)`` grey levels 0 … 255."""
-        pixels = standardise(images).contiguous(memory_format=torch.channels_last)
+        """Reads ``(batch, height, width)`` gray levels 0 … 255."""
+        pixels = standardize(images).contiguous(memory_format=torch.channels_last)
         features = [member(pixels) for member in self.members]
         logits = torch.stack([head(self.dropout(f)).float() for head, f in zip(self.heads, features, strict=True)])
         # The log of the averaged probabilities, so that softmax of it is their average.
@@ -178,16 +178,16 @@ class VGG13(nn.Module):
         self.dense = nn.Sequential(*wide)
         self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(1024, labels))
         for module in self.modules():
-            # Without normalisation ten layers need gains that keep the signal's variance (He et al. 2015).
+            # Without normalization ten layers need gains that keep the signal's variance (He et al. 2015).
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> FaceOutput:
-        """Reads ``(batch, height, width)`` grey levels 0 … 255 of any size, scaled to 64x64."""
+        """Reads ``(batch, height, width)`` gray levels 0 … 255 of any size, scaled to 64x64."""
         size = (self.input_size, self.input_size)
-        pixels = functional.interpolate(standardise(images), size, mode="bilinear", align_corners=False)
+        pixels = functional.interpolate(standardize(images), size, mode="bilinear", align_corners=False)
         embedding = self.dense(self.convolutions(pixels.contiguous(memory_format=torch.channels_last))).float()
         logits = self.head(embedding).float()
         return FaceOutput(logits, embedding, logits.unsqueeze(0))
@@ -203,7 +203,7 @@ def predict(network: nn.Module, images: Tensor, temperature: float = 1.0, flip: 
 
     Args:
         network: One of ``FACE_NETWORKS``, in evaluation mode.
-        images: ``(batch, height, width)`` uint8 grey crops on the network's device.
+        images: ``(batch, height, width)`` uint8 gray crops on the network's device.
         temperature: Divides the logits; found on held-out faces.
         flip: Whether to average with the mirrored crop, which expressions do not mind.
 

@@ -1,6 +1,6 @@
 """What the voice's network reads: mel-frequency cepstral coefficients with their deltas, 39 numbers each 10 ms.
 
-Every number depends only on its own clip and its own few frames: there is no centre padding, the floor of the
+Every number depends only on its own clip and its own few frames: there is no center padding, the floor of the
 logarithm is fixed (the usual clamp to 80 dB below a clip's maximum would make quiet frames depend on loud ones), and
 the deltas at a clip's end repeat the clip's own last frame. So a clip gives the same numbers alone and in any batch.
 
@@ -9,16 +9,14 @@ Source: Davis and Mermelstein 1980 (10.1109/TASSP.1980.1163420); Chan, Golub and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torchaudio import functional as audio_functional
 
+from multimodal.encoders.framing import cut_frames, hold_last, within
 from multimodal.errors import ConfigError
-
-SMALLEST_DEVIATION = 1e-3
-"""Below it a feature is constant, as in digital silence; dividing by it would only magnify rounding."""
 
 FRAMES_AT_ONCE = 8192
 """Frames whose spectra are in memory together, 17 MB of them, however long or many the clips are."""
@@ -28,7 +26,7 @@ FRAMES_AT_ONCE = 8192
 class MfccSettings:
     """Every choice that the numbers depend on; plain values, so that a model's card can hold them.
 
-    librosa 0.11 gives the same coefficients in three steps (the test's reference is made so):
+    librosa 0.11 gives the same coefficients in three steps (the tests compare with it):
 
     - ``librosa.feature.melspectrogram(y=…, sr=sample_rate, n_fft=fft_size, win_length=window, hop_length=hop,
       window="hann", center=False, power=2.0, n_mels=mel_bands, fmin=low_hz, fmax=high_hz, htk=True, norm=None)`` of the
@@ -103,114 +101,6 @@ class MfccSettings:
         return 3 * self.coefficients
 
 
-def frame_counts(lengths: Tensor, window: int, hop: int) -> Tensor:
-    """How many frames clips have: as many whole windows as fit, and one for a clip shorter than a window.
-
-    Args:
-        lengths: ``(batch,)`` whole numbers of samples.
-        window: Samples in a frame.
-        hop: Samples from one frame to the next.
-
-    Returns:
-        ``(batch,)`` whole numbers from 1.
-
-    Example:
-        >>> frame_counts(torch.tensor([0, 399, 400, 559, 560]), window=400, hop=160).tolist()
-        [1, 1, 1, 1, 2]
-    """
-    return 1 + torch.div(lengths - window, hop, rounding_mode="floor").clamp(min=0)
-
-
-def within(lengths: Tensor, size: int) -> Tensor:
-    """Marks what belongs to each item of a padded batch.
-
-    Args:
-        lengths: ``(batch,)`` steps of each item.
-        size: Steps of the padded batch.
-
-    Returns:
-        ``(batch, size)`` true before the item's end.
-
-    Example:
-        >>> within(torch.tensor([1, 3]), 3).tolist()
-        [[True, False, False], [True, True, True]]
-    """
-    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
-
-
-def check_batch(samples: Tensor, lengths: Tensor) -> int:
-    """Refuses lengths that do not belong to the samples.
-
-    Args:
-        samples: ``(batch, samples)``.
-        lengths: ``(batch,)`` samples of each clip.
-
-    Returns:
-        The greatest length.
-
-    Raises:
-        ValueError: Other shapes, no clip at all, or a length beyond the samples.
-
-    Example:
-        >>> check_batch(torch.zeros(2, 800), torch.tensor([500, 700]))
-        700
-    """
-    if samples.ndim != 2 or not len(samples) or lengths.shape != samples.shape[:1]:
-        shapes = f"{tuple(samples.shape)} and {tuple(lengths.shape)}"
-        raise ValueError(f"samples must be (batch, samples) and lengths (batch,), of one clip or more, not {shapes}")
-    longest = int(lengths.max())
-    if longest > samples.shape[1]:
-        raise ValueError(f"a length of {longest} is beyond the {samples.shape[1]} samples given")
-    return longest
-
-
-def cut_frames(samples: Tensor, lengths: Tensor, window: int, hop: int) -> tuple[Tensor, Tensor]:
-    """Cuts clips into overlapping frames, with silence for whatever the padding held.
-
-    Args:
-        samples: ``(batch, samples)`` padded with anything.
-        lengths: ``(batch,)`` samples of each clip.
-        window: Samples in a frame.
-        hop: Samples from one frame to the next.
-
-    Returns:
-        ``(batch, frames, window)`` float32, a view where possible, and the frame counts ``(batch,)``.
-
-    Raises:
-        ValueError: As ``check_batch`` says.
-
-    Example:
-        >>> frames, counts = cut_frames(torch.ones(2, 800), torch.tensor([800, 100]), window=400, hop=160)
-        >>> frames.shape, counts.tolist(), float(frames[1].sum())
-        (torch.Size([2, 3, 400]), [3, 1], 100.0)
-    """
-    longest = check_batch(samples, lengths)
-    lengths = lengths.to(samples.device)
-    counts = frame_counts(lengths, window, hop)
-    silent = samples[:, :longest].float().masked_fill(~within(lengths, longest), 0.0)
-    filled = nn.functional.pad(silent, (0, max(window - longest, 0)))
-    return filled.unfold(1, window, hop), counts
-
-
-def hold_last(features: Tensor, counts: Tensor) -> Tensor:
-    """Repeats each item's last frame to the end of the batch.
-
-    Args:
-        features: ``(batch, frames, features)``.
-        counts: ``(batch,)`` frames of each item, at least 1.
-
-    Returns:
-        ``(batch, frames, features)``.
-
-    Example:
-        >>> hold_last(torch.tensor([[[1.0], [2.0], [9.0]]]), torch.tensor([2])).flatten().tolist()
-        [1.0, 2.0, 2.0]
-    """
-    steps = torch.arange(features.shape[1], device=features.device)
-    index = torch.minimum(steps, counts.unsqueeze(1) - 1)
-    return features.gather(1, index.unsqueeze(2).expand(-1, -1, features.shape[2]))
-
-
 class Mfcc(nn.Module):
     """Turns padded waveforms into coefficients with deltas; nothing in it is trained.
 
@@ -279,109 +169,3 @@ class Mfcc(nn.Module):
         held = hold_last(features, counts).transpose(1, 2)
         slopes: Tensor = audio_functional.compute_deltas(held, self.settings.delta_width, mode="replicate")
         return slopes.transpose(1, 2)
-
-
-@dataclass(frozen=True)
-class RecordingStatistics:
-    """Mean and variance of each feature over what a recording has held so far, in constant memory.
-
-    The sums are kept in double precision on the CPU and are exact however the frames are split (Chan et al. 1983).
-
-    Attributes:
-        count: Frames counted.
-        mean: ``(features,)`` float64.
-        variance: ``(features,)`` float64, the mean square of the distances from the mean.
-
-    Example:
-        >>> heard = RecordingStatistics.empty(1).updated(torch.tensor([[1.0], [3.0]]))
-        >>> heard.count, heard.mean.tolist(), heard.variance.tolist()
-        (2.0, [2.0], [1.0])
-    """
-
-    count: float
-    mean: Tensor
-    variance: Tensor
-
-    @classmethod
-    def empty(cls, features: int) -> RecordingStatistics:
-        """Statistics of nothing heard yet."""
-        return cls(0.0, torch.zeros(features, dtype=torch.float64), torch.zeros(features, dtype=torch.float64))
-
-    def updated(self, features: Tensor, lengths: Tensor | None = None) -> RecordingStatistics:
-        """Counts further frames.
-
-        Args:
-            features: ``(frames, features)``, or ``(batch, frames, features)`` padded with anything.
-            lengths: ``(batch,)`` frames of each item of a batch; None where all count.
-
-        Returns:
-            Statistics over the frames before and these.
-        """
-        if lengths is not None:
-            features = features[within(lengths.to(features.device), features.shape[1])]
-        frames = features.detach().reshape(-1, features.shape[-1]).cpu().double()
-        if not len(frames):
-            return self
-        variance, mean = torch.var_mean(frames, dim=0, correction=0)
-        return self.merged(RecordingStatistics(float(len(frames)), mean, variance))
-
-    def merged(self, other: RecordingStatistics) -> RecordingStatistics:
-        """Statistics over both sets of frames, in either order."""
-        count = self.count + other.count
-        if not count:
-            return self
-        share = other.count / count
-        step = other.mean - self.mean
-        variance = (1 - share) * self.variance + share * other.variance + share * (1 - share) * step.square()
-        return RecordingStatistics(count, self.mean + share * step, variance)
-
-    def shrunk(self, prior: RecordingStatistics, prior_weight: float) -> RecordingStatistics:
-        """Draws the estimate towards what is usual while little has been heard.
-
-        With ``a = count / (count + prior_weight)``: ``mean = a * mean + (1 - a) * prior.mean`` and
-        ``variance = a * variance + (1 - a) * prior.variance``. The distance between the two means is left out of the
-        variance: a recording that is quieter than usual is not more varied.
-
-        Args:
-            prior: Statistics over many recordings.
-            prior_weight: Frames that the prior counts for; 0 for not at all once anything was heard.
-
-        Returns:
-            The estimate, with this recording's count.
-        """
-        share = self.count / (self.count + prior_weight) if self.count else 0.0
-        mean = share * self.mean + (1 - share) * prior.mean
-        return replace(self, mean=mean, variance=share * self.variance + (1 - share) * prior.variance)
-
-    def normalise(
-        self,
-        features: Tensor,
-        lengths: Tensor | None = None,
-        prior: RecordingStatistics | None = None,
-        prior_weight: float = 0.0,
-    ) -> Tensor:
-        """Takes a recording's mean away and divides by its deviation.
-
-        Args:
-            features: ``(frames, features)`` or ``(batch, frames, features)``, all of this recording.
-            lengths: ``(batch,)`` frames of each item of a batch; what lies after an item's end becomes 0.
-            prior: What to shrink towards, as ``shrunk`` says; None for not at all.
-            prior_weight: Frames that the prior counts for.
-
-        Returns:
-            The shape of ``features``, float32; unchanged where nothing was heard and there is no prior.
-
-        Example:
-            >>> usual = RecordingStatistics(1e6, torch.tensor([4.0]), torch.tensor([1.0]))
-            >>> heard = RecordingStatistics(100.0, torch.tensor([2.0]), torch.tensor([1.0]))
-            >>> heard.normalise(torch.tensor([[2.0]]), prior=usual, prior_weight=300.0).tolist()
-            [[-1.5]]
-        """
-        used = self if prior is None else self.shrunk(prior, prior_weight)
-        result = features.float()
-        if used.count or prior is not None:
-            mean, variance = (value.to(features.device, torch.float32) for value in (used.mean, used.variance))
-            result = (result - mean) / variance.sqrt().clamp(min=SMALLEST_DEVIATION)
-        if lengths is None:
-            return result
-        return result.masked_fill(~within(lengths.to(result.device), result.shape[1]).unsqueeze(2), 0.0)

@@ -1,6 +1,6 @@
 """The pitch of speech on the 10 ms grid of the MFCC frames: YIN in torch, batched, with a second look where in doubt.
 
-YIN takes the first deep dip of a normalised difference function, here computed through the Fourier transform. Now and
+YIN takes the first deep dip of a normalized difference function, here computed through the Fourier transform. Now and
 then that is an octave off, so the frames that lie far from the clip's usual pitch are searched again near it.
 
 Source: de Cheveigné and Kawahara 2002 (10.1121/1.1458024); bounds from a first look after Hirst 2011 (ICPhS, 767-770).
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal.encoders.mfcc import check_batch, cut_frames, within
+from multimodal.encoders.framing import check_batch, cut_frames, within
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
 """Where pitch is sought: from a man's creak to a shout or a child."""
@@ -89,7 +89,7 @@ def quantiles(values: Tensor, mask: Tensor, shares: tuple[float, ...]) -> Tensor
     return torch.where(mask.any(1, keepdim=True), found, 0.0).T
 
 
-def centred(samples: Tensor, lengths: Tensor) -> Tensor:
+def centerd(samples: Tensor, lengths: Tensor) -> Tensor:
     """Takes each clip's mean away and silences what the padding holds.
 
     Args:
@@ -103,7 +103,7 @@ def centred(samples: Tensor, lengths: Tensor) -> Tensor:
         ValueError: Shapes that do not fit each other, or a length beyond the samples.
 
     Example:
-        >>> centred(torch.tensor([[1.0, 3.0, 7.0]]), torch.tensor([2])).tolist()
+        >>> centerd(torch.tensor([[1.0, 3.0, 7.0]]), torch.tensor([2])).tolist()
         [[-1.0, 1.0, 0.0]]
     """
     check_batch(samples, lengths)
@@ -117,7 +117,7 @@ def energy_db(samples: Tensor, lengths: Tensor, grid: Grid) -> tuple[Tensor, Ten
     """Loudness of each frame.
 
     Args:
-        samples: ``(batch, samples)`` as ``centred`` gives them.
+        samples: ``(batch, samples)`` as ``centerd`` gives them.
         lengths: ``(batch,)`` samples of each clip.
         grid: The frames.
 
@@ -156,17 +156,17 @@ def pitch(samples: Tensor, lengths: Tensor, sample_rate: int) -> tuple[Tensor, T
         (200, True)
     """
     grid = Grid.at(sample_rate)
-    clean = centred(samples, lengths)
+    clean = centerd(samples, lengths)
     energy, counts = energy_db(clean, lengths, grid)
     return pitch_of(clean, energy, within(counts, energy.shape[1]), grid)
 
 
 @torch.no_grad()
 def pitch_of(samples: Tensor, energy: Tensor, valid: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """As ``pitch``, for clips that are centred and whose loudness is known.
+    """As ``pitch``, for clips that are centerd and whose loudness is known.
 
     Args:
-        samples: ``(batch, samples)`` as ``centred`` gives them.
+        samples: ``(batch, samples)`` as ``centerd`` gives them.
         energy: ``(batch, frames)`` decibels as ``energy_db`` gives them.
         valid: ``(batch, frames)`` false after a clip's end.
         grid: The frames.
@@ -223,7 +223,7 @@ def _transform_size(samples: int) -> int:
 
 
 def _aperiodicity(frames: Tensor, grid: Grid) -> Tensor:
-    """YIN's cumulative mean normalised difference ``(frames, longest lag + 2)``, by lag from 0."""
+    """YIN's cumulative mean normalized difference ``(frames, longest lag + 2)``, by lag from 0."""
     # No lag reaches round the end of the transform; a size without large prime factors is five times faster.
     lags, size = grid.longest_lag + 2, _transform_size(frames.shape[1])
     spectrum = torch.fft.rfft(frames, n=size)
@@ -254,7 +254,7 @@ def _first_dip(curve: Tensor, shortest: Tensor, longest: Tensor) -> tuple[Tensor
 
 
 def _supported(hertz: Tensor) -> Tensor:
-    """Keeps voiced frames with a voiced neighbour of like pitch; one alone is chance."""
+    """Keeps voiced frames with a voiced neighbor of like pitch; one alone is chance."""
     apart = functional.pad(hertz, (1, 1))
     middle = apart[:, 1:-1]
     near = [(side < middle * LARGEST_STEP) & (side * LARGEST_STEP > middle) for side in (apart[:, :-2], apart[:, 2:])]

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal.encoders.mfcc import cut_frames, within
-from multimodal.encoders.pitch import FRAMES_AT_ONCE, SILENCE_DB, Grid, centred, energy_db, pitch_of, quantiles
+from multimodal.encoders.framing import cut_frames, within
+from multimodal.encoders.pitch import FRAMES_AT_ONCE, SILENCE_DB, Grid, centerd, energy_db, pitch_of, quantiles
 from multimodal.encoders.pitch import pitch as pitch
 
 SEMITONES_RE_HZ = 27.5
@@ -134,12 +134,12 @@ def _slope(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _change(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute change between neighbouring marked frames, per second."""
+    """Mean absolute change between neighboring marked frames, per second."""
     return _mean(values.diff(dim=1).abs(), mask[:, 1:] & mask[:, :-1]) * FRAMES_PER_SECOND
 
 
 def _roughness(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute distance of a marked frame from the mean of its two marked neighbours."""
+    """Mean absolute distance of a marked frame from the mean of its two marked neighbors."""
     return _mean(values.diff(n=2, dim=1).abs() / 2, mask[:, 2:] & mask[:, 1:-1] & mask[:, :-2])
 
 
@@ -254,7 +254,7 @@ def prosody(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
     - ``pitch_mean``, ``_deviation``, ``_low`` (5 %), ``_median``, ``_high`` (95 %), ``_range`` (95 % less 5 %):
       semitones above 27.5 Hz of the voiced frames; ``pitch_slope``: the straight line through them; ``pitch_change``:
       mean absolute movement; ``pitch_end``: the last 0.3 s of voice less the mean; ``pitch_jitter``: mean distance of a
-      frame from the mean of its two neighbours.
+      frame from the mean of its two neighbors.
     - ``voiced_share``: of the speech frames, 0 … 1; ``voiced_run_seconds``: mean length of unbroken voice;
       ``voicing_mean``: strength 0 … 1 over speech; ``harmonics_to_noise_db``: -20 … 30 over voice.
     - ``energy_mean`` (decibels of full scale), ``_deviation``, ``_range`` (95 % less 5 %), ``_slope``, ``_change``,
@@ -284,7 +284,7 @@ def prosody(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
         (36.0, -3, 0.0)
     """
     grid = Grid.at(sample_rate)
-    clean = centred(samples, lengths)
+    clean = centerd(samples, lengths)
     contours = _contours(clean, lengths, grid)
     spectral = _spectral_fields(clean, lengths, contours, grid)
     voice = [*_pitch_fields(contours), *_voice_fields(contours), *_energy_fields(contours)]
@@ -311,7 +311,7 @@ def prosody_contours(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tens
         >>> prosody_contours(torch.zeros(1, 16000), torch.tensor([16000]), 16000)[0, 0].tolist()
         [30.0, 0.0, -100.0]
     """
-    contours = _contours(centred(samples, lengths), lengths, Grid.at(sample_rate))
+    contours = _contours(centerd(samples, lengths), lengths, Grid.at(sample_rate))
     voiced = contours.hertz > 0
     tones = _semitones(contours.hertz)
     (median,) = torch.where(voiced.any(1), quantiles(tones, voiced, (0.5,)), USUAL_SEMITONES)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multimodal.encoders.bert import Bert, BertShape
-from multimodal.encoders.wordpieces import encode, marks
+from multimodal.encoders.tokenization import encode, special_token_ids
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -187,7 +187,7 @@ def read_texts(
     Returns:
         A reading per text, in order; None where there is nothing to read.
     """
-    start, end, padding = marks(tokenizer)
+    start, end, padding = special_token_ids(tokenizer)
     pieces: list[_Window] = []
     for number, ids in enumerate(encode(tokenizer, texts)):
         for lower, upper, first, last in windows(ids, window_tokens - 2) if ids else ():

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from multimodal.fusion.streams import FusionBatch
+from multimodal.fusion.alignment import FusionBatch
 
 POOLINGS = ("last", "attention")
 
@@ -41,15 +41,15 @@ class FusionShape:
 
     Attributes:
         labels: Number of emotions.
-        voice_size: Features of an audio state; 0 without a voice.
+        audio_size: Features of an audio state; 0 without a voice.
         face_size: Features of a face embedding; 0 without a face.
-        word_size: Features of a token state; 0 without words.
+        text_size: Features of a token state; 0 without words.
         summary_size: Features of the vector of the whole utterance (``p``); 0 for none.
         hidden: States of each recurrent encoder, per direction (paper: 200).
         face_hidden: Features that a face embedding is mapped to before it stands beside the voice; 0 for itself.
         bidirectional: Whether both encoders run in both directions.
         pooling: ``last`` (MDRE) or ``attention`` (MDREA).
-        evidence: Whether the signals' own answers are weighed in.
+        log_probabilities: Whether the signals' own answers are weighed in.
         dimensions: How many of valence, arousal and dominance are estimated; 0 for none.
         dropout: Share of inputs and of joined states dropped in training.
 
@@ -58,22 +58,22 @@ class FusionShape:
     """
 
     labels: int
-    voice_size: int
+    audio_size: int
     face_size: int
-    word_size: int
+    text_size: int
     summary_size: int = 0
     hidden: int = 96
     face_hidden: int = 64
     bidirectional: bool = True
     pooling: str = "attention"
-    evidence: bool = True
+    log_probabilities: bool = True
     dimensions: int = 0
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
-        if not (self.voice_size or self.face_size or self.word_size):
+        if not (self.audio_size or self.face_size or self.text_size):
             raise ValueError("a head without voice, face and words has nothing to read")
 
 
@@ -154,10 +154,10 @@ class DualRecurrentFusion(nn.Module):
         shape: See ``FusionShape``.
 
     Example:
-        >>> from multimodal.fusion.streams import Streams, collate
+        >>> from multimodal.fusion.alignment import FusionInputs, collate
         >>> import numpy as np
-        >>> network = DualRecurrentFusion(FusionShape(7, voice_size=6, face_size=5, word_size=4)).eval()
-        >>> said = Streams(np.zeros(0), words=np.ones((3, 4)), evidence={"text": np.zeros(7)})
+        >>> network = DualRecurrentFusion(FusionShape(7, audio_size=6, face_size=5, text_size=4)).eval()
+        >>> said = Streams(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(7)})
         >>> network(collate([said], {"face": 5, "audio": 6, "text": 4}, labels=7)).logits.shape
         torch.Size([1, 7])
     """
@@ -168,15 +168,15 @@ class DualRecurrentFusion(nn.Module):
         beside = shape.face_hidden or shape.face_size
         self.face_map = nn.Linear(shape.face_size, beside) if shape.face_hidden and shape.face_size else nn.Identity()
         face_inputs = beside if shape.face_size else 0
-        self.voice_absent = nn.Parameter(torch.zeros(shape.voice_size))
+        self.voice_absent = nn.Parameter(torch.zeros(shape.audio_size))
         self.face_absent = nn.Parameter(torch.zeros(face_inputs))
-        nonverbal_inputs = shape.voice_size + face_inputs
+        nonverbal_inputs = shape.audio_size + face_inputs
         joined = shape.summary_size
         if nonverbal_inputs:
             self.nonverbal = RecurrentEncoder(nonverbal_inputs, shape.hidden, shape.bidirectional)
             joined += self.nonverbal.size
-        if shape.word_size:
-            self.verbal = RecurrentEncoder(shape.word_size, shape.hidden, shape.bidirectional)
+        if shape.text_size:
+            self.verbal = RecurrentEncoder(shape.text_size, shape.hidden, shape.bidirectional)
             joined += self.verbal.size
         if self.attends:
             self.query = nn.Linear(joined - self.verbal.size, self.verbal.size)
@@ -184,7 +184,7 @@ class DualRecurrentFusion(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
         self.readout = nn.Linear(joined, shape.labels)
         self.affect = nn.Linear(joined, shape.dimensions) if shape.dimensions else None
-        if shape.evidence:
+        if shape.log_probabilities:
             self.evidence_absent = nn.Parameter(torch.zeros(3, shape.labels))
             seen = joined + 3 * shape.labels + 3
             weigh = nn.Linear(32, 3)
@@ -195,7 +195,7 @@ class DualRecurrentFusion(nn.Module):
     def attends(self) -> bool:
         """Whether the nonverbal state attends over the verbal ones: both must be there."""
         shape = self.shape
-        return shape.pooling == "attention" and bool(shape.word_size) and bool(shape.voice_size or shape.face_size)
+        return shape.pooling == "attention" and bool(shape.text_size) and bool(shape.audio_size or shape.face_size)
 
     def _start_from_evidence(self, weigh: nn.Linear) -> None:
         """Makes the untrained head answer what the product of the signals' own heads says."""
@@ -209,10 +209,10 @@ class DualRecurrentFusion(nn.Module):
         joined = self.dropout(joined)
         logits = self.readout(joined)
         gates = logits.new_ones(len(logits), 3)
-        if self.shape.evidence:
+        if self.shape.log_probabilities:
             present = batch.present[:, :, None]
-            shown = torch.where(present, batch.evidence, self.evidence_absent)
-            known = torch.where(present, batch.evidence, 0.0).flatten(1)
+            shown = torch.where(present, batch.log_probabilities, self.evidence_absent)
+            known = torch.where(present, batch.log_probabilities, 0.0).flatten(1)
             seen = torch.cat([joined, known / 3, batch.present.float()], dim=1)
             gates = 2 * torch.sigmoid(self.gates(seen))
             logits = logits + (torch.where(present, gates[:, :, None], 1.0) * shown).sum(1)
@@ -222,13 +222,13 @@ class DualRecurrentFusion(nn.Module):
     def _join(self, batch: FusionBatch, summary: Tensor | None) -> tuple[Tensor, Tensor]:
         """The joined vector ``(batch, joined)``, and the attention over tokens."""
         parts: list[Tensor] = []
-        attention = batch.words.new_zeros(len(batch.tokens), batch.words.shape[1])
-        if self.shape.voice_size or self.shape.face_size:
+        attention = batch.text.new_zeros(len(batch.tokens), batch.text.shape[1])
+        if self.shape.audio_size or self.shape.face_size:
             parts.append(self.nonverbal(self.dropout(self._nonverbal_steps(batch)), batch.steps)[1])
         if self.shape.summary_size:
             parts.append(self.summary_absent.expand(len(batch.tokens), -1) if summary is None else summary)
-        if self.shape.word_size:
-            states, verbal = self.verbal(self.dropout(batch.words), batch.tokens)
+        if self.shape.text_size:
+            states, verbal = self.verbal(self.dropout(batch.text), batch.tokens)
             if self.attends:
                 verbal, attention = self._attend(torch.cat(parts, dim=1), states, verbal, batch.tokens)
             parts.append(verbal)
@@ -237,9 +237,9 @@ class DualRecurrentFusion(nn.Module):
     def _nonverbal_steps(self, batch: FusionBatch) -> Tensor:
         """``(batch, steps, voice + face)``: at each step what is there, else the learned stand-in."""
         parts: list[Tensor] = []
-        if self.shape.voice_size:
+        if self.shape.audio_size:
             heard = batch.present[:, 1, None, None]
-            parts.append(torch.where(heard, batch.voice, self.voice_absent))
+            parts.append(torch.where(heard, batch.audio, self.voice_absent))
         if self.shape.face_size:
             seen = batch.face_mask[:, :, None]
             parts.append(torch.where(seen, self.face_map(batch.face), self.face_absent))

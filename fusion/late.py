@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from multimodal.fusion.streams import Floats
+from multimodal.fusion.alignment import Floats
 from multimodal.types import MODALITIES, ModalityEstimate
 
 
@@ -38,7 +38,7 @@ def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequ
         The average, with its largest value as confidence; None without any signal.
 
     Example:
-        >>> face = ModalityEstimate({"anger": 0.5, "fear": 0.25, "contempt": 0.25}, 0.5)
+        >>> face = ModalityEstimate({"anger": 0.5, "fear": 0.25, "contempt": 0.25})
         >>> late_estimate({"face": face}, ("anger", "fear")).probabilities["anger"].__round__(3)
         0.667
     """
@@ -51,4 +51,4 @@ def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequ
     if not rows:
         return None
     mean = dict(zip(labels, late_average(rows).tolist(), strict=True))
-    return ModalityEstimate(mean, max(mean.values()))
+    return ModalityEstimate(mean)

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal.fusion.alignment import FusionBatch
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionOutput, FusionShape
-from multimodal.fusion.streams import FusionBatch
 
 LARGEST = 5.0
-"""Standardised features beyond this are taken for this."""
+"""Standardized features beyond this are taken for this."""
 
 STRIDES = (4, 2)
 """Of the convolutions: eight frames of 10 ms to a step of 80 ms."""
@@ -36,7 +36,7 @@ class TurnBatch(NamedTuple):
         frames: ``(batch, frames, features)`` float32 MFCCs as measured, 0 after the end.
         frame_counts: ``(batch,)`` int64; 0 where no voice is there.
         summary: ``(batch, features)`` float32 of the whole turn, as measured.
-        ids: ``(batch, tokens)`` int64 word pieces, as many columns as ``streams.words``; 0 after the end.
+        ids: ``(batch, tokens)`` int64 word pieces, as many columns as ``streams.text``; 0 after the end.
     """
 
     streams: FusionBatch
@@ -92,7 +92,7 @@ class FrameConvolutions(nn.Module):
             nn.Conv1d(inputs, outputs, 5, stride=stride, padding=2)
             for inputs, outputs, stride in zip(sizes, sizes[1:], STRIDES, strict=False)
         )
-        # Over features, not over the batch: padding and neighbours must not matter.
+        # Over features, not over the batch: padding and neighbors must not matter.
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in STRIDES)
 
     def forward(self, frames: Tensor, counts: Tensor) -> Tensor:
@@ -111,15 +111,16 @@ class TurnNetwork(nn.Module):
     """A head over turns, with what is trained before it.
 
     Args:
-        shape: Of the head. ``voice_size`` is ``frame_size`` where frames are read as they are, else the channels of
+        shape: Of the head. ``audio_size`` is ``frame_size`` where frames are read as they are, else the channels of
             the convolutions; ``summary_size`` may be less than ``summary``: then the last of these are read.
         frame_size: Features per frame.
         summary: Features of a turn's summary.
         convolved: Whether frames go through the convolutions.
-        vocabulary: ``(word pieces, word_size)`` to start trainable embeddings from; None to read token states.
+        vocabulary: ``(word pieces, text_size)`` to start trainable embeddings from; None to read token states.
 
     Example:
-        >>> network = TurnNetwork(FusionShape(4, 39, 0, 8, evidence=False), 39, 30, vocabulary=torch.zeros(50, 8))
+        >>> shape = FusionShape(4, 39, 0, 8, log_probabilities=False)
+        >>> network = TurnNetwork(shape, 39, 30, vocabulary=torch.zeros(50, 8))
         >>> network.words.weight.shape
         torch.Size([50, 8])
     """
@@ -135,7 +136,7 @@ class TurnNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.head = DualRecurrentFusion(shape)
-        self.convolutions = FrameConvolutions(frame_size, shape.voice_size) if convolved else None
+        self.convolutions = FrameConvolutions(frame_size, shape.audio_size) if convolved else None
         self.words = None if vocabulary is None else nn.Embedding.from_pretrained(vocabulary.clone(), freeze=False)
         self.frame_mean: Tensor
         self.frame_deviation: Tensor
@@ -157,17 +158,17 @@ class TurnNetwork(nn.Module):
     def forward(self, batch: TurnBatch) -> FusionOutput:
         """Reads a batch."""
         streams, shape = batch.streams, self.head.shape
-        if shape.voice_size:
-            streams = streams._replace(voice=self._voice(batch))
+        if shape.audio_size:
+            streams = streams._replace(audio=self._voice(batch))
         if self.words is not None:
-            streams = streams._replace(words=self.words(batch.ids))
+            streams = streams._replace(text=self.words(batch.ids))
         return self.head(streams, self._summary(batch) if shape.summary_size else None)  # type: ignore[no-any-return]
 
     def _voice(self, batch: TurnBatch) -> Tensor:
-        """``(batch, steps, voice_size)``, as many steps as the face has."""
+        """``(batch, steps, audio_size)``, as many steps as the face has."""
         scaled = ((batch.frames - self.frame_mean) / self.frame_deviation).clamp(-LARGEST, LARGEST)
         voice = scaled if self.convolutions is None else self.convolutions(scaled, batch.frame_counts)
-        steps = batch.streams.voice.shape[1]
+        steps = batch.streams.audio.shape[1]
         return functional.pad(voice, (0, 0, 0, max(steps - voice.shape[1], 0)))[:, :steps]
 
     def _summary(self, batch: TurnBatch) -> Tensor:

@@ -9,15 +9,15 @@ import importlib
 import sys
 
 from multimodal import __version__
-from multimodal.commands import say
+from multimodal.console import print_line
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "infer": ("multimodal.infer", "say which emotions a recording shows, when, and how sure it is"),
-    "batch": ("multimodal.batch", "score a pile of recordings and answers, on one machine or a cluster"),
-    "report": ("multimodal.report", "make the page of an analysis, or of a whole study"),
+    "infer": ("multimodal.infer.command", "say which emotions a recording shows, when, and how sure it is"),
+    "batch": ("multimodal.batch.command", "score a pile of recordings and answers, on one machine or a cluster"),
+    "report": ("multimodal.report.command", "make the page of an analysis, or of a whole study"),
     "clips": ("multimodal.clips", "cut the strongest moments of a recording into clips or one reel"),
-    "train": ("multimodal.train", "train an encoder or the fusion on a corpus"),
-    "evaluate": ("multimodal.evaluate", "measure a model on a corpus"),
+    "train": ("multimodal.train.command", "train an encoder or the fusion on a corpus"),
+    "evaluate": ("multimodal.evaluate.command", "measure a model on a corpus"),
     "sample": ("multimodal.sample", "make a short interview clip to try the program on"),
     "fetch": ("multimodal.fetch", "download an optional part once"),
 }
@@ -38,10 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(_help(), file=sys.stderr)
         return 2
     if words[0] in ("-h", "--help"):
-        say(_help())
+        print_line(_help())
         return 0
     if words[0] == "--version":
-        say(f"multimodal-emotion {__version__}")
+        print_line(f"multimodal-emotion {__version__}")
         return 0
     if words[0] not in COMMANDS:
         print(f"multimodal: no command {words[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.commands import guarded, progress_bar, say
+from multimodal.console import print_line, progress_bar, run_command
 from multimodal.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from multimodal.cutting import Cut
+    from multimodal.video.clips import Cut
 
 KINDS = ("peak", "change", "disagreement")
 """As in ``moments``, which takes a while to load."""
@@ -47,8 +47,8 @@ def clips(
     for name in kind or ():
         if name not in KINDS:
             raise ConfigError("--kind", f"is {name!r}", f"choose from {', '.join(KINDS)}")
-    from multimodal.cutting import TABLE, cut_clips
-    from multimodal.saved import read_analysis
+    from multimodal.analysis.loading import read_analysis
+    from multimodal.video.clips import TABLE, cut_clips
 
     given = read_analysis(analysis)
     folder = out or (analysis if analysis.is_dir() else analysis.parent) / FOLDER
@@ -63,14 +63,16 @@ def clips(
         return
     if not cuts:
         asked = " or ".join(kinds)
-        say(f"{given.media.path.name}: nothing is strong enough to be a {asked}; {folder / TABLE} is an empty list")
+        print_line(
+            f"{given.media.path.name}: nothing is strong enough to be a {asked}; {folder / TABLE} is an empty list"
+        )
         return
-    say("\n".join(_lines(cuts, folder)))
+    print_line("\n".join(_lines(cuts, folder)))
 
 
 def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
     """What was cut, a line each, and where it is."""
-    from multimodal.panel import range_text
+    from multimodal.formatting import range_text
 
     lines = []
     for cut in cuts:
@@ -84,7 +86,7 @@ def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(clips, arguments, "clips")
+    return run_command(clips, arguments, "clips")
 
 
 if __name__ == "__main__":

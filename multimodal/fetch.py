@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from multimodal.commands import guarded
+from multimodal.console import run_command
 from multimodal.errors import ConfigError
 
 PARTS = ("yunet",)
@@ -39,7 +39,7 @@ def fetch(part: Annotated[str, typer.Argument(help="yunet: a face detector faste
     if part not in PARTS:
         raise ConfigError(part, "is no part that can be fetched", f"choose from {', '.join(PARTS)}")
     # Loaded here because the detectors bring OpenCV with them, and --help has no use for it.
-    from multimodal.data.detectors import fetch_yunet
+    from multimodal.data.faces.detectors import fetch_yunet
 
     path = fetch_yunet()
     typer.echo(path)
@@ -48,7 +48,7 @@ def fetch(part: Annotated[str, typer.Argument(help="yunet: a face detector faste
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(fetch, arguments, "fetch")
+    return run_command(fetch, arguments, "fetch")
 
 
 if __name__ == "__main__":

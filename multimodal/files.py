@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from multimodal.errors import MultimodalError, OutputError
+import numpy as np
+from numpy.typing import NDArray
+
+from multimodal.errors import DependencyError, MultimodalError, OutputError, WeightsError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` to write to; renames it into place when the block ends well.
 
     Args:
@@ -28,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Example:
         >>> import tempfile
         >>> target = Path(tempfile.mkdtemp()) / "note.txt"
-        >>> with whole_file(target) as temporary:
+        >>> with atomic_write(target) as temporary:
         ...     _ = temporary.write_text("whole")
         >>> target.read_text()
         'whole'
@@ -68,3 +72,32 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(path, "the disk is full", "free some space or choose another folder")
     return OutputError(path, f"cannot be written ({error.strerror or error})", "choose another folder")
+
+
+def published_bytes(path: Path, sha256: str) -> NDArray[np.uint8]:
+    """Reads a weights file and refuses it unless it is the published one.
+
+    Args:
+        path: The file.
+        sha256: Its published hash, 64 hexadecimal digits.
+
+    Returns:
+        ``(bytes,)`` uint8.
+
+    Raises:
+        DependencyError: It cannot be read.
+        WeightsError: It is another file.
+
+    Example:
+        >>> published_bytes(Path("missing.onnx"), "")
+        Traceback (most recent call last):
+            ...
+        multimodal.errors.DependencyError: missing.onnx: cannot be read (...); install or download it again
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DependencyError(path, f"cannot be read ({error.strerror})", "install or download it again") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise WeightsError(path, "is not the published file, by its sha256", "install or download it again")
+    return np.frombuffer(content, np.uint8)

@@ -1,7 +1,7 @@
-"""How emotions look wherever they are shown: a colour, a sign, and never a colour alone.
+"""How emotions look wherever they are shown: a color, a sign, and never a color alone.
 
-The hues are those that Okabe and Ito chose so that people with any kind of colour blindness can tell them apart;
-neutral and uncertain are greys. Each emotion also has a sign, for those who see no colour and for printers.
+The hues are those that Okabe and Ito chose so that people with any kind of color blindness can tell them apart;
+neutral and uncertain are grays. Each emotion also has a sign, for those who see no color and for printers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from multimodal.types import UNCERTAIN
 
-COLOURS: Mapping[str, str] = {
+COLORS: Mapping[str, str] = {
     "neutral": "#787b80",
     "happiness": "#e69f00",
     "surprise": "#56b4e9",
@@ -40,15 +40,15 @@ SIGNS: Mapping[str, str] = {
 }
 """Label to one character that most fonts have."""
 
-SIGNAL_COLOURS: Mapping[str, str] = {"face": "#7a5195", "audio": "#2f7f86", "text": "#b0622c"}
+MODALITY_COLORS: Mapping[str, str] = {"face": "#7a5195", "audio": "#2f7f86", "text": "#b0622c"}
 """Of what belongs to one signal, not to an emotion."""
 
 
-def ink_on(colour: str) -> str:
-    """The colour of letters on a surface: black or white, whichever has the higher contrast.
+def ink_on(color: str) -> str:
+    """The color of letters on a surface: black or white, whichever has the higher contrast.
 
     Args:
-        colour: ``#rrggbb``.
+        color: ``#rrggbb``.
 
     Returns:
         ``#000000`` or ``#ffffff``; the contrast is at least 4.58.
@@ -61,14 +61,14 @@ def ink_on(colour: str) -> str:
         W3C, Web Content Accessibility Guidelines 2.2, contrast ratio.
     """
     # White has the luminance 1, black 0: (1.05 / (l + 0.05)) against ((l + 0.05) / 0.05).
-    return "#ffffff" if (luminance(colour) + 0.05) ** 2 < 1.05 * 0.05 else "#000000"
+    return "#ffffff" if (luminance(color) + 0.05) ** 2 < 1.05 * 0.05 else "#000000"
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of a colour, 0 (black) … 1 (white).
+def luminance(color: str) -> float:
+    """Relative luminance of a color, 0 (black) … 1 (white).
 
     Args:
-        colour: ``#rrggbb``.
+        color: ``#rrggbb``.
 
     Example:
         >>> round(luminance("#ffffff"), 3), luminance("#000000")
@@ -77,6 +77,6 @@ def luminance(colour: str) -> float:
     Source:
         W3C, Web Content Accessibility Guidelines 2.2, relative luminance.
     """
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from multimodal.commands import guarded
+from multimodal.console import run_command
 from multimodal.errors import ConfigError, OutputError
-from multimodal.files import whole_file
+from multimodal.files import atomic_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,9 +87,9 @@ def make_sample(path: str | Path, seconds: float = SECONDS, seed: int = 0, overw
         if target.exists() and not overwrite:
             raise OutputError(target, "exists already", "choose another name, or replace it with --force")
     samples, utterances = _sound(seconds, seed)
-    with whole_file(clip) as temporary:
+    with atomic_write(clip) as temporary:
         _encode(temporary, _pictures(seconds, seed), samples)
-    with whole_file(transcript) as temporary:
+    with atomic_write(transcript) as temporary:
         temporary.write_text(_subtitles(utterances), encoding="utf-8")
     return clip
 
@@ -325,7 +325,7 @@ def sample(
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(sample, arguments, "sample")
+    return run_command(sample, arguments, "sample")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ order that stands beside them and sum to 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +20,11 @@ Probabilities = dict[str, float]
 MODALITIES = ("face", "audio", "text")
 """The signals: what the picture shows, what the voice sounds like, what the words say."""
 
-SIGNAL_NAMES = {"face": "face", "audio": "voice", "text": "words"}
+MODALITY_NAMES = {"face": "face", "audio": "voice", "text": "words"}
 """How lines for people call them."""
+
+FUSED = "fused"
+"""Name of the joint estimate, where a modality could stand."""
 
 UNCERTAIN = "uncertain"
 """The answer where no emotion is probable enough to be named."""
@@ -44,7 +48,7 @@ class MediaInfo:
         has_audio: Whether there is a sound stream.
         video_start_seconds: When the picture starts on the common clock; None without video.
         audio_start_seconds: When the sound starts on the common clock; None without audio.
-        stretch: ``(start, end)`` in seconds of the only part that is read; None for the whole.
+        segment: ``(start, end)`` in seconds of the only part that is read; None for the whole.
     """
 
     path: Path
@@ -57,17 +61,17 @@ class MediaInfo:
     has_audio: bool
     video_start_seconds: float | None = None
     audio_start_seconds: float | None = None
-    stretch: tuple[float, float] | None = None
+    segment: tuple[float, float] | None = None
 
     @property
     def read_start_seconds(self) -> float:
         """Where reading begins."""
-        return 0.0 if self.stretch is None else self.stretch[0]
+        return 0.0 if self.segment is None else self.segment[0]
 
     @property
     def read_end_seconds(self) -> float:
         """Where reading ends."""
-        return self.duration_seconds if self.stretch is None else self.stretch[1]
+        return self.duration_seconds if self.segment is None else self.segment[1]
 
 
 @dataclass(frozen=True)
@@ -155,18 +159,25 @@ class Utterance:
 
 @dataclass(frozen=True)
 class ModalityEstimate:
-    """What one signal, or all together, says about one utterance.
+    """Emotion probabilities of one utterance, from one modality or from all together.
 
     Attributes:
-        probabilities: Per label, summing to 1.
-        confidence: The largest of them, calibrated, 0 … 1.
+        probabilities: Per label, calibrated, summing to 1.
+
+    Example:
+        >>> ModalityEstimate({"neutral": 0.75, "anger": 0.25}).confidence
+        0.75
     """
 
     probabilities: Probabilities
-    confidence: float
 
     def __post_init__(self) -> None:
         check_probabilities(self.probabilities)
+
+    @property
+    def confidence(self) -> float:
+        """The largest probability, 0 … 1."""
+        return max(self.probabilities.values())
 
 
 @dataclass(frozen=True)
@@ -195,54 +206,65 @@ class EncodedUtterance:
 
 @dataclass(frozen=True)
 class UtteranceEstimate:
-    """One utterance with every estimate there is for it; an absent signal is None.
+    """One utterance with the estimate of every modality that is present.
 
     Attributes:
         utterance: When, who, what.
-        face: Estimate from the face alone.
-        audio: Estimate from the voice alone.
-        text: Estimate from the words alone.
-        fused: Estimate from all that were there.
-        uncertain: Whether its confidence is too small for an answer, by the threshold that travels with the weights.
+        estimates: Modality, one of ``MODALITIES``, to its own estimate; an absent modality has no entry.
+        fused: Estimate from all modalities that are present; None without any.
+        uncertain: Whether its confidence is below the threshold that travels with the weights.
         valence: -1 (unpleasant) … 1 (pleasant).
         arousal: -1 (calm) … 1 (excited).
-        face_id: Whose face was read, by the rule of ``fusion.align.main_face``.
-        audio_states: ``(steps, features)`` float32 of the audio encoder; None without ``audio``.
-        audio_times: ``(steps,)`` seconds on the recording's clock: when each of ``audio_states`` is.
-        text_states: ``(tokens, features)`` float32 of the text encoder; None without ``text``.
+        face_id: The face that the estimate is of, by the rule of ``fusion.segments.main_face``.
+        encodings: Modality to the states of its encoder, for the fusion head; not saved. The face has none here: its
+            embeddings are in the ``FaceObservation`` of each frame.
+
+    Raises:
+        ValueError: An estimate of an unknown modality.
+
+    Example:
+        >>> text = ModalityEstimate({"neutral": 0.4, "anger": 0.6})
+        >>> estimate = UtteranceEstimate(Utterance(0.0, 2.0), {"text": text})
+        >>> estimate.modalities, estimate.get("face")
+        (('text',), None)
     """
 
     utterance: Utterance
-    face: ModalityEstimate | None = None
-    audio: ModalityEstimate | None = None
-    text: ModalityEstimate | None = None
+    estimates: Mapping[str, ModalityEstimate] = field(default_factory=dict)
     fused: ModalityEstimate | None = None
     uncertain: bool = False
     valence: float | None = None
     arousal: float | None = None
     face_id: int | None = None
-    audio_states: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
-    audio_times: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
-    text_states: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    encodings: Mapping[str, EncodedUtterance] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.estimates if name not in MODALITIES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not one of {MODALITIES}")
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Names of the signals that were there."""
-        return tuple(name for name in MODALITIES if getattr(self, name) is not None)
+        """The modalities that are present, in the order of ``MODALITIES``."""
+        return tuple(name for name in MODALITIES if name in self.estimates)
+
+    def get(self, name: str) -> ModalityEstimate | None:
+        """The estimate of a modality, or ``fused``; None where it is absent."""
+        return self.fused if name == FUSED else self.estimates.get(name)
 
     @property
     def emotion(self) -> str | None:
         """The answer: the most probable emotion of ``fused``, or ``uncertain``; None where no signal was there."""
         if self.fused is None:
             return None
-        return UNCERTAIN if self.uncertain else leading(self.fused.probabilities)
+        return UNCERTAIN if self.uncertain else top_label(self.fused.probabilities)
 
 
-def leading(probabilities: Probabilities) -> str:
+def top_label(probabilities: Probabilities) -> str:
     """The label with the largest probability, the first of equals.
 
     Example:
-        >>> leading({"neutral": 0.4, "anger": 0.6})
+        >>> top_label({"neutral": 0.4, "anger": 0.6})
         'anger'
     """
     return max(probabilities, key=probabilities.__getitem__)

@@ -1,4 +1,4 @@
-"""What several test files need: the shared folder, commands in a process of their own, the GPU rule."""
+"""Fixtures and rules of all tests: the shared folder, commands in processes of their own, markers, budgets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+from checkout import ROOT, RunCommand, subprocess_environment
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("multimodal", "encoders", "fusion", "data")
+pytest_plugins = ["shared_fixtures", "page_fixtures"]
 
-RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
+CI = os.environ.get("CI", "").lower() in ("true", "1")
+
+# Threads that wait for each other must not spin: beside other processes that compute, tests of the networks would take
+# ten times as long. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Examples of a property: few while one works, many before a change is accepted.
+hypothesis.settings.register_profile("default", max_examples=20, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=200, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if CI else "default"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -36,17 +46,9 @@ def shared_folder() -> Path:
     if folder.is_dir():
         return folder
     line = f"there is no folder {folder}; put shared/ beside the checkout or set MULTIMODAL_SHARED"
-    if os.environ.get("CI", "").lower() in ("true", "1"):
+    if CI:
         pytest.fail(line)
     pytest.skip(line)
-
-
-def subprocess_environment(path: str | Path = ROOT, **extra: str) -> dict[str, str]:
-    """The environment of a command under test: imports from ``path``, and a network that answers nobody."""
-    nowhere = "http://127.0.0.1:9"  # the discard port: refused at once
-    network = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere)
-    offline = {"HF_HUB_OFFLINE": "1", "no_proxy": "", "NO_PROXY": ""}
-    return {**os.environ, **network, **offline, "PYTHONPATH": str(path), "PYTHONIOENCODING": "utf-8", **extra}
 
 
 @pytest.fixture(scope="session")

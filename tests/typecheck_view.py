@@ -21,10 +21,11 @@ def lay_out(view: Path) -> None:
     """Copies the modules of the checkout into ``view/multimodal`` as an installation would have them."""
     sources = [("multimodal", view / "multimodal"), *((name, view / "multimodal" / name) for name in MAPPED)]
     for name, target in sources:
-        target.mkdir(parents=True, exist_ok=True)
-        for source in (ROOT / name).iterdir():
+        for source in (ROOT / name).rglob("*"):
             if source.suffix in (".py", ".pyi") or source.name == "py.typed":
-                shutil.copy2(source, target / source.name)
+                place = target / source.relative_to(ROOT / name)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, place)
 
 
 def in_checkout(report: str) -> str:

@@ -2,7 +2,7 @@
 // What every page shares. Gives the scripts after it `page`:
 //   page.data           what Python put into the page
 //   page.charts         promise of a Map: name of a figure -> its Bokeh view, once all are drawn
-//   page.colour(name)   the value of a colour variable, as it is now: page.colour("ink")
+//   page.color(name)   the value of a color variable, as it is now: page.color("ink")
 //   page.onScheme(call) calls when light turns to dark or back, and once the charts are there
 //   page.clock(seconds) 1:02:05
 const page = (() => {
@@ -10,7 +10,7 @@ const page = (() => {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const listeners = [];
 
-  function colour(name) {
+  function color(name) {
     return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   }
 
@@ -22,7 +22,7 @@ const page = (() => {
     return minutes < 60 ? minutes + ":" + rest : Math.floor(minutes / 60) + ":" + two(minutes % 60) + ":" + rest;
   }
 
-  // Bokeh draws on a canvas, which knows no CSS: its letters and lines are given the page's colours one by one.
+  // Bokeh draws on a canvas, which knows no CSS: its letters and lines are given the page's colors one by one.
   function paint(view) {
     const looks = {
       major_label_text_color: "muted", axis_label_text_color: "muted", axis_line_color: "strong-line",
@@ -33,13 +33,13 @@ const page = (() => {
       const tags = Array.isArray(model.tags) ? model.tags : [];
       const wanted = {};
       for (const [property, name] of Object.entries(looks)) {
-        if (name !== null && property in model.properties && model[property] !== null) wanted[property] = colour(name);
+        if (name !== null && property in model.properties && model[property] !== null) wanted[property] = color(name);
       }
       // A model tagged {"text_color": "ink"} has that property follow that variable.
       for (const tag of tags) {
         if (tag === null || typeof tag !== "object") continue;
         for (const [property, name] of tag instanceof Map ? tag : Object.entries(tag)) {
-          if (property in model.properties) wanted[property] = colour(name);
+          if (property in model.properties) wanted[property] = color(name);
         }
       }
       if (Object.keys(wanted).length > 0) model.setv(wanted);
@@ -74,5 +74,5 @@ const page = (() => {
     charts.then(call);
   }
 
-  return { data, charts, colour, clock, onScheme };
+  return { data, charts, color, clock, onScheme };
 })();

@@ -121,7 +121,7 @@
         "The browser plays the sound but cannot show the picture, whose format it does not know. A copy as MP4 (H.264) " +
         "or WebM can be chosen instead; it stays on this machine.";
     } else if (Number.isFinite(media.duration) && Math.abs(media.duration - duration) > 1) {
-      text = "This file lasts " + page.clock(media.duration) + ", the analysed recording " + page.clock(duration) +
+      text = "This file lasts " + page.clock(media.duration) + ", the analyzed recording " + page.clock(duration) +
         ": is it the same?";
     }
     note(text);

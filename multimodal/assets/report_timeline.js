@@ -99,12 +99,12 @@ const timeline = (() => {
     }
   }
 
-  function rgb(colour) {
-    return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  function rgb(color) {
+    return [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
   }
 
-  function ink(colour, alpha, below) {
-    const mixed = rgb(colour).map((value, at) => (value * alpha + below[at] * (1 - alpha)) / 255);
+  function ink(color, alpha, below) {
+    const mixed = rgb(color).map((value, at) => (value * alpha + below[at] * (1 - alpha)) / 255);
     const linear = mixed.map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
     const light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
     return (light + 0.05) ** 2 < 1.05 * 0.05 ? "#ffffff" : "#000000";
@@ -120,17 +120,17 @@ const timeline = (() => {
     const [from, to] = view();
     const [left, right] = span();
     const narrowest = (14 / (right - left)) * (to - from);
-    const below = rgb(page.colour("surface"));
+    const below = rgb(page.color("surface"));
     const data = { x: [], y: [], sign: [], ink: [] };
-    const { start: starts, end: ends, centre, label: labels, colour, alpha } = runs.data;
+    const { start: starts, end: ends, center, label: labels, color, alpha } = runs.data;
     for (let index = 0; index < starts.length; index += 1) {
       const first = Math.max(starts[index], from);
       const last = Math.min(ends[index], to);
       if (last - first < narrowest) continue;
       data.x.push((first + last) / 2);
-      data.y.push(centre[index]);
+      data.y.push(center[index]);
       data.sign.push(signs[labels[index]] || "·");
-      data.ink.push(ink(colour[index], alpha[index], below));
+      data.ink.push(ink(color[index], alpha[index], below));
     }
     target.data = data;
   }

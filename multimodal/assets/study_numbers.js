@@ -15,7 +15,7 @@ const numbers = (() => {
     };
   }
 
-  // Of sorted numbers, between neighbours in a straight line, as numpy does by default.
+  // Of sorted numbers, between neighbors in a straight line, as numpy does by default.
   function quantile(sorted, share) {
     if (sorted.length === 0) return null;
     const place = (sorted.length - 1) * share;
@@ -69,7 +69,7 @@ const numbers = (() => {
     return draws.map((found) => found.filter((value) => !Number.isNaN(value)).sort());
   }
 
-  function summarise(rows) {
+  function summarize(rows) {
     const done = rows.filter((row) => row.done);
     const found = perPerson(done);
     const draws = found.people >= 2 ? draw(found) : null;
@@ -107,12 +107,12 @@ const numbers = (() => {
     return groups.map(([by, group, chosen]) => {
       const known = whole.get(by + "\n" + group);
       const anew = known === undefined || known.inputs !== chosen.length;
-      return { by, group, anew, ...(anew ? summarise(chosen) : known) };
+      return { by, group, anew, ...(anew ? summarize(chosen) : known) };
     });
   }
 
   const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
   const compareTexts = (one, other) => collator.compare(one, other) || (one < other ? -1 : Number(one > other));
 
-  return { summarise, summary, quantile, compareTexts };
+  return { summarize, summary, quantile, compareTexts };
 })();

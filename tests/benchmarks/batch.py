@@ -24,16 +24,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from batch_stub import STUB  # noqa: E402
+from batch_stub import STUB
 
-from multimodal import batch, batch_plan  # noqa: E402
-from multimodal.batch_plan import BatchOptions  # noqa: E402
-from multimodal.batch_ray import Cluster, run_ray  # noqa: E402
-from multimodal.batch_worker import Limits  # noqa: E402
-from multimodal.data.manifest import read_manifest  # noqa: E402
-from multimodal.sample import make_sample  # noqa: E402
+from multimodal.batch import run as batch_run
+from multimodal.batch import tasks as batch_plan
+from multimodal.batch.ray_engine import Cluster, run_ray
+from multimodal.batch.tasks import BatchOptions
+from multimodal.batch.worker import Limits
+from multimodal.data.manifest import read_manifest
+from multimodal.sample import make_sample
 
 
 def clips(folder: Path, count: int, seconds: int) -> float:
@@ -69,7 +70,7 @@ def worker_megabytes(pid: int) -> float:
             status = Path(f"/proc/{one}/status").read_text()
         except OSError:
             continue
-        if b"multimodal.batch_worker" in command and (found := re.search(r"VmHWM:\s+(\d+) kB", status)):
+        if b"multimodal.batch.worker" in command and (found := re.search(r"VmHWM:\s+(\d+) kB", status)):
             peaks.append(int(found[1]))
     return max(peaks) / 1024
 
@@ -144,11 +145,11 @@ def per_file(folder: Path, count: int) -> dict[str, float]:
     (folder / "a.txt").write_text("calm")
     tasks = [batch_plan.Task(index, f"t{index}", str(folder / "a.txt")) for index in range(count)]
     options, limits = BatchOptions(detector=str(folder / "notes"), analysis=STUB), Limits()
-    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}"
     found = {}
     for engine in ("local", "ray"):
         if engine == "local":
-            outcomes = batch.local_engine(options, limits, 1)(tasks)
+            outcomes = batch_run.local_engine(options, limits, 1)(tasks)
         else:
             outcomes = run_ray(tasks, options, limits, Cluster(workers=1))
         begun = time.perf_counter()
@@ -176,7 +177,7 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
     """Seconds of each of the driver's stages with a given number of inputs, and how often a file was looked at."""
     from batch_stub import files_of
 
-    from multimodal.batch_plan import Outcome, fingerprint, hashed
+    from multimodal.batch.tasks import Outcome, fingerprint, sha256_of
 
     found = []
     for count in counts:
@@ -191,14 +192,14 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
         def engine(tasks: Any) -> Any:
             for task in tasks:
                 looks = fingerprint(task.path)
-                yield Outcome(task.index, files_of(task, options, "calm"), (looks, hashed(task.path)), None, 60.0)  # noqa: B023
+                yield Outcome(task.index, files_of(task, options, "calm"), (looks, sha256_of(task.path)), None, 60.0)  # noqa: B023
 
         marks = [time.perf_counter()]
         read_manifest(place / "study.csv")
         marks.append(time.perf_counter())
-        batch.score_pile(place / "study.csv", place / "out", options, engine)
+        batch_run.score_all(place / "study.csv", place / "out", options, engine)
         marks.append(time.perf_counter())
-        looks = looked_at(lambda: batch.score_pile(place / "study.csv", place / "out", options, engine))  # noqa: B023
+        looks = looked_at(lambda: batch_run.score_all(place / "study.csv", place / "out", options, engine))  # noqa: B023
         marks.append(time.perf_counter())
         names = ("manifest", "first_run", "resume_and_tables")
         stages = {f"{name}_seconds": round(marks[n + 1] - marks[n], 2) for n, name in enumerate(names)}

@@ -24,12 +24,12 @@ import av
 import numpy as np
 import torch
 
-from multimodal.data.detectors import load_detector
-from multimodal.data.faces import FaceTracker, align
-from multimodal.data.frames import read_frames
+from multimodal.data.faces.detectors import load_detector
+from multimodal.data.faces.tracking import FaceTracker, align
+from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
+from multimodal.models.weights import load_weights
 from multimodal.sample import make_sample
-from multimodal.weights import load_weights
 
 SIZES = ((640, 360), (1280, 720))
 SECONDS = 60

@@ -24,12 +24,12 @@ from typing import Any
 import av
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import make_analysis  # noqa: E402
+from analysis_fixtures import make_analysis
 
-from multimodal.data.media import probe  # noqa: E402
-from multimodal.sample import make_sample  # noqa: E402
+from multimodal.data.media.probe import probe
+from multimodal.sample import make_sample
 
 SIZES = ((640, 360), (1280, 720))
 SECONDS = 60
@@ -97,7 +97,7 @@ def looped(source: Path, target: Path, times: int) -> Path:
     return target
 
 
-def analysed(clip: Path, folder: Path, width: int, height: int) -> Path:
+def analyzed(clip: Path, folder: Path, width: int, height: int) -> Path:
     """An analysis of a clip with two faces and an answer every four seconds."""
     media = probe(clip)
     made = make_analysis(clip, media.duration_seconds, ("I could not find the button, so I went back.",))
@@ -122,7 +122,7 @@ def run(program: str, *arguments: str | Path) -> list[float]:
 
 def measure(folder: Path, source: Path, width: int, height: int, repeats: int) -> dict[str, Any]:
     clip = scaled(source, folder / f"{width}.mp4", width, height)
-    result = analysed(clip, folder / f"result-{width}", width, height)
+    result = analyzed(clip, folder / f"result-{width}", width, height)
     runs = [run(OVERLAY, result, folder / "out") for _ in range(repeats)]
     seconds = statistics.median(each[0] for each in runs)
     return {
@@ -134,7 +134,7 @@ def measure(folder: Path, source: Path, width: int, height: int, repeats: int) -
 
 def measure_long(folder: Path, repeats: int) -> dict[str, Any]:
     clip = looped(folder / "640.mp4", folder / "long.mp4", 10)
-    peak = run(OVERLAY, analysed(clip, folder / "result-long", 640, 360), folder / "out")[1]
+    peak = run(OVERLAY, analyzed(clip, folder / "result-long", 640, 360), folder / "out")[1]
     cuts = {
         f"clip_at_{place}_s": round(
             statistics.median(run(CLIP, clip, folder / "c.mp4", str(place))[0] for _ in range(repeats)), 3

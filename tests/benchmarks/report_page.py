@@ -16,14 +16,17 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import make_analysis  # noqa: E402
-from browser_fixtures import FLAGS, PROGRAMS  # noqa: E402
-from page_fixtures import make_recording  # noqa: E402
-from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+from analysis_fixtures import make_analysis
+from page_fixtures import (
+    FLAGS,
+    PROGRAMS,
+    make_recording,
+)
+from playwright.sync_api import Browser, sync_playwright
 
-from multimodal.report import write_report  # noqa: E402
+from multimodal.report.page import write_report
 
 ON_SCREEN = """page.charts.then(() => new Promise((done) =>
     requestAnimationFrame(() => requestAnimationFrame(done))))"""

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from multimodal.data.media import read_audio
-from multimodal.data.recognition import Recogniser, load_recogniser
+from multimodal.data.media.audio import read_audio
+from multimodal.data.speech.recognition import Recognizer, load_recognizer
 from multimodal.types import AudioBlock
 
 
@@ -31,11 +31,11 @@ def joined(files: Iterable[Path]) -> list[AudioBlock]:
     return blocks
 
 
-def seconds_of(recogniser: Recogniser, blocks: list[AudioBlock], rounds: int) -> float:
+def seconds_of(recognizer: Recognizer, blocks: list[AudioBlock], rounds: int) -> float:
     taken = []
     for _ in range(rounds):
         started = time.perf_counter()
-        recogniser.transcribe(blocks)
+        recognizer.transcribe(blocks)
         taken.append(time.perf_counter() - started)
     return statistics.median(taken)
 
@@ -47,11 +47,11 @@ def main() -> None:
     parser.add_argument("--asr", help="a folder or a size; else base")
     options = parser.parse_args()
     started = time.perf_counter()
-    recogniser = load_recogniser(options.asr)
-    if recogniser is None:
+    recognizer = load_recognizer(options.asr)
+    if recognizer is None:
         raise SystemExit("there is no speech-to-text model on this machine")
     report = {
-        "model": recogniser.name,
+        "model": recognizer.name,
         "cores": os.cpu_count(),
         "load_seconds": round(time.perf_counter() - started, 2),
     }
@@ -59,7 +59,7 @@ def main() -> None:
     whole = joined(options.recordings)
     for name, jobs in (("apart", apart), ("as_one", [whole])):
         seconds = sum(len(block.samples) / block.sample_rate for blocks in jobs for block in blocks)
-        taken = sum(seconds_of(recogniser, blocks, options.rounds) for blocks in jobs)
+        taken = sum(seconds_of(recognizer, blocks, options.rounds) for blocks in jobs)
         report |= {f"{name}_sound_seconds": round(seconds, 1), f"{name}_real_time_factor": round(taken / seconds, 3)}
     print(json.dumps(report, indent=2))
 

@@ -20,14 +20,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import make_analysis  # noqa: E402
-from browser_fixtures import FLAGS  # noqa: E402
-from study_fixtures import make_study  # noqa: E402
+from analysis_fixtures import make_analysis
+from page_fixtures import FLAGS
+from study_fixtures import make_study
 
-from multimodal import report  # noqa: E402
-from multimodal.study import write_study  # noqa: E402
+from multimodal.report import page as report_page
+from multimodal.study.page import write_study
 
 ROUNDS = 5
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -46,7 +46,7 @@ def own_pages(out: Path, seconds: float) -> float:
     analysis = make_analysis(out / "a.mp4", seconds)
     begun = time.perf_counter()
     for _ in range(ROUNDS):
-        report.write_report(analysis, out / "own")
+        report_page.write_report(analysis, out / "own")
     each = (time.perf_counter() - begun) / ROUNDS
     for file in out.glob("*/analysis.json"):
         (file.parent / "report.html").touch()

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from multimodal.augmentation.text import bare
+from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.goemotions import read_goemotions
-from multimodal.data.text_corpus import TextCorpus
 from multimodal.encoders.text import TextReading
-from multimodal.encoders.text_augmentation import bare
-from multimodal.evaluate_text import judge_readings
-from multimodal.metrics import fit_temperature, sharpen
-from multimodal.multilabel import choose_thresholds
+from multimodal.evaluate.metrics import apply_temperature, fit_temperature
+from multimodal.evaluate.multilabel import choose_thresholds
+from multimodal.evaluate.text import evaluate_readings
 
 HELD_OUT = 0.1
 """As in configs/text.toml."""
@@ -47,7 +47,7 @@ class WordStatistics:
 
     def read(self, texts: Sequence[str]) -> list[TextReading]:
         features = self.words.transform(texts)
-        probabilities = sharpen(self.single.predict_proba(features), self.temperature)
+        probabilities = apply_temperature(self.single.predict_proba(features), self.temperature)
         scores, native = (
             np.stack([model.predict_proba(features)[:, 1] for model in models], axis=1)
             for models in (self.groups, self.native)
@@ -96,9 +96,9 @@ def main(folder: Path) -> None:
     cuts = thresholds_of(model, held_out)
     stripped = replace(judged, texts=tuple(bare(text).lower() for text in judged.texts))
     figures = {
-        **judge_readings(model.read(judged.texts), judged, cuts),
+        **evaluate_readings(model.read(judged.texts), judged, cuts),
         "parameters": model.parameters(),
-        "without_punctuation": judge_readings(model.read(stripped.texts), stripped, cuts),
+        "without_punctuation": evaluate_readings(model.read(stripped.texts), stripped, cuts),
         "always_neutral": always_neutral(judged),
     }
     print(json.dumps(figures))

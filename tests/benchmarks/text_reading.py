@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 
 from multimodal.encoders.text import read_texts
-from multimodal.encoders.wordpieces import encode
-from multimodal.weights import load_weights
+from multimodal.encoders.tokenization import encode
+from multimodal.models.weights import load_weights
 
 WORDS = (
     "i",

@@ -26,14 +26,15 @@ import torch
 from face_pipeline import run
 from numpy.typing import NDArray
 
-from multimodal.data.media import read_audio
-from multimodal.data.speech import read_speech
-from multimodal.data.voice_activity import VoiceActivity
-from multimodal.encoders.audio import hear, voice_features
+from multimodal.data.media.audio import read_audio
+from multimodal.data.speech.utterances import read_speech
+from multimodal.data.speech.voice_activity import VoiceActivity
+from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.weights import load_weights
+from multimodal.encoders.voice_features import voice_features
+from multimodal.models.weights import load_weights
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "helpers"))
 from speech_fixtures import babble, joined, silence
 
 RATE = 16000
@@ -73,8 +74,8 @@ def stages(path: Path, rounds: int) -> dict[str, Any]:
         "voice_activity": (lambda: activity.probabilities(whole[: len(whole) // 512 * 512]), sound),
         "features": (lambda: voice_features(spoken, mfcc), speech),
         "features_batch_1": (lambda: [voice_features([each], mfcc) for each in spoken], speech),
-        "encoder": (lambda: hear(weights.network, features), speech),
-        "encoder_batch_1": (lambda: [hear(weights.network, [each]) for each in features], speech),
+        "encoder": (lambda: encode_speaker(weights.network, features), speech),
+        "encoder_batch_1": (lambda: [encode_speaker(weights.network, [each]) for each in features], speech),
     }
     for job, _ in jobs.values():
         job()

@@ -1,0 +1,1 @@
+"""Corpora for training and evaluation, one reader each."""

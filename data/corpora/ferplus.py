@@ -1,0 +1,195 @@
+"""FER+: 48x48 gray faces from FER2013 with the votes of ten people on each (Barsoum et al. 2016, arXiv 1608.01041).
+
+Two published layouts are read: folders ``FER2013Train``, ``FER2013Valid``, ``FER2013Test`` of PNG pictures with a
+``label.csv`` each, and ``fer2013.csv`` (pixels) beside ``fer2013new.csv`` (votes). The labels are MIT-licensed; the
+pictures come from the web and are for research.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from multimodal.data.emotions import FACE_LABELS
+from multimodal.errors import CorpusError
+
+LABELS = len(FACE_LABELS)
+VOTE_COLUMNS = LABELS + 2
+"""The eight emotions, then "unknown" and "NF" (not a face)."""
+
+SIZE = 48
+FOLDERS = {"train": "FER2013Train", "valid": "FER2013Valid", "test": "FER2013Test"}
+USAGES = {"train": "Training", "valid": "PublicTest", "test": "PrivateTest"}
+
+PUBLISHED = {"train": (28_558, 25_045), "valid": (3_579, 3_191), "test": (3_573, None)}
+"""Pictures, and those of them with a majority, per split; None where the number was not checked here."""
+
+
+@dataclass(frozen=True)
+class FaceCorpus:
+    """Pictures and their votes.
+
+    Attributes:
+        images: ``(n, 48, 48)`` uint8 gray levels.
+        votes: ``(n, 10)`` int64 counts: the eight of ``FACE_LABELS``, unknown, not a face.
+        names: ``n`` file names.
+    """
+
+    images: NDArray[np.uint8]
+    votes: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def subset(self, keep: NDArray[np.bool_]) -> FaceCorpus:
+        """Those pictures for which ``keep``, ``(n,)``, is true."""
+        return FaceCorpus(self.images[keep], self.votes[keep], tuple(itertools.compress(self.names, keep)))
+
+
+def read_ferplus(folder: Path, split: str, *, check_counts: bool = True) -> FaceCorpus:
+    """Reads one split in either published layout.
+
+    Args:
+        folder: Holds the split folders, or is itself one of them, or holds the two CSV files.
+        split: ``train``, ``valid`` or ``test``.
+        check_counts: Whether to insist on the published number of pictures.
+
+    Returns:
+        The pictures in the order of the label file.
+
+    Raises:
+        CorpusError: The layout is not one of the two, a picture is missing, or the counts differ.
+
+    Source: https://github.com/microsoft/FERPlus (layouts).
+    """
+    if split not in FOLDERS:
+        raise CorpusError(folder, f"FER+ has no split {split!r}", f"choose one of {', '.join(FOLDERS)}")
+    others = {name for key, name in FOLDERS.items() if key != split}
+    itself = (folder / "label.csv").is_file() and folder.resolve().name not in others
+    pictures = folder if itself else folder / FOLDERS[split]
+    try:
+        if (pictures / "label.csv").is_file():
+            corpus = _read_pictures(pictures)
+        elif (folder / "fer2013.csv").is_file() and (folder / "fer2013new.csv").is_file():
+            corpus = _read_csv(folder, split)
+        else:
+            remedy = "name the folder that holds them, or the one with fer2013.csv and fer2013new.csv"
+            raise CorpusError(folder, f"holds no {FOLDERS[split]}/label.csv", remedy)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise CorpusError(folder, f"holds a label file that is no CSV ({error})", "unpack the corpus again") from None
+    if not (majority_labels(corpus.votes) >= 0).any():
+        raise CorpusError(folder, f"the {split} split has no picture with a majority", "unpack the corpus again")
+    if check_counts:
+        _check_counts(folder, split, corpus)
+    return corpus
+
+
+def _check_counts(folder: Path, split: str, corpus: FaceCorpus) -> None:
+    pictures, with_majority = PUBLISHED[split]
+    found = (len(corpus), int((majority_labels(corpus.votes) >= 0).sum()))
+    if found[0] != pictures or with_majority not in (None, found[1]):
+        fact = f"the {split} split has {found[0]} pictures, {found[1]} with a majority; "
+        raise CorpusError(
+            folder, fact + f"published are {pictures} and {with_majority or 'unchecked'}", "unpack the corpus again"
+        )
+
+
+def _read_pictures(folder: Path) -> FaceCorpus:
+    names, votes = [], []
+    with (folder / "label.csv").open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            votes.append(_votes(folder / "label.csv", number, row[2:]))
+            names.append(row[0])
+    images = np.empty((len(names), SIZE, SIZE), np.uint8)
+    for index, name in enumerate(names):
+        image = cv2.imread(str(folder / Path(name).name), cv2.IMREAD_GRAYSCALE)
+        if image is None or image.shape != (SIZE, SIZE):
+            raise CorpusError(folder / name, "is missing or not 48x48 pixels", "unpack the corpus again")
+        images[index] = image
+    return FaceCorpus(images, np.array(votes, np.int64).reshape(-1, VOTE_COLUMNS), tuple(names))
+
+
+def _read_csv(folder: Path, split: str) -> FaceCorpus:
+    names, votes, images = [], [], []
+    with (
+        (folder / "fer2013.csv").open(newline="", encoding="utf-8") as pixels_file,
+        (folder / "fer2013new.csv").open(newline="", encoding="utf-8") as votes_file,
+    ):
+        rows = itertools.zip_longest(csv.DictReader(pixels_file), itertools.islice(csv.reader(votes_file), 1, None))
+        for number, (pixels, row) in enumerate(rows, start=2):
+            if pixels is None or row is None:
+                shorter = "fer2013.csv" if pixels is None else "fer2013new.csv"
+                raise CorpusError(folder / shorter, f"ends before line {number}, the other not", "unpack both again")
+            # A picture without a name was dropped by the publishers: it is in neither PNG folder.
+            if row[:1] != [USAGES[split]] or not row[1:2] or not row[1]:
+                continue
+            names.append(row[1])
+            votes.append(_votes(folder / "fer2013new.csv", number, row[2:]))
+            images.append(_pixels(folder / "fer2013.csv", number, pixels.get("pixels") or ""))
+    stacked = np.stack(images) if images else np.empty((0, SIZE, SIZE), np.uint8)
+    return FaceCorpus(stacked, np.array(votes, np.int64).reshape(-1, VOTE_COLUMNS), tuple(names))
+
+
+def _pixels(path: Path, line: int, text: str) -> NDArray[np.uint8]:
+    try:
+        return np.array(text.split(), np.uint8).reshape(SIZE, SIZE)
+    except (ValueError, OverflowError):
+        fact = f"line {line} does not hold {SIZE * SIZE} gray levels of 0 to 255"
+        raise CorpusError(path, fact, "unpack the corpus again") from None
+
+
+def _votes(path: Path, line: int, columns: list[str]) -> list[int]:
+    if len(columns) != VOTE_COLUMNS or not all(column.isdecimal() for column in columns):
+        raise CorpusError(path, f"line {line} does not hold {VOTE_COLUMNS} vote counts", "unpack the corpus again")
+    return [int(column) for column in columns]
+
+
+def _without_single_votes(votes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.where(votes > 1, votes, 0)
+
+
+def majority_labels(votes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The published majority rule: single votes count as zero; the winner needs more than half of what remains.
+
+    Args:
+        votes: ``(n, 10)`` counts.
+
+    Returns:
+        ``(n,)`` index into ``FACE_LABELS``, or -1 where there is no majority, or where it is "unknown" or "NF".
+
+    Example:
+        >>> majority_labels(np.array([[8, 1, 0, 0, 0, 0, 0, 0, 1, 0], [4, 4, 0, 0, 0, 0, 0, 0, 2, 0]])).tolist()
+        [0, -1]
+    """
+    kept = _without_single_votes(votes)
+    winner = kept.argmax(axis=1)
+    clear = kept.max(axis=1) * 2 > kept.sum(axis=1)
+    return np.where(clear & (winner < LABELS), winner, -1)
+
+
+def distributions(votes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Shares of the votes for the eight emotions, single votes counted as zero.
+
+    Args:
+        votes: ``(n, 10)`` counts.
+
+    Returns:
+        ``(n, 8)`` float32; a row sums to 1, or to 0 where fewer than half of the remaining votes name an emotion
+        (such a picture teaches nothing).
+
+    Example:
+        >>> distributions(np.array([[6, 3, 1, 0, 0, 0, 0, 0, 0, 0]]))[0, :3].round(2).astype(str).tolist()
+        ['0.67', '0.33', '0.0']
+    """
+    kept = _without_single_votes(votes).astype(np.float32)
+    emotions = kept[:, :LABELS]
+    named = emotions.sum(axis=1, keepdims=True)
+    usable = (named > 0) & (named * 2 >= kept.sum(axis=1, keepdims=True))
+    return np.where(usable, emotions / np.maximum(named, 1), 0).astype(np.float32)

@@ -1,0 +1,307 @@
+"""Corpora of labeled texts, one reader each: GoEmotions, MELD, ISEAR, DailyDialog, IEMOCAP's words, a plain CSV.
+
+Licenses: MELD GPL-3.0 (subtitles of a television series), ISEAR CC BY-NC-SA 3.0, DailyDialog CC BY-NC-SA 4.0, IEMOCAP
+by agreement with its owners.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.corpora.iemocap import PUBLISHED_SESSIONS, read_iemocap
+from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text
+from multimodal.data.emotions import (
+    DAILYDIALOG_LABELS,
+    DAILYDIALOG_TO_FUSED,
+    FUSED_LABELS,
+    GOEMOTIONS_TO_FUSED,
+    ISEAR_LABELS,
+    ISEAR_TO_FUSED,
+    MELD_LABELS,
+    MELD_TO_FUSED,
+    NATIVE_LABELS,
+    VOICE_TO_FUSED,
+)
+from multimodal.errors import CorpusError
+
+PARTS = ("train", "dev", "test")
+
+MELD_PUBLISHED = {"train": 9_989, "dev": 1_109, "test": 2_610}
+"""Utterances per part (https://github.com/declare-lab/MELD)."""
+
+ISEAR_PUBLISHED = 7_666
+"""Reports of all parts together."""
+
+DAILYDIALOG_PUBLISHED = {"train": 11_118, "dev": 1_000, "test": 1_000}
+"""Dialogues per part."""
+
+IEMOCAP_SESSIONS = {"train": (1, 2, 3), "dev": (4,), "test": (5,)}
+"""No two sessions share a speaker."""
+
+DAILYDIALOG_FOLDERS = {"train": "train", "dev": "validation", "test": "test"}
+
+UNEVEN_DIALOGUES = 5
+"""Dialogues with more or fewer emotions than utterances are left out; with more of them, the files are no pair."""
+
+CP1252 = {code: bytes([code]).decode("cp1252") for code in (*range(0x82, 0x8D), *range(0x91, 0x9D))}
+"""MELD's CSV holds Windows' quotation marks as control characters."""
+
+
+def read_text_corpus(corpus: str, path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+    """Reads one part of a corpus.
+
+    Args:
+        corpus: One of ``TEXT_CORPORA``.
+        path: Its folder, or the file of the part.
+        part: ``train``, ``dev`` or ``test``.
+        check_counts: Whether to insist on the published number of texts.
+
+    Returns:
+        The texts and their labels.
+
+    Raises:
+        CorpusError: An unknown corpus or part, a file that is missing or not of the format, or other counts.
+    """
+    if corpus not in TEXT_CORPORA:
+        raise CorpusError(path, f"{corpus!r} is no text corpus", f"choose one of {', '.join(TEXT_CORPORA)}")
+    if part not in PARTS:
+        raise CorpusError(path, f"there is no part {part!r}", f"choose one of {', '.join(PARTS)}")
+    return TEXT_CORPORA[corpus](path, part, check_counts=check_counts)
+
+
+def part_to_judge(path: Path) -> str:
+    r"""The part of a corpus that a model is judged on where none is named.
+
+    Args:
+        path: A folder with files or folders named after parts (itself or in ``data/``), or one file.
+
+    Returns:
+        ``dev``; ``test`` where a folder holds that part and no ``dev`` (or ``validation``).
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "test.tsv").write_text("Is this New Orleans??\t7,26\ted0\n", encoding="utf-8")
+        >>> part_to_judge(folder), part_to_judge(folder / "test.tsv")
+        ('test', 'dev')
+    """
+    entries = [entry for folder in (path, path / "data") if folder.is_dir() for entry in folder.iterdir()]
+    names = {re.split(r"[._]", entry.name)[0] for entry in entries}
+    return "test" if "test" in names and names.isdisjoint(("dev", DAILYDIALOG_FOLDERS["dev"])) else "dev"
+
+
+def read_meld(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+    """Reads MELD's ``<part>_sent_emo.csv``: utterances of a television series (Poria et al. 2019, arXiv 1810.02508).
+
+    Args:
+        path: The folder, or the file of the part.
+        part: ``train``, ``dev`` or ``test``.
+        check_counts: Whether to insist on the published number of utterances.
+
+    Returns:
+        The utterances; the source is the dialogue.
+
+    Raises:
+        CorpusError: The file is missing, lacks a column, has a label that MELD has not, or other counts.
+    """
+    file = path if path.is_file() else path / f"{part}_sent_emo.csv"
+    rows = _table(file, ("Utterance", "Emotion", "Dialogue_ID"))
+    texts = [row["Utterance"].translate(CP1252) for row in rows]
+    labels = [[row["Emotion"].strip().lower()] for row in rows]
+    sources = [f"{part} {row['Dialogue_ID']}" for row in rows]
+    _check_count(file, check_counts, len(rows), MELD_PUBLISHED[part], "utterances")
+    return _corpus("meld", file, texts, labels, MELD_LABELS, MELD_TO_FUSED, sources)
+
+
+def read_isear(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+    """Reads ISEAR's table: situations that students in 37 countries reported (Scherer and Wallbott 1994).
+
+    The published table has no parts; eight of ten people make the training part, one each the others.
+
+    Args:
+        path: The table, or a folder with ``isear.csv``; columns ``ID``, ``SIT`` and ``Field1`` (or ``EMOT``, from 1).
+        part: ``train``, ``dev`` or ``test``.
+        check_counts: Whether to insist on the published number of reports, of all parts together.
+
+    Returns:
+        The reports; the source is the person.
+
+    Raises:
+        CorpusError: The table is missing, lacks a column, has a label that ISEAR has not, or other counts.
+    """
+    file = path if path.is_file() else path / "isear.csv"
+    rows = _table(file, ("ID", "SIT"))
+    _check_count(file, check_counts, len(rows), ISEAR_PUBLISHED, "reports")
+    # "[ No response.]" and the like stand for no report; á is a line break of the database it came from.
+    told = [row for row in rows if row["SIT"].strip() and not row["SIT"].lstrip().startswith("[")]
+    mine = [row for row in told if _drawn_part(row["ID"]) == part]
+    texts = [" ".join(row["SIT"].replace("á\n", " ").split()) for row in mine]
+    labels = [[_isear_label(row)] for row in mine]
+    return _corpus("isear", file, texts, labels, ISEAR_LABELS, ISEAR_TO_FUSED, [row["ID"] for row in mine])
+
+
+def _isear_label(row: Mapping[str, str]) -> str:
+    if row.get("Field1"):
+        return row["Field1"].strip().lower()
+    number = row.get("EMOT") or ""
+    return dict(zip("1234567", ISEAR_LABELS, strict=True)).get(number, number)
+
+
+def _drawn_part(source: str) -> str:
+    """The part of a source in a corpus without parts, drawn by its hash: eight, one and one of ten."""
+    tenth = hashlib.sha256(source.encode("utf-8", "replace")).digest()[0] * 10 // 256
+    return {8: "dev", 9: "test"}.get(tenth, "train")
+
+
+def read_dailydialog(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+    """Reads DailyDialog: everyday dialogues from pages for learners of English (Li et al. 2017, arXiv 1710.03957).
+
+    Args:
+        path: The folder that holds ``train``, ``validation`` and ``test``, or the folder of the part; in it
+            ``dialogues_<part>.txt`` and ``dialogues_emotion_<part>.txt``.
+        part: ``train``, ``dev`` or ``test``.
+        check_counts: Whether to insist on the published number of dialogues.
+
+    Returns:
+        The utterances; the source is the dialogue.
+
+    Raises:
+        CorpusError: A file is missing, the two do not fit each other, an unknown label, or other counts.
+    """
+    name = DAILYDIALOG_FOLDERS[part]
+    folder = path / name if (path / name).is_dir() else path
+    file = folder / f"dialogues_{name}.txt"
+    dialogues = [line for line in corpus_text(file).split("\n") if line.strip()]
+    numbers = [
+        line.split() for line in corpus_text(folder / f"dialogues_emotion_{name}.txt").split("\n") if line.strip()
+    ]
+    _check_count(file, check_counts, len(dialogues), DAILYDIALOG_PUBLISHED[part], "dialogues")
+    said = [[text.strip() for text in line.split("__eou__") if text.strip()] for line in dialogues]
+    even = [index for index, (texts, own) in enumerate(zip(said, numbers, strict=False)) if len(texts) == len(own)]
+    if len(said) != len(numbers) or len(said) - len(even) > UNEVEN_DIALOGUES:
+        fact = f"has {len(said)} dialogues; {len(even)} of them have as many emotions as utterances"
+        raise CorpusError(file, fact, "unpack the corpus again")
+    known = {str(number): label for number, label in enumerate(DAILYDIALOG_LABELS)}
+    texts = [text for index in even for text in said[index]]
+    labels = [[known.get(number, number)] for index in even for number in numbers[index]]
+    sources = [f"{part} {index}" for index in even for _ in said[index]]
+    return _corpus("dailydialog", file, texts, labels, DAILYDIALOG_LABELS, DAILYDIALOG_TO_FUSED, sources)
+
+
+def read_iemocap_words(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+    """Reads what was said in IEMOCAP's labeled turns; sound and video need not be there.
+
+    Args:
+        path: ``IEMOCAP_full_release``, or the folder above it.
+        part: ``train`` (sessions 1 to 3), ``dev`` (4) or ``test`` (5).
+        check_counts: Whether to insist on the published number of labeled turns of these sessions.
+
+    Returns:
+        The turns that were transcribed; the source is the dialogue.
+
+    Raises:
+        CorpusError: The folder does not hold these sessions, a line cannot be read, or other counts.
+    """
+    sessions = IEMOCAP_SESSIONS[part]
+    turns = [turn for turn in read_iemocap(path, check_counts=False) if turn.session in sessions]
+    _check_count(path, check_counts, len(turns), sum(PUBLISHED_SESSIONS[one] for one in sessions), "labeled turns")
+    said = [(turn, turn.text) for turn in turns if turn.text]
+    native, table = NATIVE_LABELS["iemocap"], VOICE_TO_FUSED["iemocap"]
+    texts, labels = [text for _, text in said], [[turn.label] for turn, _ in said]
+    return _corpus("iemocap", path, texts, labels, native, table, [turn.dialogue for turn, _ in said])
+
+
+def read_plain_csv(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+    r"""Reads a table of your own: columns ``text`` and ``label``, and ``source`` where texts belong together.
+
+    Args:
+        path: The file, or a folder with ``<part>.csv``. Several labels of one text are separated by ``|``; each is one
+            of ``FUSED_LABELS`` or of GoEmotions' labels.
+        part: ``train``, ``dev`` or ``test``.
+        check_counts: Means nothing here; every reader has it.
+
+    Returns:
+        The texts; without a column ``source`` each is its own.
+
+    Raises:
+        CorpusError: The file is missing, lacks a column, or has an unknown label.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "train.csv"
+        >>> _ = file.write_text("text,label\nIt crashed again.,anger|sadness\n", encoding="utf-8")
+        >>> read_plain_csv(file).groups.tolist()
+        [[0, 0, 0, 1, 1, 0, 0]]
+    """
+    file = path if path.is_file() else path / f"{part}.csv"
+    rows = _table(file, ("text", "label"))
+    table = {**GOEMOTIONS_TO_FUSED, **{label: label for label in FUSED_LABELS}}
+    labels = [[label.strip().lower() for label in row["label"].split("|")] for row in rows]
+    given = {label for several in labels for label in several}
+    # Only labels that occur: a network gets no output for what it was never shown.
+    known = tuple(label for label in table if label in given)
+    sources = [row.get("source") or f"{number} {row['text']}" for number, row in enumerate(rows)]
+    return _corpus("csv", file, [row["text"] for row in rows], labels, known, table, sources, tuple(table))
+
+
+TEXT_CORPORA: Mapping[str, Callable[..., TextCorpus]] = {
+    "goemotions": read_goemotions,
+    "meld": read_meld,
+    "isear": read_isear,
+    "dailydialog": read_dailydialog,
+    "iemocap": read_iemocap_words,
+    "csv": read_plain_csv,
+}
+"""Name of a corpus to its reader."""
+
+
+def _table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV with a header, separated by commas, semicolons, tabs or bars."""
+    text = corpus_text(file)
+    header = text.partition("\n")[0]
+    separator = max(",;\t|", key=header.count)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restval="")
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            fact = f"has no column {missing[0]!r}"
+            raise CorpusError(file, fact, f"give a table whose first line names {', '.join(columns)}")
+        return [{str(key): str(value) for key, value in row.items()} for row in reader]
+    except csv.Error as error:
+        raise CorpusError(file, f"is no CSV ({error})", "unpack the corpus again") from None
+
+
+def _check_count(file: Path, check: bool, found: int, published: int, what: str) -> None:
+    if check and found != published:
+        raise CorpusError(file, f"has {found} {what}; published are {published}", "unpack the corpus again")
+
+
+def _corpus(
+    name: str,
+    file: Path,
+    texts: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    native: tuple[str, ...],
+    table: Mapping[str, str | None],
+    sources: Sequence[str],
+    choices: Sequence[str] = (),
+) -> TextCorpus:
+    """Puts rows together; a label that the corpus has not is named with the text it belongs to."""
+    targets = np.zeros((len(texts), len(native)), np.uint8)
+    for number, (target, several) in enumerate(zip(targets, labels, strict=True), start=1):
+        for label in several:
+            if label not in native:
+                fact = f"text {number} has the unknown label {label!r}"
+                raise CorpusError(file, fact, f"known are {', '.join(choices or native)}")
+            target[native.index(label)] = 1
+    if not len(texts):
+        raise CorpusError(file, "holds no text", "unpack the corpus again")
+    return TextCorpus(name, tuple(texts), targets, native, table, tuple(sources))

@@ -1,0 +1,343 @@
+"""Faces followed over time: who is in the picture, where, and how well seen.
+
+The crops that the face encoder reads come from ``crops.py``; ``align`` and ``quality`` may be imported from here too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from multimodal.data.faces.crops import (
+    BLURRED_BELOW,
+    FACE_TEMPLATE,
+    Doubles,
+    align,
+    box_center,
+    crop_matrix,
+    quality,
+    sharpness,
+)
+from multimodal.data.faces.detection import Box, Detection, Detector, Image, overlap
+from multimodal.types import Frame
+
+__all__ = [
+    "BLURRED_BELOW",
+    "FACE_TEMPLATE",
+    "FaceTracker",
+    "TrackedFace",
+    "align",
+    "assign",
+    "crop_matrix",
+    "is_shot_boundary",
+    "quality",
+    "sharpness",
+    "thumbnail",
+]
+
+SEARCH_EVERY_SECONDS = 0.4  # while nobody, or one less, is in the picture: whoever comes is seen this late at most
+KEEP_LOST_SECONDS = 1.5
+SIGHTINGS = 2
+SPEED_WEIGHT = 0.5  # of the newest motion in the running speed: sampled faces sway, and full weight overshoots
+COASTING_SECONDS = 0.6  # how long a lost face is thought to move on
+
+NEAR = 0.8  # reach of a face from one picture to the next, in its own sides, …
+NEAR_PER_SECOND = 1.0  # … and more with every second it was lost
+SIZE_CHANGE = 0.5  # natural logarithm: 1.65 times larger or smaller
+COLOR_CHANGE = 30.0  # mean distance in Lab (8 bit) between two looks of one person; see tests/test_faces.py
+SAME_OVERLAP = 0.3  # of the union: beyond it two detections are one face
+
+CUT_CORRELATION = 0.4  # these three: see ``is_cut``
+CUT_CORRELATION_SHIFTED = 0.6
+CUT_DIFFERENCE = 12.0
+THUMBNAIL = (32, 18)  # columns, rows
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """One followed face in one picture.
+
+    Attributes:
+        face_id: Stays with the person; counts from 0 in order of appearance.
+        detection: Box, score and landmarks in pixels of the frame's image.
+        box: ``(x, y, width, height)`` in pixels of the original picture.
+        quality: One of ``multimodal.types.QUALITIES``.
+    """
+
+    face_id: int
+    detection: Detection
+    box: Box
+    quality: str
+
+
+@dataclass
+class _Track:
+    """A person being followed; without an id while it may still be a false alarm."""
+
+    detection: Detection
+    seen_seconds: float
+    colors: Doubles
+    speed: Doubles
+    sightings: int = 0
+    face_id: int | None = None
+
+    def expected(self, time_seconds: float) -> Box:
+        """Where the face should be by now."""
+        x, y, width, height = self.detection.box
+        moved = self.speed * min(time_seconds - self.seen_seconds, COASTING_SECONDS)
+        return x + float(moved[0]), y + float(moved[1]), width, height
+
+    def see(self, detection: Detection, colors: Doubles, time_seconds: float) -> None:
+        """Takes a new sighting in."""
+        motion = (box_center(detection.box) - box_center(self.detection.box)) / (time_seconds - self.seen_seconds)
+        self.speed = (1 - SPEED_WEIGHT) * self.speed + SPEED_WEIGHT * motion
+        self.colors = 0.8 * self.colors + 0.2 * colors
+        self.detection, self.seen_seconds = detection, time_seconds
+
+
+class FaceTracker:
+    """Follows faces from one sampled picture to the next.
+
+    The whole picture is searched on the first one, after a cut, once a second, when a followed face was lost, and every
+    0.4 s while nobody is there, somebody is missing or a face is not sure; otherwise only the places where faces are
+    expected. A face counts once its score reaches the detector's ``certain_score`` or a second search of the whole
+    picture finds it again. A cut ends all tracks: nobody knows whether
+    the next shot shows the same person. A track also ends when its face was lost for longer than 1.5 s.
+
+    Args:
+        detector: Finds the faces.
+        detect_every_seconds: Time between two searches of the whole picture while everyone is being followed.
+        keep_lost_seconds: How long a lost face may return as the same person.
+
+    Example:
+        >>> from multimodal.data.faces.detectors import load_detector
+        >>> FaceTracker(load_detector()).update(Frame(0.0, np.zeros((90, 120, 3), np.uint8)))
+        []
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        detect_every_seconds: float = 1.0,
+        keep_lost_seconds: float = KEEP_LOST_SECONDS,
+    ) -> None:
+        self._detector = detector
+        self._detect_every = detect_every_seconds
+        self._keep_lost = keep_lost_seconds
+        self._tracks: list[_Track] = []
+        self._people = 0
+        self._time = self._searched = -math.inf
+        self._thumbnail: NDArray[np.float32] | None = None
+
+    def update(self, frame: Frame) -> list[TrackedFace]:
+        """Takes the next picture.
+
+        Args:
+            frame: Later than the one before.
+
+        Returns:
+            The faces seen in this very picture, in order of their ids; no id comes twice.
+
+        Raises:
+            ValueError: The picture is not later than the one before.
+        """
+        if frame.time_seconds <= self._time:
+            raise ValueError(f"pictures must come in order of time: {frame.time_seconds} after {self._time}")
+        self._end_at_cut(frame)
+        detections = self._look(frame)
+        self._time = frame.time_seconds
+        self._join(detections, frame)
+        self._tracks = [track for track in self._tracks if self._time - track.seen_seconds <= self._patience(track)]
+        faces = [_tracked(track, frame) for track in self._tracks if track.seen_seconds == self._time]
+        return sorted((face for face in faces if face is not None), key=lambda face: face.face_id)
+
+    def _patience(self, track: _Track) -> float:
+        return 0.0 if track.face_id is None else self._keep_lost
+
+    def _end_at_cut(self, frame: Frame) -> None:
+        before, self._thumbnail = self._thumbnail, thumbnail(frame.image)
+        if before is not None and is_shot_boundary(before, self._thumbnail):
+            self._tracks, self._searched = [], -math.inf
+
+    def _look(self, frame: Frame) -> list[Detection]:
+        """Faces in the picture, by the cheaper way where that will do."""
+        expected = [track.expected(frame.time_seconds) for track in self._tracks]
+        present = sum(track.seen_seconds == self._time for track in self._tracks)
+        settled = [track.seen_seconds == self._time and track.face_id is not None for track in self._tracks]
+        wait = self._detect_every if settled and all(settled) else SEARCH_EVERY_SECONDS
+        if frame.time_seconds - self._searched >= wait - 0.01:  # sampled times are not exact multiples
+            return self._search(frame, expected)
+        found = self._followed(frame, expected)
+        return found if len(found) >= present else _apart(found + self._search(frame, []))
+
+    def _search(self, frame: Frame, expected: Sequence[Box]) -> list[Detection]:
+        """Searches the whole picture, then the places of faces that this did not find."""
+        self._searched = frame.time_seconds
+        found = self._detector.detect(frame.image)
+        missed = [box for box in expected if not any(overlap(box, face.box) > SAME_OVERLAP for face in found)]
+        return _apart(found + self._followed(frame, missed))
+
+    def _followed(self, frame: Frame, expected: Sequence[Box]) -> list[Detection]:
+        found = [face for face in self._detector.follow(frame.image, expected) if face is not None]
+        return _apart(sorted(found, key=lambda face: -face.score))
+
+    def _join(self, detections: Sequence[Detection], frame: Frame) -> None:
+        """Gives each detection to the track it fits, or starts a new one."""
+        colors = [_colors(frame.image, face.box) for face in detections]
+        costs = np.full((len(self._tracks), len(detections)), math.inf)
+        for row, track in enumerate(self._tracks):
+            for column, face in enumerate(detections):
+                costs[row, column] = _cost(track, face, colors[column], frame.time_seconds)
+        pairs = {column: self._tracks[row] for row, column in assign(costs)}
+        for column, face in enumerate(detections):
+            if column in pairs:
+                pairs[column].see(face, colors[column], frame.time_seconds)
+            else:
+                pairs[column] = _Track(face, frame.time_seconds, colors[column], np.zeros(2))
+                self._tracks.append(pairs[column])
+            self._name(pairs[column])
+
+    def _name(self, track: _Track) -> None:
+        """Believes a face, or not yet; only after a search: looking again at one place proves little."""
+        if self._searched != self._time or track.face_id is not None:
+            return
+        track.sightings += 1
+        if track.sightings >= SIGHTINGS or track.detection.score >= self._detector.certain_score:
+            track.face_id = self._people
+            self._people += 1
+
+
+def thumbnail(image: Image) -> NDArray[np.float32]:
+    """The picture at 32x18, float32, for ``is_shot_boundary``."""
+    return np.asarray(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def is_shot_boundary(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+    """Says whether two sampled pictures belong to different shots.
+
+    They do when they differ by 12 gray levels on average, correlate by less than 0.4, and correlate by less than 0.6
+    however they are shifted (by up to a sixth: a panning camera is no cut). Over ten seconds of a stage recording at
+    five pictures a second, cuts gave (0.24, 0.54), (0.06, -0.03) and (0.22, 0.33), at one to three up to (0.38, 0.46);
+    within shots a fast pan fell to (0.44, 0.82), and only a head that fills half the picture and hurries through it
+    looked like a cut: (0.10, 0.38).
+
+    Args:
+        before: ``thumbnail`` of one picture.
+        after: ``thumbnail`` of the next.
+
+    Returns:
+        Whether there was a cut; never for the same picture, brighter or darker.
+
+    Example:
+        >>> dark = np.zeros((18, 32, 3), np.float32)
+        >>> is_shot_boundary(dark, dark)
+        False
+    """
+    if np.abs(before - after).mean() < CUT_DIFFERENCE:
+        return False
+    first, second = before - before.mean(), after - after.mean()
+    norm = math.sqrt(float((first**2).sum() * (second**2).sum()))
+    if norm == 0:  # a flat picture: a fade through black or white
+        return True
+    if float((first * second).sum()) / norm >= CUT_CORRELATION:
+        return False
+    middle = np.ascontiguousarray(after[3:-3, 5:-5])
+    return float(cv2.matchTemplate(before, middle, cv2.TM_CCOEFF_NORMED).max()) < CUT_CORRELATION_SHIFTED
+
+
+def assign(costs: Doubles) -> list[tuple[int, int]]:
+    """Pairs rows with columns at the least total cost, as many as allowed.
+
+    Args:
+        costs: ``(rows, columns)``, finite costs at least 0 and small against 1e6; infinity forbids a pair.
+
+    Returns:
+        ``(row, column)`` pairs in order of rows; no row and no column twice.
+
+    Example:
+        >>> assign(np.array([[1.0, 2.0], [1.5, math.inf]]))  # the greedy (0, 0) would leave row 1 alone
+        [(0, 1), (1, 0)]
+
+    Source: H. W. Kuhn, "The Hungarian Method for the Assignment Problem", 1955; shortest augmenting paths after
+    R. Jonker, A. Volgenant, Computing 38, 1987.
+    """
+    if costs.shape[0] > costs.shape[1]:
+        return sorted((row, column) for column, row in assign(costs.T))
+    finite = np.where(np.isinf(costs), 1e6, costs)
+    rows, columns = costs.shape
+    row_price, column_price = np.zeros(rows), np.zeros(columns + 1)
+    owner = np.full(columns + 1, -1)  # row of each column; the last column is where a path begins
+    for row in range(rows):
+        _augment(row, finite, row_price, column_price, owner)
+    pairs = [(int(owner[column]), column) for column in range(columns) if owner[column] >= 0]
+    return sorted((row, column) for row, column in pairs if np.isfinite(costs[row, column]))
+
+
+def _augment(row: int, costs: Doubles, row_price: Doubles, column_price: Doubles, owner: NDArray[np.int_]) -> None:
+    """Finds the cheapest alternating path from a new row to a free column, and swaps the pairs along it."""
+    start = len(owner) - 1
+    reach, came_from = np.full(start, math.inf), np.full(start, start)
+    visited = np.zeros(start + 1, bool)
+    owner[start], here = row, start
+    while owner[here] >= 0:
+        visited[here] = True
+        reduced = costs[owner[here]] - row_price[owner[here]] - column_price[:-1]
+        better = ~visited[:-1] & (reduced < reach)
+        reach[better], came_from[better] = reduced[better], here
+        following = int(np.argmin(np.where(visited[:-1], math.inf, reach)))
+        step = reach[following]
+        row_price[owner[visited]] += step
+        column_price[visited] -= step
+        reach[~visited[:-1]] -= step
+        here = following
+    while here != start:
+        owner[here], here = owner[came_from[here]], came_from[here]
+    owner[start] = -1
+
+
+def _cost(track: _Track, face: Detection, colors: Doubles, time_seconds: float) -> float:
+    """How badly a detection fits a track, 0 … 3 (place, size, colors each up to 1); infinite beyond a limit."""
+    expected = track.expected(time_seconds)
+    reach = NEAR + NEAR_PER_SECOND * (time_seconds - track.seen_seconds)
+    place = math.hypot(*(box_center(expected) - box_center(face.box))) / (
+        reach * (_side(expected) + _side(face.box)) / 2
+    )
+    size = abs(math.log(_side(face.box) / _side(expected))) / SIZE_CHANGE
+    color = float(np.abs(track.colors - colors).mean()) / COLOR_CHANGE
+    return place + size + color if max(place, size, color) <= 1 else math.inf
+
+
+def _apart(detections: Sequence[Detection]) -> list[Detection]:
+    """Drops each detection that an earlier one already covers."""
+    kept: list[Detection] = []
+    for face in detections:
+        if all(overlap(face.box, other.box) <= SAME_OVERLAP for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _colors(image: Image, box: Box) -> Doubles:
+    """What a face looks like whatever its size: Lab colors (8 bit) of a 4x4 grid over its box."""
+    x, y, width, height = box
+    columns = slice(max(int(x), 0), max(int(x + width), int(x) + 1, 1))
+    part = image[max(int(y), 0) : max(int(y + height), int(y) + 1, 1), columns]
+    if not part.size:
+        return np.zeros((4, 4, 3))
+    grid = np.asarray(cv2.resize(part, (4, 4), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.cvtColor(grid, cv2.COLOR_RGB2LAB), np.float64)
+
+
+def _tracked(track: _Track, frame: Frame) -> TrackedFace | None:
+    if track.face_id is None:
+        return None
+    seen = track.detection
+    return TrackedFace(track.face_id, seen, seen.scaled(frame.scale).box, quality(frame.image, seen, frame.scale))
+
+
+def _side(box: Box) -> float:
+    return math.sqrt(max(box[2] * box[3], 1.0))

@@ -1,0 +1,1 @@
+"""Media files in and out: facts, frames, audio, cutting and writing video."""

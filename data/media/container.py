@@ -1,0 +1,330 @@
+"""Opens one local media file safely and finds its streams, its clock and its damage; ``media`` builds on it.
+
+A file is opened by Python and handed to the demuxer as a plain stream of bytes. The demuxer may only be one of
+``FORMATS``, none of which is a playlist; should it ask for a second file or address all the same, it is refused. So a
+playlist, a concat script or an external reference inside an untrusted file leads nowhere.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from io import BufferedReader
+from os import PathLike
+from pathlib import Path
+from typing import NoReturn, cast
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from multimodal.errors import InputMissingError, InputUnreadableError, MediaError
+
+FORMATS = (
+    *("mov", "mp4", "3gp", "matroska", "webm", "avi", "mpegts", "mpeg", "asf", "flv"),
+    *("ogg", "wav", "w64", "mp3", "aac", "flac", "aiff", "caf", "amr", "ac3", "au"),
+)
+"""Demuxers that read one file and nothing else (names as in ``ffmpeg -demuxers``)."""
+
+STATED_DURATION = frozenset({"mov", "matroska", "avi", "asf", "flv", "wav"})
+"""Containers that state their duration up front; for the others it is read from what is there."""
+
+SHORTFALL_SECONDS = Fraction(1, 2)
+"""A file that ends this much before its stated end is incomplete: rounding and padding stay below 0.1 s."""
+
+READ_FAILURES = 64
+"""Read errors in a row after which the rest counts as lost. A demuxer gives one for each missing sample."""
+
+HEADER_BYTES = 1 << 16
+"""Within this much of a file its own length is stated, if it is."""
+
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+"""First bytes of a wmv, and of the object that holds its length (Advanced Systems Format, 3.1 and 3.2). The demuxer
+leaves the duration of a file out whose length differs, so it cannot tell."""
+
+MAX_SAMPLE_ASPECT = 4
+"""Pixels more oblong than this are taken for a writing error; 64:45 is the most that a DVD has."""
+
+
+@contextmanager
+def open_container(path: str | PathLike[str]) -> Iterator[InputContainer]:
+    """Opens a local file for demuxing.
+
+    Args:
+        path: The file; addresses and protocol prefixes mean nothing here.
+
+    Yields:
+        The container, its streams known; closed on leaving.
+
+    Raises:
+        InputMissingError: There is no such file.
+        InputUnreadableError: It is a folder, empty, or may not be read.
+        MediaError: It is not media of a known kind.
+
+    Example:
+        >>> with open_container("no such.mp4"):
+        ...     pass
+        Traceback (most recent call last):
+        multimodal.errors.InputMissingError: no such.mp4: does not exist; check the path
+    """
+    with open_file(path) as file:
+        # Most demuxers would open a second file through io_open, the concat demuxer by a protocol. The list of
+        # protocols has to name something; none is called "none".
+        options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
+        try:
+            container = av.open(file, "r", container_options=options, metadata_errors="replace", io_open=_refuse)
+        except (FFmpegError, OSError, ValueError) as error:
+            raise _not_media(path, file) from error
+        with container:
+            yield container
+
+
+def open_file(path: str | PathLike[str]) -> BufferedReader:
+    """Opens an ordinary, non-empty file for reading, with the errors of ``open_container``."""
+    try:
+        status = Path(path).stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise InputUnreadableError(path, "is a folder", "name a file in it")
+        # A named pipe would block for ever, a device never ends.
+        if not stat.S_ISREG(status.st_mode):
+            raise InputUnreadableError(path, "is not an ordinary file", "copy the recording into a file")
+        if status.st_size == 0:
+            raise InputUnreadableError(path, "is empty", "copy or record it again")
+        return Path(path).open("rb")
+    except InputUnreadableError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputMissingError(path, "does not exist", "check the path") from None
+    except PermissionError:
+        raise InputUnreadableError(path, "may not be read", "change its permissions") from None
+    except (OSError, ValueError) as error:  # a name that is too long, or with a null byte, or a failing disk
+        fact = getattr(error, "strerror", None) or str(error)
+        raise InputUnreadableError(path, f"cannot be opened ({fact})", "check the path and the disk") from error
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    raise PermissionError("a media file asked for a second file")
+
+
+def _not_media(path: str | PathLike[str], file: BufferedReader) -> MediaError:
+    file.seek(0)
+    head = file.read(12)
+    if head[4:8] in (b"ftyp", b"mdat", b"wide"):  # an mp4 or mov whose index, written last, never came
+        return MediaError(path, "breaks off before its index", "copy it again, or repair the recording")
+    return MediaError(path, "is not a video or sound file of a known kind", "convert it to mp4 or wav")
+
+
+@dataclass(frozen=True)
+class MediaStreams:
+    """The streams of a file that are read, and its clock.
+
+    Attributes:
+        video: The picture stream; None without one.
+        audio: The sound stream; None without one.
+        zero_seconds: What counts as 0, on the container's own clock.
+        notes: Plain lines on what was passed over.
+    """
+
+    video: VideoStream | None
+    audio: AudioStream | None
+    zero_seconds: Fraction
+    notes: tuple[str, ...] = ()
+
+    def seconds(self, ticks: int, stream: Stream) -> Fraction:
+        """Turns a time stamp of a stream into seconds on the common clock."""
+        return ticks * (stream.time_base or Fraction(1)) - self.zero_seconds
+
+    def start_seconds(self, stream: Stream | None) -> float | None:
+        """Says when a stream starts on the common clock; None without the stream."""
+        if stream is None:
+            return None
+        return 0.0 if stream.start_time is None else float(self.seconds(stream.start_time, stream))
+
+
+def find_streams(container: InputContainer, path: str | PathLike[str]) -> MediaStreams:
+    """Chooses one picture and one sound stream; raises MediaError when there is neither."""
+    pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    sounds = list(container.streams.audio)
+    # Streams of an unknown codec have no context, which the types of PyAV do not say.
+    videos = [stream for stream in pictures if getattr(stream, "codec_context", None) and stream.width]
+    audios = [stream for stream in sounds if getattr(stream, "codec_context", None)]
+    if not videos and not audios:
+        fact = "has a codec that cannot be decoded" if pictures or sounds else "holds neither picture nor sound"
+        raise MediaError(path, fact, "convert it to mp4 with H.264 and AAC, or choose another file")
+    video = max(videos, key=_rank_video, default=None)
+    audio = max(audios, key=lambda stream: bool(stream.disposition & Disposition.default), default=None)
+    notes = [_passed_over("picture", pictures, videos), _passed_over("sound", sounds, audios)]
+    return MediaStreams(video, audio, _zero(container, video, audio), tuple(note for note in notes if note))
+
+
+def _rank_video(stream: VideoStream) -> tuple[bool, int]:
+    return bool(stream.disposition & Disposition.default), stream.width * stream.height
+
+
+def _passed_over(kind: str, streams: list[VideoStream] | list[AudioStream], usable: object) -> str:
+    if streams and not usable:
+        return f"its {kind} stream has a codec that cannot be decoded and is left out"
+    return f"it holds {len(streams)} {kind} streams; the main one is read" if len(streams) > 1 else ""
+
+
+def _zero(container: InputContainer, video: VideoStream | None, audio: AudioStream | None) -> Fraction:
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in (video, audio)
+        if stream is not None and stream.start_time is not None and stream.time_base is not None
+    ]
+    return min(starts) if starts else Fraction(container.start_time or 0, av.time_base)
+
+
+def stated_end(container: InputContainer, tracks: MediaStreams) -> Fraction | None:
+    """Gives the second at which the container says it ends; None when it says nothing to rely on."""
+    if container.duration is None or not STATED_DURATION.intersection(container.format.name.split(",")):
+        return None
+    return Fraction((container.start_time or 0) + container.duration, av.time_base) - tracks.zero_seconds
+
+
+def is_truncated(path: str | PathLike[str]) -> bool:
+    """Says whether a file that states its own length (avi, wav; asf, wmv) is shorter than that."""
+    with open_file(path) as file:
+        announced = _announced_bytes(file.read(HEADER_BYTES))
+        return announced is not None and announced > Path(path).stat().st_size + 1
+
+
+def _announced_bytes(head: bytes) -> int | None:
+    """Reads the length of the file from its header; None where it states none, as live recorders do."""
+    if head[:4] == b"RIFF":
+        announced = 8 + int.from_bytes(head[4:8], "little")
+        return announced if announced < 0x7FFF_FF00 else None  # the size is left at 0 or at its maximum
+    if head[:16] == ASF_HEADER and (start := head.find(ASF_FILE_PROPERTIES)) >= 0:
+        live = head[start + 88 : start + 89]  # the lowest bit of the flags: what is stated is not valid
+        return None if live and live[0] & 1 else int.from_bytes(head[start + 40 : start + 48], "little")
+    return None
+
+
+@dataclass
+class Damage:
+    """What went wrong while one stream was read, and the plain lines that say so.
+
+    Attributes:
+        kind: ``picture`` or ``sound``.
+        skipped: Packets that could not be read or decoded.
+        first_seconds: Where the first of them was.
+        last_seconds: Where the last of them was.
+        reached_seconds: Up to where anything was read.
+        gap: First stretch in which neither picture nor sound could be read, from second to second.
+        cut: Whether the file is known to be shorter than it announces, though not by how many seconds.
+        disordered: Pictures or stretches of sound whose time ran backwards or repeated.
+        untimed: Pictures or stretches of sound without a time of their own.
+    """
+
+    kind: str
+    skipped: int = 0
+    first_seconds: float = 0.0
+    last_seconds: float = 0.0
+    reached_seconds: Fraction = field(default_factory=Fraction)
+    gap: tuple[Fraction, Fraction] | None = None
+    cut: bool = False
+    disordered: int = 0
+    untimed: int = 0
+
+    def skip(self, seconds: float) -> None:
+        """Counts one packet that was lost."""
+        self.first_seconds = seconds if self.skipped == 0 else min(self.first_seconds, seconds)
+        self.last_seconds = max(self.last_seconds, seconds)
+        self.skipped += 1
+
+    def lines(self, end: Fraction | None) -> list[str]:
+        """Words the damage, given the second at which the file says it ends."""
+        lines = []
+        broke = end is not None and end - self.reached_seconds > SHORTFALL_SECONDS
+        if broke and end is not None:
+            reached = float(self.reached_seconds)
+            lines.append(f"the file breaks off at {reached:.1f} s of {float(end):.1f} s; the rest is missing")
+        elif self.cut:
+            lines.append(f"the file breaks off at {float(self.reached_seconds):.1f} s; its header announces more")
+        if self.gap is not None:
+            lines.append(f"nothing can be read from {float(self.gap[0]):.1f} s to {float(self.gap[1]):.1f} s")
+        # The packets beyond the end of a cut file are the same damage once more.
+        if self.skipped and not ((broke or self.cut) and self.first_seconds > self.reached_seconds - SHORTFALL_SECONDS):
+            between = f"between {self.first_seconds:.1f} s and {self.last_seconds:.1f} s"
+            lines.append(f"damaged {self.kind} packets skipped {between}: {self.skipped}")
+        if self.disordered:
+            lines.append(f"{self.kind} frames left out because their time ran backwards or repeated: {self.disordered}")
+        if self.untimed:
+            lines.append(f"{self.kind} frames without a time of their own, which was estimated: {self.untimed}")
+        return lines
+
+
+def read_packets(
+    container: InputContainer, tracks: MediaStreams, stream: Stream, damage: Damage
+) -> Iterator[Packet[Stream]]:
+    """Reads on to the end and yields the whole packets of one stream, passing over what is damaged."""
+    failures = 0
+    while failures < READ_FAILURES:
+        try:
+            # All streams are read, so that the end reached can be held against the end that the file states.
+            for packet in container.demux():
+                failures = 0
+                if _note_packet(packet, tracks, stream, damage):
+                    yield packet
+            return
+        except IndexError:  # PyAV 18 ends with this when damage looked like one more stream; all has been read
+            return
+        except FFmpegError:  # a fresh demux() goes on behind the damage
+            failures += 1
+            damage.skip(float(damage.reached_seconds))
+
+
+def _note_packet(packet: Packet[Stream], tracks: MediaStreams, stream: Stream, damage: Damage) -> bool:
+    ticks = packet.pts if packet.pts is not None else packet.dts
+    if ticks is not None and not packet.is_corrupt:
+        start = tracks.seconds(ticks, packet.stream)
+        # Pictures alone may pause, on a screen where nothing moves; pictures and sound together do not.
+        both = tracks.video is not None and tracks.audio is not None
+        if both and damage.gap is None and start - damage.reached_seconds > SHORTFALL_SECONDS:
+            damage.gap = damage.reached_seconds, start
+        end = tracks.seconds(ticks + (packet.duration or 0), packet.stream)
+        damage.reached_seconds = max(damage.reached_seconds, end)
+    # The demuxer ends with an empty packet for each stream; flushing is left to who decodes.
+    if packet.stream_index != stream.index or packet.size == 0:
+        return False
+    if packet.is_corrupt:
+        damage.skip(float(damage.reached_seconds))
+    return not packet.is_corrupt
+
+
+def display_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Gives the size with square pixels, the height kept, before any rotation."""
+    if not aspect or not Fraction(1, MAX_SAMPLE_ASPECT) <= aspect <= MAX_SAMPLE_ASPECT:
+        return width, height
+    return max(1, round(width * aspect)), height
+
+
+def orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:
+    """Reads how a stored picture is turned upright: transpose it, then mirror columns, then mirror rows.
+
+    Returns:
+        Whether each of the three is to be done.
+
+    Source:
+        The display matrix of ISO/IEC 14496-12, 6.2.2: x' = a x + c y, y' = b x + d y.
+    """
+    side_data = cast(Mapping[str, Buffer], frame.side_data)  # the types of PyAV name but one of its keys
+    if "DISPLAYMATRIX" not in side_data:
+        return False, False, False
+    matrix = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), dtype=np.int32)
+    a, b, c, d = (int(matrix[index]) for index in (0, 1, 3, 4))
+    if abs(a) >= abs(b):
+        return False, a < 0, d < 0
+    return True, c < 0, b < 0

@@ -1,0 +1,1 @@
+"""Speech in audio: voice activity, utterances, speech-to-text."""

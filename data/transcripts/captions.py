@@ -1,0 +1,279 @@
+"""Finds out by its content which form a transcript has, and reads SRT, WebVTT and plain text.
+
+This is our own reading, and so are the tables beside it, because the libraries at hand (webvtt-py 0.6, pysubs2 1.8,
+srt 3.5) take ``00:05 --> 00:02`` and ``00:07.0xx`` for times without a word, give no line numbers, and keep one voice
+of a cue in which two speak. ``csv`` and ``json`` of the standard library serve where they can.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+from multimodal.data.transcripts.speakers import with_speakers
+from multimodal.data.transcripts.tables import read_table
+from multimodal.data.transcripts.text import (
+    CLOCK,
+    MAXIMUM_UTTERANCES,
+    Cue,
+    Reading,
+    clock_seconds,
+    excerpt,
+    has_time_tags,
+    plain_text,
+    strip_tags,
+    unescape,
+    voices,
+)
+from multimodal.data.transcripts.whisper_json import looks_like_json, read_json
+from multimodal.errors import TranscriptError
+
+MAXIMUM_LINES = 1_000_000
+"""A hundred hours of subtitles have about half a million."""
+
+_TIMING = re.compile(rf"^[ \t]*{CLOCK}[ \t]*-->[ \t]*{CLOCK}", re.MULTILINE)
+_TIMING_ATTEMPT = re.compile(r"^[ \t]*[0-9]{1,9}[ \t]*:[^\n]*-->", re.MULTILINE)
+_CONSOLE = re.compile(rf"\[({CLOCK})[ \t]*-->[ \t]*({CLOCK})\](.*)")
+"""The lines that whisper prints while it works, which people save as text."""
+
+_HEADER = re.compile(r"WEBVTT(?=[ \t\n]|\Z)")
+_LANGUAGE = re.compile(r"Language:[ \t]*([A-Za-z-]{2,35})[ \t]*")
+_KINDS = {".srt": "SRT", ".vtt": "WebVTT", ".json": "JSON", ".csv": "table", ".tsv": "table"}
+
+
+@dataclass
+class _Caption:
+    number: int
+    start_seconds: float
+    end_seconds: float
+    lines: list[str]
+
+
+_Line = tuple[int, str]
+
+
+def read_cues(path: str | PathLike[str], text: str) -> Reading:
+    """Reads a transcript in whatever form it has; its name decides only where the content leaves it open.
+
+    Args:
+        path: For its suffix, and for errors.
+        text: Of the whole file.
+
+    Returns:
+        Its cues in the order of the file, times unchecked.
+
+    Raises:
+        TranscriptError: A line cannot be understood, or there are too many.
+
+    Example:
+        >>> read_cues("answer.srt", "I gave up.").kind
+        'plain text'
+    """
+    suffix = Path(path).suffix.lower()
+    reading = _by_content(path, text, suffix)
+    expected = _KINDS.get(suffix, reading.kind)
+    if reading.kind == expected:
+        return reading
+    note = f"it is named {suffix} but was read as {reading.kind}"
+    return replace(reading, warnings=(note, *reading.warnings))
+
+
+def _by_content(path: str | PathLike[str], text: str, suffix: str) -> Reading:
+    begin = text.lstrip()
+    is_webvtt = _HEADER.match(begin) is not None
+    if not is_webvtt and (looks_like_json(begin) or (suffix == ".json" and begin[:1] in ("[", "{"))):
+        return read_json(path, text)
+    if text.count("\n") > MAXIMUM_LINES:
+        raise TranscriptError(path, f"has more than {MAXIMUM_LINES} lines", "split it")
+    # What tries to be times, in a file that says it holds captions, shall be refused with the number of its line.
+    timing = _TIMING_ATTEMPT if suffix in (".srt", ".vtt") else _TIMING
+    if is_webvtt or timing.search(text):
+        return read_captions(path, text, is_webvtt=is_webvtt)
+    table = read_table(path, text, named=suffix in (".csv", ".tsv"))
+    if table is None and suffix == ".json":
+        return read_json(path, text)  # which says where it is not JSON
+    return table or read_plain(text)
+
+
+def read_plain(text: str) -> Reading:
+    r"""Reads plain text: an utterance a line, without times.
+
+    What whisper prints, ``[00:00.000 --> 00:04.000]  words``, keeps its times.
+
+    Args:
+        text: Of the whole file.
+
+    Returns:
+        A cue per line that holds something; names before the words are taken by the rule of ``with_speakers``.
+
+    Example:
+        >>> [(cue.speaker, cue.text) for cue in read_plain("P1: It broke.\n\nTwice.").cues]
+        [('P1', 'It broke.'), (None, 'Twice.')]
+    """
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if lines and _CONSOLE.fullmatch(lines[0][1]):
+        return Reading("plain text", with_speakers(list(_console_cues(lines))))
+    cues = [Cue(number, None, None, None, line) for number, line in lines]
+    return Reading("plain text", with_speakers(cues, carry_on=True))
+
+
+def _console_cues(lines: list[_Line]) -> Iterator[Cue]:
+    held: Cue | None = None
+    for number, line in lines:
+        match = _CONSOLE.fullmatch(line)
+        if match is None:
+            held = replace(held, text=f"{held.text}\n{line}") if held else None
+            continue
+        if held:
+            yield held
+        held = Cue(number, clock_seconds(match[1]), clock_seconds(match[2]), None, match[3].strip())
+    if held:
+        yield held
+
+
+def read_captions(path: str | PathLike[str], text: str, *, is_webvtt: bool) -> Reading:
+    r"""Reads SRT or WebVTT.
+
+    Voice tags name the speakers; where a file has none, names before the words do by the rule of ``with_speakers``.
+    A cue in which several speak becomes several with the same times. Notes, styles, regions and settings are passed
+    over. Automatic captions, which time single words and show each line again below the next, are unrolled.
+
+    Args:
+        path: For errors.
+        text: Of the whole file.
+        is_webvtt: Whether it begins with the line ``WEBVTT``.
+
+    Returns:
+        Its cues in the order of the file, their text without tags and entities.
+
+    Raises:
+        TranscriptError: A line that should hold two times does not.
+
+    Example:
+        >>> text = "WEBVTT\n\n00:01.000 --> 00:02.500 align:start\n<v Ann>Fish &amp; <i>chips</i>"
+        >>> read_captions("a.vtt", text, is_webvtt=True).cues
+        [Cue(number=3, start_seconds=1.0, end_seconds=2.5, speaker='Ann', text='Fish & chips')]
+    """
+    if text.count("<v") + text.count("<V") > MAXIMUM_UTTERANCES:
+        raise TranscriptError(path, f"has more than {MAXIMUM_UTTERANCES} voices", "split it")
+    strays: list[int] = []
+    blocks = list(_blocks(text, str if is_webvtt else str.strip))
+    language = _without_header(blocks) if is_webvtt else None
+    captions = _captions(path, _without_notes(blocks) if is_webvtt else iter(blocks), is_webvtt, strays)
+    if has_time_tags(text):
+        captions = _unrolled(captions)
+    cues = [cue for caption in captions for cue in _spoken(caption)]
+    if not any(cue.speaker for cue in cues):
+        cues = with_speakers(cues)
+    notes = (f"text without times is left out ({_places(strays)})",) if strays else ()
+    cues = [replace(cue, text=unescape(cue.text)) for cue in cues]
+    return Reading("WebVTT" if is_webvtt else "SRT", cues, language, notes)
+
+
+def _places(numbers: list[int]) -> str:
+    return f"line {numbers[0]}" + (f" and {len(numbers) - 1} more" if len(numbers) > 1 else "")
+
+
+def _blocks(text: str, filled: Callable[[str], object]) -> Iterator[list[_Line]]:
+    """Numbered lines in runs between empty ones. To WebVTT a line with a space is not empty; YouTube relies on it."""
+    block: list[_Line] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if filled(line):
+            block.append((number, line))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _without_header(blocks: list[list[_Line]]) -> str | None:
+    """Takes the header off the first block, which may run into the first cue; gives the language it states."""
+    while not blocks[0][0][1].strip():  # lines of mere space before the header
+        del blocks[0]
+    lines = blocks[0]
+    end = next((index for index in range(len(lines)) if _is_timing(lines, index)), len(lines))
+    found = (_LANGUAGE.fullmatch(line) for _, line in lines[:end])
+    blocks[0] = lines[end:]
+    return next((match[1].lower() for match in found if match), None)
+
+
+def _without_notes(blocks: list[list[_Line]]) -> Iterator[list[_Line]]:
+    return (block for block in blocks if not (block and re.match(r"(?:NOTE|STYLE|REGION)(?=[ \t]|\Z)", block[0][1])))
+
+
+def _is_timing(block: list[_Line], index: int) -> bool:
+    """Whether a line means to hold times, well or badly: an arrow in what somebody says does not count."""
+    line = block[index][1]
+    if "-->" not in line:
+        return False
+    return _TIMING_ATTEMPT.match(line) is not None or (index == 1 and block[0][1].strip().isdecimal())
+
+
+def _captions(
+    path: str | PathLike[str], blocks: Iterator[list[_Line]], is_webvtt: bool, strays: list[int]
+) -> Iterator[_Caption]:
+    """Yields captions. In SRT a text may hold empty lines; in WebVTT what stands without times is no caption."""
+    current: _Caption | None = None
+    for block in blocks:
+        timings = [index for index in range(len(block)) if _is_timing(block, index)]
+        lead = _without_index(block[: timings[0]] if timings else block, bool(timings), is_webvtt)
+        if current and not is_webvtt:
+            current.lines += [line for _, line in lead]
+        elif lead:
+            strays.append(lead[0][0])
+        for begin, end in itertools.pairwise([*timings, len(block)]):
+            if current:
+                yield current
+            lines = _without_index(block[begin + 1 : end], end < len(block), False)
+            current = _Caption(*_times(path, *block[begin]), [line for _, line in lines])
+    if current:
+        yield current
+
+
+def _without_index(lines: list[_Line], before_timing: bool, is_webvtt: bool) -> list[_Line]:
+    """Drops the number, in WebVTT any name, that stands before the times of a cue."""
+    if before_timing and lines and (is_webvtt or lines[-1][1].strip().isdecimal()):
+        return lines[:-1]
+    return lines
+
+
+def _times(path: str | PathLike[str], number: int, line: str) -> tuple[int, float, float]:
+    left, _, right = line.partition("-->")
+    words = right.split(None, 1)  # what follows are settings
+    start, end = clock_seconds(left.strip()), clock_seconds(words[0]) if words else None
+    if start is None or end is None:
+        fact = f"line {number} does not hold two times ({excerpt(line.strip())})"
+        raise TranscriptError(path, fact, "write them as 00:00:01.000 --> 00:00:02.500")
+    return number, start, end
+
+
+def _spoken(caption: _Caption) -> Iterator[Cue]:
+    """Cues of a caption: one, or as many as voices take turns in it."""
+    turns: list[tuple[str | None, list[str]]] = []
+    for speaker, part in voices("\n".join(caption.lines)):
+        words = strip_tags(part)
+        if not words.strip():
+            continue
+        if not turns or turns[-1][0] != speaker:
+            turns.append((speaker, []))
+        turns[-1][1].append(words)
+    for speaker, parts in turns:
+        yield Cue(caption.number, caption.start_seconds, caption.end_seconds, speaker, "\n".join(parts))
+
+
+def _unrolled(captions: Iterator[_Caption]) -> Iterator[_Caption]:
+    """Drops those first lines of a caption that the one before it ended with; automatic captions show two or three."""
+    shown: list[str] = []
+    for caption in captions:
+        caption.lines = [line for line in caption.lines if plain_text(strip_tags(line))]
+        lines = [plain_text(strip_tags(line)) for line in caption.lines]
+        again = next((size for size in (3, 2, 1) if len(lines) >= size and shown[-size:] == lines[:size]), 0)
+        shown = lines
+        if lines[again:]:
+            caption.lines = caption.lines[again:]
+            yield caption

@@ -1,0 +1,137 @@
+"""Who speaks, where a transcript says it only by a name before the words; taken up where that is safe."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from multimodal.data.transcripts.text import Cue, plain_name
+
+_NAME_BEFORE = re.compile(r"(?:\[([^\[\]\n]{1,40})\]:?|([^\W\d_][^:：\n\[\]]{0,39})(?::(?=\s|$)|：))\s?")
+_NOT_IN_A_NAME = re.compile(r'[!?,;"“”<>/=]')
+_ROLE = re.compile(
+    r"(?:(?:speaker|spk|interviewer|interviewee|participant|respondent|moderator|facilitator|researcher|host|guest"
+    r"|user|customer|client|agent)[ _#-]?[0-9]{0,4}|p[0-9]{1,3})",
+    re.IGNORECASE,
+)
+_NOT_NAMES = frozenset(
+    [
+        "applause",
+        "cheering",
+        "cough",
+        "coughs",
+        "coughing",
+        "crosstalk",
+        "cries",
+        "crying",
+        "example",
+        "hint",
+        "inaudible",
+        "laugh",
+        "laughs",
+        "laughing",
+        "laughter",
+        "music",
+        "nb",
+        "noise",
+        "note",
+        "pause",
+        "pros",
+        "cons",
+        "ps",
+        "silence",
+        "sigh",
+        "sighs",
+        "sighing",
+        "sobbing",
+        "todo",
+        "unintelligible",
+        "warning",
+    ]
+)
+_DASH = re.compile(r"[-‐–—](?=\s|\w|\[)\s?")
+
+
+def is_named(text: str) -> bool:
+    """Whether a text begins like ``Name: words`` or ``[Name] words``.
+
+    Example:
+        >>> is_named("Ann Lee: yes"), is_named("[Ann] yes"), is_named("at 10:30"), is_named("so: this is it")
+        (True, True, False, False)
+    """
+    return _name_before(text) is not None
+
+
+def with_speakers(cues: Sequence[Cue], *, carry_on: bool = False) -> list[Cue]:
+    r"""Takes names that stand before the words for speakers, where that is safe.
+
+    A line may begin with ``Name:`` or ``[Name]``, after a dash or not. A name has at most four words and 40 characters
+    and begins with a letter that is not small. It is taken for a speaker when it is a role or code (Interviewer,
+    Speaker 1, SPEAKER_00, P7), or when it stands before at least two lines and such names before at least a quarter
+    of all cues. So neither ``Note: ...`` nor a list of ``Pros: ...``, ``Cons: ...`` makes speakers. Two lines of a
+    cue that begin with dashes are two people's.
+
+    Args:
+        cues: Of one file, none with a speaker yet.
+        carry_on: Whether a line without a name belongs to the speaker of the line above, with none empty between.
+
+    Returns:
+        The cues; one in which several people speak becomes several with the same times.
+
+    Example:
+        >>> cues = [Cue(1, None, None, None, "Interviewer: Well?"), Cue(2, None, None, None, "Note: it is late.")]
+        >>> [(cue.speaker, cue.text) for cue in with_speakers(cues)]
+        [('Interviewer', 'Well?'), (None, 'Note: it is late.')]
+    """
+    names = _safe_names(cues)
+    result: list[Cue] = []
+    speaker, last = None, 0
+    for cue in cues:
+        speaker = speaker if carry_on and cue.number == last + 1 else None
+        last = cue.number
+        for name, lines in _turns(cue.text.split("\n"), names):
+            speaker = name or speaker
+            if any(lines):
+                result.append(replace(cue, speaker=speaker, text="\n".join(lines)))
+            if not carry_on:
+                speaker = None
+    return result
+
+
+def _safe_names(cues: Sequence[Cue]) -> frozenset[str]:
+    named = (_name_before(line) for cue in cues for line in cue.text.split("\n"))
+    counts = Counter(found[0].casefold() for found in named if found is not None)
+    recurring = {name for name, count in counts.items() if count > 1}
+    if sum(counts[name] for name in recurring) * 4 < len(cues):
+        recurring = set()
+    return frozenset(recurring | set(filter(_ROLE.fullmatch, counts)))
+
+
+def _name_before(line: str) -> tuple[str, str] | None:
+    """The name a line begins with, and the rest of it."""
+    line = line.lstrip()
+    dash = _DASH.match(line)
+    match = _NAME_BEFORE.match(line, dash.end() if dash else 0)
+    name = plain_name(match[1] or match[2]) if match else None
+    if match is None or name is None or not name[0].isalpha() or name.casefold() in _NOT_NAMES:
+        return None
+    if _ROLE.fullmatch(name) is None and (name[0].islower() or len(name.split()) > 4 or _NOT_IN_A_NAME.search(name)):
+        return None
+    return name, line[match.end() :]
+
+
+def _turns(lines: list[str], names: frozenset[str]) -> Iterator[tuple[str | None, list[str]]]:
+    dialogue = sum(_DASH.match(line.lstrip()) is not None for line in lines) > 1
+    name: str | None = None
+    held: list[str] = []
+    for line in lines:
+        found = _name_before(line)
+        known = found if found is not None and found[0].casefold() in names else None
+        dash = _DASH.match(line.lstrip()) if dialogue else None
+        if known or dash:
+            yield name, held
+            name, held = (known[0], []) if known else (None, [])
+        held.append(known[1] if known else line.lstrip()[dash.end() :] if dash else line)
+    yield name, held

@@ -1,0 +1,119 @@
+"""Mean and deviation of features over a recording, for normalization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from multimodal.encoders.framing import within
+
+SMALLEST_DEVIATION = 1e-3
+"""Below it a feature is constant, as in digital silence; dividing by it would only magnify rounding."""
+
+
+@dataclass(frozen=True)
+class RecordingStatistics:
+    """Mean and variance of each feature over what a recording has held so far, in constant memory.
+
+    The sums are kept in double precision on the CPU and are exact however the frames are split (Chan et al. 1983).
+
+    Attributes:
+        count: Frames counted.
+        mean: ``(features,)`` float64.
+        variance: ``(features,)`` float64, the mean square of the distances from the mean.
+
+    Example:
+        >>> heard = RecordingStatistics.empty(1).updated(torch.tensor([[1.0], [3.0]]))
+        >>> heard.count, heard.mean.tolist(), heard.variance.tolist()
+        (2.0, [2.0], [1.0])
+    """
+
+    count: float
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def empty(cls, features: int) -> RecordingStatistics:
+        """Statistics of nothing heard yet."""
+        return cls(0.0, torch.zeros(features, dtype=torch.float64), torch.zeros(features, dtype=torch.float64))
+
+    def updated(self, features: Tensor, lengths: Tensor | None = None) -> RecordingStatistics:
+        """Counts further frames.
+
+        Args:
+            features: ``(frames, features)``, or ``(batch, frames, features)`` padded with anything.
+            lengths: ``(batch,)`` frames of each item of a batch; None where all count.
+
+        Returns:
+            Statistics over the frames before and these.
+        """
+        if lengths is not None:
+            features = features[within(lengths.to(features.device), features.shape[1])]
+        frames = features.detach().reshape(-1, features.shape[-1]).cpu().double()
+        if not len(frames):
+            return self
+        variance, mean = torch.var_mean(frames, dim=0, correction=0)
+        return self.merged(RecordingStatistics(float(len(frames)), mean, variance))
+
+    def merged(self, other: RecordingStatistics) -> RecordingStatistics:
+        """Statistics over both sets of frames, in either order."""
+        count = self.count + other.count
+        if not count:
+            return self
+        share = other.count / count
+        step = other.mean - self.mean
+        variance = (1 - share) * self.variance + share * other.variance + share * (1 - share) * step.square()
+        return RecordingStatistics(count, self.mean + share * step, variance)
+
+    def shrunk(self, prior: RecordingStatistics, prior_weight: float) -> RecordingStatistics:
+        """Draws the estimate towards what is usual while little has been heard.
+
+        With ``a = count / (count + prior_weight)``: ``mean = a * mean + (1 - a) * prior.mean`` and
+        ``variance = a * variance + (1 - a) * prior.variance``. The distance between the two means is left out of the
+        variance: a recording that is quieter than usual is not more varied.
+
+        Args:
+            prior: Statistics over many recordings.
+            prior_weight: Frames that the prior counts for; 0 for not at all once anything was heard.
+
+        Returns:
+            The estimate, with this recording's count.
+        """
+        share = self.count / (self.count + prior_weight) if self.count else 0.0
+        mean = share * self.mean + (1 - share) * prior.mean
+        return replace(self, mean=mean, variance=share * self.variance + (1 - share) * prior.variance)
+
+    def normalize(
+        self,
+        features: Tensor,
+        lengths: Tensor | None = None,
+        prior: RecordingStatistics | None = None,
+        prior_weight: float = 0.0,
+    ) -> Tensor:
+        """Takes a recording's mean away and divides by its deviation.
+
+        Args:
+            features: ``(frames, features)`` or ``(batch, frames, features)``, all of this recording.
+            lengths: ``(batch,)`` frames of each item of a batch; what lies after an item's end becomes 0.
+            prior: What to shrink towards, as ``shrunk`` says; None for not at all.
+            prior_weight: Frames that the prior counts for.
+
+        Returns:
+            The shape of ``features``, float32; unchanged where nothing was heard and there is no prior.
+
+        Example:
+            >>> usual = RecordingStatistics(1e6, torch.tensor([4.0]), torch.tensor([1.0]))
+            >>> heard = RecordingStatistics(100.0, torch.tensor([2.0]), torch.tensor([1.0]))
+            >>> heard.normalize(torch.tensor([[2.0]]), prior=usual, prior_weight=300.0).tolist()
+            [[-1.5]]
+        """
+        used = self if prior is None else self.shrunk(prior, prior_weight)
+        result = features.float()
+        if used.count or prior is not None:
+            mean, variance = (value.to(features.device, torch.float32) for value in (used.mean, used.variance))
+            result = (result - mean) / variance.sqrt().clamp(min=SMALLEST_DEVIATION)
+        if lengths is None:
+            return result
+        return result.masked_fill(~within(lengths.to(result.device), result.shape[1]).unsqueeze(2), 0.0)

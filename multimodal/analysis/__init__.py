@@ -1,0 +1,1 @@
+"""The result of an analysis: tables, the saved file, highlights, confidence intervals."""

@@ -1,0 +1,102 @@
+"""Finds the recording that an analysis is of, and makes sure that it is the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from multimodal.analysis.result import Analysis
+from multimodal.errors import InputMissingError, MediaError, OutputError
+from multimodal.types import MediaInfo
+
+
+def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
+    """Finds the recording of an analysis: where it lay then, or where it is said to lie now.
+
+    Args:
+        analysis: Made here, or read back.
+        media: Where the recording lies now; None for where it lay.
+
+    Returns:
+        Facts of the file, freshly read, with the analysis's ``stretch``.
+
+    Raises:
+        InputMissingError: It is not there.
+        MediaError: It is another recording, or words alone.
+
+    Example:
+        >>> find_recording(read_analysis("results/interview")).has_video            # doctest: +SKIP
+        True
+    """
+    if not (analysis.media.has_video or analysis.media.has_audio):
+        raise MediaError(analysis.media.path, "is words alone, without picture or sound", "choose a recording")
+    from multimodal.data.media.probe import probe
+
+    path = analysis.media.path if media is None else media
+    if media is None and not exists(path):
+        raise InputMissingError(path, "is not there any more", "say with --media where the recording lies now")
+    info = probe(path)
+    if info.sha256 != analysis.media.sha256:
+        fact = "is not the recording that was analyzed (its sha256 differs)"
+        raise MediaError(path, fact, "name the right one with --media, or analyze this one")
+    if analysis.media.segment is None:
+        return info
+    start, end = analysis.media.segment
+    if not 0 <= start < min(end, info.duration_seconds):
+        fact = f"has nothing from {start:g} s to {end:g} s, the stretch that was analyzed"
+        raise MediaError(path, fact, "analyze it again")
+    return replace(info, segment=(start, min(end, info.duration_seconds)))
+
+
+def relocate(analysis: Analysis, media: Path) -> Analysis:
+    """The same analysis, of the recording where it lies now.
+
+    Args:
+        analysis: Made here, or read back.
+        media: Where the recording lies.
+
+    Raises:
+        MediaError: That is another recording, or the analysis is of words alone.
+
+    Example:
+        >>> relocate(read_analysis("results/talk"), Path("archive/talk.mp4")).media.path.name       # doctest: +SKIP
+        'talk.mp4'
+    """
+    path = find_recording(analysis, media).path
+    there = replace(analysis, media=replace(analysis.media, path=path))
+    there.__dict__.update(summary=analysis.summary, coverage=analysis.coverage)  # as they were saved
+    return there
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at a path; an untrusted one may be longer than the system allows.
+
+    Example:
+        >>> exists(Path("a" * 9999))
+        False
+    """
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def refuse_overwrite(recording: Path, output: Path) -> None:
+    """Makes sure that what is written does not take the place of the recording itself.
+
+    Args:
+        recording: What is read.
+        output: What will be written.
+
+    Raises:
+        OutputError: Both are one file.
+
+    Example:
+        >>> refuse_overwrite(Path("talk.mp4"), Path("results/talk/overlay.mp4"))
+    """
+    try:
+        same = recording.samefile(output)
+    except OSError:  # one of them is not there
+        return
+    if same:
+        raise OutputError(output, "is the recording itself", "choose another folder")

@@ -1,0 +1,117 @@
+"""What happens to training faces: the ways in which a face in a video differs from a tidy picture of it.
+
+Everything works on a whole batch at once, on whatever device the batch is, from one generator, so that an epoch can
+be repeated exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class FaceAugmentation:
+    """How strongly faces are changed. Each change draws its own amount, evenly up to the bound.
+
+    Attributes:
+        rotation_degrees: Largest rotation to either side.
+        zoom: Largest relative change of size, as a factor 1 + zoom or its inverse.
+        shift: Largest shift in each direction, as a share of the picture.
+        gamma: Largest change of the tone curve, as an exponent 1 + gamma or its inverse.
+        shade: Largest slope of added light across the picture, in gray levels from edge to edge.
+        noise: Largest deviation of added noise, in gray levels.
+        blur_share: Share of pictures that are blurred by a 3x3 average, to a random degree.
+        erase_share: Share of pictures in which a rectangle is covered.
+        erase_area: Largest area of that rectangle, as a share of the picture.
+    """
+
+    rotation_degrees: float = 15.0
+    zoom: float = 0.18
+    shift: float = 0.08
+    gamma: float = 0.5
+    shade: float = 60.0
+    noise: float = 10.0
+    blur_share: float = 0.25
+    erase_share: float = 0.3
+    erase_area: float = 0.15
+
+
+def augment(images: Tensor, size: int, settings: FaceAugmentation, generator: Generator) -> Tensor:
+    """Changes each face at random: mirrored, turned, moved, lit, blurred, covered.
+
+    Args:
+        images: ``(batch, height, width)`` gray levels 0 … 255.
+        size: Height and width of the result in pixels.
+        settings: How strongly.
+        generator: On the device of ``images``.
+
+    Returns:
+        ``(batch, size, size)`` float32 gray levels 0 … 255.
+
+    Example:
+        >>> faces = torch.full((4, 48, 48), 100, dtype=torch.uint8)
+        >>> augment(faces, 36, FaceAugmentation(), torch.Generator().manual_seed(0)).shape
+        torch.Size([4, 36, 36])
+    """
+    pixels = _place(images.float().unsqueeze(1), size, settings, generator)
+    pixels = _light(pixels, settings, generator)
+    pixels = _soften(pixels, settings, generator)
+    pixels = _cover(pixels, settings, generator)
+    return pixels.clamp(0, 255).squeeze(1)
+
+
+def _uniform(images: Tensor, generator: Generator, *shape: int) -> Tensor:
+    """Even draws from -1 … 1, ``(batch, *shape)``."""
+    return torch.rand(len(images), *shape, generator=generator, device=images.device) * 2 - 1
+
+
+def _happens(images: Tensor, share: float, generator: Generator) -> Tensor:
+    """True for a ``share`` of the batch, ``(batch, 1, 1, 1)``."""
+    return torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < share
+
+
+def _place(images: Tensor, size: int, settings: FaceAugmentation, generator: Generator) -> Tensor:
+    angle = _uniform(images, generator) * math.radians(settings.rotation_degrees)
+    scale = torch.exp(_uniform(images, generator) * math.log1p(settings.zoom))
+    mirror = torch.where(_uniform(images, generator) < 0, -1.0, 1.0)
+    # Coordinates run from -1 to 1, hence twice the share.
+    shift = _uniform(images, generator, 2) * 2 * settings.shift
+    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
+    top = torch.stack([cosine * mirror, -sine, shift[:, 0]], dim=1)
+    bottom = torch.stack([sine * mirror, cosine, shift[:, 1]], dim=1)
+    grid = functional.affine_grid(torch.stack([top, bottom], dim=1), [len(images), 1, size, size], align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _light(images: Tensor, settings: FaceAugmentation, generator: Generator) -> Tensor:
+    exponent = torch.exp(_uniform(images, generator, 1, 1, 1) * math.log1p(settings.gamma))
+    lit = 255 * (images.clamp(0, 255) / 255) ** exponent
+    ramp = torch.linspace(-0.5, 0.5, images.shape[-1], device=images.device)
+    slope = _uniform(images, generator, 2, 1, 1) * settings.shade
+    return lit + slope[:, :1] * ramp[None, None, None, :] + slope[:, 1:] * ramp[None, None, :, None]
+
+
+def _soften(images: Tensor, settings: FaceAugmentation, generator: Generator) -> Tensor:
+    softer = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    degree = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
+    images = torch.where(_happens(images, settings.blur_share, generator), images.lerp(softer, degree), images)
+    level = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) * settings.noise
+    return images + level * torch.randn(images.shape, generator=generator, device=images.device)
+
+
+def _cover(images: Tensor, settings: FaceAugmentation, generator: Generator) -> Tensor:
+    area = (_uniform(images, generator, 1, 1, 1) + 1) / 2 * settings.erase_area
+    stretch = torch.exp(_uniform(images, generator, 1, 1, 1) * math.log(2))
+    half_width, half_height = (area * stretch).sqrt() / 2, (area / stretch).sqrt() / 2
+    center = (_uniform(images, generator, 2, 1, 1) + 1) / 2
+    position = torch.linspace(0, 1, images.shape[-1], device=images.device)
+    inside_x = (position[None, None, None, :] - center[:, :1]).abs() < half_width
+    inside_y = (position[None, None, :, None] - center[:, 1:]).abs() < half_height
+    covered = inside_x & inside_y & _happens(images, settings.erase_share, generator)
+    # The picture's own mean, which standardization maps to about zero: covered, not colored.
+    return torch.where(covered, images.mean(dim=(2, 3), keepdim=True), images)

@@ -1,0 +1,1 @@
+"""``batch``: many inputs, on this machine or on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""``evaluate``: metrics of each part on a corpus."""

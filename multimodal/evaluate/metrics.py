@@ -1,0 +1,167 @@
+"""Figures of a classifier, each by a well-known library; nothing here sees training data unless it is handed some.
+
+Formulas: accuracy is the share of right answers; balanced accuracy the mean of the classes' recalls (also called
+unweighted average recall); macro-F1 the mean of the classes' F1; Cohen's kappa the agreement beyond chance; expected
+calibration error the mean distance of confidence and accuracy over 15 equal bins, weighted by their size (Guo et al.
+2017, arXiv 1706.04599).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn import metrics as sk
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+Floats = NDArray[np.floating[Any]]
+Labels = NDArray[np.int64]
+
+BINS = 15
+
+
+def classification_figures(probabilities: Floats, labels: Labels, names: Sequence[str]) -> dict[str, Any]:
+    """All figures of one classifier on one set.
+
+    Args:
+        probabilities: ``(n, classes)``, rows summing to 1.
+        labels: ``(n,)`` right answers.
+        names: The classes in order.
+
+    Returns:
+        ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``kappa`` (-1 … 1), ``roc_auc`` and ``pr_auc`` (means over
+        the classes that occur), ``ece``, ``nll``, ``n``, ``labels``, ``confusion`` (rows: truth, columns: answer), and
+        ``per_class`` with ``precision``, ``recall``, ``f1`` and ``n`` each. Shares are 0 … 1.
+
+    Raises:
+        ValueError: The shapes do not fit, or there is nothing to judge.
+
+    Example:
+        >>> figures = classification_figures(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), ["calm", "angry"])
+        >>> figures["accuracy"], figures["confusion"]
+        (0.5, [[1, 0], [1, 0]])
+    """
+    if probabilities.shape != (len(labels), len(names)) or not len(labels):
+        raise ValueError(
+            f"need (n, {len(names)}) probabilities and n labels, got {probabilities.shape}, {labels.shape}"
+        )
+    answers, classes = probabilities.argmax(axis=1), range(len(names))
+    columns = sk.precision_recall_fscore_support(labels, answers, labels=classes, zero_division=0)
+    rows = [dict(zip(("precision", "recall", "f1", "n"), map(float, row), strict=True)) for row in np.array(columns).T]
+    occurring = [index for index in classes if 0 < (labels == index).sum() < len(labels)]
+    return {
+        "accuracy": float(sk.accuracy_score(labels, answers)),
+        "balanced_accuracy": float(np.mean([row["recall"] for row in rows if row["n"]])),
+        "macro_f1": float(np.mean([row["f1"] for row in rows])),
+        "kappa": float(sk.cohen_kappa_score(labels, answers, labels=classes)) if len(occurring) > 1 else 0.0,
+        "roc_auc": _mean(sk.roc_auc_score(labels == index, probabilities[:, index]) for index in occurring),
+        "pr_auc": _mean(sk.average_precision_score(labels == index, probabilities[:, index]) for index in occurring),
+        "ece": expected_calibration_error(probabilities, labels),
+        "nll": float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-9)).mean()),
+        "n": len(labels),
+        "labels": list(names),
+        "confusion": sk.confusion_matrix(labels, answers, labels=classes).tolist(),
+        "per_class": dict(zip(names, rows, strict=True)),
+    }
+
+
+def _mean(values: Any) -> float | None:
+    found = list(values)
+    return float(np.mean(found)) if found else None
+
+
+def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
+    """How far confidence is from being the share of right answers, 0 (not at all) … 1.
+
+    Args:
+        probabilities: ``(n, classes)``.
+        labels: ``(n,)``.
+
+    Returns:
+        The error over ``BINS`` equal bins.
+
+    Example:
+        >>> round(expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1])), 6)
+        0.0
+    """
+    # A value that rounding has put above 1 would make torchmetrics take all of them for logits.
+    scores, truth = torch.from_numpy(probabilities.clip(0, 1).astype(np.float32)), torch.from_numpy(labels)
+    return float(multiclass_calibration_error(scores, truth, num_classes=scores.shape[1], n_bins=BINS))
+
+
+def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
+    """Divides the logits behind probabilities by a temperature.
+
+    Args:
+        probabilities: ``(n, classes)``.
+        temperature: Above 1 makes answers less sure, below 1 surer.
+
+    Returns:
+        ``(n, classes)``, rows summing to 1; the largest stays the largest.
+
+    Example:
+        >>> apply_temperature(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
+        [[0.941, 0.059]]
+    """
+    logs = np.log(np.maximum(probabilities, 1e-12)) / temperature
+    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+    result: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def fit_temperature(probabilities: Floats, labels: Labels) -> float:
+    """The temperature that makes held-out answers likeliest (Guo et al. 2017).
+
+    Args:
+        probabilities: ``(n, classes)`` before calibration.
+        labels: ``(n,)``.
+
+    Returns:
+        Between 0.2 and 5.
+    """
+
+    def loss(logarithm: float) -> float:
+        calibrated = apply_temperature(probabilities, float(np.exp(logarithm)))
+        return float(-np.log(calibrated[np.arange(len(labels)), labels] + 1e-12).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def cross_calibrate(probabilities: Floats, labels: Labels) -> Floats:
+    """Calibrates each half with the temperature of the other, so that calibration is judged on data it has not seen.
+
+    Args:
+        probabilities: ``(n, classes)`` before calibration.
+        labels: ``(n,)``.
+
+    Returns:
+        ``(n, classes)``.
+    """
+    result = np.empty_like(probabilities)
+    for part in (0, 1):
+        temperature = fit_temperature(probabilities[1 - part :: 2], labels[1 - part :: 2])
+        result[part::2] = apply_temperature(probabilities[part::2], temperature)
+    return result
+
+
+def kl_divergence(shares: Floats, probabilities: Floats) -> float:
+    """Mean Kullback-Leibler divergence from people's votes to the answers, in nats; 0 when they agree wholly.
+
+    Args:
+        shares: ``(n, classes)`` of the votes, rows summing to 1.
+        probabilities: ``(n, classes)``.
+
+    Returns:
+        Mean over rows, at least 0.
+
+    Example:
+        >>> kl_divergence(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]))
+        0.0
+    """
+    ratios = np.log(np.maximum(shares, 1e-12)) - np.log(np.maximum(probabilities, 1e-12))
+    return float(np.where(shares > 0, shares * ratios, 0.0).sum(axis=1).mean())

@@ -1,0 +1,141 @@
+"""Figures as people read them: a table in the terminal, pictures beside the JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multimodal.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = (
+    "uar",
+    "uar_alone",
+    "macro_f1_native",
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "kappa",
+    "roc_auc",
+    "pr_auc",
+    "ece",
+    "divergence",
+    "speakers",
+    "n",
+)
+
+
+def table(name: str, judged: str, figures: Mapping[str, Any]) -> str:
+    """All figures of one part as lines of text.
+
+    Args:
+        name: Of the weights.
+        judged: What they were judged on.
+        figures: As one of the evaluations gives them.
+
+    Returns:
+        Lines without a last line end.
+    """
+    lines = [f"{name} on {judged}, {figures['parameters']:,} parameters"]
+    for key in (key for key in SHOWN if figures.get(key) is not None):
+        value = figures[key]
+        lines.append(f"  {key:18} {value if isinstance(value, int) else format(value, '.4f')}")
+    if "subsets" in figures:
+        lines += _subsets(figures)
+    rows = figures.get("per_class") or figures["per_label"]
+    lines.append("  per class          precision  recall      F1       n")
+    for label, row in rows.items():
+        lines.append(f"    {label:16} {row['precision']:9.3f} {row['recall']:7.3f} {row['f1']:7.3f} {row['n']:7.0f}")
+    lines.append("  confusion (row: truth, column: answer)")
+    lines.append(" " * 21 + " ".join(f"{label[:6]:>6}" for label in figures["labels"]))
+    for label, row in zip(figures["labels"], figures["confusion"], strict=True):
+        lines.append(f"    {label:16} " + " ".join(f"{count:6d}" for count in row))
+    return "\n".join(lines)
+
+
+def _subsets(figures: Mapping[str, Any]) -> list[str]:
+    """Each subset of signals: the head, and beside it the late-fusion average; then each signal buried in noise."""
+    averaged = figures.get("late", {})
+    beside = "    late average: macro-F1 accuracy    ece" if averaged else ""
+    lines = [f"  signals            macro-F1 accuracy    ece{beside}"]
+    for name, own in figures["subsets"].items():
+        rows = [own, averaged[name]] if name in averaged else [own]
+        cells = [f"{each['macro_f1']:8.3f} {each['accuracy']:8.3f} {each['ece']:6.3f}" for each in rows]
+        lines.append(f"    {name:16} {(' ' * 18).join(cells)}")
+    if "corrupted" in figures:
+        lines.append("  buried in noise    head     late average   head without it (macro-F1)")
+    for name, row in figures.get("corrupted", {}).items():
+        lines.append(f"    {name:14} {row['fused']:8.3f} {row['late']:12.3f} {row['without']:13.3f}")
+    return lines
+
+
+def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:
+    """Writes figures as JSON and, where they hold what is needed, as pictures.
+
+    Args:
+        folder: Made if it is not there.
+        figures: As an evaluation gives them.
+
+    Returns:
+        ``figures.json``, ``confusion.png``, and for the fusion ``reliability.png`` and ``risk_coverage.png``.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    written = [folder / "figures.json"]
+    with atomic_write(written[0]) as temporary:
+        temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    drawings = {"confusion": (_confusion, "confusion"), "reliability": (_reliability, "reliability")}
+    drawings["risk_coverage"] = (_risk_coverage, "risk_coverage")
+    for name, (draw, key) in drawings.items():
+        if key in figures:
+            written.append(folder / f"{name}.png")
+            _draw(written[-1], draw, figures)
+    return written
+
+
+def _draw(path: Path, draw: Any, figures: Mapping[str, Any]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    draw(figure.subplots(), figures)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def _confusion(axes: Axes, figures: Mapping[str, Any]) -> None:
+    labels, counts = figures["labels"], figures["confusion"]
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    places = range(len(labels))
+    axes.set_xticks(places, labels, rotation=40, ha="right")
+    axes.set_yticks(places, labels)
+    axes.set(xlabel="answer", ylabel="truth", title="Confusion: share of each true emotion")
+    for row in places:
+        for column in places:
+            color = "white" if shares[row][column] > 0.5 else "black"
+            axes.text(column, row, f"{shares[row][column]:.2f}", ha="center", va="center", color=color, fontsize=9)
+
+
+def _reliability(axes: Axes, figures: Mapping[str, Any]) -> None:
+    confidence, right, sizes = zip(*figures["reliability"], strict=True)
+    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="as sure as right")
+    axes.plot(confidence, right, marker="o", color="#0072b2", label="this model")
+    for place, share, size in zip(confidence, right, sizes, strict=True):
+        axes.annotate(f"{size:,}", (place, share), textcoords="offset points", xytext=(6, -11), fontsize=8)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share of right answers")
+    axes.set_title(f"Reliability (expected calibration error {figures['ece']:.3f}; numbers: answers)")
+    axes.legend(loc="upper left")
+
+
+def _risk_coverage(axes: Axes, figures: Mapping[str, Any]) -> None:
+    shares, right = zip(*figures["risk_coverage"], strict=True)
+    axes.plot(shares, [1 - value for value in right], marker="o", color="#d55e00")
+    axes.set(xlim=(0, 1.02), ylim=(0, None), xlabel="coverage: share of the answers kept, the surest first")
+    axes.set(ylabel="risk: share of wrong answers among them", title="Risk and coverage")

@@ -1,0 +1,1 @@
+"""Other tools' formats: ELAN, Praat, subtitles, tables."""

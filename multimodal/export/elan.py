@@ -1,0 +1,215 @@
+"""ELAN's annotation format, EAF 3.0: words per speaker, the answers beside them, and what each face showed.
+
+Tiers of words have times; those of the answer, its confidence and the single signals hang on them one to one
+(Symbolic_Association), so that who moves an utterance moves them all. Emotions are entries of a controlled vocabulary,
+so that an annotator corrects them by choosing from a list.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+from multimodal.analysis.result import Analysis
+from multimodal.data.emotions import FACE_LABELS
+from multimodal.data.transcripts.text import printable
+from multimodal.export.tiers import Span, Tier, find_tiers
+from multimodal.files import atomic_write, path_text
+from multimodal.types import UNCERTAIN, MediaInfo
+
+VOCABULARY = "emotions"
+LANGUAGE = "eng"
+
+CONSTRAINTS: Mapping[str, str] = {
+    "Time_Subdivision": "divides the span of its parent without gaps",
+    "Symbolic_Subdivision": "divides its parent in order, without times",
+    "Symbolic_Association": "one to one with its parent",
+    "Included_In": "lies within the span of its parent, gaps allowed",
+}
+"""The four ways of the format in which a tier may hang on another; it wants all of them listed."""
+
+TYPES: Mapping[str, Mapping[str, str]] = {
+    "words": {"TIME_ALIGNABLE": "true"},
+    "emotion": {
+        "TIME_ALIGNABLE": "false",
+        "CONSTRAINTS": "Symbolic_Association",
+        "CONTROLLED_VOCABULARY_REF": VOCABULARY,
+    },
+    "confidence": {"TIME_ALIGNABLE": "false", "CONSTRAINTS": "Symbolic_Association"},
+    "face": {"TIME_ALIGNABLE": "true", "CONTROLLED_VOCABULARY_REF": VOCABULARY},
+}
+"""Kind of a tier to its linguistic type."""
+
+_SCHEMA_PLACE = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
+_MEDIA_TYPES = {".wav": "audio/x-wav", ".m4a": "audio/mp4", ".mkv": "video/x-matroska", ".mov": "video/quicktime"}
+
+Vocabulary = Mapping[str, str]
+
+
+def write_eaf(analysis: Analysis, path: Path) -> None:
+    """Writes an annotation file that links the recording by its path, and by its path from the file's folder.
+
+    Args:
+        analysis: With times.
+        path: Where the file shall stand.
+
+    Raises:
+        OutputError: It cannot be written.
+
+    Source:
+        Max Planck Institute for Psycholinguistics, "ELAN Annotation Format, EAF" 3.0,
+        https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf.
+    """
+    document = ElementTree.ElementTree(_document(analysis, path))
+    ElementTree.indent(document, "    ")
+    with atomic_write(path) as temporary:
+        document.write(temporary, encoding="UTF-8", xml_declaration=True)
+
+
+def _document(analysis: Analysis, path: Path) -> ElementTree.Element:
+    """The parts in the order that the format prescribes."""
+    tiers = find_tiers(analysis)
+    vocabulary = _vocabulary(analysis, tiers)
+    written = datetime.now(UTC).isoformat(timespec="seconds")
+    attributes = {"AUTHOR": "multimodal-emotion", "DATE": written, "FORMAT": "3.0", "VERSION": "3.0"}
+    attributes[_SCHEMA_PLACE] = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+    document = ElementTree.Element("ANNOTATION_DOCUMENT", attributes)
+    header = _header(analysis, path)
+    slots = _Slots(tiers)
+    document.extend((header, slots.element(), *_tiers(analysis, tiers, slots, vocabulary)))
+    count = sum(len(tier.spans) for tier in tiers)
+    _add(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"}).text = str(count)
+    for kind, facts in TYPES.items():
+        _add(document, "LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": kind, "GRAPHIC_REFERENCES": "false", **facts})
+    english = {"LANG_DEF": "http://cdb.iso.org/lg/CDB-00138502-001", "LANG_LABEL": "English (eng)"}
+    _add(document, "LANGUAGE", {"LANG_ID": LANGUAGE, **english})
+    for stereotype, meaning in CONSTRAINTS.items():
+        _add(document, "CONSTRAINT", {"STEREOTYPE": stereotype, "DESCRIPTION": meaning})
+    document.append(_vocabulary_element(vocabulary))
+    return document
+
+
+def _add(parent: ElementTree.Element, tag: str, attributes: Mapping[str, str]) -> ElementTree.Element:
+    return ElementTree.SubElement(parent, tag, dict(attributes))
+
+
+# --- the recording ------------------------------------------------------------------------------------------------
+
+
+def _header(analysis: Analysis, path: Path) -> ElementTree.Element:
+    header = ElementTree.Element("HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    media = analysis.media
+    if media.has_video or media.has_audio:
+        _add(header, "MEDIA_DESCRIPTOR", _media(media, path))
+    name = uuid.uuid5(uuid.NAMESPACE_URL, f"sha256:{media.sha256}")
+    _add(header, "PROPERTY", {"NAME": "URN"}).text = f"urn:nl-mpi-tools-elan-eaf:{name}"
+    for part, facts in analysis.models.items():
+        if facts is not None:
+            _add(header, "PROPERTY", {"NAME": printable(f"model {part}")}).text = printable(facts["name"])
+    return header
+
+
+def _media(media: MediaInfo, path: Path) -> dict[str, str]:
+    """ELAN writes paths into its addresses as they are, without per cent signs, and looks for them as they stand."""
+    place = media.path.absolute()
+    facts = {"MEDIA_URL": f"file:///{printable(path_text(place)).replace(os.sep, '/').lstrip('/')}"}
+    facts["MIME_TYPE"] = _media_type(media)
+    with suppress(ValueError):  # another drive of Windows has no relative path
+        relative = printable(os.path.relpath(path_text(place), path_text(path.parent.absolute()))).replace(os.sep, "/")
+        facts["RELATIVE_MEDIA_URL"] = relative if relative.startswith(".") else f"./{relative}"
+    return facts
+
+
+def _media_type(media: MediaInfo) -> str:
+    found = _MEDIA_TYPES.get(media.path.suffix.lower()) or mimetypes.guess_type(media.path.name)[0]
+    return found or ("video/*" if media.has_video else "audio/*")
+
+
+# --- times and tiers ----------------------------------------------------------------------------------------------
+
+
+class _Slots:
+    """The time slots that spans with times of their own begin and end at, numbered in order of time."""
+
+    def __init__(self, tiers: Sequence[Tier]) -> None:
+        spans = [(tier.name, span) for tier in tiers if tier.parent is None for span in tier.spans]
+        ends = [(span.end_milliseconds, 0, name, span.index) for name, span in spans]
+        # The end of one span comes before the start of the next at the same time.
+        starts = [(span.start_milliseconds, 1, name, span.index) for name, span in spans]
+        self.order = sorted([*ends, *starts], key=lambda slot: slot[:2])
+        self.ids = {slot[1:]: f"ts{number}" for number, slot in enumerate(self.order, start=1)}
+
+    def element(self) -> ElementTree.Element:
+        order = ElementTree.Element("TIME_ORDER")
+        for number, slot in enumerate(self.order, start=1):
+            _add(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{number}", "TIME_VALUE": str(slot[0])})
+        return order
+
+    def of(self, tier: Tier, span: Span) -> dict[str, str]:
+        start, end = (self.ids[kind, tier.name, span.index] for kind in (1, 0))
+        return {"TIME_SLOT_REF1": start, "TIME_SLOT_REF2": end}
+
+
+def _tiers(
+    analysis: Analysis, tiers: Sequence[Tier], slots: _Slots, vocabulary: Vocabulary
+) -> Iterator[ElementTree.Element]:
+    ids: dict[tuple[str, int], str] = {}
+    for tier in tiers:
+        element = ElementTree.Element("TIER", _tier_facts(analysis, tier))
+        for span in tier.spans:
+            ids[tier.name, span.index] = f"a{len(ids) + 1}"
+            place = {"ANNOTATION_ID": ids[tier.name, span.index]}
+            if tier.parent is None:
+                place |= slots.of(tier, span)
+            else:
+                place["ANNOTATION_REF"] = ids[tier.parent, span.index]
+            element.append(_annotation(tier, span, place, vocabulary))
+        yield element
+
+
+def _tier_facts(analysis: Analysis, tier: Tier) -> dict[str, str]:
+    facts = {"TIER_ID": tier.name, "LINGUISTIC_TYPE_REF": tier.kind}
+    if tier.parent is not None:
+        facts["PARENT_REF"] = tier.parent
+    if tier.speaker is not None:
+        facts["PARTICIPANT"] = tier.speaker
+    model = analysis.models.get("fusion" if tier.part == "fused" else tier.part or "")
+    if model is not None:
+        facts["ANNOTATOR"] = printable(model["name"])
+    return facts
+
+
+def _annotation(tier: Tier, span: Span, place: dict[str, str], vocabulary: Vocabulary) -> ElementTree.Element:
+    if "CONTROLLED_VOCABULARY_REF" in TYPES[tier.kind]:
+        place["CVE_REF"] = vocabulary[span.value]
+    annotation = ElementTree.Element("ANNOTATION")
+    kind = "ALIGNABLE_ANNOTATION" if tier.parent is None else "REF_ANNOTATION"
+    _add(_add(annotation, kind, place), "ANNOTATION_VALUE", {}).text = span.value
+    return annotation
+
+
+# --- the vocabulary -----------------------------------------------------------------------------------------------
+
+
+def _vocabulary(analysis: Analysis, tiers: Sequence[Tier]) -> dict[str, str]:
+    """Every label that may be needed, with the name of its entry."""
+    used = [span.value for tier in tiers if "CONTROLLED_VOCABULARY_REF" in TYPES[tier.kind] for span in tier.spans]
+    labels = dict.fromkeys([*map(printable, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used])
+    return {label: f"cveid{number}" for number, label in enumerate(labels)}
+
+
+def _vocabulary_element(vocabulary: Vocabulary) -> ElementTree.Element:
+    element = ElementTree.Element("CONTROLLED_VOCABULARY", {"CV_ID": VOCABULARY})
+    about = "Perceived expression of a face, a voice or words; not what the person felt."
+    _add(element, "DESCRIPTION", {"LANG_REF": LANGUAGE}).text = about
+    for label, name in vocabulary.items():
+        meaning = "no emotion was probable enough" if label == UNCERTAIN else f"what onlookers would call {label}"
+        entry = _add(element, "CV_ENTRY_ML", {"CVE_ID": name})
+        _add(entry, "CVE_VALUE", {"DESCRIPTION": meaning, "LANG_REF": LANGUAGE}).text = label
+    return element

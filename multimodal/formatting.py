@@ -1,0 +1,80 @@
+"""How numbers, and where they come from, are said to people, everywhere alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+SOURCES: Mapping[str, str] = {
+    "norms": "from what the emotion words mean",
+    "head": "estimated by the fusion head",
+}
+"""Where valence and arousal come from."""
+
+
+def percent(share: float) -> str:
+    """A share or a probability in whole per cent; what is not quite nothing or all does not look like it.
+
+    Args:
+        share: 0 … 1.
+
+    Example:
+        >>> [percent(share) for share in (0.894, 0.003, 0.0, 0.997, 1.0)]
+        ['89%', '<1%', '0%', '>99%', '100%']
+    """
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def clock_text(seconds: float) -> str:
+    """A time as people read it.
+
+    Example:
+        >>> clock_text(75.9), clock_text(3675)
+        ('1:15', '1:01:15')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def range_text(start_seconds: float, end_seconds: float) -> str:
+    """A stretch of time as people read it, to the nearest second.
+
+    Example:
+        >>> range_text(17.4, 18.99)
+        '0:17 – 0:19'
+    """
+    return f"{clock_text(round(start_seconds))} – {clock_text(round(end_seconds))}"
+
+
+def clock_time(seconds: float) -> str:
+    """A time as people write it.
+
+    Example:
+        >>> clock_time(7.9), clock_time(61), clock_time(3725)
+        ('0:07', '1:01', '1:02:05')
+    """
+    minutes, rest = divmod(int(seconds + 1e-6), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def duration_text(seconds: float) -> str:
+    """How long something lasts.
+
+    Example:
+        >>> duration_text(0.94), duration_text(14.2), duration_text(3725)
+        ('0.9 s', '14 s', '1:02:05')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 59.5 else clock_time(round(seconds))
+
+
+def join_names(names: Sequence[str], word: str = "and") -> str:
+    """Names as a list in a sentence.
+
+    Example:
+        >>> join_names(["face", "voice", "words"]), join_names(["face", "words"], "or"), join_names([])
+        ('face, voice and words', 'face or words', '')
+    """
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

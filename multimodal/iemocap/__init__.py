@@ -1,0 +1,1 @@
+"""The IEMOCAP experiment: features, folds, training, results."""

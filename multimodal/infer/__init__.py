@@ -1,0 +1,1 @@
+"""``infer``: one recording in, one ``Analysis`` out."""

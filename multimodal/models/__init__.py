@@ -1,0 +1,1 @@
+"""Which weights are used, and how they are loaded and saved."""

@@ -1,0 +1,225 @@
+"""Weights and the card that travels with them: how to run a network, where it comes from, what it may be used for.
+
+A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem; for texts
+a third, ``….tokenizer.json``. The card's hashes are checked at every load. Nothing here reads pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from multimodal.encoders.face import FACE_NETWORKS
+from multimodal.encoders.text import TextEncoder
+from multimodal.encoders.tokenization import load_tokenizer
+from multimodal.errors import ConfigError, WeightsError
+from multimodal.files import atomic_write
+from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
+from multimodal.models.selection import find_card
+from multimodal.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.Module]:
+    """A network whose shape follows from its name and the number of labels."""
+    return lambda spec: network(len(spec.labels))
+
+
+def _audio(spec: ModelSpec) -> nn.Module:
+    # Here and not above: torchaudio is needed by those who listen only.
+    from multimodal.encoders.audio import AUDIO_NETWORKS
+    from multimodal.encoders.mfcc import MfccSettings
+    from multimodal.encoders.voice_features import summary_size
+
+    settings = MfccSettings(**spec.mfcc)
+    network = AUDIO_NETWORKS[spec.architecture]
+    return network(len(spec.labels), settings.features, summary_size(settings.coefficients))
+
+
+def _turns(spec: ModelSpec) -> nn.Module:
+    from multimodal.encoders.mfcc import MfccSettings
+    from multimodal.fusion.turns import TurnNetwork
+
+    shape = FusionShape(**spec.fusion)
+    return TurnNetwork(shape, MfccSettings(**spec.mfcc).features, shape.summary_size, convolved=True)
+
+
+NETWORKS: Mapping[str, Mapping[str, Callable[[ModelSpec], nn.Module]]] = {
+    "face": {name: _by_labels(network) for name, network in FACE_NETWORKS.items()},
+    "audio": {"are": _audio, "conv_bigru": _audio},
+    "text": {"minilm_l6": lambda spec: TextEncoder(len(spec.labels), len(spec.native_labels), spec.text)},
+    "fusion": {
+        "dual_recurrent": lambda spec: DualRecurrentFusion(FusionShape(**spec.fusion)),
+        "turns_dual_recurrent": _turns,
+    },
+}
+"""Part and architecture to what makes the network that a spec describes, with random weights."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network ready to run, and what is known about it.
+
+    Attributes:
+        name: ``<architecture>.<corpus>-v<N>``.
+        sha256: Of the safetensors file.
+        spec: How to run it.
+        card: The whole card, as written.
+        network: In evaluation mode, float32.
+        tokenizer: For texts, else None.
+    """
+
+    name: str
+    sha256: str
+    spec: ModelSpec
+    card: Mapping[str, Any]
+    network: nn.Module
+    tokenizer: Tokenizer | None = None
+
+
+def load_weights(model: str = "default", part: str = "face", device: str = "cpu") -> Weights:
+    """Loads a network with its weights, after checking their hash.
+
+    Args:
+        model: See ``find_card``.
+        part: Which part of the recognizer it is.
+        device: Where the network shall be.
+
+    Returns:
+        The network in evaluation mode, with its spec and card.
+
+    Raises:
+        WeightsError: Unknown, damaged, of another part, or not fitting the network.
+
+    Example:
+        >>> weights = load_weights("default", "face")
+        >>> weights.spec.labels[:2]
+        ('neutral', 'happiness')
+    """
+    card_path = find_card(model, part)
+    card, spec = _read_card(card_path)
+    path = card_path.with_suffix(".safetensors")
+    content = _checked(path, card.get("sha256"))
+    if spec.part != part or spec.architecture not in NETWORKS.get(part, {}):
+        fact = f"is a {spec.part} model of architecture {spec.architecture!r}"
+        raise WeightsError(path, fact, f"choose a {part} model that this version knows")
+    tokenizer = None if spec.tokenizer is None else _tokenizer(path.with_name(spec.tokenizer), spec.tokenizer_sha256)
+    network = _network(path, spec)
+    try:
+        tensors = {name: tensor.float() for name, tensor in load(content).items()}
+        missing, foreign = network.load_state_dict(tensors, strict=False)
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(path, f"does not fit the network ({str(error).splitlines()[0]})", "train it again") from None
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or foreign:
+        fact = f"lacks {len(missing)} tensors of the network and holds {len(foreign)} that it does not know"
+        raise WeightsError(path, fact, "train it again")
+    ready = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Weights(card_path.stem, card["sha256"], spec, card, ready, tokenizer)
+
+
+def _checked(path: Path, sha256: str | None) -> bytes:
+    """The file's content, if its hash is the card's."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(path, f"cannot be read ({error.strerror})", "install the package or copy it again") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise WeightsError(path, "is damaged: its hash is not the card's", "install the package or copy it again")
+    return content
+
+
+def _tokenizer(path: Path, sha256: str | None) -> Tokenizer:
+    try:
+        return load_tokenizer(_checked(path, sha256).decode("utf-8"))
+    except ValueError as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(path, str(error), "install the package or copy it again") from None
+
+
+def _network(path: Path, spec: ModelSpec) -> nn.Module:
+    try:
+        return NETWORKS[spec.part][spec.architecture](spec)
+    except Exception as error:  # transformers checks its settings with errors of its own kind
+        fact = f"has a card that describes no network ({str(error).splitlines()[0]})"
+        raise WeightsError(path, fact, "copy it again") from None
+
+
+_FORMER_NAMES = {
+    "licence": "license",
+    "voice_size": "audio_size",
+    "word_size": "text_size",
+    "evidence": "log_probabilities",
+}
+"""Keys of cards that were published before 0.2, which stay as they are, to what they are called now."""
+
+
+def _current_names(entries: dict[str, Any]) -> dict[str, Any]:
+    return {_FORMER_NAMES.get(key, key): value for key, value in entries.items()}
+
+
+def _read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"), object_hook=_current_names)
+        read = card["spec"].items()
+        spec: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in read}
+        return card, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None
+
+
+def save_weights(
+    folder: Path,
+    name: str,
+    network: nn.Module,
+    spec: ModelSpec,
+    facts: Mapping[str, Any],
+    tokenizer: str | None = None,
+) -> Path:
+    """Writes weights in half precision, and their card. A published version is never changed.
+
+    Args:
+        folder: Where to.
+        name: ``<architecture>.<corpus>-v<N>``.
+        network: The trained network.
+        spec: How to run it.
+        facts: The rest of the card: data, licenses, training, metrics, limits.
+        tokenizer: For texts, the content of ``tokenizer.json``; the spec gets its name and hash.
+
+    Returns:
+        Path of the safetensors file.
+
+    Raises:
+        ConfigError: The name is taken by other weights.
+        OutputError: The folder cannot be written.
+    """
+    kept = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    content = save({key: value.detach().cpu().half().contiguous() for key, value in kept.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    path = folder / f"{name}.safetensors"
+    if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise ConfigError(path, "is there already, with other weights", "choose the next version number")
+    if tokenizer is not None:
+        own = hashlib.sha256(tokenizer.encode("utf-8")).hexdigest()
+        spec = replace(spec, tokenizer=f"{name}.tokenizer.json", tokenizer_sha256=own)
+        with atomic_write(folder / f"{name}.tokenizer.json") as temporary:
+            temporary.write_bytes(tokenizer.encode("utf-8"))
+    parameters = sum(value.numel() for value in network.parameters())
+    card = {"name": name, "sha256": digest, "parameters": parameters, "spec": asdict(spec), **facts}
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    with atomic_write(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,1 @@
+"""Pictures of an analysis as PNG and SVG."""

@@ -1,0 +1,174 @@
+"""Pictures for a slide: the timeline of a recording and its summary, as PNG and as SVG.
+
+The PNG has 3840 by 2160 pixels; the SVG has its letters as outlines, so that it looks the same on a machine that lacks
+them. The same analysis gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multimodal.analysis.result import Analysis
+from multimodal.data.transcripts.text import printable
+from multimodal.formatting import SOURCES, percent
+from multimodal.palette import MODALITY_COLORS
+from multimodal.plots.figure import (
+    HEIGHT,
+    MARGIN,
+    MUTED,
+    RULE,
+    TRACK,
+    add_label,
+    caption,
+    color_of,
+    drawing,
+    hide_axes,
+    new_page,
+    title,
+    write_figure,
+)
+from multimodal.plots.timeline import draw_timeline
+from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FILES = ("timeline.png", "timeline.svg", "summary.png", "summary.svg")
+
+ASIDE = 0.615
+"""Where the letters of the right half begin."""
+
+
+def write_plots(analysis: Analysis, folder: Path) -> list[Path]:
+    """Draws the timeline and the summary of an analysis, each file whole or not at all.
+
+    Args:
+        analysis: Of any input.
+        folder: Of its result; made if it is not there.
+
+    Returns:
+        The paths of ``FILES`` in the folder.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    with drawing():
+        figures = {"timeline": draw_timeline(analysis), "summary": draw_summary(analysis)}
+        for file in FILES:
+            figure = figures[file.partition(".")[0]]
+            write_figure(figure, folder / file, f"{title(analysis)}: {_summary_lines(analysis)}. {caption(analysis)}")
+    return [folder / file for file in FILES]
+
+
+def draw_summary(analysis: Analysis) -> Figure:
+    """Draws how much of the time each emotion was the answer, and how much each signal could be judged.
+
+    Args:
+        analysis: Of any input.
+
+    Returns:
+        A figure of axes ``shares``, ``coverage`` and ``affect`` (by their labels), the last only where there is any.
+    """
+    figure = new_page(analysis)
+    _draw_shares(figure.add_axes((0.165, 0.1, 0.37, 0.66), label="shares"), analysis)
+    _draw_coverage(figure.add_axes((0.685, 0.49, 0.225, 0.27), label="coverage"), analysis)
+    if analysis.summary["mean_valence"] is not None:
+        _draw_affect(figure.add_axes((0.685, 0.1, 0.225, 0.25), label="affect"), analysis)
+    return figure
+
+
+def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
+    """Labels with their share of the judged time from the largest on, ``uncertain`` last.
+
+    Args:
+        analysis: Of any input.
+
+    Returns:
+        Shares 0 … 1 of every emotion that was the answer at any time; none where nothing was judged.
+    """
+    named = [(printable(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
+    shares = sorted(named, key=lambda pair: -pair[1])
+    return [pair for pair in [*shares, (UNCERTAIN, analysis.summary["uncertain"] or 0.0)] if pair[1] > 0]
+
+
+def _summary_lines(analysis: Analysis) -> str:
+    return ", ".join(f"{label} {percent(share)}" for label, share in sorted_shares(analysis)) or "nothing to judge"
+
+
+def _heading(axes: Axes, text: str) -> None:
+    figure = axes.figure
+    place = axes.get_position()
+    left = MARGIN if axes.get_label() == "shares" else ASIDE
+    figure.text(left, place.y1 + 0.035, text, size=13, weight="bold", va="bottom")
+
+
+def _name_row(axes: Axes, y: float, name: str) -> None:
+    place = axes.get_position()
+    left = (ASIDE - place.x0) / place.width
+    axes.text(left, y, name, size=13, va="center_baseline", transform=axes.get_yaxis_transform())
+
+
+def _draw_shares(axes: Axes, analysis: Analysis) -> None:
+    hide_axes(axes)
+    axes.set_xticks([])
+    shares = sorted_shares(analysis)
+    what = "time" if analysis.has_times else "lines"
+    _heading(axes, f"Share of the judged {what}")
+    slots = max(len(shares), 4)
+    thick = min(0.58, 0.5 * slots / (axes.get_position().height * HEIGHT))  # fewer bars do not grow fatter
+    axes.set_ylim(slots, 0)
+    axes.set_xlim(0, 1)
+    if not shares:
+        axes.text(0, 0.5, "Nothing to judge was found.", size=16, color=MUTED, va="center_baseline")
+    for row, (label, share) in enumerate(shares):
+        middle, color, unsure = row + 0.5, color_of(label), label == UNCERTAIN
+        hatch, edge = ("////", "white") if unsure else (None, color)
+        axes.barh(middle, 1, thick, color=TRACK, zorder=1)
+        axes.barh(
+            middle, share, thick, color=color, hatch=hatch, edgecolor=edge, linewidth=0, gid=f"share {label}", zorder=2
+        )
+        axes.text(1.02, middle, percent(share), size=17, weight="bold", va="center_baseline")
+        add_label(axes, middle, label, 15)
+
+
+def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
+    hide_axes(axes)
+    axes.set_xticks([])
+    _heading(axes, "How much could be judged")
+    read = [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
+    axes.set_ylim(3, 0)
+    axes.set_xlim(0, 1)
+    by_modality = analysis.summary["shares_by_modality"]
+    for row, modality in enumerate(read):
+        covered = analysis.coverage[modality]
+        axes.barh(row + 0.36, 1, 0.36, color=TRACK, zorder=1)
+        axes.barh(row + 0.36, covered, 0.36, color=MODALITY_COLORS[modality], gid=f"coverage {modality}", zorder=2)
+        _name_row(axes, row + 0.36, MODALITY_NAMES[modality])
+        axes.text(1.03, row + 0.36, percent(covered), size=13, weight="bold", va="center_baseline")
+        most = sorted((by_modality[modality] or {}).items(), key=lambda pair: -pair[1])[:3]
+        said = ", ".join(f"{printable(label)} {percent(share)}" for label, share in most if share >= 0.005)
+        axes.text(0, row + 0.75, said or "nothing to judge", size=9.5, color=MUTED, va="center_baseline")
+
+
+def _draw_affect(axes: Axes, analysis: Analysis) -> None:
+    hide_axes(axes)
+    axes.set_xticks([])
+    _heading(axes, "Valence and arousal, on average")
+    axes.set_ylim(2.6, 0)
+    axes.set_xlim(-1, 1)
+    poles = {"valence": ("unpleasant", "pleasant"), "arousal": ("calm", "excited")}
+    for row, (name, (low, high)) in enumerate(poles.items()):
+        value, y = analysis.summary[f"mean_{name}"], row * 1.2 + 0.4
+        axes.plot([-1, 1], [y, y], color=RULE, linewidth=3, solid_capstyle="round", zorder=1)
+        axes.plot([0, 0], [y - 0.12, y + 0.12], color=MUTED, linewidth=1, zorder=2)
+        axes.plot([value], [y], "o", color="#1f2328", markersize=11, gid=f"mean {name}", zorder=3)
+        _name_row(axes, y, name)
+        axes.text(1.06, y, f"{value:+.2f}".replace("-", "−"), size=13, weight="bold", va="center_baseline")
+        axes.text(-1, y + 0.4, low, size=9.5, color=MUTED, va="center_baseline")
+        axes.text(1, y + 0.4, high, size=9.5, color=MUTED, ha="right", va="center_baseline")
+    source = analysis.valence_arousal or {}
+    told = SOURCES.get(source.get("source", ""), "")
+    told += f" ({printable(source['reference'])})" if "reference" in source else ""
+    axes.figure.text(ASIDE, 0.055, told, size=9.5, color=MUTED, va="bottom")

@@ -1,0 +1,1 @@
+"""``report``: the HTML page of one recording."""

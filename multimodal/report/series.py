@@ -1,0 +1,245 @@
+"""What is drawn over time, as plain numbers: runs of one emotion per signal, means, lines of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multimodal.analysis.result import Analysis
+from multimodal.types import MODALITIES, Probabilities, UtteranceEstimate, top_label
+
+ALL = "all"
+"""The row of what all signals together say."""
+
+MOST_RUNS = 3000
+"""Pieces of a row, of 1.2 s in an hour. A face judged 18,000 times an hour is summed up into these."""
+
+MOST_COLUMNS = 150
+"""Of probabilities side by side, so that each is some pixels wide."""
+
+WIDTHS = (5, 10, 15, 30, 60, 120, 300, 600, 1800)
+"""Seconds that utterances of a long recording are averaged over."""
+
+JOIN_SECONDS = 1.0
+"""A line of valence goes on across a pause shorter than that; a longer one is a stretch of its own."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A piece of a row.
+
+    Attributes:
+        start_seconds: Where it begins.
+        end_seconds: Where it ends.
+        label: What is shown most in it; None where the signal was absent.
+        probability: Of the label, 0 … 1.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    label: str | None
+    probability: float = 0.0
+
+
+def time_span(analysis: Analysis) -> tuple[float, float]:
+    """Where the time axis begins and ends, in seconds: what was read, and what reaches beyond it."""
+    ends = [estimate.utterance.end_seconds for estimate in analysis.estimates]
+    return analysis.media.read_start_seconds, max([analysis.media.read_end_seconds, *ends])
+
+
+def modality_rows(analysis: Analysis) -> dict[str, list[Run]]:
+    """What all signals together, and each one that was read, say over time.
+
+    Args:
+        analysis: Of a recording.
+
+    Returns:
+        Runs by ``all`` and the signals' names; signals that were not read, or that the recording lacks, are not there.
+    """
+    estimates = analysis.estimates
+    rows = {ALL: _utterance_runs(estimates, "fused")} if any(each.fused for each in estimates) else {}
+    for modality in MODALITIES:
+        if analysis.models.get(modality) is None and not any(each.get(modality) for each in estimates):
+            continue
+        by_frame = modality == "face" and analysis.frame_times
+        rows[modality] = face_runs(analysis) if by_frame else _utterance_runs(estimates, modality)
+    return rows
+
+
+def _utterance_runs(estimates: Sequence[UtteranceEstimate], modality: str) -> list[Run]:
+    runs = []
+    for each in estimates:
+        said, times = each.get(modality), (each.utterance.start_seconds, each.utterance.end_seconds)
+        if said is None:
+            runs.append(Run(*times, None))
+        else:
+            label = each.emotion if modality == "fused" and each.emotion else top_label(said.probabilities)
+            runs.append(Run(*times, label, max(said.probabilities.values())))
+    return runs
+
+
+def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
+    """Sums up what the judged face showed frame by frame: at most ``most`` pieces, equal neighbors joined.
+
+    Args:
+        analysis: With frame times.
+        most: Pieces at most.
+
+    Returns:
+        Runs without gaps from the first frame on; in each the mean of the scored frames, None where fewer than half
+        were scored.
+    """
+    times = np.array(analysis.frame_times)
+    start, end = time_span(analysis)
+    steps = np.diff(times)
+    usual = float(np.median(steps)) if len(steps) else end - start
+    width = max(usual, (end - start) / most)
+    pieces: dict[int, list[Probabilities | None]] = {}
+    for time, shown in zip(analysis.frame_times, _judged_faces(analysis), strict=True):
+        pieces.setdefault(int((time - times[0]) / width + 1e-6), []).append(shown)
+    runs = []
+    for piece, frames in pieces.items():
+        first = float(times[0]) + piece * width
+        runs.append(_mean_run(first, min(first + width, end), frames))
+    return _joined(runs, 2 * usual)
+
+
+def _judged_faces(analysis: Analysis) -> list[Probabilities | None]:
+    """Per sampled frame what the face showed that its utterance is judged by."""
+    scored: dict[tuple[float, int | None], Probabilities] = {
+        (seen.time_seconds, seen.face_id): seen.probabilities for seen in analysis.faces if seen.probabilities
+    }
+    faces: list[Probabilities | None] = []
+    estimates, at = analysis.estimates, 0
+    for time in analysis.frame_times:
+        while at + 1 < len(estimates) and estimates[at + 1].utterance.start_seconds <= time:
+            at += 1
+        # In a pause too short for a stretch of its own, the face of the utterance before is still the one.
+        faces.append(scored.get((time, estimates[at].face_id)) if estimates else None)
+    return faces
+
+
+def _mean_run(start: float, end: float, frames: Sequence[Probabilities | None]) -> Run:
+    shown = [each for each in frames if each is not None]
+    if 2 * len(shown) < len(frames) or not shown:  # absent for most of it: a short look must not pass for a long one
+        return Run(start, end, None)
+    mean = {label: sum(each[label] for each in shown) / len(shown) for label in shown[0]}
+    return Run(start, end, top_label(mean), mean[top_label(mean)])
+
+
+def _joined(runs: Sequence[Run], gap: float) -> list[Run]:
+    """Neighbors with the same label and, to a tenth, the same probability as one; small gaps are closed."""
+    joined: list[Run] = []
+    for run in runs:
+        last = joined[-1] if joined else None
+        near = last is not None and run.start_seconds - last.end_seconds <= gap
+        if (
+            last is not None
+            and near
+            and (last.label, round(last.probability, 1)) == (run.label, round(run.probability, 1))
+        ):
+            lengths = last.end_seconds - last.start_seconds, run.end_seconds - run.start_seconds
+            mean = np.average([last.probability, run.probability], weights=lengths) if sum(lengths) else run.probability
+            joined[-1] = Run(last.start_seconds, run.end_seconds, run.label, float(mean))
+        elif last is not None and near:
+            joined[-1] = Run(last.start_seconds, run.start_seconds, last.label, last.probability)
+            joined.append(run)
+        else:
+            joined.append(run)
+    return joined
+
+
+def coarse_seconds(seconds: float, count: int) -> int | None:
+    """How long the stretches are that many utterances are averaged over, so that a long recording can be read.
+
+    Args:
+        seconds: How long the recording is.
+        count: Of utterances.
+
+    Returns:
+        Seconds; None where there are so few utterances that each has room.
+
+    Example:
+        >>> coarse_seconds(3600.0, 900), coarse_seconds(60.0, 15)
+        (30, None)
+    """
+    if count <= MOST_COLUMNS:
+        return None
+    return next((width for width in WIDTHS if seconds / width <= MOST_COLUMNS), WIDTHS[-1])
+
+
+def mean_over(
+    edges: Sequence[tuple[float, float]], values: NDArray[np.float64], width: float
+) -> tuple[list[tuple[float, float]], NDArray[np.float64]]:
+    """Means over stretches of equal length, each utterance weighted by how much of it lies in the stretch.
+
+    Args:
+        edges: Start and end of each utterance in seconds.
+        values: ``(utterances, measures)``.
+        width: Of a stretch in seconds.
+
+    Returns:
+        Start and end of each stretch in which anything was judged, and ``(stretches, measures)``.
+
+    Example:
+        >>> mean_over([(0.0, 2.0), (2.0, 10.0)], np.array([[1.0], [0.0]]), 8.0)
+        ([(0.0, 8.0), (8.0, 16.0)], array([[0.25],
+               [0.  ]]))
+    """
+    sums: dict[int, NDArray[np.float64]] = {}
+    weights: dict[int, float] = {}
+    for (start, end), row in zip(edges, values, strict=True):
+        for piece in range(int(start // width), int(end // width) + 1):
+            inside = min(end, (piece + 1) * width) - max(start, piece * width)
+            if inside > 0:
+                sums[piece] = sums.get(piece, 0.0) + inside * row
+                weights[piece] = weights.get(piece, 0.0) + inside
+    pieces = sorted(sums)
+    means = np.array([sums[piece] / weights[piece] for piece in pieces]).reshape(-1, values.shape[1])
+    return [(piece * width, (piece + 1) * width) for piece in pieces], means
+
+
+def steps(estimates: Sequence[UtteranceEstimate]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Valence and arousal as lines of steps, broken where nothing was judged.
+
+    Args:
+        estimates: In order of time.
+
+    Returns:
+        ``(points,)`` seconds and ``(points, 2)`` values, with NaN at the breaks.
+    """
+    judged = [each for each in estimates if each.valence is not None and each.arousal is not None]
+    edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
+    return as_steps(edges, np.array([[each.valence, each.arousal] for each in judged], np.float64))
+
+
+def as_steps(
+    edges: Sequence[tuple[float, float]], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Values that hold for a time each as a line of steps.
+
+    Args:
+        edges: Start and end of each in seconds, in order.
+        values: ``(stretches, measures)``.
+
+    Returns:
+        ``(points,)`` seconds and ``(points, measures)``, with NaN where a pause is longer than ``JOIN_SECONDS``.
+
+    Example:
+        >>> times, values = as_steps([(0.0, 2.0), (2.5, 4.0)], np.array([[0.5], [-0.5]]))
+        >>> times.tolist(), values[:, 0].tolist()
+        ([0.0, 2.0, 2.5, 2.5, 4.0], [0.5, 0.5, 0.5, -0.5, -0.5])
+    """
+    times: list[float] = []
+    points: list[NDArray[np.float64]] = []
+    for (start, end), row in zip(edges, values, strict=True):
+        if times:
+            gone = start - times[-1] > JOIN_SECONDS
+            times.append(times[-1] if gone else start)
+            points.append(np.full_like(row, np.nan) if gone else points[-1])
+        times += [start, end]
+        points += [row, row]
+    return np.array(times, np.float32), np.array(points, np.float32).reshape(-1, values.shape[1] if points else 2)

@@ -1,0 +1,1 @@
+"""``train``: the training loop and its four stages."""

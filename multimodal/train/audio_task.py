@@ -1,0 +1,354 @@
+"""What the training loop needs of the audio stage: features of each clip and its augmented copies, balanced batches.
+
+Waveforms are augmented ahead: the first version of a clip is the clip itself, the others are drawn once. Per batch, a
+version is drawn for each clip, what is common to its speaker is removed (estimated from a random handful of the
+speaker's clips, since a recording may hold few), and parts of the features are masked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from multimodal.augmentation.audio import AudioAugmentation, augment_waveform, mask_features
+from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardize
+from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.statistics import RecordingStatistics
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
+from multimodal.errors import ConfigError
+from multimodal.train.loop import LoopSettings
+
+
+@dataclass(frozen=True)
+class VoiceTable:
+    """Clips ready to learn from.
+
+    Attributes:
+        clips: What is known of each.
+        targets: ``(clips,)`` int64 index into the labels that are taught.
+        versions: Features of each clip, per version; the first is the clip as recorded.
+    """
+
+    clips: tuple[VoiceClip, ...]
+    targets: NDArray[np.int64]
+    versions: tuple[tuple[VoiceFeatures, ...], ...]
+
+    def subset(self, chosen: NDArray[np.int64]) -> VoiceTable:
+        """The clips at some indices, in their order."""
+        versions = tuple(tuple(version[index] for index in chosen) for version in self.versions)
+        return VoiceTable(tuple(self.clips[index] for index in chosen), self.targets[chosen], versions)
+
+
+class Batch(NamedTuple):
+    """One step's clips: frames and summaries are standardized, targets are ``(batch, labels)`` shares."""
+
+    frames: Tensor
+    lengths: Tensor
+    summary: Tensor
+    targets: Tensor
+    mix: Mix
+
+
+def target_labels(corpus: str) -> tuple[str, ...]:
+    """The labels that a network learns: ``fused`` for the seven, or a corpus's own.
+
+    Example:
+        >>> target_labels("ravdess")[:2]
+        ('neutral', 'calm')
+    """
+    return FUSED_LABELS if corpus == "fused" else NATIVE_LABELS[corpus]
+
+
+def groups_of(corpus: str) -> tuple[str | None, ...]:
+    """The fused label that each taught label counts towards; None for one that is none of the seven.
+
+    Example:
+        >>> groups_of("ravdess")[:2]
+        ('neutral', 'neutral')
+    """
+    return FUSED_LABELS if corpus == "fused" else tuple(VOICE_TO_FUSED[corpus].values())
+
+
+def target_of(clip: VoiceClip, corpus: str) -> int | None:
+    """Index of a clip's right answer among the taught labels; None where there is none.
+
+    A clip of another corpus is taught the first label that shares its fused one: EmoDB's neutral is RAVDESS's neutral,
+    never its calm.
+
+    Example:
+        >>> from pathlib import Path
+        >>> target_of(VoiceClip.of("emodb", Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
+        0
+    """
+    if clip.corpus == corpus:
+        return target_labels(corpus).index(clip.native_label)
+    groups = groups_of(corpus)
+    return groups.index(clip.label) if clip.label in groups and clip.label is not None else None
+
+
+def voice_table(
+    clips: Sequence[VoiceClip],
+    waveforms: Sequence[NDArray[np.float32]],
+    labels: str,
+    versions: int,
+    augmentation: AudioAugmentation,
+    mfcc: Mfcc,
+    seed: int,
+) -> VoiceTable:
+    """Computes the features of every clip that has a right answer, as recorded and augmented.
+
+    Args:
+        clips: Of any corpora.
+        waveforms: Mono sound of each, at the rate of ``mfcc``'s settings.
+        labels: See ``target_labels``.
+        versions: Augmented copies of each clip, beside the clip itself.
+        augmentation: How often and how strongly the copies are changed.
+        mfcc: Decides on settings and device.
+        seed: Of the augmented copies.
+
+    Returns:
+        The table; clips without a right answer are left out.
+    """
+    answers = [target_of(clip, labels) for clip in clips]
+    chosen = [index for index, answer in enumerate(answers) if answer is not None]
+    sounds = [waveforms[index] for index in chosen]
+    features = [tuple(voice_features(sounds, mfcc))]
+    for version in range(versions):
+        generator = Generator().manual_seed(seed * 1009 + version)
+        rate = mfcc.settings.sample_rate
+        copies = [augment_waveform(torch.from_numpy(sound), augmentation, generator, rate).numpy() for sound in sounds]
+        features.append(tuple(voice_features(copies, mfcc)))
+    targets = np.array([answers[index] for index in chosen], dtype=np.int64)
+    return VoiceTable(tuple(clips[index] for index in chosen), targets, tuple(features))
+
+
+class _Sums:
+    """Sums over each clip's frames, from which the statistics of any handful of clips follow at once."""
+
+    def __init__(self, features: Sequence[VoiceFeatures]) -> None:
+        frames = [each.frames.double() for each in features]
+        self.counts = torch.tensor([float(len(each)) for each in frames], dtype=torch.float64)
+        self.sums = torch.stack([each.sum(0) for each in frames])
+        self.squares = torch.stack([each.square().sum(0) for each in frames])
+        self.summaries = torch.stack([each.summary for each in features])
+
+    def statistics(self, chosen: Tensor) -> tuple[RecordingStatistics, RecordingStatistics]:
+        """Of the frames and of the summaries of some clips."""
+        count = float(self.counts[chosen].sum())
+        mean = self.sums[chosen].sum(0) / count
+        variance = (self.squares[chosen].sum(0) / count - mean.square()).clamp(min=0)
+        spread, center = torch.var_mean(self.summaries[chosen].double(), dim=0, correction=0)
+        return RecordingStatistics(count, mean, variance), RecordingStatistics(float(len(chosen)), center, spread)
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How clips are taught, beside the loop's settings.
+
+    Attributes:
+        corpus_weights: Per corpus, how often each of its labels is drawn against those of the others; above 0.
+        augmented_share: Share of the clips drawn as an augmented copy.
+        whole_speaker_share: Share of the clips whose speaker is known from all their clips; else from a handful.
+        largest_handful: Most clips of a handful; the size is drawn evenly on a logarithmic scale from 1.
+        summary_noise: Deviation of the noise on standardized summaries.
+        label_smoothing: Share of each target spread over all labels.
+        mixup: Both parameters of the Beta distribution of shares; 0 for none.
+
+    Raises:
+        ConfigError: A value that cannot be.
+    """
+
+    corpus_weights: dict[str, float]
+    augmented_share: float = 0.5
+    whole_speaker_share: float = 0.5
+    largest_handful: int = 40
+    summary_noise: float = 0.3
+    label_smoothing: float = 0.1
+    mixup: float = 0.4
+
+    def __post_init__(self) -> None:
+        for key in ("augmented_share", "whole_speaker_share", "label_smoothing"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ConfigError(f"teaching.{key}", f"is {getattr(self, key):g}", "give a share from 0 to 1")
+        for key, least in (("largest_handful", 1), ("summary_noise", 0), ("mixup", 0)):
+            if not least <= getattr(self, key) < math.inf:
+                raise ConfigError(f"teaching.{key}", f"is {getattr(self, key):g}", f"give a number from {least}")
+        for corpus, weight in self.corpus_weights.items():
+            if not isinstance(weight, int | float) or not 0 < weight < math.inf:
+                raise ConfigError(f"teaching.corpus_weights.{corpus}", f"is {weight!r}", "give a number above 0")
+
+
+class AudioTask:
+    """The voice stage for ``multimodal.train.loop.fit``.
+
+    Args:
+        architecture: Key of ``AUDIO_NETWORKS``.
+        labels: How many are taught.
+        table: Clips to learn from.
+        held_out: Clips of other speakers, judged after each epoch for the log; None for none.
+        teaching: How clips are drawn and changed.
+        augmentation: How often and how much ``mask_features`` masks.
+        settings: Of the loop.
+        accelerator: Decides on the device.
+    """
+
+    metric = "uar"
+
+    def __init__(
+        self,
+        architecture: str,
+        labels: int,
+        table: VoiceTable,
+        held_out: VoiceTable | None,
+        teaching: SamplingConfig,
+        augmentation: AudioAugmentation,
+        settings: LoopSettings,
+        accelerator: Accelerator,
+    ) -> None:
+        self.table, self.held_out, self.teaching = table, held_out, teaching
+        self.augmentation, self.settings, self.accelerator = augmentation, settings, accelerator
+        self.labels = labels
+        frame_size = table.versions[0][0].frames.shape[1]
+        self.network = AUDIO_NETWORKS[architecture](labels, frame_size, len(table.versions[0][0].summary))
+        self.sums = [_Sums(version) for version in table.versions]
+        self.by_speaker: dict[str, Tensor] = _by_speaker(table.clips)
+        self.background: Background = self.network.background  # type: ignore[assignment]
+        self.background.learn(*_within_speakers(self.sums[0], list(self.by_speaker.values())))
+        self.chances = _chances(table, teaching.corpus_weights)
+
+    def steps(self) -> int:
+        """Whole batches in the corpus; clips are drawn by their weights, so an epoch is a size and no pass."""
+        return max(len(self.table.clips) // self.settings.batch_size, 1)
+
+    def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
+        """An epoch's batches of clips of similar length; several devices share each batch."""
+        own = Generator().manual_seed(int(torch.randint(2**31, (), generator=generator, device=generator.device)))
+        size = self.settings.batch_size
+        drawn = torch.multinomial(self.chances, self.steps() * size, replacement=True, generator=own)
+        lengths = self.sums[0].counts[drawn] * (1 + 0.2 * torch.rand(len(drawn), generator=own))
+        batches = drawn[lengths.argsort()].split(size)
+        for number in torch.randperm(len(batches), generator=own).tolist():
+            share = batches[number][self.accelerator.process_index :: self.accelerator.num_processes]
+            yield self._batch(share, own)
+
+    def _batch(self, chosen: Tensor, own: Generator) -> Batch:
+        teaching, device = self.teaching, self.accelerator.device
+        frames: list[Tensor] = []
+        summaries: list[Tensor] = []
+        for index in chosen.tolist():
+            version = self._version(own)
+            features = self.table.versions[version][index]
+            common_frames, common_summaries = self._common(index, version, own)
+            standardized = standardize(features.frames, common_frames)
+            frames.append(mask_features(standardized, self.augmentation, own))
+            summaries.append(standardize(features.summary[None], common_summaries)[0])
+        lengths = torch.tensor([len(each) for each in frames])
+        summary = torch.stack(summaries)
+        summary = summary + teaching.summary_noise * torch.randn(summary.shape, generator=own)
+        padded = pad_sequence(frames, batch_first=True).to(device)
+        mix = _draw_mix(len(chosen), teaching.mixup, own, device)
+        answers = functional.one_hot(torch.from_numpy(self.table.targets[chosen.numpy()]), self.labels).float()
+        answers = answers * (1 - teaching.label_smoothing) + teaching.label_smoothing / self.labels
+        return Batch(padded, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
+
+    def _version(self, own: Generator) -> int:
+        if len(self.table.versions) == 1 or float(torch.rand((), generator=own)) >= self.teaching.augmented_share:
+            return 0
+        return int(torch.randint(1, len(self.table.versions), (), generator=own))
+
+    def _common(self, index: int, version: int, own: Generator) -> tuple[RecordingStatistics, RecordingStatistics]:
+        """What a clip's speaker is taken to be like, from all their clips or from a handful that holds this one."""
+        speaker = self.by_speaker[self.table.clips[index].speaker]
+        if float(torch.rand((), generator=own)) >= self.teaching.whole_speaker_share:
+            largest = min(self.teaching.largest_handful, len(speaker))
+            count = int(largest ** float(torch.rand((), generator=own)))
+            others = speaker[torch.randperm(len(speaker), generator=own)]
+            speaker = torch.cat([others[others != index][: max(count - 1, 0)], torch.tensor([index])])
+        frames, summaries = self.sums[version].statistics(speaker)
+        return self.background.frame_statistics(frames), self.background.summary_statistics(summaries)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Mean over clips of the cross-entropy, summed over heads, so that each learns as if alone."""
+        output = network(batch.frames, batch.lengths, batch.summary, batch.mix)
+        logs = torch.log_softmax(output.member_logits.float(), dim=-1)
+        return -(batch.targets * logs).sum(-1).mean(-1).sum()
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Unweighted average recall and negative log-likelihood on the held-out speakers."""
+        if self.held_out is None:
+            return {}
+        probabilities = evaluate_clips(network, self.held_out)
+        targets = torch.from_numpy(self.held_out.targets)
+        right = (probabilities.argmax(1) == targets).float()
+        recalls = [right[targets == label].mean() for label in targets.unique()]
+        likelihood = probabilities.gather(1, targets[:, None]).clamp(min=1e-9).log().mean()
+        return {"uar": float(torch.stack(recalls).mean()), "nll": -float(likelihood)}
+
+
+def evaluate_clips(network: nn.Module, table: VoiceTable, alone: bool = False) -> Tensor:
+    """Uncalibrated probabilities ``(clips, labels)`` of clips as recorded, by the same code as inference.
+
+    Args:
+        network: In evaluation mode.
+        table: The clips.
+        alone: Whether each clip is judged as if nothing else of its speaker had been heard; else a speaker's clips
+            count as one recording.
+
+    Returns:
+        Probabilities in the order of the clips, on the CPU.
+    """
+    groups = [torch.tensor([index]) for index in range(len(table.clips))]
+    groups = groups if alone else list(_by_speaker(table.clips).values())
+    answers: dict[int, Tensor] = {}
+    for group in groups:
+        rows = encode_speaker(network, [table.versions[0][index] for index in group.tolist()])[0]
+        answers |= dict(zip(group.tolist(), rows, strict=True))
+    return torch.stack([answers[index] for index in range(len(table.clips))])
+
+
+def _by_speaker(clips: Sequence[VoiceClip]) -> dict[str, Tensor]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for index, clip in enumerate(clips):
+        found[clip.speaker].append(index)
+    return {speaker: torch.tensor(indices) for speaker, indices in found.items()}
+
+
+def _within_speakers(sums: _Sums, speakers: Sequence[Tensor]) -> tuple[RecordingStatistics, RecordingStatistics]:
+    """Means over all clips, and the variance that is left within speakers."""
+    everyone = sums.statistics(torch.arange(len(sums.counts)))
+    own = [sums.statistics(speaker) for speaker in speakers]
+    frames, summaries = (
+        replace(everyone[part], variance=torch.stack([each[part].variance for each in own]).mean(0)) for part in (0, 1)
+    )
+    return frames, summaries
+
+
+def _chances(table: VoiceTable, weights: dict[str, float]) -> Tensor:
+    """Chance of each clip: labels by the weights of their corpora, within one of these the speakers alike."""
+    labels = [(clip.corpus, int(target)) for clip, target in zip(table.clips, table.targets, strict=True)]
+    spoken = [(*label, clip.speaker) for label, clip in zip(labels, table.clips, strict=True)]
+    clips, speakers = Counter(spoken), Counter(key[:2] for key in set(spoken))
+    return torch.tensor([weights[key[0]] / (speakers[key[:2]] * clips[key]) for key in spoken], dtype=torch.float64)
+
+
+def _draw_mix(count: int, mixup: float, own: Generator, device: torch.device) -> Mix:
+    """Shares from Beta(mixup, mixup), and whom each is mixed with."""
+    partner = torch.randperm(count, generator=own)
+    if mixup <= 0:
+        return Mix(torch.ones(count, 1, device=device), partner.to(device))
+    # Two gamma draws make a beta draw; numpy's take a seed of their own, torch's no generator.
+    draws = np.random.default_rng(int(torch.randint(2**31, (), generator=own))).beta(mixup, mixup, (count, 1))
+    return Mix(torch.from_numpy(draws).float().to(device), partner.to(device))

@@ -1,0 +1,287 @@
+"""The face stage: FER+ votes in, face weights out, by one of the four label schemes of Barsoum et al. 2016.
+
+The whole corpus and the augmentation live on the device. Source of the schemes: arXiv 1608.01041, section 3.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from multimodal.augmentation.face import FaceAugmentation, augment
+from multimodal.data.corpora.ferplus import SIZE, FaceCorpus, distributions, majority_labels, read_ferplus
+from multimodal.data.emotions import FACE_LABELS
+from multimodal.device import choose_device
+from multimodal.encoders.face import FACE_NETWORKS, predict
+from multimodal.errors import ConfigError
+from multimodal.evaluate.metrics import classification_figures, cross_calibrate, fit_temperature, kl_divergence
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import save_weights
+from multimodal.train.config import read_config
+from multimodal.train.loop import LoopSettings, fit, load_tensors
+from multimodal.train.provenance import origin_of, training_revision
+
+SCHEMES = ("majority", "multi_label", "probabilistic", "cross_entropy")
+MULTI_LABEL_SHARE = 0.3
+"""An emotion with a larger share of the votes than this is a right answer in the multi-label scheme (paper: 30 %)."""
+
+
+@dataclass(frozen=True)
+class FaceConfig:
+    """Everything that decides a face training, as the TOML file gives it.
+
+    Attributes:
+        loop: How to train.
+        augmentation: How faces are changed.
+        architecture: One of ``FACE_NETWORKS``.
+        scheme: How votes become targets, one of ``SCHEMES``.
+        balance: 0 weighs pictures alike; 1 weighs every emotion alike; between, by frequency to that power.
+        small_size: Height and width of training pictures in the first epochs, in pixels.
+        small_share: Share of the epochs that train on small pictures, which are faster.
+        full_size: Height and width in the remaining epochs.
+        self_teaching: When a run starts from a trained network, the share of each target that is this network's own
+            answer to the tidy picture; the rest are people's votes. It evens out the chance of who voted.
+        check_counts: Whether the corpus must have the published number of pictures.
+    """
+
+    loop: LoopSettings
+    augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
+    architecture: str = "se_resnet_pair"
+    scheme: str = "cross_entropy"
+    balance: float = 0.0
+    small_size: int = 48
+    small_share: float = 0.0
+    full_size: int = 48
+    self_teaching: float = 0.0
+    check_counts: bool = True
+
+    def __post_init__(self) -> None:
+        for key, choices in {"scheme": SCHEMES, "architecture": tuple(FACE_NETWORKS)}.items():
+            if getattr(self, key) not in choices:
+                raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(choices)}")
+
+
+class FaceTask:
+    """What the loop needs of the face stage."""
+
+    metric = "accuracy"
+
+    def __init__(self, config: FaceConfig, training: FaceCorpus, validation: FaceCorpus, accelerator: Accelerator):
+        device = accelerator.device
+        self.config = config
+        self.accelerator = accelerator
+        self.network = FACE_NETWORKS[config.architecture](len(FACE_LABELS)).to(memory_format=torch.channels_last)
+        taught = training.subset(_usable(training, config.scheme))
+        self.images = torch.from_numpy(taught.images).to(device)
+        self.targets = torch.from_numpy(_targets(taught, config.scheme)).to(device)
+        self.weights = _class_weights(self.targets, config.balance)
+        judged = validation.subset(majority_labels(validation.votes) >= 0)
+        self.validation_images = torch.from_numpy(judged.images).to(device)
+        self.validation_labels = torch.from_numpy(majority_labels(judged.votes)).to(device)
+
+    def start_from(self, path: Path) -> None:
+        """Takes over a trained network's tensors, and part of its answers as targets.
+
+        Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
+        """
+        load_tensors(path, self.network)
+        share = self.config.self_teaching
+        if share:
+            teacher = copy.deepcopy(self.network).to(self.images.device).eval()
+            with self.accelerator.autocast():
+                answers = torch.cat([predict(teacher, images)[0] for images in self.images.split(512)])
+            self.targets = (1 - share) * self.targets + share * answers.clone()
+
+    def steps(self) -> int:
+        """Whole batches in the corpus; what is left over comes in another epoch's order."""
+        return max(len(self.images) // self.config.loop.batch_size, 1)
+
+    def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented pictures ``(batch, size, size)`` and targets ``(batch, 8)``; several devices share each batch."""
+        small = epoch < self.config.small_share * self.config.loop.epochs
+        size = self.config.small_size if small else self.config.full_size
+        order = torch.randperm(len(self.images), generator=generator, device=self.images.device)
+        for step in range(self.steps()):
+            batch = order[step * self.config.loop.batch_size :][: self.config.loop.batch_size]
+            batch = batch[self.accelerator.process_index :: self.accelerator.num_processes]
+            targets = self.targets[batch]
+            if self.config.scheme == "probabilistic":
+                drawn = torch.multinomial(targets, 1, generator=generator)
+                targets = torch.zeros_like(targets).scatter_(1, drawn, 1.0)
+            yield augment(self.images[batch], size, self.config.augmentation, generator), targets
+
+    def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Mean over pictures of the scheme's loss, summed over members, so that each learns as if alone."""
+        images, targets = batch
+        logs = torch.log_softmax(network(images).member_logits.float(), dim=-1)
+        if self.config.scheme == "multi_label":
+            # The likeliest of the right answers counts: any of them will do (paper, equation 3).
+            losses = -logs.masked_fill(targets == 0, -torch.inf).amax(dim=-1)
+        else:
+            losses = -(targets * logs).sum(dim=-1)
+        # Normalized, so that a picture with two right answers counts no more than one with one.
+        importance = (targets @ self.weights) / targets.sum(dim=-1)
+        return (losses * importance).mean(dim=-1).sum()
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Accuracy against the majority, mean recall over the emotions, and negative log-likelihood."""
+        with self.accelerator.autocast():
+            parts = [predict(network, images, flip=False)[0] for images in self.validation_images.split(512)]
+        probabilities, labels = torch.cat(parts), self.validation_labels
+        right = (probabilities.argmax(1) == labels).float()
+        recalls = [right[labels == label].mean() for label in labels.unique()]
+        likelihood = probabilities.gather(1, labels[:, None]).clamp(min=1e-9).log().mean()
+        return {
+            "accuracy": float(right.mean()),
+            "balanced_accuracy": float(torch.stack(recalls).mean()),
+            "nll": -float(likelihood),
+        }
+
+
+def _usable(corpus: FaceCorpus, scheme: str) -> NDArray[np.bool_]:
+    if scheme == "majority":
+        clear: NDArray[np.bool_] = majority_labels(corpus.votes) >= 0
+        return clear
+    named: NDArray[np.bool_] = distributions(corpus.votes).sum(axis=1) > 0
+    return named
+
+
+def _targets(corpus: FaceCorpus, scheme: str) -> NDArray[np.float32]:
+    """``(n, 8)``: shares of the votes, or ones for the right answers."""
+    shares = distributions(corpus.votes)
+    if scheme == "majority":
+        rows: NDArray[np.float32] = np.eye(len(FACE_LABELS), dtype=np.float32)[majority_labels(corpus.votes)]
+        return rows
+    if scheme == "multi_label":
+        right = (shares >= shares.max(axis=1, keepdims=True)) | (shares > MULTI_LABEL_SHARE)
+        return np.asarray(right, np.float32)
+    return shares
+
+
+def _class_weights(targets: Tensor, balance: float) -> Tensor:
+    """A factor per emotion, ``(8,)``, whose mean over the corpus is 1."""
+    share = (targets / targets.sum(dim=1, keepdim=True)).mean(0)
+    weights = share.clamp(min=1e-6) ** -balance
+    return weights / (weights * share).sum()
+
+
+def read_corpora(config: FaceConfig, folder: Path) -> tuple[FaceCorpus, FaceCorpus]:
+    """The training and the validation part of FER+ in ``folder``."""
+    training = read_ferplus(folder, "train", check_counts=config.check_counts)
+    return training, read_ferplus(folder, "valid", check_counts=config.check_counts)
+
+
+def train_face(
+    config_path: Path, data: Path, run: Path, *, name: str, device: str, quiet: bool, start: Path | None = None
+) -> Path:
+    """Trains a face network and writes its weights and card.
+
+    Args:
+        config_path: TOML file, see ``FaceConfig``.
+        data: Folder of FER+.
+        run: Folder for checkpoints, the log and the weights.
+        name: Stem of the weights; empty for ``<architecture>.ferplus-v1``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        quiet: Whether to hide the progress bar.
+        start: The ``best.safetensors`` of another run of the same architecture to start from.
+
+    Returns:
+        Path of the weights.
+
+    Raises:
+        ConfigError: A key or a value of the configuration that cannot be.
+        CorpusError: The corpus is not FER+ as published.
+        OutputError: The run folder cannot be written.
+    """
+    config = read_config(config_path, FaceConfig)
+    chosen = choose_device(device)
+    precision = config.loop.precision if chosen != "mps" else "no"
+    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=precision)
+    training, validation = read_corpora(config, data)
+    torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
+    task = FaceTask(config, training, validation, accelerator)
+    if start is not None:
+        task.start_from(start)
+    revision = training_revision(run)
+    fit(task, config.loop, run, accelerator, quiet)
+    origin = {"commit": revision, **({"start": origin_of(start)} if start is not None else {})}
+    return write_weights(config, task.network.cpu().eval(), validation, run, name, origin)
+
+
+def write_weights(
+    config: FaceConfig, network: nn.Module, validation: FaceCorpus, run: Path, name: str, origin: Mapping[str, object]
+) -> Path:
+    """Calibrates a trained network on the validation part, judges it there, writes weights and card."""
+    judged = validation.subset(majority_labels(validation.votes) >= 0)
+    labels = majority_labels(judged.votes)
+    network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
+    parts = [predict(network, images, flip=False)[0] for images in torch.from_numpy(judged.images).split(256)]
+    probabilities = torch.cat(parts).numpy()
+    spec = ModelSpec(
+        part="face",
+        architecture=config.architecture,
+        labels=FACE_LABELS,
+        temperature=round(fit_temperature(probabilities, labels), 4),
+        face_size=SIZE,
+        flip=False,
+        frames_per_second=5.0,
+    )
+    calibrated = cross_calibrate(probabilities, labels)
+    figures = classification_figures(calibrated, labels, FACE_LABELS)
+    figures["divergence"] = kl_divergence(distributions(judged.votes), calibrated)
+    facts = {**FACTS, "training": _how(config, run, origin), "metrics": {"protocol": PROTOCOL, "valid": figures}}
+    return save_weights(run, name or f"{config.architecture}.ferplus-v1", network, spec, facts)
+
+
+def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
+    with (run / "log.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    best = rows[-1] if config.loop.keep == "last" else max(rows, key=lambda row: float(row[FaceTask.metric]))
+    return {
+        "command": "python -m multimodal.train face --config CONFIG --data FERPLUS_FOLDER --run RUN_FOLDER"
+        + (" --start FIRST_RUN/best.safetensors" if "start" in origin else ""),
+        "config": asdict(config),
+        "seed": config.loop.seed,
+        **origin,
+        "date": datetime.date.today().isoformat(),
+        "epochs_run": len(rows),
+        "best_epoch": int(best["epoch"]),
+        "hours": round(sum(float(row["seconds"]) for row in rows) / 3600, 2),
+        "torch": torch.__version__,
+    }
+
+
+PROTOCOL = (
+    "FER+ validation part, pictures with a majority (published rule), majority label as truth, one view per picture, "
+    "weights in half precision. Stages, and epochs where the best was kept, were chosen on this part, so its figures "
+    "are a little too good; ece, nll and divergence are cross-fitted: each half calibrated with the temperature of the "
+    "other."
+)
+
+FACTS = {
+    "data": {
+        "name": "FER+ (Barsoum et al. 2016, arXiv 1608.01041): FER2013 pictures with ten people's votes each",
+        "parts": "training part to train, validation part to choose the epoch and the temperature; test part unused",
+        "license": "votes MIT; FER2013 pictures were collected from the web and are for research use",
+    },
+    "license": (
+        "MIT for what we add; the training pictures are for research use, and whether that binds weights trained "
+        "on them is unsettled: ask your lawyer before commercial use"
+    ),
+    "limits": [
+        "Perceived expression as ten crowd workers named it, not what a person felt.",
+        "Posed and press pictures, gray, 48x48 pixels; interviews in dim light or from the side look different.",
+        "Disgust, contempt and fear are rare in the corpus and weak here: see per_class.",
+        "The corpus does not state age, sex or skin tone, so error rates by group were not measured.",
+    ],
+}

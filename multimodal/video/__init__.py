@@ -1,0 +1,1 @@
+"""Videos made of a recording: the overlay, clips and the reel."""

@@ -1,0 +1,316 @@
+"""Cuts the moments that are worth watching out of a recording: a clip for each, or all in one reel with captions."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multimodal.analysis.moments import KINDS, Moment, top_moments
+from multimodal.analysis.recording import find_recording, refuse_overwrite
+from multimodal.errors import MultimodalError
+from multimodal.files import atomic_write, path_text
+
+if TYPE_CHECKING:
+    from multimodal.analysis.result import Analysis
+    from multimodal.data.media.playback import Image
+    from multimodal.data.media.writer import Draw
+    from multimodal.progress import Progress, ProgressCallback
+    from multimodal.types import MediaInfo
+
+TABLE = "clips.csv"
+
+COLUMNS = (
+    *("rank", "file", "kind", "emotion", "strength", "start_seconds", "end_seconds"),
+    *("clip_start_seconds", "clip_end_seconds", "at_seconds", "why", "speaker", "text"),
+)
+"""Of ``clips.csv``: the moment's own times, those of what was cut out around it, and where in the file that begins."""
+
+OWN_FILES = re.compile(r"\d{2,}-(peak|change|disagreement)-[a-z]+-(\d+h)?\d+m\d\ds\.(mp4|m4a)|reel\.(mp4|m4a)")
+"""Names that an earlier run may have given."""
+
+FADE_SECONDS = 0.03
+"""Sound cut in the middle of a wave clicks; swelling for 30 ms it does not, and no word is lost."""
+
+LEAST_SECONDS, LONGEST_SECONDS = 0.1, 30.0
+"""Nothing shorter is cut out; of a longer moment, as an answer of minutes, the part that shows the most."""
+
+LONGEST_SIDE, LEAST_WIDTH = 1280, 480
+"""Pixels: larger pictures are scaled down, and narrower ones of a reel enlarged, so that there is room for captions."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A moment, and where it is to be found.
+
+    Attributes:
+        rank: 1 for the strongest.
+        moment: What it is.
+        file: The clip, or the reel.
+        start_seconds: Where in the recording the cut begins, padding included.
+        end_seconds: Where it ends.
+        at_seconds: Where in ``file`` it begins.
+    """
+
+    rank: int
+    moment: Moment
+    file: Path
+    start_seconds: float
+    end_seconds: float
+    at_seconds: float = 0.0
+
+
+def cut_clips(
+    analysis: Analysis,
+    folder: Path,
+    *,
+    count: int = 5,
+    kinds: Sequence[str] = KINDS,
+    padding_seconds: float = 1.0,
+    reel: bool = False,
+    media: Path | None = None,
+    progress: ProgressCallback | None = None,
+) -> list[Cut]:
+    """Cuts the strongest moments out of a recording, and lists them in ``clips.csv``.
+
+    Cuts are exact to the picture and sound fades for 30 ms at both ends. Clips and list are written all or none; those
+    of an earlier run are removed. Where no moment is strong enough, the list is empty.
+
+    Args:
+        analysis: Of the recording.
+        folder: Where to write.
+        count: How many moments at most.
+        kinds: Which kinds, of ``KINDS``.
+        padding_seconds: Added before and after each, as far as what was analyzed reaches.
+        reel: Whether to write one ``reel.mp4`` with captions, in order of time, and not a clip for each.
+        media: Where the recording lies; None for where it lay when it was analyzed.
+        progress: Called with seconds done and seconds in all.
+
+    Returns:
+        What was cut: clips from the strongest on, a reel's in order of time. Of sound alone there are ``.m4a`` files.
+
+    Raises:
+        InputMissingError: The recording is not there.
+        MediaError: It is another one, cannot be read, or is words alone.
+        OutputError: A file cannot be written.
+
+    Example:
+        >>> cut_clips(read_analysis("results/interview"), Path("clips"))[0].file           # doctest: +SKIP
+        PosixPath('clips/01-peak-happiness-0m12s.mp4')
+    """
+    info = find_recording(analysis, media)
+    cuts = _plan(analysis, top_moments(analysis.estimates, count, kinds), info, folder, padding_seconds, reel)
+    for target in {cut.file for cut in cuts} | {folder / TABLE}:
+        refuse_overwrite(info.path, target)
+    made = not folder.exists()
+    try:
+        _write_all(cuts, analysis, info, folder, reel, _shared(cuts, progress))
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    _remove_earlier(folder, {cut.file.name for cut in cuts}, info.path)
+    return cuts
+
+
+def _plan(
+    analysis: Analysis, moments: Sequence[Moment], info: MediaInfo, folder: Path, padding: float, reel: bool
+) -> list[Cut]:
+    """Decides where to cut, never outside of what was analyzed; what is shorter than anything to see is left out."""
+    suffix = ".mp4" if info.has_video else ".m4a"
+    low, high = info.read_start_seconds, info.read_end_seconds
+    cuts = []
+    for rank, moment in enumerate(moments, start=1):
+        name = "reel" if reel else clip_name(rank, moment)
+        shown = _peak_window(moment, analysis)
+        start, end = max(low, shown[0] - padding), min(high, shown[1] + padding)
+        if end - start >= LEAST_SECONDS:
+            cuts.append(Cut(rank, moment, folder / (name + suffix), start, end))
+    return _in_a_row(cuts) if reel else cuts
+
+
+def _peak_window(moment: Moment, analysis: Analysis) -> tuple[float, float]:
+    """Of a long moment the 30 s in which the face shows its emotion most; without a face, the first."""
+    start, end = moment.start_seconds, moment.end_seconds
+    if end - start <= LONGEST_SECONDS:
+        return start, end
+    face_id = analysis.estimates[moment.index].face_id
+    shown = [
+        (seen.time_seconds, seen.probabilities.get(moment.emotion, 0.0))
+        for seen in analysis.faces
+        if seen.face_id == face_id and seen.probabilities and start <= seen.time_seconds < end
+    ]
+    best, start_of_best, running, first = 0.0, start, 0.0, 0
+    for time, value in shown:
+        running += value
+        while time - shown[first][0] >= LONGEST_SECONDS:
+            running -= shown[first][1]
+            first += 1
+        if running > best + 1e-9:
+            best, start_of_best = running, shown[first][0]
+    begin = min(start_of_best, end - LONGEST_SECONDS)
+    return begin, begin + LONGEST_SECONDS
+
+
+def _in_a_row(cuts: Sequence[Cut]) -> list[Cut]:
+    """Puts cuts in order of time; where two would show the same, they meet midway between their moments."""
+    row: list[Cut] = []
+    for cut in sorted(cuts, key=lambda cut: (cut.start_seconds, cut.rank)):
+        start = cut.start_seconds
+        if row and row[-1].end_seconds > start:
+            midway = (row[-1].moment.end_seconds + cut.moment.start_seconds) / 2
+            start = min(max(midway, start, row[-1].start_seconds + LEAST_SECONDS), row[-1].end_seconds)
+            row[-1] = replace(row[-1], end_seconds=start)
+        if cut.end_seconds - start >= LEAST_SECONDS:
+            row.append(replace(cut, start_seconds=start))
+    lengths = [cut.end_seconds - cut.start_seconds for cut in row]
+    return [replace(cut, at_seconds=sum(lengths[:number])) for number, cut in enumerate(row)]
+
+
+def clip_name(rank: int, moment: Moment) -> str:
+    """Names a clip, without suffix; whatever an analysis holds, there are but letters, digits and hyphens in it.
+
+    Example:
+        >>> clip_name(1, Moment("peak", 3, 12.4, 16.0, "happiness", 0.97, "happiness at 97%"))
+        '01-peak-happiness-0m12s'
+    """
+    minutes, seconds = divmod(int(moment.start_seconds), 60)
+    clock = f"{minutes // 60}h{minutes % 60:02}m{seconds:02}s" if minutes >= 60 else f"{minutes}m{seconds:02}s"
+    emotion = re.sub(r"[^a-z]", "", moment.emotion.lower())[:20] or "moment"
+    return f"{rank:02}-{moment.kind}-{emotion}-{clock}"
+
+
+def _shared(cuts: Sequence[Cut], callback: ProgressCallback | None) -> list[Progress | None]:
+    """Divides one bar among the cuts."""
+    total, before = sum(cut.end_seconds - cut.start_seconds for cut in cuts), 0.0
+    bars: list[Progress | None] = []
+    for cut in cuts:
+        bars.append(None if callback is None else _bar(callback, cut.start_seconds - before, total))
+        before += cut.end_seconds - cut.start_seconds
+    return bars
+
+
+def _bar(callback: ProgressCallback, offset: float, total: float) -> Progress:
+    return lambda seconds: callback(min(max(seconds - offset, 0.0), total), total)
+
+
+def _write_all(
+    cuts: Sequence[Cut],
+    analysis: Analysis,
+    info: MediaInfo,
+    folder: Path,
+    reel: bool,
+    bars: Sequence[Progress | None],
+) -> None:
+    with ExitStack() as files:  # renames in reverse order, once everything is written: the list comes last
+        table = files.enter_context(atomic_write(folder / TABLE))
+        if reel and cuts:
+            _write_reel(files.enter_context(atomic_write(cuts[0].file)), cuts, analysis, info, bars)
+        elif not reel:
+            for cut, bar in zip(cuts, bars, strict=True):
+                _write_clip(files.enter_context(atomic_write(cut.file)), cut, info, bar)
+        with table.open("w", encoding="utf-8", errors="replace", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(COLUMNS)
+            rows.writerows(_row(cut, analysis) for cut in cuts)
+
+
+def _row(cut: Cut, analysis: Analysis) -> Iterator[object]:
+    moment, spoken = cut.moment, analysis.estimates[cut.moment.index].utterance
+    yield from (cut.rank, path_text(Path(cut.file.name)), moment.kind, moment.emotion, f"{moment.strength:.4f}")
+    times = (moment.start_seconds, moment.end_seconds, cut.start_seconds, cut.end_seconds, cut.at_seconds)
+    yield from (f"{time:.3f}" for time in times)
+    yield from (moment.why, spoken.speaker, spoken.text)
+
+
+def _write_clip(path: Path, cut: Cut, info: MediaInfo, bar: Progress | None) -> None:
+    from multimodal.data.media.playback import Clip, audio_format, output_size
+    from multimodal.data.media.writer import MovieWriter, render_clip
+
+    size, sound = output_size(info, LONGEST_SIDE) if info.has_video else None, audio_format(info.path)
+    part = Clip(info.path, cut.start_seconds, cut.end_seconds)
+    with MovieWriter(path, size, info.frame_rate or 25.0, *(sound or (None,))) as writer:
+        render_clip(part, writer, size=size, sound=sound, joined=True, fade_seconds=FADE_SECONDS, progress=bar)
+
+
+def _write_reel(
+    path: Path, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, bars: Sequence[Progress | None]
+) -> None:
+    from multimodal.data.media.playback import Clip, audio_format, output_size
+    from multimodal.data.media.writer import MovieWriter, render_clip
+
+    size, sound = output_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, audio_format(info.path)
+    captions = None if size is None else Captions(cuts, analysis, info, size[0])
+    whole = None if size is None or captions is None else (size[0], size[1] + captions.height)
+    with MovieWriter(path, whole, info.frame_rate or 25.0, *(sound or (None,))) as writer:
+        for number, (cut, bar) in enumerate(zip(cuts, bars, strict=True)):
+            render_clip(
+                Clip(info.path, cut.start_seconds, cut.end_seconds),
+                writer,
+                size=size,
+                sound=sound,
+                draw=None if captions is None else captions.drawer(number),
+                at_seconds=cut.at_seconds,
+                joined=True,
+                fade_seconds=FADE_SECONDS,
+                progress=bar,
+            )
+
+
+class Captions:
+    """The caption under each moment of a reel: what it shows, when, why, and what was said.
+
+    Args:
+        cuts: In the order of the reel.
+        analysis: Of the recording.
+        info: Facts of the recording.
+        width: Of the picture in pixels.
+
+    Attributes:
+        height: Pixels by which a picture grows.
+    """
+
+    def __init__(self, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, width: int) -> None:
+        from multimodal.video.info_panel import InfoPanel
+
+        self._cuts = cuts
+        self._estimates = analysis.estimates
+        self._panel = InfoPanel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, width)
+        self.height = self._panel.height
+
+    def drawer(self, number: int) -> Draw:
+        """Gives what draws under the pictures of one moment."""
+        from multimodal.formatting import range_text
+
+        cut, moment = self._cuts[number], self._cuts[number].moment
+        estimate = self._estimates[moment.index]
+        confidence = moment.strength if estimate.fused is None else estimate.fused.confidence
+        when = range_text(moment.start_seconds, moment.end_seconds)
+        below = f"{number + 1} of {len(self._cuts)}: {when}"
+        spoken = estimate.utterance
+        words = ": ".join(filter(None, (spoken.speaker, spoken.text))) if spoken.text else ""
+        lines = self._panel.lines(words)
+
+        def draw(seconds: float, image: Image) -> Image:
+            import numpy as np
+
+            share = (seconds - cut.start_seconds) / (cut.end_seconds - cut.start_seconds)
+            line = lines[min(int(max(share, 0.0) * len(lines)), len(lines) - 1)]
+            card = self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
+            return np.concatenate([image, card])
+
+        return draw
+
+
+def _remove_earlier(folder: Path, kept: set[str], recording: Path) -> None:
+    """Removes the clips of an earlier run, which the list no longer names."""
+    for path in folder.iterdir():
+        if path.name not in kept and OWN_FILES.fullmatch(path.name) and path.is_file():
+            with suppress(MultimodalError, OSError):
+                refuse_overwrite(recording, path)
+                path.unlink()

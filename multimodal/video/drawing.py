@@ -1,0 +1,352 @@
+"""Draws on pictures: smooth text in any script that a font has, chips, outlines.
+
+The letters are those of DejaVu Sans, which comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew and many
+signs, some emoji among them. Other scripts are drawn where one of ``OTHER_FONTS`` is installed. What no font has is
+never shown as boxes: emoji and signs are left out, and each run of letters becomes an ellipsis.
+"""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multimodal.formatting import percent
+from multimodal.palette import COLORS, SIGNS, ink_on
+from multimodal.types import UNCERTAIN
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
+
+Image = NDArray[np.uint8]
+Patch = NDArray[np.uint8]
+"""``(height, width, 4)``: color and how much of it covers what is below, 0 … 255."""
+
+OWN_FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
+
+OTHER_FONTS = (
+    *("NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "PingFang.ttc", "msyh.ttc", "YuGothM.ttc", "malgun.ttf"),
+    *("NotoSansDevanagari-Regular.ttf", "NotoSansBengali-Regular.ttf", "NotoSansThai-Regular.ttf", "Nirmala.ttf"),
+    *("Arial Unicode.ttf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "leelawui.ttf"),
+)
+"""File names of fonts for other scripts, as Linux, macOS and Windows install them; that with most letters is taken."""
+
+RIGHT_TO_LEFT = ("R", "AL")
+"""Directions of the letters of Hebrew and Arabic, by the Unicode character database."""
+
+LONGEST_LABEL = 20
+"""Letters of an emotion's name that are shown; an analysis that somebody wrote may hold any."""
+
+LONGEST_WORD = 40
+"""Letters measured at once; longer words, and scripts without spaces, may be broken anywhere."""
+
+DASH = 4.0
+"""Length of a dash, and of the gap after it, in thicknesses of the line."""
+
+SMOOTHING = 4
+"""Round corners are drawn this much larger and scaled down."""
+
+
+@cache
+def font(size: int, bold: bool = False, name: str | None = None) -> FreeTypeFont:
+    """Opens a font.
+
+    Args:
+        size: Of the letters in pixels.
+        bold: Whether they are bold.
+        name: File name of another font, to be found where the system keeps them.
+
+    Example:
+        >>> font(12).getname()
+        ('DejaVu Sans', 'Book')
+    """
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    return ImageFont.truetype(name or str(Path(get_data_path()) / "fonts" / "ttf" / OWN_FONTS[bold]), size)
+
+
+@cache
+def _letters(name: str | None) -> frozenset[int]:
+    """Code points that a font has; none where it is not installed."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(str(font(12, name=name).path)).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()
+
+
+@lru_cache(maxsize=4096)
+def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
+    """Chooses the font that has the most letters of a text, the own one where it has them all.
+
+    Example:
+        >>> font_for("Grüße", 14, bold=True).getname()
+        ('DejaVu Sans', 'Bold')
+    """
+    letters = {ord(char) for char in text if unicodedata.category(char)[0] == "L"}
+    if letters <= _letters(None):
+        return font(size, bold)
+    best = max((None, *OTHER_FONTS), key=lambda name: len(letters & _letters(name)))
+    return font(size, bold and best is None, best)
+
+
+def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
+    r"""Leaves out of a text what a font cannot draw.
+
+    Args:
+        text: Anything, on one line or many.
+        chosen: The font; None for the own one.
+
+    Returns:
+        One line. Signs and emoji that the font lacks are gone, control characters too; each run of letters that it
+        lacks is an ellipsis.
+
+    Example:
+        >>> drawable("that was great \U0001f9ff!\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
+        'that was great ! … שלום'
+    """
+    own = chosen is None or chosen.getname()[0] == "DejaVu Sans"
+    known = _letters(None if own or chosen is None else str(chosen.path))
+    kept: list[str] = []
+    for char in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(char)
+        if char.isspace():
+            kept.append(" ")
+        elif category[0] in "CM" and (category[0] == "C" or ord(char) not in known or "\ufe00" <= char <= "\ufe0f"):
+            continue
+        elif ord(char) in known:
+            kept.append(char)
+        elif category[0] in "LN" and "".join(kept[-9:]).rstrip()[-1:] != "…":
+            kept.append("…")
+    return " ".join("".join(kept).split())
+
+
+def is_right_to_left(text: str) -> bool:
+    """Says whether a line runs from right to left: its first letter does.
+
+    Example:
+        >>> is_right_to_left("1. \u05e9\u05dc\u05d5\u05dd"), is_right_to_left("no")
+        (True, False)
+    """
+    strong = (unicodedata.bidirectional(char) for char in text)
+    return next((kind in RIGHT_TO_LEFT for kind in strong if kind in ("L", *RIGHT_TO_LEFT)), False)
+
+
+def in_visual_order(text: str) -> str:
+    """Puts a line in the order in which it is drawn, where the drawing library cannot.
+
+    Pillow orders and joins letters itself where it was built with Raqm, as its wheels are. Without that, this simple
+    rule holds: words of right-to-left scripts are spelt backwards, and in a line that begins with one, the words stand
+    in reverse order, runs of other words in their own. Arabic letters are then not joined.
+
+    Example:
+        >>> in_visual_order("\u05d0\u05d1 two words \u05d2\u05d3") == "\u05d3\u05d2 two words \u05d1\u05d0"
+        True
+    """
+    runs = [(runs_back, list(words)) for runs_back, words in itertools.groupby(text.split(" "), _has_right_to_left)]
+    lines = [[word[::-1] for word in reversed(words)] if runs_back else words for runs_back, words in runs]
+    if not is_right_to_left(text):
+        lines = [[word[::-1] for word in words] if runs_back else words for runs_back, words in runs]
+        return " ".join(itertools.chain.from_iterable(lines))
+    return " ".join(itertools.chain.from_iterable(reversed(lines)))
+
+
+def _has_right_to_left(word: str) -> bool:
+    return any(unicodedata.bidirectional(char) in RIGHT_TO_LEFT for char in word)
+
+
+@cache
+def _orders_itself() -> bool:
+    from PIL import features
+
+    return bool(features.check_feature("raqm"))
+
+
+def width_of(text: str, chosen: FreeTypeFont) -> float:
+    """How wide a line is in pixels."""
+    return float(chosen.getlength(text))
+
+
+def write(drawing: ImageDraw, place: tuple[float, float], text: str, chosen: FreeTypeFont, color: str) -> None:
+    """Writes a line; ``place`` is where it begins on the left, and its baseline."""
+    shown = text if _orders_itself() else in_visual_order(text)
+    drawing.text(place, shown, fill=color, font=chosen, anchor="ls")
+
+
+def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: float | None = None) -> list[str]:
+    """Breaks a text into lines.
+
+    Args:
+        text: One line, of what the font can draw.
+        width: Of the lines in pixels.
+        chosen: The font.
+        first_width: Of the first line, where that is shorter.
+
+    Returns:
+        The lines; words that are too long for one are broken.
+
+    Example:
+        >>> break_lines("one two three", 60, font(14))
+        ['one two', 'three']
+    """
+    space, lines, used = width_of(" ", chosen), [""], 0.0
+    room = width if first_width is None else first_width
+    for word in itertools.chain.from_iterable(_broken(word, width, chosen) for word in text.split()):
+        length = width_of(word, chosen)
+        if used and used + space + length <= room:
+            lines[-1] += " " + word
+            used += space + length
+        elif not used and length <= room:
+            lines[-1], used = word, length
+        else:
+            lines.append(word)
+            used, room = length, width
+    return [line for line in lines if line] if first_width is None else lines
+
+
+def _broken(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
+    if len(word) <= LONGEST_WORD and width_of(word, chosen) <= width:
+        return [word]
+    size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], chosen), 1.0) * 0.8)))
+    while size > 1 and any(
+        width_of(word[at : at + size], chosen) > width for at in range(0, min(len(word), 400), size)
+    ):
+        size -= 1
+    return [word[at : at + size] for at in range(0, len(word), size)]
+
+
+def shorten(text: str, width: float, chosen: FreeTypeFont) -> str:
+    """Ends a line with an ellipsis where it is too long.
+
+    Example:
+        >>> shorten("a long line", 60, font(14))
+        'a long…'
+    """
+    if width_of(text, chosen) <= width:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if width_of(text[:middle].rstrip() + "…", chosen) <= width else (low, middle - 1)
+    return text[:low].rstrip() + "…"
+
+
+def rounded(size: tuple[int, int], radius: float, color: str) -> Picture:
+    """A filled rectangle with smooth round corners, as a picture with transparency."""
+    from PIL import Image as Pictures
+    from PIL import ImageDraw
+
+    large = Pictures.new("L", (size[0] * SMOOTHING, size[1] * SMOOTHING), 0)
+    edges = (0, 0, large.width - 1, large.height - 1)
+    ImageDraw.Draw(large).rounded_rectangle(edges, radius * SMOOTHING, fill=255)
+    filled = Pictures.new("RGBA", size, color)
+    filled.putalpha(large.resize(size, Pictures.Resampling.LANCZOS))
+    return filled
+
+
+def color_of(emotion: str) -> str:
+    """The color of an emotion; that of ``uncertain`` for one that nobody knows."""
+    return COLORS.get(emotion, COLORS[UNCERTAIN])
+
+
+def answer_text(emotion: str, confidence: float) -> str:
+    """An answer in one line; of one that is uncertain no number, which would read as being sure of that.
+
+    Example:
+        >>> answer_text("happiness", 0.971), answer_text("uncertain", 0.3)
+        ('▲ happiness 97%', '? uncertain')
+    """
+    sure = "" if emotion == UNCERTAIN else f" {percent(confidence)}"
+    return f"{sign_of(emotion)} {emotion[:LONGEST_LABEL]}{sure}"
+
+
+def sign_of(emotion: str) -> str:
+    """The sign of an emotion; that of ``uncertain`` for one that nobody knows."""
+    return SIGNS.get(emotion, SIGNS[UNCERTAIN])
+
+
+@lru_cache(maxsize=1024)
+def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
+    """Makes a small label of one or more cells.
+
+    Args:
+        cells: Text and color of each.
+        size: Of the letters in pixels.
+
+    Returns:
+        The label with round corners; its letters are black or white, whichever is easier to read.
+
+    Example:
+        >>> chip((("1", "#202327"), ("▲ happiness 97%", "#e69f00")), 12).shape[2]
+        4
+    """
+    from PIL import Image as Pictures
+    from PIL import ImageDraw
+
+    chosen, pad, height = font(size, bold=True), round(size * 0.5), round(size * 1.6)
+    texts = [drawable(text) for text, _ in cells]
+    widths = [round(width_of(text, chosen)) + 2 * pad for text in texts]
+    made = Pictures.new("RGBA", (sum(widths), height))
+    drawing, left = ImageDraw.Draw(made), 0
+    for text, width, (_, color) in zip(texts, widths, cells, strict=True):
+        drawing.rectangle((left, 0, left + width - 1, height - 1), fill=color)
+        write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, chosen, ink_on(color))
+        left += width
+    made.putalpha(rounded(made.size, size * 0.3, "#000000").getchannel("A"))
+    return np.asarray(made)
+
+
+def lay(image: Image, patch: Patch, left: int, top: int) -> None:
+    """Lays a patch, or another picture, on a picture, which is written into; what juts out is cut off."""
+    first_row, first_column = max(0, -top), max(0, -left)
+    rows = min(patch.shape[0], image.shape[0] - top) - first_row
+    columns = min(patch.shape[1], image.shape[1] - left) - first_column
+    if rows <= 0 or columns <= 0:
+        return
+    piece = patch[first_row : first_row + rows, first_column : first_column + columns]
+    below = image[top + first_row : top + first_row + rows, left + first_column : left + first_column + columns]
+    if piece.shape[2] == 3:
+        below[...] = piece
+        return
+    piece = piece.astype(np.uint16)
+    share = piece[..., 3:]
+    below[...] = ((piece[..., :3] * share + below * (255 - share) + 127) // 255).astype(np.uint8)
+
+
+def outline(
+    image: Image, box: tuple[float, float, float, float], color: str, thickness: int, dashed: bool = False
+) -> None:
+    """Draws the smooth outline of a box ``(x, y, width, height)`` on a picture, which is written into.
+
+    A dark line under it keeps it in sight before anything.
+    """
+    import cv2
+
+    x, y, width, height = box
+    corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
+    lines = _dashes(corners, DASH * thickness) if dashed else [np.vstack([corners, corners[:1]])]
+    ends = [np.round(line * 16).astype(np.int32).reshape(-1, 1, 2) for line in lines]  # cv2 takes sixteenths of a pixel
+    for ink, width_drawn in (("#101214", thickness + 2), (color, thickness)):
+        values = tuple(int(ink[at : at + 2], 16) for at in (1, 3, 5))
+        cv2.polylines(image, ends, False, values, width_drawn, cv2.LINE_AA, 4)
+
+
+def _dashes(corners: Sequence[Sequence[float]] | NDArray[np.float64], length: float) -> list[NDArray[np.float64]]:
+    """The sides of a box in dashes, one at each corner."""
+    found = []
+    for start, end in itertools.pairwise([*corners, corners[0]]):
+        start, end = np.asarray(start), np.asarray(end)
+        count = 2 * max(1, round(float(np.abs(end - start).max()) / length / 2)) + 1
+        marks = np.linspace(start, end, count + 1)
+        found += [marks[index : index + 2] for index in range(0, count, 2)]
+    return found

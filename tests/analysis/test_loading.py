@@ -1,0 +1,208 @@
+"""An analysis that was saved is read back as it was; what is damaged or foreign is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from analysis_fixtures import make_analysis
+
+from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.result import Analysis
+from multimodal.errors import AnalysisError, InputMissingError
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[Analysis, Path]:
+    analysis = make_analysis(tmp_path / "talk.mp4")
+    analysis.save(tmp_path / "talk")
+    return analysis, tmp_path / "talk"
+
+
+def test_what_was_saved_comes_back(saved: tuple[Analysis, Path]) -> None:
+    analysis, folder = saved
+    again = read_analysis(folder)
+    assert again.to_dict() == analysis.to_dict() == json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    assert read_analysis(folder / "analysis.json").to_dict() == again.to_dict()
+    pd.testing.assert_frame_equal(again.utterances, analysis.utterances, atol=1e-4)
+    pd.testing.assert_frame_equal(again.frames, analysis.frames, atol=1e-4)
+    assert len(again.frame_times) == 300 and len(again.faces) == len(analysis.faces)
+
+
+def test_saving_it_again_writes_the_same(saved: tuple[Analysis, Path], tmp_path: Path) -> None:
+    _, folder = saved
+    read_analysis(folder).save(tmp_path / "again")
+    for name in ("analysis.json", "utterances.csv", "frames.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_a_stretch_and_words_without_times_come_back(saved: tuple[Analysis, Path], tmp_path: Path) -> None:
+    analysis, _ = saved
+    part = replace(analysis, media=replace(analysis.media, segment=(4.0, 20.0)))
+    part.save(tmp_path / "part")
+    assert read_analysis(tmp_path / "part").media.segment == (4.0, 20.0)
+    (tmp_path / "part" / "frames.csv").unlink()
+    words = read_analysis(tmp_path / "part")
+    assert words.faces == () and words.frame_times == () and words.summary == part.summary
+
+
+def damaged(folder: Path, change: dict[str, Any]) -> Path:
+    file = folder / "analysis.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        ({"schema": "other"}, "is not an analysis of this program"),
+        ({"schema_version": 9}, "is of version 9, this program reads 1 to 2"),
+        ({"utterances": [{"start_seconds": 3}]}, "cannot be read (utterances 0 end_seconds: Field required)"),
+        ({"utterances": 7}, "cannot be read (utterances: Input should be a valid list)"),
+        ({"media": {"path": None}}, "cannot be read ("),
+        ({"emotions": None}, "cannot be read ("),
+    ],
+)
+def test_what_is_no_analysis_is_refused(saved: tuple[Analysis, Path], change: dict[str, Any], fact: str) -> None:
+    with pytest.raises(AnalysisError) as caught:
+        read_analysis(damaged(saved[1], change))
+    assert fact in str(caught.value) and "analysis.json" in str(caught.value)
+
+
+def test_a_cut_file_and_no_number_are_refused(saved: tuple[Analysis, Path]) -> None:
+    file = saved[1] / "analysis.json"
+    whole = file.read_text(encoding="utf-8")
+    for content in (whole[: len(whole) // 2], whole.replace('"duration_seconds": 60', '"duration_seconds": NaN'), "[]"):
+        file.write_text(content, encoding="utf-8")
+        with pytest.raises(AnalysisError):
+            read_analysis(saved[1])
+    file.write_text(whole, encoding="utf-8")
+    with (saved[1] / "frames.csv").open("a", encoding="utf-8") as frames:
+        frames.write("60.0,zero,1\n")
+    with pytest.raises(AnalysisError):
+        read_analysis(saved[1])
+
+
+def test_a_folder_without_one_is_named(tmp_path: Path) -> None:
+    for nothing in (tmp_path, tmp_path / "gone", tmp_path / "gone" / "analysis.json"):
+        with pytest.raises(InputMissingError, match="holds no analysis"):
+            read_analysis(nothing)
+
+
+BAD: dict[str, tuple[object, ...]] = {
+    "media path": (None, 7, ["a"], "\ud800"),
+    "media sha256": (None, True, "\ud800"),
+    "media width": ('1"><script>', -1, 1.5, True, 10**400),
+    "media duration_seconds": (None, "60", -1, 1e300, 10**400),
+    "media has_video": (None, "yes", 1),
+    "models": (None, 7, {"face": 7}, {"face": False}, {"face": {"name": 7}}, {"face": {"sha256": "ab"}}),
+    "emotions": (7, [7], [["a"]]),
+    "valence_arousal": (7, "norms", {}, {"source": []}),
+    "utterances 0 end_seconds": ("4", 1e300, -1, None),
+    "utterances 0 speaker": (7, ["a"]),
+    "utterances 0 text": (7, {}),
+    "utterances 0 valence": ("0.5", 1e300, []),
+    "utterances 0 face_id": ("0", 0.5, 10**400),
+    "utterances 0 confidence": ("0.5", 1.5, -0.5),
+    "utterances 0 estimates fused": (7, {}, {"anger": 2}, {"anger": "1"}),
+    "summary": (None, 7, {}),
+    "summary modality": (None, "text", "__class__", 7),
+    "summary shares": (None, 7, {"anger": 1.0}),
+    "summary shares_by_modality face": (7, {"anger": "1"}),
+    "summary mean_arousal": ("0", 1e300),
+    "coverage": (None, {}, {"face": 1.0}),
+    "coverage text": (None, "1", 1.5),
+    "warnings": (None, 7),
+}
+"""Where in an analysis, and what may not stand there."""
+
+
+@pytest.mark.parametrize("where", BAD)
+def test_values_that_cannot_be_are_refused_in_one_line(where: str, saved: tuple[Analysis, Path]) -> None:
+    file = saved[1] / "analysis.json"
+    whole = file.read_text(encoding="utf-8")
+    for value in BAD[where]:
+        content = inner = json.loads(whole)
+        *steps, last = where.split()
+        for step in steps:
+            inner = inner[int(step) if step.isdigit() else step]
+        inner[last] = value
+        file.write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(AnalysisError, match="cannot be read") as caught:
+            read_analysis(saved[1])
+        assert "\n" not in str(caught.value)
+
+
+def test_frames_that_cannot_be_are_refused(saved: tuple[Analysis, Path]) -> None:
+    file = saved[1] / "frames.csv"
+    head, first, *rest = file.read_text(encoding="utf-8").splitlines()
+    cells = first.split(",")
+    for place, value in ((0, "nan"), (0, "-1"), (0, "1e300"), (1, "1e3"), (1, "-1"), (2, "inf"), (7, "2")):
+        row = ",".join([*cells[:place], value, *cells[place + 1 :]])
+        file.write_text("\n".join([head, row, *rest]), encoding="utf-8")
+        with pytest.raises(AnalysisError, match="cannot be read"):
+            read_analysis(saved[1])
+    file.write_text("\n".join([head, *reversed([first, *rest])]), encoding="utf-8")
+    with pytest.raises(AnalysisError, match="not in order of time"):
+        read_analysis(saved[1])
+
+
+def test_an_answer_from_nothing_is_refused(saved: tuple[Analysis, Path]) -> None:
+    file = saved[1] / "analysis.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["utterances"][0]["estimates"] |= {"face": None, "audio": None, "text": None}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(AnalysisError, match="a fused estimate needs the estimate of a modality"):
+        read_analysis(saved[1])
+
+
+def test_nesting_without_end_is_refused(saved: tuple[Analysis, Path]) -> None:
+    (saved[1] / "analysis.json").write_text("[" * 200_000, encoding="utf-8")
+    with pytest.raises(AnalysisError, match="cannot be read"):
+        read_analysis(saved[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+def test_what_would_never_end_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "analysis.json")
+    with pytest.raises(AnalysisError, match="no ordinary file"):
+        read_analysis(tmp_path)
+    (tmp_path / "analysis.json").unlink()
+    (tmp_path / "analysis.json").symlink_to("/dev/zero")
+    with pytest.raises(AnalysisError, match="no ordinary file"):
+        read_analysis(tmp_path)
+
+
+def test_an_error_stays_short_whatever_stands_in_the_file(saved: tuple[Analysis, Path]) -> None:
+    with pytest.raises(AnalysisError) as caught:
+        read_analysis(damaged(saved[1], {"emotions": [["long"] * 9999]}))
+    assert len(str(caught.value)) < len(str(saved[1])) + 300
+
+
+def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
+    """What the first version of the program wrote for the same analysis."""
+    utterances = []
+    for entry in content["utterances"]:
+        former = {name: value for name, value in entry.items() if name != "estimates"}
+        places = {"face": "face", "audio": "audio", "text": "words", "fused": "fused"}
+        utterances.append(former | {place: entry["estimates"][name] for name, place in places.items()})
+    summary = dict(content["summary"])
+    summary |= {"signal": summary.pop("modality"), "shares_by_signal": summary.pop("shares_by_modality")}
+    former = {name: value for name, value in content.items() if name != "segment"}
+    segment = {"stretch": content["segment"]} if "segment" in content else {}
+    return {**former, **segment, "schema_version": 1, "utterances": utterances, "summary": summary}
+
+
+@pytest.mark.parametrize("segment", [None, (4.0, 20.0)])
+def test_version_1_is_read(saved: tuple[Analysis, Path], segment: tuple[float, float] | None) -> None:
+    analysis, folder = saved
+    analysis = replace(analysis, media=replace(analysis.media, segment=segment))
+    former = as_version_1(analysis.to_dict())
+    assert "words" in former["utterances"][0] and "estimates" not in former["utterances"][0]
+    (folder / "analysis.json").write_text(json.dumps(former), encoding="utf-8")
+    assert read_analysis(folder).to_dict() == analysis.to_dict()

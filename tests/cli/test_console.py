@@ -1,0 +1,43 @@
+"""What every command does alike: a line and an exit code for what a user can cause."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+from multimodal.console import run_command
+
+
+def command_that_raises(error: BaseException) -> int:
+    def command(path: Annotated[Path, typer.Argument(help="Any.")]) -> None:
+        raise error
+
+    return run_command(command, ["a"], "try")
+
+
+def test_ctrl_c_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_that_raises(KeyboardInterrupt()) == 130
+    assert capsys.readouterr() == ("", "stopped; run the same command again\n")
+
+
+def test_a_command_that_tells_it_itself_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_that_raises(typer.Exit(130)) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(path: Annotated[Path, typer.Argument(help="Any.")]) -> None:
+        path.stat()
+
+    assert run_command(command, ["long" * 999], "try") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: longlong") and error.count("\n") == 1 and len(error) < 120
+
+
+def test_what_nobody_foresaw_keeps_its_traceback() -> None:
+    with pytest.raises(OSError, match="Input/output"):
+        command_that_raises(OSError(errno.EIO, "Input/output error"))

@@ -1,0 +1,187 @@
+"""Windows, silences, whose face counts, and averages: by hand, against numpy, and for any input."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multimodal.fusion.segments import (
+    PAUSE_SECONDS,
+    WINDOW_SECONDS,
+    face_estimate,
+    fill_gaps,
+    main_face,
+    mean_estimate,
+    spoken_seconds,
+    windows,
+    within,
+)
+from multimodal.types import FaceObservation, Probabilities, Utterance
+
+CALM: Probabilities = {"neutral": 0.75, "happiness": 0.25}
+GLAD: Probabilities = {"neutral": 0.25, "happiness": 0.75}
+
+
+def face(
+    time: float, face_id: int, side: float, probabilities: Probabilities | None = CALM, height: float | None = None
+) -> FaceObservation:
+    quality = "clear" if probabilities else "blurred"
+    return FaceObservation(time, face_id, (5.0, 7.0, side, height or side), 0.9, quality, probabilities)
+
+
+@given(st.floats(0, 1e3), st.floats(0.5, 100))
+def test_windows_cover_the_recording_without_gap_or_overlap(duration: float, length: float) -> None:
+    found = windows(duration, length)
+    assert (found[0].start_seconds, found[-1].end_seconds) == (0.0, duration)
+    assert [window.end_seconds for window in found[:-1]] == [window.start_seconds for window in found[1:]]
+    lengths = [window.end_seconds - window.start_seconds for window in found]
+    assert lengths[:-1] == pytest.approx([length] * (len(found) - 1))
+    assert lengths[-1] <= length * 1.5 + 1e-6
+    assert len(found) == 1 or lengths[-1] >= length / 2 - 1e-6
+    assert all(window.speaker is None and window.text is None for window in found)
+
+
+@pytest.mark.parametrize(
+    ("duration", "ends"),
+    [(0.0, [0.0]), (3.0, [3.0]), (5.9, [5.9]), (6.0, [4.0, 6.0]), (8.0, [4.0, 8.0]), (13.9, [4.0, 8.0, 13.9])],
+)
+def test_a_short_rest_joins_the_window_before(duration: float, ends: list[float]) -> None:
+    assert WINDOW_SECONDS == 4.0
+    assert [window.end_seconds for window in windows(duration)] == ends
+
+
+@given(st.lists(st.floats(0, 20), max_size=30), st.floats(0.1, 20))
+def test_each_observation_lies_in_exactly_one_window(times: list[float], duration: float) -> None:
+    seen = [face(time, 0, 10) for time in sorted(times)]
+    parts = [within(seen, window) for window in windows(duration)]
+    assert sorted(o.time_seconds for part in parts for o in part) == sorted(time for time in times if time < duration)
+
+
+def test_an_utterance_holds_its_start_and_not_its_end() -> None:
+    seen = [face(time, 0, 10) for time in (0.9, 1.0, 1.5, 2.0)]
+    assert within(seen, Utterance(1.0, 2.0)) == seen[1:3]
+
+
+def times(utterances: Sequence[Utterance]) -> list[tuple[float, float]]:
+    return [(utterance.start_seconds, utterance.end_seconds) for utterance in utterances]
+
+
+def test_silences_are_windows_and_pauses_are_nobodys() -> None:
+    said = [Utterance(12.0, 14.5, "Ben"), Utterance(1.0, 4.0, "Ada"), Utterance(4.5, 5.25, text="Mm."), Utterance(3, 6)]
+    filled = fill_gaps(said, 15.25)
+    # Silent are 0 to 1, 6 to 12 (a window of 4 s and a rest of half a window) and, too short, 14.5 to 15.25.
+    assert times(filled) == [(0, 1), (1, 4), (3, 6), (4.5, 5.25), (6, 10), (10, 12), (12, 14.5)]
+    assert [filled[index] for index in (1, 2, 3, 6)] == [said[1], said[3], said[2], said[0]]
+    assert all(filled[index] == Utterance(*times(filled)[index]) for index in (0, 4, 5))
+
+
+def test_without_speech_there_are_windows_alone() -> None:
+    assert fill_gaps([], 13.9) == windows(13.9) and fill_gaps([], 0.3) == windows(0.3)
+
+
+def test_utterances_may_lie_nowhere_or_beyond_the_end() -> None:
+    nowhere = [Utterance(0.0, 0.0, text="a"), Utterance(0.0, 0.0, text="b")]
+    assert fill_gaps(nowhere, 0.0) == nowhere
+    assert times(fill_gaps(nowhere, 3.0)) == [(0, 0), (0, 0), (0, 3)]
+    assert times(fill_gaps([Utterance(8.0, 12.5)], 10.0)) == [(0, 4), (4, 8), (8, 12.5)]
+
+
+SPOKEN = st.lists(
+    st.tuples(st.floats(0, 100), st.floats(0, 20)).map(lambda pair: Utterance(pair[0], sum(pair), "Ada", "Well.")),
+    max_size=12,
+)
+
+
+def silent_stretches(utterances: Sequence[Utterance], duration: float) -> list[tuple[float, float]]:
+    """Stretches between neighboring edges that no utterance covers, joined: found by testing every middle."""
+    edges = sorted({0.0, duration, *(edge for pair in times(utterances) for edge in pair if edge < duration)})
+    silent: list[tuple[float, float]] = []
+    for start, end in itertools.pairwise(edges):
+        if any(first <= start and end <= last for first, last in times(utterances)):
+            continue
+        # An utterance without length, or one that ends where another starts, parts no silence.
+        joins = bool(silent) and silent[-1][1] == start
+        silent = [*silent[:-1], (silent[-1][0], end)] if joins else [*silent, (start, end)]
+    return silent
+
+
+@given(SPOKEN, st.floats(0, 120))
+def test_every_long_silence_is_covered_once_and_nothing_else(utterances: list[Utterance], duration: float) -> None:
+    filled = fill_gaps(utterances, duration)
+    said, silent = ([each for each in filled if (each.text is not None) == spoken] for spoken in (True, False))
+    assert times(filled) == sorted(times(filled))
+    assert sorted(times(said)) == sorted(times(utterances)) and set(said) == set(utterances)
+    assert all(each == Utterance(each.start_seconds, each.end_seconds) for each in silent)
+    if not utterances:
+        return
+    lengths = [window.end_seconds - window.start_seconds for window in silent]
+    assert all(PAUSE_SECONDS - 1e-9 <= length <= 1.5 * WINDOW_SECONDS + 1e-9 for length in lengths)
+    edges = [edge for window in silent for edge in times([window])[0]]
+    apart = [stretch for stretch in silent_stretches(utterances, duration) if _length(stretch) >= PAUSE_SECONDS]
+    # Inside a silence each window ends where the next begins; what is left are the silences' own edges.
+    assert _without_pairs(edges) == [edge for stretch in apart for edge in stretch]
+    assert fill_gaps(filled, duration) == filled
+
+
+def _without_pairs(edges: Sequence[float]) -> list[float]:
+    left: list[float] = []
+    for edge in edges:
+        if left and left[-1] == edge:
+            left.pop()
+        else:
+            left.append(edge)
+    return left
+
+
+def _length(stretch: tuple[float, float]) -> float:
+    return stretch[1] - stretch[0]
+
+
+@given(SPOKEN, st.floats(0, 120))
+def test_speech_and_silence_make_up_the_recording(utterances: list[Utterance], duration: float) -> None:
+    silence = sum(map(_length, silent_stretches(utterances, duration)))
+    assert spoken_seconds(utterances, duration) == pytest.approx(duration - silence, abs=1e-6)
+
+
+def test_main_face_has_the_largest_summed_area_of_scored_frames() -> None:
+    small_but_long = [face(index / 5, 3, 20) for index in range(6)]  # 6 * 20 * 20 = 2400
+    large_but_brief = [face(0.0, 1, 40), face(0.2, 1, 25)]  # 1600 + 625 = 2225
+    assert main_face(small_but_long + large_but_brief) == 3
+    assert main_face([*small_but_long, *large_but_brief, face(0.4, 1, 14)]) == 1  # 2421
+    # What could not be scored counts for nothing, however large.
+    assert main_face([*small_but_long, *large_but_brief, face(0.4, 1, 300, None)]) == 3
+    assert main_face([face(0.0, 7, 10, height=50), face(0.0, 2, 20)]) == 7  # 500 and 400
+
+
+def test_main_face_ties() -> None:
+    assert main_face([face(0.0, 5, 10), face(0.0, 4, 10)]) == 4
+    assert main_face([face(0.0, 5, 10, None)]) is None
+
+
+@given(st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=1, max_size=40))
+def test_mean_is_that_of_numpy(rows: list[list[float]]) -> None:
+    probabilities = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+    labels = ("neutral", "anger", "fear")
+    estimate = mean_estimate([dict(zip(labels, map(float, row), strict=True)) for row in probabilities])
+    assert tuple(estimate.probabilities) == labels
+    assert list(estimate.probabilities.values()) == pytest.approx(np.mean(probabilities, axis=0), abs=1e-12)
+    assert estimate.confidence == pytest.approx(np.mean(probabilities, axis=0).max(), abs=1e-12)
+
+
+def test_estimate_averages_one_face_alone() -> None:
+    seen = [face(0.0, 0, 10, CALM), face(0.0, 1, 90, GLAD), face(0.2, 0, 10, None), face(0.4, 0, 90, GLAD)]
+    estimate = face_estimate(seen, 0)
+    assert estimate is not None  # the size of a face does not weigh: (0.75 + 0.25) / 2
+    assert estimate.probabilities == {"neutral": 0.5, "happiness": 0.5} and estimate.confidence == 0.5
+
+
+def test_nobody_and_a_face_never_scored_have_no_estimate() -> None:
+    seen = [face(0.0, 0, 10, None), face(0.0, 1, 10)]
+    assert face_estimate(seen, None) is None
+    assert face_estimate(seen, 0) is None
+    assert face_estimate(seen, 2) is None

@@ -1,0 +1,394 @@
+"""The joint answer: any signals give a probability, nothing absent has a say, and the average answers where it must."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fusion_fixtures import HEAD_NAME, NO_HEAD, save_head, small_shape
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stream_fixtures import SIZES, Scene, scenes, shares
+from torch import nn
+from voice_fixtures import buzz, write_talk
+
+from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
+from multimodal.errors import MediaError
+from multimodal.fusion.affect import affect_from_norms
+from multimodal.fusion.alignment import collate
+from multimodal.fusion.dual_recurrent import DualRecurrentFusion
+from multimodal.fusion.late import late_estimate
+from multimodal.fusion.segments import join
+from multimodal.infer.command import main
+from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, fuse, incompatibility, predict, temperature
+from multimodal.infer.model import Model, load_model
+from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import Weights, load_weights
+from multimodal.types import (
+    MODALITIES,
+    EncodedUtterance,
+    FaceObservation,
+    ModalityEstimate,
+    Utterance,
+    UtteranceEstimate,
+)
+
+SUBSETS = [[name for bit, name in enumerate(MODALITIES) if number >> bit & 1] for number in range(1, 8)]
+NORMS = {"source": "norms", "reference": "Russell and Mehrabian 1977"}
+
+
+def stand_in(signal: str) -> Weights:
+    """An encoder of which only the size of its states and its hash are asked for."""
+    network = nn.Linear(1, 1)
+    network.embedding_size = network.state_size = SIZES[signal]  # type: ignore[assignment]
+    return Weights(f"{signal}.none-v1", signal * 10, ModelSpec(signal, "none", FUSED_LABELS), {}, network)
+
+
+ENCODERS = {signal: stand_in(signal) for signal in MODALITIES}
+
+
+def loaded_head(folder: Path, **spec: Any) -> Weights:
+    return load_weights(str(save_head(folder, ENCODERS, **spec)), "fusion")
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    return loaded_head(tmp_path_factory.mktemp("head"))
+
+
+@pytest.fixture(scope="module")
+def parts(head: Weights) -> dict[str, Weights]:
+    return {**ENCODERS, "fusion": head}
+
+
+def estimate_of(scene: Scene) -> tuple[UtteranceEstimate, list[FaceObservation]]:
+    """A scene as inference meets it: an estimate with states, and what was seen of face 1."""
+    own = {name: ModalityEstimate(said) for name, said in scene.said.items()}
+    encodings = {}
+    if "audio" in own:
+        encodings["audio"] = EncodedUtterance(own["audio"], scene.audio[1], scene.audio[0])
+    if "text" in own:
+        encodings["text"] = EncodedUtterance(own["text"], scene.text)
+    faces = [
+        FaceObservation(float(time), 1, (0.0, 0.0, 9.0, 9.0), 0.9, "clear", scene.said.get("face"), row)
+        for time, row in zip(*scene.face, strict=True)
+    ]
+    found = UtteranceEstimate(
+        Utterance(scene.start, scene.end), own, face_id=1 if "face" in own else None, encodings=encodings
+    )
+    return found, faces if "face" in own else []
+
+
+def frame_times(scene: Scene) -> list[float]:
+    return [scene.start + 2 * scene.half * number for number in range(3)]
+
+
+def close(ours: UtteranceEstimate, theirs: UtteranceEstimate) -> None:
+    assert ours.fused is not None and theirs.fused is not None
+    assert list(ours.fused.probabilities.values()) == pytest.approx(list(theirs.fused.probabilities.values()), abs=1e-5)
+
+
+# --- any signals give an answer -----------------------------------------------------------------------------------
+
+
+@given(scenes())
+def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], scene: Scene) -> None:
+    estimate, faces = estimate_of(scene)
+    found = fuse([estimate, UtteranceEstimate(Utterance(0.0, 1.0))], faces, frame_times(scene), parts)
+    fused = found.estimates[0].fused
+    assert fused is not None and list(fused.probabilities) == list(FUSED_LABELS)
+    assert math.fsum(fused.probabilities.values()) == pytest.approx(1, abs=1e-9)
+    assert fused.confidence == max(fused.probabilities.values())
+    assert found.estimates[0].emotion == max(fused.probabilities, key=fused.probabilities.__getitem__)
+    assert (found.estimates[0].valence, found.estimates[0].arousal) == affect_from_norms(fused.probabilities)
+    # Where nothing was there, nothing is answered.
+    assert found.estimates[1] == UtteranceEstimate(Utterance(0.0, 1.0))
+    assert found.model == {"name": HEAD_NAME, "sha256": parts["fusion"].sha256} and found.valence_arousal == NORMS
+    assert found.warnings == ()
+
+
+@pytest.mark.slow
+@settings(max_examples=settings.default.max_examples // 10)  # 0.8 s each: up to 40 utterances, alone and together
+@given(st.lists(scenes(), min_size=2, max_size=40))
+def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
+    streams = [scene.streams() for scene in several]
+    together = predict(head, streams)
+    for each, (row, _) in zip(streams, together, strict=True):
+        np.testing.assert_allclose(predict(head, [each])[0][0], row, atol=1e-5)
+    for ours, theirs in zip(predict(head, streams[::-1]), together[::-1], strict=True):
+        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
+
+
+@given(st.lists(st.one_of(st.integers(0, 30), st.integers(0, 10**6)), max_size=100))
+def test_batches_hold_each_utterance_once_within_memory(lengths: list[int]) -> None:
+    batches = list(_batches(lengths))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert 1 <= len(batch) <= BATCH
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= ROWS
+
+
+@pytest.mark.slow
+@settings(max_examples=settings.default.max_examples // 4)  # 0.1 s each
+@given(scenes(), st.integers(0, 2**32 - 1))
+def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: int) -> None:
+    companion = replace(scene, said=dict.fromkeys(MODALITIES, dict.fromkeys(FACE_LABELS, 1 / 8)))
+    batch = collate([scene.streams(), companion.streams()], SIZES, len(FUSED_LABELS))
+    noise = torch.Generator().manual_seed(seed)
+    steps = torch.arange(batch.audio.shape[1])[None] < batch.steps[:, None]
+    spoken = torch.arange(batch.text.shape[1])[None] < batch.tokens[:, None]
+    read = {
+        "voice": steps & batch.present[:, 1, None],
+        "face": steps & batch.face_mask,
+        "words": spoken,
+        "evidence": batch.present,
+    }
+    for name, mask in read.items():
+        values = getattr(batch, name)
+        garbage = 100 * torch.randn(values.shape, generator=noise)
+        batch = batch._replace(**{name: torch.where(mask[..., None], values, garbage)})
+    clean = collate([scene.streams(), companion.streams()], SIZES, len(FUSED_LABELS))
+    torch.testing.assert_close(head.network(batch).logits, head.network(clean).logits, atol=1e-5, rtol=1e-5)
+
+
+@given(scenes(), st.randoms(use_true_random=False))
+def test_other_faces_and_the_order_of_parts_change_nothing(
+    parts: dict[str, Weights], scene: Scene, chance: Any
+) -> None:
+    estimate, faces = estimate_of(scene)
+    rng = np.random.default_rng(0)
+    said = shares(FACE_LABELS, rng)
+    strangers = [
+        replace(seen, face_id=chance.choice([0, 2]), probabilities=said, embedding=rng.standard_normal(3))
+        for seen in faces
+    ]
+    crowd = sorted([*faces, *strangers], key=lambda seen: (seen.time_seconds, seen.face_id))
+    shuffled = dict(sorted(parts.items(), reverse=True))
+    alone, among = (
+        fuse([estimate], seen, frame_times(scene), own).estimates[0]
+        for seen, own in ((faces, parts), (crowd, shuffled))
+    )
+    close(among, alone)
+
+
+@pytest.mark.slow
+@given(st.lists(scenes(), max_size=6), st.booleans(), st.lists(st.floats(0, 100), max_size=4))
+def test_contradictory_input_never_crashes(
+    parts: dict[str, Weights], several: list[Scene], trained: bool, times: list[float]
+) -> None:
+    pairs = [estimate_of(scene) for scene in several]
+    estimates = [estimate for estimate, _ in pairs]
+    # Faces of one stretch lie in others; frames are those of another recording.
+    faces = sorted((seen for _, each in pairs for seen in each), key=lambda seen: seen.time_seconds)
+    own = parts if trained else ENCODERS
+    found = fuse(estimates, faces, sorted(times), own)
+    assert [each.utterance for each in found.estimates] == [each.utterance for each in estimates]
+    assert all(each.fused is not None for each in found.estimates)
+
+
+def test_signals_differ_in_what_they_add(parts: dict[str, Weights]) -> None:
+    rng = np.random.default_rng(1)
+    full = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng), "text": shares(FUSED_LABELS, rng)}
+    times = np.arange(10) * 0.08 + 0.1
+    states = {name: rng.standard_normal((10, size)).astype(np.float32) for name, size in SIZES.items()}
+    scene = Scene(0.0, 1.0, 0.1, full, (times, states["audio"]), (times, states["face"]), states["text"])
+    rows = [predict(parts["fusion"], [scene.streams().only(signals)])[0][0] for signals in SUBSETS]
+    assert len({tuple(row.round(4)) for row in rows}) == 7
+
+
+# --- what travels with the head -----------------------------------------------------------------------------------
+
+
+def test_temperature_is_that_of_the_signals_there(tmp_path: Path, head: Weights) -> None:
+    rng = np.random.default_rng(2)
+    said = {"face": shares(FACE_LABELS, rng), "text": shares(FUSED_LABELS, rng)}
+    scene = Scene(
+        *(0.0, 1.0, 0.1, said, (np.zeros(1), np.zeros((1, 2)))),
+        (np.array([0.5]), np.ones((1, 3))),
+        np.ones((2, 4), np.float32),
+    )
+    hot = loaded_head(tmp_path, temperatures={"face+text": 4.0, "face": 1e6}, temperature=2.0)
+    for signals, divisor in ((("face", "text"), 4.0), (("face",), 1e6), (("text",), 2.0)):
+        (plain, _), (cooled, _) = (predict(each, [scene.streams().only(signals)])[0] for each in (head, hot))
+        expected = plain ** (1 / divisor)
+        np.testing.assert_allclose(cooled, expected / expected.sum(), atol=1e-6)
+        assert temperature(hot.spec, signals) == divisor
+
+
+@pytest.mark.parametrize(("threshold", "uncertain"), [(None, False), (0.0, False), (1.01, True)])
+def test_below_the_threshold_an_answer_is_uncertain(tmp_path: Path, threshold: float | None, uncertain: bool) -> None:
+    parts = {**ENCODERS, "fusion": loaded_head(tmp_path, uncertain_below=threshold)}
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+    )
+    (found,) = fuse([spoken], (), (), parts).estimates
+    assert found.uncertain == uncertain and (found.emotion == "uncertain") == uncertain
+    assert found.fused is not None and found.valence is not None
+
+
+def test_trained_dimensions_go_before_the_norms(tmp_path: Path) -> None:
+    own = loaded_head(tmp_path, dimensions=3)
+    affect = own.network.affect
+    assert isinstance(affect, nn.Linear)
+    with torch.no_grad():
+        affect.weight.zero_()
+        affect.bias.copy_(torch.tensor([0.25, -7.0, 0.5]))  # valence, an arousal beyond the scale, dominance
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+    )
+    found = fuse([spoken], (), (), {**ENCODERS, "fusion": own})
+    assert (found.estimates[0].valence, found.estimates[0].arousal) == (0.25, -1.0)
+    assert found.valence_arousal == {"source": "head"}
+
+
+def test_labels_that_the_head_does_not_know_have_no_probability(head: Weights) -> None:
+    few = ("anger", "happiness", "sadness", "neutral")
+    network = DualRecurrentFusion(small_shape(SIZES, 4)).eval()
+    spec = replace(head.spec, labels=few, fusion={**head.spec.fusion, "labels": 4})
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+    )
+    own = {**ENCODERS, "fusion": replace(head, spec=spec, network=network)}
+    (found,) = fuse([spoken], (), (), own).estimates
+    assert found.fused is not None and tuple(found.fused.probabilities) == FUSED_LABELS
+    assert {label for label, value in found.fused.probabilities.items() if value > 0} == set(few)
+
+
+# --- where the average answers ------------------------------------------------------------------------------------
+
+
+def changed(head: Weights, **spec: Any) -> dict[str, Weights]:
+    return {**ENCODERS, "fusion": replace(head, spec=replace(head.spec, **spec))}
+
+
+def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
+    own = head.spec.encoders
+    voice = {**own, "audio": "of another"}
+    faceless = {"audio": own["audio"], "text": own["text"]}
+    assert incompatibility({**ENCODERS, "fusion": head}) is None
+    assert incompatibility(ENCODERS) == "there is no trained fusion head"
+    name = f"the fusion head {HEAD_NAME}"
+    assert incompatibility(changed(head, encoders=voice)) == f"{name} was trained with another encoder of the voice"
+    assert incompatibility(changed(head, encoders=faceless)) == f"{name} was trained without the face"
+    foreign = changed(head, labels=(*FUSED_LABELS[:-1], "frustration"))
+    assert incompatibility(foreign) == f"{name} answers with frustration, which is none of the emotions here"
+    prosody = changed(head, fusion={**head.spec.fusion, "summary_size": 6})
+    assert incompatibility(prosody) == f"{name} reads the prosody of whole utterances, which is not kept here"
+    # What was not loaded is not compared.
+    without = {part: loaded for part, loaded in changed(head, encoders=voice).items() if part != "audio"}
+    assert incompatibility(without) is None
+
+
+@given(scenes())
+def test_then_the_plain_average_answers_and_says_so(scene: Scene) -> None:
+    estimate, faces = estimate_of(scene)
+    found = fuse([estimate], faces, frame_times(scene), ENCODERS)
+    expected = late_estimate({name: getattr(estimate, name) for name in MODALITIES}, FUSED_LABELS)
+    assert found.estimates[0].fused == expected and not found.estimates[0].uncertain
+    assert found.warnings == (NO_HEAD,) and found.model == LATE and found.valence_arousal == NORMS
+
+
+def test_where_nothing_was_judged_nothing_answers(parts: dict[str, Weights]) -> None:
+    silent = UtteranceEstimate(Utterance(0.0, 1.0))
+    for own in (parts, ENCODERS):
+        found = fuse([silent], (), (0.0, 0.2), own)
+        assert found.estimates == (silent,) and found.model is found.valence_arousal is None and found.warnings == ()
+    assert fuse([], (), (), parts).estimates == ()
+
+
+# --- in a model ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The shipped face encoder with a head that has learnt nothing."""
+    folder = save_head(tmp_path_factory.mktemp("seeing"), {"face": load_weights("default", "face")})
+    return load_model(str(folder), "cpu", ["face"])
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_talk(tmp_path_factory.mktemp("talk") / "talk.mp4", buzz(2.0))
+
+
+@pytest.mark.slow
+def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path) -> None:
+    assert seeing.analyze(talk).to_dict()["models"]["fusion"]["name"] == HEAD_NAME
+    face = replace(seeing.parts["face"], sha256="0" * 64)
+    analysis = replace(seeing, parts={**seeing.parts, "face": face}).analyze(talk)
+    line = f"averaged, since the fusion head {HEAD_NAME} was trained with another encoder of the face"
+    assert analysis.warnings == (f"the signals' answers were {line}",)
+    assert analysis.to_dict()["models"]["fusion"] == {"name": "late average"}
+
+
+@pytest.mark.slow
+def test_a_face_can_be_chosen(seeing: Model, talk: Path) -> None:
+    chosen, usual = seeing.analyze(talk, face_id=0), seeing.analyze(talk)
+    assert chosen.to_dict() == usual.to_dict() and set(chosen.utterances["face_id"]) == {0}
+    with pytest.raises(MediaError, match=r"shows no face 7, but 0; choose one of them with --face"):
+        seeing.analyze(talk, face_id=7)
+
+
+def seen(time: float, face_id: int, label: str, width: float) -> FaceObservation:
+    said = {name: 0.65 if name == label else 0.05 for name in FACE_LABELS}
+    return FaceObservation(time, face_id, (0.0, 0.0, width, width), 0.9, "clear", said, np.ones(3, np.float32))
+
+
+def test_only_the_chosen_face_counts() -> None:
+    faces = [seen(0.0, 0, "anger", 90), seen(0.2, 0, "anger", 90), seen(0.2, 1, "fear", 20), seen(1.5, 0, "anger", 90)]
+    stretches = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
+    largest, chosen = join(stretches, faces), join(stretches, faces, face_id=1)
+    assert [each.face_id for each in largest] == [0, 0] and [each.face_id for each in chosen] == [1, None]
+    assert chosen[0].face is not None and chosen[0].face.probabilities["fear"] == 0.65 and chosen[1].face is None
+
+
+@pytest.mark.slow
+def test_an_unknown_face_is_one_line(
+    talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([str(talk), "--modalities", "face", "--face", "3"]) == 1
+    assert capsys.readouterr().err == f"error: {talk}: shows no face 3, but 0; choose one of them with --face\n"
+    assert main([str(talk), "--modalities", "face", "--face", "-1"]) == 2
+
+
+def test_voices_reach_the_head_with_their_times() -> None:
+    said, heard = Utterance(2.0, 3.0), ModalityEstimate(dict.fromkeys(FUSED_LABELS, 1 / 7))
+    times = np.array([2.3, 2.4])
+    voice = EncodedUtterance(heard, np.ones((2, 2), np.float32), times)
+    (found,) = join([said], audio={said: voice})
+    assert found.encodings["audio"].times is times
+    with pytest.raises(ValueError, match="2 times for 3 states"):
+        EncodedUtterance(heard, np.ones((3, 2), np.float32), times)
+
+
+@pytest.mark.slow
+def test_printed_answer_names_the_signals_and_the_doubt(
+    tmp_path: Path, talk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_head(tmp_path / "head", {"face": load_weights("default", "face")}, uncertain_below=1.01)
+    monkeypatch.chdir(tmp_path)
+    assert main([str(talk), "--modalities", "face", "--model", str(folder)]) == 0
+    lines: Sequence[str] = capsys.readouterr().out.splitlines()
+    assert lines[0] == "talk.mp4  0:02  judged by face"
+    assert lines[1] == f"  uncertain   100%  {'█' * 30}" and lines[2].startswith("  face seen 100% of the time: ")
+    assert lines[3].startswith("  valence ") and lines[3].endswith("(Russell and Mehrabian 1977)")
+    content = json.loads((tmp_path / "results" / "talk" / "analysis.json").read_text("utf-8"))
+    assert content["summary"]["uncertain"] == 1.0 and content["summary"]["dominant"] is None
+    assert {entry["emotion"] for entry in content["utterances"]} == {"uncertain"}

@@ -1,0 +1,444 @@
+"""The voice stage from end to end on tiny corpora: folds by speaker, going on, what is kept, the card, refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+from voice_corpus import CONFIG, EMODB_SPEAKERS, voice, write_voices
+from voice_layouts import write_wav
+
+from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.encoders.audio import AUDIO_NETWORKS, encode_speaker
+from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import summary_size, voice_features
+from multimodal.errors import ConfigError, CorpusError
+from multimodal.evaluate.audio import evaluate_audio
+from multimodal.evaluate.metrics import fit_temperature
+from multimodal.models.weights import load_weights
+from multimodal.train import audio as train_audio
+from multimodal.train import command as train
+from multimodal.train.audio import AudioConfig, license_of
+from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
+from multimodal.train.config import read_config
+from multimodal.train.loop import load_tensors
+
+NAME = "conv_bigru.ravdess_emodb-v1"
+SPEAKERS = {
+    "ravdess": [f"ravdess-0{actor}" for actor in (1, 2, 3, 4)],
+    "emodb": sorted(f"emodb-{speaker}" for speaker in EMODB_SPEAKERS),
+}
+
+
+def run_stage(folder: Path, data: Path, config: str = CONFIG, run: str = "run") -> Path:
+    """Trains as the command would, in this process."""
+    AcceleratorState._reset_state(True)
+    folder.mkdir(exist_ok=True)
+    (folder / "audio.toml").write_text(config)
+    try:
+        return train_audio.train_audio(folder / "audio.toml", data, folder / run, name="", device="cpu", quiet=True)
+    finally:
+        AcceleratorState._reset_state(True)
+
+
+@pytest.fixture(scope="module")
+def trained(voices_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a run with two folds, and a training without each corpus."""
+    return run_stage(tmp_path_factory.mktemp("trained"), voices_folder)
+
+
+@pytest.fixture(scope="module")
+def table(voices_folder: Path) -> VoiceTable:
+    """The clips as the stage has them, made anew."""
+    clips = [
+        clip
+        for corpus in ("ravdess", "emodb")
+        for clip in read_voices(corpus, voices_folder / corpus, check_counts=False)
+        if target_of(clip, "ravdess") is not None
+    ]
+    targets = np.array([target_of(clip, "ravdess") for clip in clips], np.int64)
+    return VoiceTable(tuple(clips), targets, (tuple(voice_features(load_waveforms(clips), Mfcc())),))
+
+
+# --- folds --------------------------------------------------------------------------------------------------------
+
+
+def kept_network(run: Path, training: str) -> torch.nn.Module:
+    network = AUDIO_NETWORKS["conv_bigru"](8, MfccSettings().features, summary_size())
+    load_tensors(run / training / "best.safetensors", network)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def answers(trained: Path, table: VoiceTable) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Uncalibrated, of each clip by the network of the fold that tests it, as its run folder holds it."""
+    found = np.zeros((len(table.clips), 8), np.float32)
+    for number, fold in enumerate(split_by_speaker(table.clips, 2, seed=3)):
+        found[fold.test] = evaluate_clips(
+            kept_network(trained.parent, f"fold-{number}"), table.subset(fold.test)
+        ).numpy()
+    return found
+
+
+@pytest.mark.slow
+def test_trainings_are_folds_corpora_left_out_and_everybody(trained: Path, card: dict[str, Any]) -> None:
+    folders = {path.name for path in trained.parent.iterdir() if path.is_dir()}
+    assert folders == {"fold-0", "fold-1", "without-ravdess", "without-emodb", "all"}
+    assert card["training"]["trainings"] == 5
+    for folder in folders:
+        lines = (trained.parent / folder / "log.csv").read_text().splitlines()
+        assert len(lines) == 3 and ("uar" in lines[0]) == (folder != "all")
+
+
+@pytest.mark.slow
+def test_figures_of_the_card_are_those_of_speakers_not_heard(
+    card: dict[str, Any], table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
+) -> None:
+    from sklearn.metrics import accuracy_score, recall_score
+
+    own = np.array([clip.corpus == "ravdess" for clip in table.clips])
+    native = card["metrics"]["leave_speakers_out"]["ravdess"]["native"]
+    truth, chosen = table.targets[own], answers[own].argmax(axis=1)
+    assert native["uar"] == pytest.approx(recall_score(truth, chosen, average="macro"))
+    assert native["accuracy"] == pytest.approx(accuracy_score(truth, chosen))
+    assert native["labels"] == list(NATIVE_LABELS["ravdess"]) and native["n"] == 32
+    assert np.array(native["confusion"]).sum(axis=1).tolist() == [4] * 8
+    assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 8  # by chance 4: it has learnt
+
+
+@pytest.mark.slow
+def test_seven_labels_are_judged_where_they_occur(card: dict[str, Any]) -> None:
+    found = card["metrics"]["leave_speakers_out"]
+    assert set(found) == {"ravdess", "emodb"} and "native" not in found["emodb"]
+    for corpus, clips in (("ravdess", 32), ("emodb", 24)):  # without EmoDB's boredom
+        figures = found[corpus]["seven"]
+        rows = dict(zip(figures["labels"], np.array(figures["confusion"]).sum(axis=1), strict=True))
+        expected = dict.fromkeys(FUSED_LABELS, 4) | ({"neutral": 8} if corpus == "ravdess" else {"surprise": 0})
+        assert rows == expected and figures["n"] == clips and found[corpus]["speakers"] == 4
+
+
+@pytest.mark.slow
+def test_temperature_is_that_of_the_folds(
+    trained: Path, table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
+) -> None:
+    spec = load_weights(str(trained), "audio").spec
+    assert spec.temperature == pytest.approx(fit_temperature(answers, table.targets), abs=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
+def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: VoiceTable, corpus: str) -> None:
+    from sklearn.metrics import recall_score
+
+    network = kept_network(trained.parent, f"without-{corpus}")
+    own = np.flatnonzero([clip.corpus == corpus for clip in table.clips])
+    others = table.subset(np.setdiff1d(np.arange(len(table.clips)), own))
+    mean = torch.cat([each.frames for each in others.versions[0]]).double().mean(0)
+    torch.testing.assert_close(network.background.frame_mean.double(), mean, atol=1e-3, rtol=1e-3)
+    rows = evaluate_clips(network, table.subset(own)).numpy()
+    summed = np.array([[row[np.array(groups_of("ravdess")) == label].sum() for label in FUSED_LABELS] for row in rows])
+    truth = [FUSED_LABELS.index(clip.label or "") for clip in table.subset(own).clips]
+    figures = card["metrics"]["cross_corpus"][corpus]
+    assert figures["uar"] == pytest.approx(
+        recall_score(truth, summed.argmax(axis=1), average="macro", labels=[*set(truth)])
+    )
+    assert figures["n"] == len(own)
+
+
+# --- the card and the weights -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_card_says_what_it_was_made_of(trained: Path, card: dict[str, Any]) -> None:
+    assert trained.name == f"{NAME}.safetensors" and card["name"] == NAME
+    found = card["data"]["corpora"]
+    assert {corpus: entry["speakers"] for corpus, entry in found.items()} == SPEAKERS
+    assert {corpus: entry["clips"] for corpus, entry in found.items()} == {"ravdess": 32, "emodb": 24}
+    assert found["ravdess"]["license"] == "CC BY-NC-SA 4.0" and found["emodb"]["license"].startswith("CC0")
+    assert card["license"].startswith("CC BY-NC-SA 4.0, because RAVDESS is: non-commercial use")
+    assert card["metrics"]["parameters"] == card["parameters"]
+    assert len(card["metrics"]["protocol"]) > 40 and all(len(limit) > 20 for limit in card["limits"])
+
+
+@pytest.mark.slow
+def test_card_says_how_it_was_trained(trained: Path, card: dict[str, Any]) -> None:
+    config = read_config(trained.parent.parent / "audio.toml", AudioConfig)
+    assert card["training"]["config"] == json.loads(json.dumps(asdict(config)))
+    assert card["training"]["command"].startswith("python -m multimodal.train audio ") and card["training"]["seed"] == 3
+    assert {"commit", "date", "hours", "torch"} <= set(card["training"])
+
+
+@pytest.mark.slow
+def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: VoiceTable) -> None:
+    weights = load_weights(str(trained.parent), "audio")
+    assert weights.spec.labels == NATIVE_LABELS["ravdess"]
+    assert dict(zip(weights.spec.labels, weights.spec.groups, strict=True)) == VOICE_TO_FUSED["ravdess"]
+    assert MfccSettings(**weights.spec.mfcc) == MfccSettings() and weights.spec.architecture == "conv_bigru"
+    network = kept_network(trained.parent, "all")
+    for key, value in network.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(weights.network.state_dict()[key], value.half().float()), key
+    rows, states = encode_speaker(weights.network, table.versions[0][:5], weights.spec.temperature)
+    assert rows.shape == (5, 8) and all(state.shape[1] == 128 for state in states)
+    assert {str(value.dtype) for value in load_file(trained).values()} == {"torch.float16"}
+
+
+@pytest.mark.slow
+def test_evaluation_takes_the_weights(trained: Path, voices_folder: Path) -> None:
+    figures = evaluate_audio(load_weights(str(trained), "audio"), "ravdess", voices_folder / "ravdess", "native")
+    assert figures["n"] == 32 and figures["uar"] > 2 / 8  # speakers that it has heard
+
+
+@pytest.mark.parametrize(
+    ("corpora", "said"),
+    [
+        (["ravdess"], "CC BY-NC-SA 4.0, because RAVDESS is"),
+        (["banglaser", "ravdess"], "The other corpora: banglaser CC BY 4.0"),
+        (["emodb"], "as the corpora: emodb CC0 in its current release"),
+        (["tess", "crema_d"], "as the corpora: tess CC BY-NC-ND 4.0; crema_d ODbL 1.0"),
+        (["manifest"], "as the corpora: manifest see its publisher"),
+    ],
+)
+def test_license_follows_from_the_corpora(corpora: list[str], said: str) -> None:
+    assert said in license_of(corpora)
+    assert ("non-commercial" in license_of(corpora)) == ("ravdess" in corpora)
+
+
+# --- going on -----------------------------------------------------------------------------------------------------
+
+SMALL = """
+labels = "emodb"
+folds = 2
+augmented_copies = 1
+check_counts = false
+[loop]
+epochs = 2
+batch_size = 4
+optimizer = "adamw"
+learning_rate = 2e-3
+keep = "last"
+precision = "no"
+seed = 3
+[teaching.corpus_weights]
+emodb = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def small(voices_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a run on EmoDB alone, with its own labels."""
+    return run_stage(tmp_path_factory.mktemp("small"), voices_folder, SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("training", "epoch", "step"), [(1, 0, 2), (2, 1, 0)])
+def test_stopped_run_goes_on_to_the_same_weights(
+    tmp_path: Path,
+    voices_folder: Path,
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    training: int,
+    epoch: int,
+    step: int,
+) -> None:
+    usual, started = AudioTask.batches, list[AudioTask]()
+
+    def stopping(task: AudioTask, now: int, generator: torch.Generator) -> Iterator[Any]:
+        if task not in started:
+            started.append(task)
+        for number, batch in enumerate(usual(task, now, generator)):
+            if (len(started) - 1, now, number) == (training, epoch, step):
+                raise KeyboardInterrupt
+            yield batch
+
+    torch.manual_seed(77)  # nothing that was drawn before may matter
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(AudioTask, "batches", stopping)
+        run_stage(tmp_path, voices_folder, SMALL)
+    assert not list((tmp_path / "run").glob("*.json"))
+    torch.manual_seed(88)
+    found = run_stage(tmp_path, voices_folder, SMALL)
+    assert found.read_bytes() == small.read_bytes()
+    cards = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in (found, small)]
+    for each in cards:
+        del each["training"]["hours"], each["training"]["date"]
+    assert cards[0] == cards[1]
+
+
+@pytest.mark.slow
+def test_labels_outside_the_seven(small: Path) -> None:
+    card = json.loads(small.with_suffix(".json").read_text(encoding="utf-8"))
+    assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(NATIVE_LABELS["emodb"])
+    figures = card["metrics"]["leave_speakers_out"]["emodb"]
+    assert figures["native"]["n"] == 28 and figures["seven"]["n"] == 24  # four are bored
+    assert card["license"] == "as the corpora: emodb CC0 in its current release"
+    assert "cross_corpus" not in card["metrics"]
+    assert card["spec"]["groups"][card["spec"]["labels"].index("boredom")] is None
+
+
+class ComputedError(Exception):
+    """Features were computed and not taken from the run folder."""
+
+
+@pytest.fixture
+def no_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ComputedError
+
+    monkeypatch.setattr(train_audio, "voice_table", refuse)
+
+
+def copied(run: Path, folder: Path) -> Path:
+    """What a run keeps between trainings, without these."""
+    (folder / "run").mkdir(parents=True)
+    for name in ("commit.txt", "features.safetensors", "sound.safetensors"):
+        (folder / "run" / name).write_bytes((run / name).read_bytes())
+    return folder
+
+
+def other(old: str, new: str) -> str:
+    assert old in SMALL
+    return SMALL.replace(old, new)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_features")
+@pytest.mark.parametrize(
+    "config",
+    [
+        other("augmented_copies = 1", "augmented_copies = 2"),
+        other("seed = 3", "seed = 4"),
+        other('labels = "emodb"', 'labels = "fused"'),
+        f"{SMALL}[mfcc]\nhigh_hz = 7000.0\n",
+        f"{SMALL}[augmentation]\nnoise_share = 0.9\n",
+    ],
+)
+def test_features_are_computed_anew_where_they_would_differ(
+    tmp_path: Path, voices_folder: Path, small: Path, config: str
+) -> None:
+    with pytest.raises(ComputedError):
+        run_stage(copied(small.parent, tmp_path), voices_folder, config)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_features")
+def test_features_are_of_these_clips(tmp_path: Path, small: Path) -> None:
+    data = write_voices(tmp_path / "voices")
+    write_wav(data / "emodb" / "wav" / "16a01Wa.wav", voice("anger", 16))
+    with pytest.raises(ComputedError):
+        run_stage(copied(small.parent, tmp_path), data, SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_features")
+def test_features_are_kept_for_other_trainings_and_other_places(tmp_path: Path, small: Path) -> None:
+    kept = copied(small.parent, tmp_path)
+    data = write_voices(tmp_path / "elsewhere")
+    once = other("epochs = 2", "epochs = 1").replace("folds = 2", "folds = 0")
+    found = run_stage(kept, data, f"{once}[teaching]\nmixup = 0.0\n")
+    assert found.stem == small.stem and found.read_bytes() != small.read_bytes()
+
+
+def test_unjudged_weights_have_no_figures_and_no_temperature(tmp_path: Path, voices_folder: Path) -> None:
+    found = run_stage(tmp_path, voices_folder, other("folds = 2", "folds = 0").replace("epochs = 2", "epochs = 1"))
+    card = json.loads(found.with_suffix(".json").read_text(encoding="utf-8"))
+    assert card["spec"]["temperature"] == 1.0 and set(card["metrics"]) == {"protocol"}
+    assert [path.name for path in found.parent.iterdir() if path.is_dir()] == ["all"]
+
+
+@pytest.mark.slow
+def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path, small: Path) -> None:
+    before = {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()}
+    for config in (f"{SMALL}[teaching]\nmixup = 0.1\n", other("seed = 3", "seed = 4"), other("folds = 2", "folds = 3")):
+        with pytest.raises(ConfigError, match="holds a run with other settings or other clips; choose another folder"):
+            run_stage(small.parent.parent, voices_folder, config)
+    data = write_voices(tmp_path / "voices")
+    write_wav(data / "emodb" / "wav" / "16a01Wa.wav", voice("anger", 16))
+    with pytest.raises(ConfigError, match="other clips"):
+        run_stage(small.parent.parent, data, SMALL)
+    assert {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()} == before
+
+
+# --- what cannot be -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('keep = "last"', 'keep = "best"'), "loop.keep: is 'best'; write keep = \"last\""),
+        (('keep = "last"\n', ""), "loop.keep: is 'best'"),
+        (("emodb = 1.0", "emo_db = 1.0"), "teaching.corpus_weights: names 'emo_db'; choose from ravdess, emodb"),
+        (("emodb = 1.0", ""), "teaching.corpus_weights: names no corpus"),
+        (("emodb = 1.0", "emodb = -1.0"), "teaching.corpus_weights.emodb: is -1.0; give a number above 0"),
+        (('"emodb"', '"german"'), "labels: is 'german'; choose one of fused, ravdess"),
+        (("folds = 2", "folds = 1"), "folds, augmented_copies: are 1 and 1; give 0 or at least 2 folds"),
+        (("folds = 2", "folds = 5"), "folds: got 5 folds for 4 speakers"),
+        (("augmented_copies = 1", "augmented_copies = -1"), "at least 0 copies"),
+        (("augmented_copies = 1", 'architecture = "lstm"'), "architecture: is 'lstm'; choose one of are, conv_bigru"),
+        (("folds = 2", "fold = 2"), "unknown key 'fold'"),
+        (("[teaching.corpus_weights]\nemodb = 1.0\n", ""), "lacks the key 'teaching'"),
+    ],
+)
+@pytest.mark.usefixtures("fresh_accelerate", "no_features")
+def test_invalid_configuration_exits_2(
+    tmp_path: Path, voices_folder: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], said: str
+) -> None:
+    assert change[0] in SMALL
+    code, line = command(capsys, tmp_path, SMALL.replace(*change), voices_folder)
+    assert code == 2 and said in line
+
+
+def command(capsys: pytest.CaptureFixture[str], folder: Path, config: str, data: Path) -> tuple[int, str]:
+    (folder / "audio.toml").write_text(config)
+    words = ["--config", folder / "audio.toml", "--data", data, "--run", folder / "run", "--device", "cpu"]
+    code = train.main(["audio", *map(str, words)])
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1
+    return code, output.err
+
+
+@pytest.mark.usefixtures("fresh_accelerate", "no_features")
+def test_corpus_that_is_not_there_or_not_whole_is_one_line(
+    tmp_path: Path, voices_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, line = command(capsys, tmp_path, SMALL, tmp_path / "nowhere")
+    assert code == 1 and f"{tmp_path / 'nowhere' / 'emodb'}: is no folder; name the folder" in line
+    code, line = command(capsys, tmp_path, other("check_counts = false", "check_counts = true"), voices_folder)
+    assert code == 1 and "published are" in line
+    code, line = command(capsys, tmp_path, other("emodb = 1.0", "emodb = 1.0\nsavee = 1.0"), voices_folder)
+    assert code == 1 and "savee: is no folder" in line
+
+
+def manifest_of(folder: Path, rows: str) -> Path:
+    (folder / "manifest").mkdir(parents=True)
+    for name in ("a", "b"):
+        write_wav(folder / "manifest" / f"{name}.wav", voice("anger", 1))
+    (folder / "manifest" / "manifest.csv").write_text(f"path,label,speaker,corpus\n{rows}", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.usefixtures("no_features")
+def test_custom_voice_tables(tmp_path: Path) -> None:
+    away = write_wav(tmp_path / "away" / "c.wav", voice("fear", 2))
+    config = other("emodb = 1.0", "manifest = 1.0").replace('"emodb"', '"fused"')
+    foreign = manifest_of(tmp_path / "foreign", "a.wav,W,03,emodb\nb.wav,fear,Ada,\n")
+    with pytest.raises(CorpusError, match=r"holds clips of emodb; give it a weight in teaching\.corpus_weights"):
+        run_stage(tmp_path / "one", foreign, config)
+    own = manifest_of(tmp_path / "own", f"a.wav,anger,Ada,\n../manifest/b.wav,fear,Bob,\n{away},fear,Cyd,\n")
+    with pytest.raises(ComputedError):
+        run_stage(tmp_path / "two", own, config)
+
+
+def test_features_of_a_table_are_known_by_names_alone() -> None:
+    clips = [VoiceClip.of("manifest", Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")]
+    found = train_audio.clips_key(clips, Path("/data"))
+    assert found == [["manifest/a.wav", "manifest-Ada", "fear"], ["/else/b.wav", "manifest-Ada", "fear"]]

@@ -1,0 +1,479 @@
+"""What the voice stage hands to the loop: right answers, balanced draws, speakers' statistics, judging."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from voice_corpus import clip_of, features_of, random_network, voice
+
+from multimodal.augmentation.audio import AudioAugmentation
+from multimodal.data.corpora.voices import VoiceClip
+from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.encoders.audio import AudioOutput, Background, Mix, encode_speaker
+from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice_features import VoiceFeatures, voice_features
+from multimodal.errors import ConfigError
+from multimodal.train.audio_task import (
+    AudioTask,
+    Batch,
+    SamplingConfig,
+    VoiceTable,
+    evaluate_clips,
+    groups_of,
+    target_labels,
+    target_of,
+    voice_table,
+)
+from multimodal.train.loop import LoopSettings
+
+CORPORA = tuple(VOICE_TO_FUSED)
+PLAIN = AudioAugmentation(changed_share=0.0)
+WEIGHTS = {"ravdess": 1.0, "emodb": 0.4}
+EXACT = SamplingConfig(WEIGHTS, augmented_share=0, whole_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
+"""Nothing is left to chance but which clips are drawn."""
+LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
+
+
+# --- right answers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_labels_and_their_meanings_are_in_one_order(corpus: str) -> None:
+    assert dict(zip(target_labels(corpus), groups_of(corpus), strict=True)) == VOICE_TO_FUSED[corpus]
+    assert target_labels("fused") == groups_of("fused") == FUSED_LABELS
+
+
+@pytest.mark.parametrize(("taught", "corpus"), [*itertools.product(["fused", *CORPORA], CORPORA)])
+def test_every_label_of_every_corpus_is_taught_as_what_it_means(taught: str, corpus: str) -> None:
+    groups = groups_of(taught)
+    for label in NATIVE_LABELS[corpus]:
+        clip = clip_of(corpus, "01", label)
+        answer = target_of(clip, taught)
+        if corpus == taught:
+            assert answer is not None and target_labels(taught)[answer] == label
+        elif clip.label is None or clip.label not in groups:
+            assert answer is None
+        else:
+            assert answer is not None and groups[answer] == clip.label
+            assert clip.label not in groups[:answer]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "label", "taught", "meant"),
+    [
+        ("emodb", "neutral", "ravdess", "neutral"),
+        ("emodb", "boredom", "ravdess", None),
+        ("emodb", "boredom", "fused", None),
+        ("emodb", "boredom", "emodb", "boredom"),
+        ("ravdess", "calm", "ravdess", "calm"),
+        ("ravdess", "calm", "emodb", "neutral"),
+        ("ravdess", "surprised", "emodb", None),
+        ("banglaser", "surprise", "ravdess", "surprised"),
+        ("tess", "pleasant surprise", "fused", "surprise"),
+        ("crema_d", "happy", "iemocap", "happiness"),
+        ("iemocap", "excitement", "fused", "happiness"),
+        ("manifest", "fear", "ravdess", "fearful"),
+        ("ravdess", "fearful", "manifest", "fear"),
+    ],
+)
+def test_right_answers_by_hand(corpus: str, label: str, taught: str, meant: str | None) -> None:
+    answer = target_of(clip_of(corpus, "01", label), taught)
+    assert (None if answer is None else target_labels(taught)[answer]) == meant
+
+
+# --- tables of clips ----------------------------------------------------------------------------------------------
+
+
+def spoken_clips() -> tuple[list[VoiceClip], list[np.ndarray[Any, np.dtype[np.float32]]]]:
+    clips = [clip_of("emodb", "03", label) for label in ("boredom", "anger", "sadness")]
+    clips += [clip_of("ravdess", "01", label) for label in ("calm", "happy")]
+    sounds = [voice(clip.label, seed, 0.2 + 0.05 * seed)[:, 0] / 32768 for seed, clip in enumerate(clips)]
+    return clips, [sound.astype(np.float32) for sound in sounds]
+
+
+def same(found: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> bool:
+    pairs = zip(found, expected, strict=True)
+    return all(
+        torch.equal(one.frames, other.frames) and torch.equal(one.summary, other.summary) for one, other in pairs
+    )
+
+
+def test_table_of_clips_and_copies() -> None:
+    clips, sounds = spoken_clips()
+    mfcc, strong = Mfcc(), AudioAugmentation(changed_share=1.0, noise_share=1.0)
+    table = voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
+    assert table.clips == tuple(clips[1:])  # RAVDESS knows no boredom
+    assert [target_labels("ravdess")[target] for target in table.targets] == ["angry", "sad", "calm", "happy"]
+    assert len(table.versions) == 3 and same(table.versions[0], voice_features(sounds[1:], mfcc))
+    assert not any(same(*pair) for pair in itertools.combinations(table.versions, 2))
+    again, other = (voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed) for seed in (4, 5))
+    assert all(map(same, again.versions, table.versions))
+    assert same(other.versions[0], table.versions[0]) and not same(other.versions[1], table.versions[1])
+
+
+def test_augmentation_that_changes_nothing() -> None:
+    clips, sounds = spoken_clips()
+    table = voice_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
+    assert len(table.clips) == 5
+    assert same(table.versions[1], table.versions[0])
+
+
+def test_subset_keeps_clips_targets_and_versions_together() -> None:
+    table = table_of(versions=2)
+    part = table.subset(np.array([5, 0]))
+    assert part.clips == (table.clips[5], table.clips[0]) and part.targets.tolist() == table.targets[[5, 0]].tolist()
+    for mine, whole in zip(part.versions, table.versions, strict=True):
+        assert mine[0] is whole[5] and mine[1] is whole[0]
+
+
+# --- draws --------------------------------------------------------------------------------------------------------
+
+
+def table_of(versions: int = 1, seed: int = 0) -> VoiceTable:
+    """Uneven: a speaker with many clips, another with few, labels that one of them lacks; each clip another length."""
+    counts = {
+        ("ravdess", "01", "neutral"): 5,
+        ("ravdess", "02", "neutral"): 1,
+        ("ravdess", "02", "angry"): 2,
+        ("emodb", "03", "anger"): 3,
+        ("emodb", "03", "neutral"): 1,
+        ("emodb", "08", "neutral"): 4,
+        ("emodb", "08", "disgust"): 1,
+    }
+    clips = [clip_of(*key, take) for key, count in counts.items() for take in range(count)]
+    targets = np.array([target_of(clip, "ravdess") for clip in clips], dtype=np.int64)
+    features = [
+        tuple(
+            features_of(20 + 3 * number + version, seed * 999 + version * 99 + number) for number in range(len(clips))
+        )
+        for version in range(versions)
+    ]
+    return VoiceTable(tuple(clips), targets, tuple(features))
+
+
+def task_of(
+    table: VoiceTable,
+    accelerator: Any,
+    teaching: SamplingConfig = EXACT,
+    augmentation: AudioAugmentation = PLAIN,
+    held_out: VoiceTable | None = None,
+    batch_size: int = 8,
+) -> AudioTask:
+    torch.manual_seed(0)
+    loop = replace(LOOP, batch_size=batch_size)
+    return AudioTask("conv_bigru", 8, table, held_out, teaching, augmentation, loop, accelerator)
+
+
+def epoch_of(task: AudioTask, seed: int = 0) -> list[Batch]:
+    return list(task.batches(0, torch.Generator().manual_seed(seed)))
+
+
+def test_draws_by_corpus_weight(accelerator: Accelerator) -> None:
+    table = table_of()
+    task = task_of(table, accelerator)
+    chances = task.chances.tolist()
+    of_label, of_speaker = Counter[Any](), Counter[Any]()
+    of_clip: dict[Any, set[float]] = {}
+    for clip, target, chance in zip(table.clips, table.targets.tolist(), chances, strict=True):
+        of_label[clip.corpus, target] += chance
+        of_speaker[clip.corpus, target, clip.speaker] += chance
+        of_clip.setdefault((clip.corpus, target, clip.speaker), set()).add(chance)
+    assert len(of_label) == 5 and len(of_speaker) == 7
+    assert all(chance == pytest.approx(WEIGHTS[corpus]) for (corpus, _), chance in of_label.items())
+    speakers = Counter(key[:2] for key in of_speaker)
+    assert all(chance == pytest.approx(of_label[key[:2]] / speakers[key[:2]]) for key, chance in of_speaker.items())
+    assert all(len(found) == 1 for found in of_clip.values())
+
+
+def lengths_of(batches: Sequence[Batch]) -> list[int]:
+    return [int(length) for batch in batches for length in batch.lengths]
+
+
+def test_clips_come_as_often_as_their_chances_say(accelerator: Accelerator) -> None:
+    table = table_of()
+    task = task_of(table, accelerator)
+    drawn = Counter(itertools.chain.from_iterable(lengths_of(epoch_of(task, seed)) for seed in range(100)))
+    total, chances = sum(drawn.values()), task.chances / task.chances.sum()
+    for features, chance in zip(table.versions[0], chances.tolist(), strict=True):
+        assert drawn[len(features.frames)] / total == pytest.approx(chance, abs=4 * (chance / total) ** 0.5)
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(4, 4), (8, 2), (16, 1), (64, 1)])
+def test_epoch_has_as_many_whole_batches_as_the_corpus(accelerator: Accelerator, batch_size: int, steps: int) -> None:
+    task = task_of(table_of(), accelerator, batch_size=batch_size)
+    assert task.steps() == steps
+    batches = epoch_of(task)
+    assert [len(batch.frames) for batch in batches] == [batch_size] * steps
+    for batch in batches:
+        assert batch.frames.shape == (batch_size, int(batch.lengths.max()), 39) and batch.summary.shape[0] == batch_size
+        for row, length in zip(batch.frames, batch.lengths, strict=True):
+            assert row[:length].any(dim=1).all() and not row[length:].any()
+
+
+def test_clips_of_similar_length_come_together(accelerator: Accelerator) -> None:
+    task = task_of(table_of(), accelerator, batch_size=4)
+    within = [np.ptp(lengths_of([batch])) for seed in range(20) for batch in epoch_of(task, seed)]
+    across = [np.ptp(lengths_of(epoch_of(task, seed))) for seed in range(20)]
+    assert np.mean(within) < np.mean(across) / 2
+
+
+BUSY = SamplingConfig(WEIGHTS)
+
+
+def test_generator_alone_decides(accelerator: Accelerator) -> None:
+    task = task_of(table_of(versions=3), accelerator, BUSY, AudioAugmentation())
+
+    def numbers(seed: int) -> list[Tensor]:
+        return [part for batch in epoch_of(task, seed) for part in (*batch[:4], *batch.mix)]
+
+    first = numbers(1)
+    torch.manual_seed(77)  # nothing else that is drawn may matter
+    second = numbers(1)
+    assert len(first) == len(second) and all(map(torch.equal, first, second))
+    assert not all(one.shape == two.shape and torch.equal(one, two) for one, two in zip(first, numbers(2), strict=True))
+
+
+def test_several_devices_share_each_batch() -> None:
+    table, device = table_of(), torch.device("cpu")
+    alone, *others = (
+        epoch_of(task_of(table, SimpleNamespace(device=device, process_index=index, num_processes=count)))
+        for index, count in ((0, 1), (0, 2), (1, 2))
+    )
+    for whole, *parts in zip(alone, *others, strict=True):
+        assert [len(part.frames) for part in parts] == [4, 4]
+        for index, part in enumerate(parts):
+            assert part.lengths.tolist() == whole.lengths[index::2].tolist()
+            torch.testing.assert_close(part.targets, whole.targets[index::2])
+            torch.testing.assert_close(part.summary, whole.summary[index::2])
+
+
+# --- what a batch holds -------------------------------------------------------------------------------------------
+
+
+class Listener(nn.Module):
+    """Keeps what a network is handed, by the number of frames."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.background = network, network.background
+        self.handed: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor) -> Any:
+        for row, length, own in zip(frames, lengths.tolist(), summary, strict=True):
+            self.handed[length] = (row[:length], own)
+        return self.network(frames, lengths, summary)
+
+
+Handed = dict[int, tuple[Tensor, Tensor]]
+
+
+def heard(task: AudioTask, table: VoiceTable, version: int = 0, alone: bool = False) -> Handed:
+    """What the network is handed in inference, with all clips of each speaker or with each by itself."""
+    listener = Listener(task.network.eval())
+    for speaker in {clip.speaker for clip in table.clips}:
+        own = [index for index, clip in enumerate(table.clips) if clip.speaker == speaker]
+        for chosen in [[index] for index in own] if alone else [own]:
+            encode_speaker(listener, [table.versions[version][index] for index in chosen])
+    return listener.handed
+
+
+def assert_as_heard(batches: Sequence[Batch], handed: Handed) -> None:
+    for batch in batches:
+        for row, length, own in zip(batch.frames, batch.lengths.tolist(), batch.summary, strict=True):
+            torch.testing.assert_close(row[:length], handed[length][0], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(own, handed[length][1], atol=1e-4, rtol=1e-4)
+
+
+def test_speaker_known_from_all_clips_is_as_in_inference(accelerator: Accelerator) -> None:
+    table = table_of()
+    task = task_of(table, accelerator)
+    assert_as_heard([batch for seed in range(4) for batch in epoch_of(task, seed)], heard(task, table))
+
+
+def test_speaker_known_from_one_clip_is_as_in_inference(accelerator: Accelerator) -> None:
+    table = table_of()
+    task = task_of(table, accelerator, replace(EXACT, whole_speaker_share=0, largest_handful=1))
+    assert_as_heard([batch for seed in range(4) for batch in epoch_of(task, seed)], heard(task, table, alone=True))
+
+
+def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Accelerator) -> None:
+    """The sums of a handful tell its clips apart: each clip of the speaker has twice the frames of the one before."""
+    clips = [clip_of("ravdess", "01", "angry", take) for take in range(8)]
+    features = tuple(features_of(2**take, take) for take in range(8))
+    table = VoiceTable(tuple(clips), np.full(8, 4), (features,))
+    task = task_of(table, accelerator, replace(EXACT, whole_speaker_share=0, largest_handful=5))
+    sizes: Counter[int] = Counter()
+    usual = task.background.frame_statistics
+
+    def noting(own: Any) -> Any:
+        sizes[int(own.count)] += 1
+        return usual(own)
+
+    task.background.frame_statistics = noting  # type: ignore[method-assign]
+    batches = [batch for seed in range(60) for batch in epoch_of(task, seed)]
+    assert sum(sizes.values()) == len(lengths_of(batches))
+    clips_in = Counter[int]()
+    for frames, times in sizes.items():
+        clips_in[frames.bit_count()] += times
+    assert set(clips_in) == {1, 2, 3, 4}  # evenly on a logarithmic scale: 5 is the open end
+    total = sum(clips_in.values())
+    for size, times in clips_in.items():
+        share = np.log((size + 1) / size) / np.log(5)
+        assert times / total == pytest.approx(share, abs=0.08)
+
+
+@pytest.mark.parametrize(("share", "allowed"), [(0.0, {0}), (1.0, {1, 2}), (0.5, {0, 1, 2})])
+def test_augmented_copies_are_drawn_and_measured_against_their_own_kind(
+    accelerator: Accelerator, share: float, allowed: set[int]
+) -> None:
+    table = table_of(versions=3)  # the number of frames, 20 + 3 * number + version, tells the version
+    task = task_of(table, accelerator, replace(EXACT, augmented_share=share))
+    batches = [batch for seed in range(15) for batch in epoch_of(task, seed)]
+    versions = Counter((length - 20) % 3 for length in lengths_of(batches))
+    assert set(versions) == allowed
+    if len(allowed) == 3:
+        assert versions[0] / sum(versions.values()) == pytest.approx(0.5, abs=0.12)
+    handed = {key: value for version in allowed for key, value in heard(task, table, version).items()}
+    assert_as_heard(batches, handed)
+
+
+def test_masks_and_noise_change_what_they_shall(accelerator: Accelerator) -> None:
+    table = table_of()
+    plain = epoch_of(task_of(table, accelerator))
+    noisy = epoch_of(task_of(table, accelerator, replace(EXACT, summary_noise=0.5)))
+    masks = AudioAugmentation(changed_share=1.0, feature_mask_share=1.0, time_mask_share=0.0)
+    masked = epoch_of(task_of(table, accelerator, augmentation=masks))
+    torch.testing.assert_close(noisy[0].frames, plain[0].frames)
+    assert float((noisy[0].summary - plain[0].summary).std()) == pytest.approx(0.5, abs=0.05)
+    torch.testing.assert_close(masked[0].summary, plain[0].summary)
+    changed = (masked[0].frames != plain[0].frames).any(dim=1)  # (clips, features)
+    assert changed.any(dim=1).all() and not changed.all(dim=1).any()
+
+
+def test_right_answers_are_smoothed_and_mixed_with_their_clips(accelerator: Accelerator) -> None:
+    table = table_of()
+    plain = epoch_of(task_of(table, accelerator))[0]
+    assert bool((plain.targets.max(dim=1).values == 1).all()) and bool((plain.mix.share == 1).all())
+    by_length = {len(each.frames): int(target) for each, target in zip(table.versions[0], table.targets, strict=True)}
+    assert plain.targets.argmax(1).tolist() == [by_length[length] for length in plain.lengths.tolist()]
+    smooth = epoch_of(task_of(table, accelerator, replace(EXACT, label_smoothing=0.2)))[0]
+    torch.testing.assert_close(smooth.targets, 0.8 * plain.targets + 0.2 / 8)
+    mixed = epoch_of(task_of(table, accelerator, replace(EXACT, mixup=0.4)))[0]
+    share, partner = mixed.mix.share.numpy(), mixed.mix.partner.numpy()
+    expected = share * plain.targets.numpy() + (1 - share) * plain.targets.numpy()[partner]
+    assert mixed.targets.numpy() == pytest.approx(expected, abs=1e-6)
+    assert sorted(partner.tolist()) == list(range(8)) and share.shape == (8, 1)
+    torch.testing.assert_close(mixed.frames, plain.frames)  # it is the network that mixes
+
+
+def test_shares_of_mixtures_are_beta_distributed(accelerator: Accelerator) -> None:
+    task = task_of(table_of(), accelerator, replace(EXACT, mixup=0.4))
+    shares = torch.cat([batch.mix.share for seed in range(60) for batch in epoch_of(task, seed)])
+    assert float(shares.mean()) == pytest.approx(0.5, abs=0.05)
+    assert float(shares.var()) == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.02)
+
+
+def test_network_knows_the_corpora_it_is_taught(accelerator: Accelerator) -> None:
+    table = table_of()
+    background = task_of(table, accelerator).background
+    frames: dict[str, list[Any]] = {}
+    summaries: dict[str, list[Any]] = {}
+    for clip, each in zip(table.clips, table.versions[0], strict=True):
+        frames.setdefault(clip.speaker, []).append(each.frames.double().numpy())
+        summaries.setdefault(clip.speaker, []).append(each.summary.double().numpy()[None])
+    for kind, by_speaker in (("frame", frames), ("summary", summaries)):
+        own = [np.concatenate(parts) for parts in by_speaker.values()]
+        mean, variance = getattr(background, f"{kind}_mean").numpy(), getattr(background, f"{kind}_variance").numpy()
+        assert mean == pytest.approx(np.concatenate(own).mean(axis=0), abs=1e-4)
+        assert variance == pytest.approx(np.mean([rows.var(axis=0) for rows in own], axis=0), abs=1e-4)
+
+
+# --- loss and judgment -------------------------------------------------------------------------------------------
+
+
+class Told(nn.Module):
+    """Answers with what stands in the first features of the summary; three heads that differ by a factor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.background = Background(39, len(features_of(1, 0).summary), utterances=1e9)
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
+        members = torch.stack([summary[:, :8] * factor for factor in (1.0, 2.0, -0.5)])
+        return AudioOutput(members[0], summary, frames, lengths, members)
+
+
+def test_loss_by_hand(accelerator: Accelerator) -> None:
+    task = task_of(table_of(), accelerator, BUSY, AudioAugmentation())
+    batch = epoch_of(task)[0]
+    total = 0.0
+    for factor in (1.0, 2.0, -0.5):
+        logits = batch.summary[:, :8].double().numpy() * factor
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        total += -(batch.targets.numpy() * logs).sum(axis=1).mean()
+    assert float(task.loss(Told(), batch)) == pytest.approx(total, rel=1e-5)
+
+
+def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
+    from sklearn.metrics import log_loss, recall_score
+
+    held_out = table_of(seed=1)
+    task = task_of(table_of(), accelerator, held_out=held_out)
+    scores = np.stack([each.summary[:8].double().numpy() for each in held_out.versions[0]]).clip(-5, 5)
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    found = task.validate(Told())
+    expected = recall_score(
+        held_out.targets, shares.argmax(axis=1), average="macro", labels=np.unique(held_out.targets)
+    )
+    assert found["uar"] == pytest.approx(expected, abs=1e-6)
+    assert found["nll"] == pytest.approx(log_loss(held_out.targets, shares, labels=range(8)), abs=1e-4)
+    assert set(found) == {"uar", "nll"} and task.metric in found
+
+
+def test_nothing_held_out_gives_no_figures(accelerator: Accelerator) -> None:
+    assert task_of(table_of(), accelerator).validate(Told()) == {}
+
+
+@pytest.mark.slow
+@settings(database=None, derandomize=True, max_examples=settings.default.max_examples // 5)  # 0.1 s each
+@given(order=st.permutations(list(range(17))))
+def test_clips_are_judged_by_speaker_in_any_order(order: list[int]) -> None:
+    table, network = table_of(), random_network(8)
+    expected, alone = evaluate_clips(network, table), evaluate_clips(network, table, alone=True)
+    turned = table.subset(np.array(order))
+    torch.testing.assert_close(evaluate_clips(network, turned), expected[order], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(evaluate_clips(network, turned, alone=True), alone[order], atol=1e-4, rtol=1e-3)
+    for index in (0, 8):
+        torch.testing.assert_close(alone[index], encode_speaker(network, [table.versions[0][index]])[0][0])
+    assert float((alone - expected).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"augmented_share": 1.5}, r"teaching\.augmented_share: is 1\.5; give a share from 0 to 1"),
+        ({"whole_speaker_share": -0.1}, "whole_speaker_share"),
+        ({"label_smoothing": float("nan")}, "label_smoothing"),
+        ({"largest_handful": 0}, r"teaching\.largest_handful: is 0; give a number from 1"),
+        ({"summary_noise": -1.0}, "summary_noise"),
+        ({"mixup": float("inf")}, "mixup"),
+        ({"corpus_weights": {"ravdess": 0.0}}, r"teaching\.corpus_weights\.ravdess: is 0\.0; give a number above 0"),
+        ({"corpus_weights": {"ravdess": "much"}}, "is 'much'; give a number above 0"),
+    ],
+)
+def test_teaching_that_cannot_be(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(EXACT, **change)
