@@ -110,7 +110,7 @@ def colored_noise(count: int, slope: float, sample_rate: int, generator: Generat
         ``(count,)`` float32 of power about 1; 0 for fewer than 2 samples.
 
     Example:
-        >>> noise = colored_noise(16000, 2.0, 16000, torch.Generator().manual_seed(0))
+        >>> noise = colored_noise(16000, 0.0, 16000, torch.Generator().manual_seed(0))
         >>> round(float(noise.square().mean()), 1)
         1.0
     """
