@@ -56,12 +56,12 @@ class AudioConfig:
     Attributes:
         loop: How to train; ``keep`` must be ``last``, since the speakers left out are there to judge.
         teaching: How clips are drawn and changed.
-        augmentation: How clips are disguised.
+        augmentation: How clips are changed.
         mfcc: The features.
         architecture: One of ``AUDIO_NETWORKS``.
         labels: What is taught: ``fused`` (seven) or a corpus's own labels.
         folds: Into how many groups of speakers the corpora are split to judge; 0 for not at all (no calibration then).
-        disguises: Augmented versions of each clip beside the clip itself.
+        augmented_copies: Augmented versions of each clip, beside the clip itself.
         cross_corpus: Whether also to train without each corpus in turn and to judge on it.
         check_counts: Whether the corpora must have their published sizes.
     """
@@ -73,7 +73,7 @@ class AudioConfig:
     architecture: str = "conv_bigru"
     labels: str = "ravdess"
     folds: int = 5
-    disguises: int = 3
+    augmented_copies: int = 3
     cross_corpus: bool = False
     check_counts: bool = True
 
@@ -84,9 +84,9 @@ class AudioConfig:
                 raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(allowed)}")
         if self.loop.keep != "last":
             raise ConfigError("loop.keep", f"is {self.loop.keep!r}", 'write keep = "last"')
-        if self.folds < 0 or self.folds == 1 or self.disguises < 0:
-            fact = f"are {self.folds} and {self.disguises}"
-            raise ConfigError("folds, disguises", fact, "give 0 or at least 2 folds, and at least 0 disguises")
+        if self.folds < 0 or self.folds == 1 or self.augmented_copies < 0:
+            fact = f"are {self.folds} and {self.augmented_copies}"
+            raise ConfigError("folds, augmented_copies", fact, "give 0 or at least 2 folds, and at least 0 copies")
         unknown = [name for name in self.teaching.corpus_weights if name not in NATIVE_LABELS]
         if unknown or not self.teaching.corpus_weights:
             fact = f"names {unknown[0]!r}" if unknown else "names no corpus"
@@ -110,9 +110,11 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     Raises:
         ConfigError: A key or a value of the configuration that cannot be, or the folder holds another run.
         CorpusError: A corpus is not as published, or is not the one that the configuration names.
+        DependencyError: The augmentation needs librosa, which is not installed.
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, AudioConfig)
+    config.augmentation.check_libraries()
     chosen = choose_device(device)
     accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
     revision = training_revision(run)
@@ -153,7 +155,7 @@ def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Acceler
         clips_key(clips, data),
         asdict(config.mfcc),
         asdict(config.augmentation),
-        config.disguises,
+        config.augmented_copies,
         config.labels,
     )
     key = hashlib.sha256(json.dumps([*made_of, config.loop.seed], sort_keys=True).encode()).hexdigest()
@@ -163,7 +165,9 @@ def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Acceler
         return _with_targets(clips, config.labels, found)
     mfcc = Mfcc(config.mfcc).to(accelerator.device)
     waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
-    table = voice_table(clips, waveforms, config.labels, config.disguises, config.augmentation, mfcc, config.loop.seed)
+    table = voice_table(
+        clips, waveforms, config.labels, config.augmented_copies, config.augmentation, mfcc, config.loop.seed
+    )
     if accelerator.is_main_process:
         _save_features(kept, key, table)
     return table

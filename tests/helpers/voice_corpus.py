@@ -25,7 +25,7 @@ RANDOM = "conv_bigru.random-v1"
 CONFIG = """
 labels = "ravdess"
 folds = 2
-disguises = 1
+augmented_copies = 1
 cross_corpus = true
 check_counts = false
 [loop]

@@ -218,7 +218,7 @@ def test_license_follows_from_the_corpora(corpora: list[str], said: str) -> None
 SMALL = """
 labels = "emodb"
 folds = 2
-disguises = 1
+augmented_copies = 1
 check_counts = false
 [loop]
 epochs = 2
@@ -315,7 +315,7 @@ def other(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     "config",
     [
-        other("disguises = 1", "disguises = 2"),
+        other("augmented_copies = 1", "augmented_copies = 2"),
         other("seed = 3", "seed = 4"),
         other('labels = "emodb"', 'labels = "fused"'),
         f"{SMALL}[mfcc]\nhigh_hz = 7000.0\n",
@@ -380,10 +380,10 @@ def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path,
         (("emodb = 1.0", ""), "teaching.corpus_weights: names no corpus"),
         (("emodb = 1.0", "emodb = -1.0"), "teaching.corpus_weights.emodb: is -1.0; give a number above 0"),
         (('"emodb"', '"german"'), "labels: is 'german'; choose one of fused, ravdess"),
-        (("folds = 2", "folds = 1"), "folds, disguises: are 1 and 1; give 0 or at least 2 folds"),
+        (("folds = 2", "folds = 1"), "folds, augmented_copies: are 1 and 1; give 0 or at least 2 folds"),
         (("folds = 2", "folds = 5"), "folds: got 5 folds for 4 speakers"),
-        (("disguises = 1", "disguises = -1"), "at least 0 disguises"),
-        (("disguises = 1", 'architecture = "lstm"'), "architecture: is 'lstm'; choose one of are, conv_bigru"),
+        (("augmented_copies = 1", "augmented_copies = -1"), "at least 0 copies"),
+        (("augmented_copies = 1", 'architecture = "lstm"'), "architecture: is 'lstm'; choose one of are, conv_bigru"),
         (("folds = 2", "fold = 2"), "unknown key 'fold'"),
         (("[teaching.corpus_weights]\nemodb = 1.0\n", ""), "lacks the key 'teaching'"),
     ],

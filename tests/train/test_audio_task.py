@@ -41,7 +41,7 @@ from multimodal.train.loop import LoopSettings
 CORPORA = tuple(VOICE_TO_FUSED)
 PLAIN = AudioAugmentation(changed_share=0.0)
 WEIGHTS = {"ravdess": 1.0, "emodb": 0.4}
-EXACT = SamplingConfig(WEIGHTS, disguised_share=0, whole_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
+EXACT = SamplingConfig(WEIGHTS, augmented_share=0, whole_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
 """Nothing is left to chance but which clips are drawn."""
 LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
 
@@ -123,7 +123,7 @@ def test_table_of_clips_and_copies() -> None:
     assert same(other.versions[0], table.versions[0]) and not same(other.versions[1], table.versions[1])
 
 
-def test_disguise_that_changes_nothing() -> None:
+def test_augmentation_that_changes_nothing() -> None:
     clips, sounds = spoken_clips()
     table = voice_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
     assert len(table.clips) == 5
@@ -335,11 +335,11 @@ def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Acceler
 
 
 @pytest.mark.parametrize(("share", "allowed"), [(0.0, {0}), (1.0, {1, 2}), (0.5, {0, 1, 2})])
-def test_disguises_are_drawn_and_measured_against_their_own_kind(
+def test_augmented_copies_are_drawn_and_measured_against_their_own_kind(
     accelerator: Accelerator, share: float, allowed: set[int]
 ) -> None:
     table = table_of(versions=3)  # the number of frames, 20 + 3 * number + version, tells the version
-    task = task_of(table, accelerator, replace(EXACT, disguised_share=share))
+    task = task_of(table, accelerator, replace(EXACT, augmented_share=share))
     batches = [batch for seed in range(15) for batch in epoch_of(task, seed)]
     versions = Counter((length - 20) % 3 for length in lengths_of(batches))
     assert set(versions) == allowed
@@ -464,7 +464,7 @@ def test_clips_are_judged_by_speaker_in_any_order(order: list[int]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"disguised_share": 1.5}, r"teaching\.disguised_share: is 1\.5; give a share from 0 to 1"),
+        ({"augmented_share": 1.5}, r"teaching\.augmented_share: is 1\.5; give a share from 0 to 1"),
         ({"whole_speaker_share": -0.1}, "whole_speaker_share"),
         ({"label_smoothing": float("nan")}, "label_smoothing"),
         ({"largest_handful": 0}, r"teaching\.largest_handful: is 0; give a number from 1"),
