@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.corpora.iemocap import IemocapTurn
-from multimodal.data.emotions import IEMOCAP_LABEL_SETS
+from multimodal.data.corpora.iemocap import IEMOCAP_LABEL_SETS, IemocapTurn
 from multimodal.errors import CorpusError
 
 PROTOCOLS = ("leave_one_session_out", "random_folds")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from multimodal.data.corpora.goemotions import read_goemotions
-from multimodal.data.corpora.iemocap import PUBLISHED_SESSIONS, read_iemocap
+from multimodal.data.corpora.iemocap import IEMOCAP, PUBLISHED_SESSIONS, read_iemocap
 from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text
 from multimodal.data.emotions import (
     DAILYDIALOG_LABELS,
@@ -27,8 +27,6 @@ from multimodal.data.emotions import (
     ISEAR_TO_FUSED,
     MELD_LABELS,
     MELD_TO_FUSED,
-    NATIVE_LABELS,
-    VOICE_TO_FUSED,
 )
 from multimodal.errors import CorpusError
 
@@ -214,7 +212,7 @@ def read_iemocap_words(path: Path, part: str = "train", *, check_counts: bool = 
     turns = [turn for turn in read_iemocap(path, check_counts=False) if turn.session in sessions]
     _check_count(path, check_counts, len(turns), sum(PUBLISHED_SESSIONS[one] for one in sessions), "labeled turns")
     said = [(turn, turn.text) for turn in turns if turn.text]
-    native, table = NATIVE_LABELS["iemocap"], VOICE_TO_FUSED["iemocap"]
+    native, table = IEMOCAP.labels, IEMOCAP.to_fused
     texts, labels = [text for _, text in said], [[turn.label] for turn, _ in said]
     return _corpus("iemocap", path, texts, labels, native, table, [turn.dialogue for turn, _ in said])
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.errors import CorpusError
 from multimodal.files import atomic_write, path_text
 

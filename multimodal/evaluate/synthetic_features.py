@@ -19,14 +19,14 @@ from multimodal.augmentation.face import FaceAugmentation, augment
 from multimodal.data.corpora.ferplus import FaceCorpus, majority_labels
 from multimodal.data.corpora.synthetic import FRAMES_PER_SECOND, SamplePools, SyntheticUtterance
 from multimodal.data.corpora.text_corpus import TextCorpus
-from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.face import predict
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
-from multimodal.evaluate.audio import onto_groups
+from multimodal.evaluate.audio import sum_to_fused
 from multimodal.fusion.alignment import Floats, FusionInputs, build_inputs
 from multimodal.models.weights import Weights
 
@@ -79,7 +79,7 @@ class EncodedFaces:
     def answer(self, views: NDArray[np.int64], pictures: NDArray[np.int64]) -> Floats:
         """What a face that shows these pictures says, ``(7,)``: their mean, then onto the seven, as in inference."""
         mean = self.probabilities[views, pictures].mean(axis=0, dtype=np.float64)
-        row: Floats = onto_groups(mean[None], self.groups)[0]
+        row: Floats = sum_to_fused(mean[None], self.groups)[0]
         return row
 
 
@@ -203,7 +203,7 @@ def encode_voices(
             rows, states = encode_speaker(weights.network, spoken, weights.spec.temperature)
         else:
             rows, states = heard_by[speaker](spoken)
-        grouped = onto_groups(rows.double().numpy(), weights.spec.groups or weights.spec.labels)
+        grouped = sum_to_fused(rows.double().numpy(), weights.spec.groups or weights.spec.labels)
         for index, row, steps in zip(indices, grouped, states, strict=True):
             times = state_times(replace(features[index], start_seconds=0.0), len(steps), settings)
             found[index] = Encoded(steps.numpy(), row, times)

@@ -29,7 +29,7 @@ from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate.audio import onto_groups, voice_figures
+from multimodal.evaluate.audio import sum_to_fused, voice_figures
 from multimodal.evaluate.metrics import cross_calibrate, fit_temperature
 from multimodal.files import atomic_write
 from multimodal.models.spec import ModelSpec
@@ -191,7 +191,7 @@ def clips_key(clips: Sequence[VoiceClip], data: Path) -> list[list[str]]:
     """What a list of clips consists of, apart from where the corpora stand.
 
     Example:
-        >>> clips_key([VoiceClip.of("emodb", Path("data/emodb/03a01Nc.wav"), "03", "neutral")], Path("data"))
+        >>> clips_key([VOICE_CORPORA["emodb"].clip(Path("data/emodb/03a01Nc.wav"), "03", "neutral")], Path("data"))
         [['emodb/03a01Nc.wav', 'emodb-03', 'neutral']]
     """
     names = [clip.path.relative_to(data) if clip.path.is_relative_to(data) else clip.path for clip in clips]
@@ -272,7 +272,7 @@ def _seven(answers: NDArray[np.float32], clips: Sequence[VoiceClip], labels: str
     """Figures over the seven, of those clips that are one of them."""
     counted = np.array([clip.label is not None for clip in clips])
     targets = np.array([FUSED_LABELS.index(clip.label) for clip in clips if clip.label], np.int64)
-    return voice_figures(onto_groups(answers[counted], groups_of(labels)), targets, FUSED_LABELS)
+    return voice_figures(sum_to_fused(answers[counted], groups_of(labels)), targets, FUSED_LABELS)
 
 
 def _figures(config: AudioConfig, table: VoiceTable, answers: NDArray[np.float32], parameters: int) -> dict[str, Any]:

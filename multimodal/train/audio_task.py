@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
-from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
 from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardize
 from multimodal.encoders.mfcc import Mfcc
@@ -72,7 +72,7 @@ def target_labels(corpus: str) -> tuple[str, ...]:
         >>> target_labels("ravdess")[:2]
         ('neutral', 'calm')
     """
-    return FUSED_LABELS if corpus == "fused" else NATIVE_LABELS[corpus]
+    return FUSED_LABELS if corpus == "fused" else VOICE_CORPORA[corpus].labels
 
 
 def groups_of(corpus: str) -> tuple[str | None, ...]:
@@ -82,7 +82,7 @@ def groups_of(corpus: str) -> tuple[str | None, ...]:
         >>> groups_of("ravdess")[:2]
         ('neutral', 'neutral')
     """
-    return FUSED_LABELS if corpus == "fused" else tuple(VOICE_TO_FUSED[corpus].values())
+    return FUSED_LABELS if corpus == "fused" else VOICE_CORPORA[corpus].groups
 
 
 def target_of(clip: VoiceClip, corpus: str) -> int | None:
@@ -93,7 +93,7 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
 
     Example:
         >>> from pathlib import Path
-        >>> target_of(VoiceClip.of("emodb", Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
+        >>> target_of(VOICE_CORPORA["emodb"].clip(Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
         0
     """
     if clip.corpus == corpus:

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.voice_features import VoiceFeatures

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from voice_corpus import CONFIG, EMODB_SPEAKERS, voice, write_voices
 from voice_layouts import write_wav
 
-from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA, license_of
+from multimodal.data.corpora.voices import load_waveforms, read_voices, split_by_speaker
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS, encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import summary_size, voice_features
@@ -27,7 +28,7 @@ from multimodal.evaluate.metrics import fit_temperature
 from multimodal.models.weights import load_weights
 from multimodal.train import audio as train_audio
 from multimodal.train import command as train
-from multimodal.train.audio import AudioConfig, license_of
+from multimodal.train.audio import AudioConfig
 from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
 from multimodal.train.config import read_config
 from multimodal.train.loop import load_tensors
@@ -108,7 +109,7 @@ def test_figures_of_the_card_are_those_of_speakers_not_heard(
     truth, chosen = table.targets[own], answers[own].argmax(axis=1)
     assert native["uar"] == pytest.approx(recall_score(truth, chosen, average="macro"))
     assert native["accuracy"] == pytest.approx(accuracy_score(truth, chosen))
-    assert native["labels"] == list(NATIVE_LABELS["ravdess"]) and native["n"] == 32
+    assert native["labels"] == list(VOICE_CORPORA["ravdess"].labels) and native["n"] == 32
     assert np.array(native["confusion"]).sum(axis=1).tolist() == [4] * 8
     assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 8  # by chance 4: it has learnt
 
@@ -172,8 +173,8 @@ def test_card_says_how_it_was_trained(trained: Path, card: dict[str, Any]) -> No
 
 def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: VoiceTable) -> None:
     weights = load_weights(str(trained.parent), "audio")
-    assert weights.spec.labels == NATIVE_LABELS["ravdess"]
-    assert dict(zip(weights.spec.labels, weights.spec.groups, strict=True)) == VOICE_TO_FUSED["ravdess"]
+    assert weights.spec.labels == VOICE_CORPORA["ravdess"].labels
+    assert dict(zip(weights.spec.labels, weights.spec.groups, strict=True)) == VOICE_CORPORA["ravdess"].to_fused
     assert MfccSettings(**weights.spec.mfcc) == MfccSettings() and weights.spec.architecture == "conv_bigru"
     network = kept_network(trained.parent, "all")
     for key, value in network.state_dict().items():
@@ -266,7 +267,7 @@ def test_stopped_run_goes_on_to_the_same_weights(
 
 def test_labels_outside_the_seven(small: Path) -> None:
     card = json.loads(small.with_suffix(".json").read_text(encoding="utf-8"))
-    assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(NATIVE_LABELS["emodb"])
+    assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(VOICE_CORPORA["emodb"].labels)
     figures = card["metrics"]["leave_speakers_out"]["emodb"]
     assert figures["native"]["n"] == 28 and figures["seven"]["n"] == 24  # four are bored
     assert card["license"] == "as the corpora: emodb CC0 in its current release"
@@ -396,11 +397,11 @@ def test_corpus_that_is_not_there_or_not_whole_is_one_line(
     tmp_path: Path, voices_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, line = command(capsys, tmp_path, SMALL, tmp_path / "nowhere")
-    assert code == 1 and f"{tmp_path / 'nowhere' / 'emodb'}: is no folder; name the folder" in line
+    assert code == 1 and f"{tmp_path / 'nowhere' / 'emodb'}: is not a folder; name the folder" in line
     code, line = command(capsys, tmp_path, other("check_counts = false", "check_counts = true"), voices_folder)
-    assert code == 1 and "published are" in line
+    assert code == 1 and "were published" in line
     code, line = command(capsys, tmp_path, other("emodb = 1.0", "emodb = 1.0\nsavee = 1.0"), voices_folder)
-    assert code == 1 and "savee: is no folder" in line
+    assert code == 1 and "savee: is not a folder" in line
 
 
 def manifest_of(folder: Path, rows: str) -> Path:
@@ -424,6 +425,6 @@ def test_custom_voice_tables(tmp_path: Path) -> None:
 
 
 def test_features_of_a_table_are_known_by_names_alone() -> None:
-    clips = [VoiceClip.of("manifest", Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")]
+    clips = [VOICE_CORPORA["manifest"].clip(Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")]
     found = train_audio.clips_key(clips, Path("/data"))
     assert found == [["manifest/a.wav", "manifest-Ada", "fear"], ["/else/b.wav", "manifest-Ada", "fear"]]

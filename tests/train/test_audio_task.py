@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from voice_corpus import clip_of, features_of, random_network, voice
 
 from multimodal.augmentation.audio import AudioAugmentation
-from multimodal.data.corpora.voices import VoiceClip
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AudioOutput, Background, Mix, encode_speaker
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
@@ -38,7 +38,7 @@ from multimodal.train.audio_task import (
 )
 from multimodal.train.loop import LoopSettings
 
-CORPORA = tuple(VOICE_TO_FUSED)
+CORPORA = tuple(VOICE_CORPORA)
 PLAIN = AudioAugmentation(changed_share=0.0)
 WEIGHTS = {"ravdess": 1.0, "emodb": 0.4}
 EXACT = SamplingConfig(WEIGHTS, disguised_share=0, whole_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
@@ -51,14 +51,14 @@ LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_labels_and_their_meanings_are_in_one_order(corpus: str) -> None:
-    assert dict(zip(target_labels(corpus), groups_of(corpus), strict=True)) == VOICE_TO_FUSED[corpus]
+    assert dict(zip(target_labels(corpus), groups_of(corpus), strict=True)) == VOICE_CORPORA[corpus].to_fused
     assert target_labels("fused") == groups_of("fused") == FUSED_LABELS
 
 
 @pytest.mark.parametrize(("taught", "corpus"), [*itertools.product(["fused", *CORPORA], CORPORA)])
 def test_every_label_of_every_corpus_is_taught_as_what_it_means(taught: str, corpus: str) -> None:
     groups = groups_of(taught)
-    for label in NATIVE_LABELS[corpus]:
+    for label in VOICE_CORPORA[corpus].labels:
         clip = clip_of(corpus, "01", label)
         answer = target_of(clip, taught)
         if corpus == taught:

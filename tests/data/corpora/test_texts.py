@@ -15,6 +15,7 @@ from voice_layouts import write_small_iemocap
 
 from multimodal.data import emotions
 from multimodal.data.corpora.goemotions import PUBLISHED, read_goemotions
+from multimodal.data.corpora.iemocap import IEMOCAP
 from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text, grouping
 from multimodal.data.corpora.texts import TEXT_CORPORA, read_text_corpus
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, GOEMOTIONS_TO_FUSED
@@ -175,7 +176,7 @@ def test_iemocap_words_need_no_sound(tmp_path: Path) -> None:
     for wav in release.rglob("*.wav"):
         wav.unlink()
     corpus = read_text_corpus("iemocap", tmp_path, "test", check_counts=False)
-    assert corpus.texts[0] == "Words of Ses05F_impro01_F000." and corpus.labels == emotions.NATIVE_LABELS["iemocap"]
+    assert corpus.texts[0] == "Words of Ses05F_impro01_F000." and corpus.labels == IEMOCAP.labels
     assert set(corpus.sources) == {"Ses05F_impro01", "Ses05M_script01_1b"} and group_names(corpus)[0] == ["anger"]
     assert len(read_text_corpus("iemocap", release, "train", check_counts=False)) == len(corpus)  # session 1 alone
     with pytest.raises(CorpusError, match="labeled turns; published are 2170; unpack"):
