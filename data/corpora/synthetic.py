@@ -54,7 +54,7 @@ class SynthesisConfig:
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
             if not 0 <= value <= 1:
-                raise ConfigError(f"composing.{key}", f"is {value:g}", "give a share from 0 to 1")
+                raise ConfigError(f"synthesis.{key}", f"is {value:g}", "give a share from 0 to 1")
 
 
 @dataclass(frozen=True)

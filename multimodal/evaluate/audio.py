@@ -45,8 +45,8 @@ def evaluate_audio(
         weights: The model.
         corpus: Key of ``multimodal.data.corpora.voices.VOICE_CORPORA``.
         folder: The folder that contains the corpus.
-        labels: ``seven`` (the fused labels; clips without one are skipped) or ``native`` (the corpus's own labels; clips
-            that a manifest assigns to another corpus are skipped).
+        labels: ``seven`` (the fused labels; clips without one are skipped) or ``native`` (the corpus's own labels;
+            clips that a manifest assigns to another corpus are skipped).
         device: Device of the network.
 
     Returns:

@@ -49,7 +49,7 @@ class FaceConfig:
         small_size: Height and width of training pictures in the first epochs, in pixels.
         small_share: Share of the epochs that train on small pictures, which are faster.
         full_size: Height and width in the remaining epochs.
-        self_teaching: When a run starts from a trained network, the share of each target that is this network's own
+        self_distillation: When a run starts from a trained network, the share of each target that is this network's own
             answer to the tidy picture; the rest are people's votes. It evens out the chance of who voted.
         check_counts: Whether the corpus must have the published number of pictures.
     """
@@ -62,7 +62,7 @@ class FaceConfig:
     small_size: int = 48
     small_share: float = 0.0
     full_size: int = 48
-    self_teaching: float = 0.0
+    self_distillation: float = 0.0
     check_counts: bool = True
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class FaceTask:
         Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
         """
         load_tensors(path, self.network)
-        share = self.config.self_teaching
+        share = self.config.self_distillation
         if share:
             teacher = copy.deepcopy(self.network).to(self.images.device).eval()
             with self.accelerator.autocast():

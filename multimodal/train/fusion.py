@@ -83,7 +83,7 @@ class FusionConfig:
 
     loop: LoopSettings
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
-    learning: FusionTrainingConfig = field(default_factory=FusionTrainingConfig)
+    training: FusionTrainingConfig = field(default_factory=FusionTrainingConfig)
     hidden: int = 96
     face_hidden: int = 64
     bidirectional: bool = True
@@ -149,7 +149,7 @@ def train_fusion(
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FusionTask(
-        shape, parts["train"], parts["calibrate"], config.synthesis, config.learning, config.loop, accelerator
+        shape, parts["train"], parts["calibrate"], config.synthesis, config.training, config.loop, accelerator
     )
     fit(task, config.loop, run, accelerator, quiet)
     network = task.network.cpu().eval()
@@ -165,12 +165,12 @@ def train_fusion(
         uncertain_below=UNCERTAIN_BELOW,
         uncertain_coverage=coverage,
     )
-    count, seed = config.learning.validation_utterances, config.loop.seed + 1
+    count, seed = config.training.validation_utterances, config.loop.seed + 1
     head = Head(network, task.sizes, temperatures)
     figures = evaluate_fusion(head, parts["judge"], config.synthesis, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
-        "license": license_of(list(voice_config.teaching.corpus_weights)),
+        "license": license_of(list(voice_config.sampling.corpus_weights)),
         "training": how(config, run, revision, encoders),
         "metrics": {"protocol": PROTOCOL, "composed": figures},
         "limits": LIMITS,
@@ -221,7 +221,7 @@ def encode_parts(
     texts = _texts(config, sources.texts)
     clips = [
         clip
-        for corpus in voice_config.teaching.corpus_weights
+        for corpus in voice_config.sampling.corpus_weights
         for clip in read_voices(corpus, sources.voices / corpus, check_counts=config.check_counts)
     ]
     voices = _Voices.read(voice_config, clips, encoders["audio"], sources.voice_run, run)

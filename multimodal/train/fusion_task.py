@@ -49,12 +49,12 @@ class FusionTrainingConfig:
 
     def __post_init__(self) -> None:
         if self.utterances < 1 or self.validation_utterances < 1:
-            raise ConfigError("learning", "composes no utterances", "give at least 1")
+            raise ConfigError("training", "asks for no utterances", "give at least 1")
         for key in ("absent_share", "label_smoothing"):
             if not 0 <= getattr(self, key) < 1:
-                raise ConfigError(f"learning.{key}", f"is {getattr(self, key):g}", "give a share from 0 to below 1")
+                raise ConfigError(f"training.{key}", f"is {getattr(self, key):g}", "give a share from 0 to below 1")
         if not 0 <= self.voice_noise < math.inf:
-            raise ConfigError("learning.voice_noise", f"is {self.voice_noise:g}", "give a number from 0")
+            raise ConfigError("training.voice_noise", f"is {self.voice_noise:g}", "give a number from 0")
 
 
 class Batch(NamedTuple):
@@ -85,22 +85,22 @@ class FusionTask:
         parts: EncodedPools,
         held_out: EncodedPools,
         synthesis: SynthesisConfig,
-        learning: FusionTrainingConfig,
+        training: FusionTrainingConfig,
         settings: LoopSettings,
         accelerator: Accelerator,
     ) -> None:
-        self.parts, self.synthesis, self.learning = parts, synthesis, learning
+        self.parts, self.synthesis, self.training = parts, synthesis, training
         self.settings, self.accelerator = settings, accelerator
         self.sizes = sizes_of(shape)
-        self.spread = np.concatenate([voice.states for voice in parts.voices[0]]).std(axis=0) * learning.voice_noise
+        self.spread = np.concatenate([voice.states for voice in parts.voices[0]]).std(axis=0) * training.voice_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
-        count = learning.validation_utterances
+        count = training.validation_utterances
         self.judged = list(synthesize(held_out.pools, count, synthesis, settings.seed))
         self.judged_streams = [held_out.streams(recipe)[0] for recipe in self.judged]
 
     def steps(self) -> int:
         """Whole batches of an epoch's compositions."""
-        return max(self.learning.utterances // self.settings.batch_size, 1)
+        return max(self.training.utterances // self.settings.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
         """An epoch's batches of utterances of similar length; several devices share each batch."""
@@ -111,7 +111,7 @@ class FusionTask:
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
             chosen = recipes[number * size : (number + 1) * size]
-            kept = [_kept(self.learning.absent_share, draws) for _ in chosen]
+            kept = [_kept(self.training.absent_share, draws) for _ in chosen]
             share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
             yield self._batch(chosen[share], kept[share], draws)
 
@@ -125,7 +125,7 @@ class FusionTask:
         return Batch(collate(streams, self.sizes, len(FUSED_LABELS)).to(device), targets.to(device))
 
     def _noisy(self, streams: FusionInputs, draws: np.random.Generator) -> FusionInputs:
-        if streams.audio is None or not self.learning.voice_noise:
+        if streams.audio is None or not self.training.voice_noise:
             return streams
         steps, features = streams.audio.shape
         noise = draws.standard_normal((1, features)) + draws.standard_normal((steps, features))
@@ -134,7 +134,7 @@ class FusionTask:
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy."""
         logits = network(batch.streams).logits
-        return functional.cross_entropy(logits, batch.targets, label_smoothing=self.learning.label_smoothing)
+        return functional.cross_entropy(logits, batch.targets, label_smoothing=self.training.label_smoothing)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Macro-F1 and negative log-likelihood, means over all subsets of signals, on held-out compositions."""

@@ -160,7 +160,7 @@ def test_shares_of_the_seven_sum_to_one(groups: list[str | None], seed: int) -> 
 
 
 def test_own_labels_of_another_corpus_are_refused(weights: Weights, voices_folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--labels native: .* answers neutral, calm.*; choose --labels seven"):
+    with pytest.raises(ConfigError, match=r"--labels native: .* predicts neutral, calm.*; choose --labels seven"):
         evaluate_audio(weights, "emodb", voices_folder / "emodb", "native")
 
 
@@ -297,7 +297,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_cards_match_the_corpora(shared_folder: Path, corpus: str) -> None:
     with tarfile.open(shared_folder / "datasets" / f"{corpus}.tar") as archive:
         found = [VOICE_CORPORA[corpus].read_name(Path(name)) for name in archive.getnames()]
-    names = [name for name in found if name is not None and VOICE_CORPORA[corpus].to_fused[VOICE_CORPORA[corpus].codes[name.code]]]
+    names = [
+        name
+        for name in found
+        if name is not None and VOICE_CORPORA[corpus].to_fused[VOICE_CORPORA[corpus].codes[name.code]]
+    ]
     for model in shipped("audio"):
         data = load_weights(model, "audio").card["data"]["corpora"][corpus]
         assert data["clips"] == len(names)

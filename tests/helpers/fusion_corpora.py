@@ -30,9 +30,9 @@ voice_config = "audio.toml"
 views = 1
 text_share = 0.8
 check_counts = false
-[composing]
+[synthesis]
 degraded_share = 0.1
-[learning]
+[training]
 utterances = 320
 validation_utterances = 210
 [loop]

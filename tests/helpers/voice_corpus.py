@@ -25,7 +25,7 @@ RANDOM = "conv_bigru.random-v1"
 CONFIG = """
 labels = "ravdess"
 folds = 2
-disguises = 1
+augmented_copies = 1
 cross_corpus = true
 check_counts = false
 [loop]
@@ -38,7 +38,7 @@ ema_decay = 0.5
 keep = "last"
 precision = "no"
 seed = 3
-[teaching.corpus_weights]
+[sampling.corpus_weights]
 ravdess = 1.0
 emodb = 0.4
 """

@@ -210,7 +210,7 @@ def test_license_follows_from_the_corpora(corpora: list[str], said: str) -> None
 SMALL = """
 labels = "emodb"
 folds = 2
-disguises = 1
+augmented_copies = 1
 check_counts = false
 [loop]
 epochs = 2
@@ -220,7 +220,7 @@ learning_rate = 2e-3
 keep = "last"
 precision = "no"
 seed = 3
-[teaching.corpus_weights]
+[sampling.corpus_weights]
 emodb = 1.0
 """
 
@@ -304,7 +304,7 @@ def other(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     "config",
     [
-        other("disguises = 1", "disguises = 2"),
+        other("augmented_copies = 1", "augmented_copies = 2"),
         other("seed = 3", "seed = 4"),
         other('labels = "emodb"', 'labels = "fused"'),
         f"{SMALL}[mfcc]\nhigh_hz = 7000.0\n",
@@ -331,7 +331,7 @@ def test_features_are_kept_for_other_trainings_and_other_places(tmp_path: Path, 
     kept = copied(small.parent, tmp_path)
     data = write_voices(tmp_path / "elsewhere")
     once = other("epochs = 2", "epochs = 1").replace("folds = 2", "folds = 0")
-    found = run_stage(kept, data, f"{once}[teaching]\nmixup = 0.0\n")
+    found = run_stage(kept, data, f"{once}[sampling]\nmixup = 0.0\n")
     assert found.stem == small.stem and found.read_bytes() != small.read_bytes()
 
 
@@ -344,7 +344,7 @@ def test_unjudged_weights_have_no_figures_and_no_temperature(tmp_path: Path, voi
 
 def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path, small: Path) -> None:
     before = {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()}
-    for config in (f"{SMALL}[teaching]\nmixup = 0.1\n", other("seed = 3", "seed = 4"), other("folds = 2", "folds = 3")):
+    for config in (f"{SMALL}[sampling]\nmixup = 0.1\n", other("seed = 3", "seed = 4"), other("folds = 2", "folds = 3")):
         with pytest.raises(ConfigError, match="holds a run with other settings or other clips; choose another folder"):
             run_stage(small.parent.parent, voices_folder, config)
     data = write_voices(tmp_path / "voices")
@@ -362,16 +362,16 @@ def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path,
     [
         (('keep = "last"', 'keep = "best"'), "loop.keep: is 'best'; write keep = \"last\""),
         (('keep = "last"\n', ""), "loop.keep: is 'best'"),
-        (("emodb = 1.0", "emo_db = 1.0"), "teaching.corpus_weights: names 'emo_db'; choose from ravdess, emodb"),
-        (("emodb = 1.0", ""), "teaching.corpus_weights: names no corpus"),
-        (("emodb = 1.0", "emodb = -1.0"), "teaching.corpus_weights.emodb: is -1.0; give a number above 0"),
+        (("emodb = 1.0", "emo_db = 1.0"), "sampling.corpus_weights: names 'emo_db'; choose from ravdess, emodb"),
+        (("emodb = 1.0", ""), "sampling.corpus_weights: names no corpus"),
+        (("emodb = 1.0", "emodb = -1.0"), "sampling.corpus_weights.emodb: is -1.0; give a number above 0"),
         (('"emodb"', '"german"'), "labels: is 'german'; choose one of fused, ravdess"),
-        (("folds = 2", "folds = 1"), "folds, disguises: are 1 and 1; give 0 or at least 2 folds"),
+        (("folds = 2", "folds = 1"), "folds, augmented_copies: are 1 and 1; give 0 or at least 2 folds"),
         (("folds = 2", "folds = 5"), "folds: got 5 folds for 4 speakers"),
-        (("disguises = 1", "disguises = -1"), "at least 0 disguises"),
-        (("disguises = 1", 'architecture = "lstm"'), "architecture: is 'lstm'; choose one of are, conv_bigru"),
+        (("augmented_copies = 1", "augmented_copies = -1"), "at least 0 copies"),
+        (("augmented_copies = 1", 'architecture = "lstm"'), "architecture: is 'lstm'; choose one of are, conv_bigru"),
         (("folds = 2", "fold = 2"), "unknown key 'fold'"),
-        (("[teaching.corpus_weights]\nemodb = 1.0\n", ""), "lacks the key 'teaching'"),
+        (("[sampling.corpus_weights]\nemodb = 1.0\n", ""), "lacks the key 'sampling'"),
     ],
 )
 @pytest.mark.usefixtures("fresh_accelerate", "no_features")
@@ -417,7 +417,7 @@ def test_custom_voice_tables(tmp_path: Path) -> None:
     away = write_wav(tmp_path / "away" / "c.wav", voice("fear", 2))
     config = other("emodb = 1.0", "manifest = 1.0").replace('"emodb"', '"fused"')
     foreign = manifest_of(tmp_path / "foreign", "a.wav,W,03,emodb\nb.wav,fear,Ada,\n")
-    with pytest.raises(CorpusError, match=r"holds clips of emodb; give it a weight in teaching\.corpus_weights"):
+    with pytest.raises(CorpusError, match=r"contains clips of emodb; give it a weight in sampling\.corpus_weights"):
         run_stage(tmp_path / "one", foreign, config)
     own = manifest_of(tmp_path / "own", f"a.wav,anger,Ada,\n../manifest/b.wav,fear,Bob,\n{away},fear,Cyd,\n")
     with pytest.raises(ComputedError):
@@ -425,6 +425,8 @@ def test_custom_voice_tables(tmp_path: Path) -> None:
 
 
 def test_features_of_a_table_are_known_by_names_alone() -> None:
-    clips = [VOICE_CORPORA["manifest"].clip(Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")]
+    clips = [
+        VOICE_CORPORA["manifest"].clip(Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")
+    ]
     found = train_audio.clips_key(clips, Path("/data"))
     assert found == [["manifest/a.wav", "manifest-Ada", "fear"], ["/else/b.wav", "manifest-Ada", "fear"]]

@@ -169,7 +169,7 @@ def test_validation_by_hand(accelerator: Accelerator, config: FaceConfig) -> Non
 
 
 def test_start_from_trained_network(tmp_path: Path, accelerator: Accelerator, config: FaceConfig) -> None:
-    taught = replace(config, self_teaching=0.25)
+    taught = replace(config, self_distillation=0.25)
     first, second = (FaceTask(taught, corpus_of(VOTES), corpus_of(VOTES), accelerator) for _ in range(2))
     save_tensors(tmp_path / "best.safetensors", first.network.state_dict(), {})
     votes = second.targets.clone()

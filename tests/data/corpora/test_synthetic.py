@@ -92,5 +92,5 @@ def test_corpora_that_share_one_emotion_are_refused() -> None:
 
 
 def test_shares_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"composing.lost_frames: is 1.5"):
+    with pytest.raises(ConfigError, match=r"synthesis.lost_frames: is 1.5"):
         SynthesisConfig(lost_frames=1.5)

@@ -107,9 +107,7 @@ def test_more_missing_clips_than_tolerated_are_an_error_with_both_numbers(corpus
     entry, clips = VOICE_CORPORA[corpus], clips_of(corpus)
     fewer = clips[: len(clips) - entry.tolerance]
     entry.check_counts(Path(corpus), fewer)
-    with pytest.raises(
-        CorpusError, match=rf"{len(fewer) - 1:,} clips of 1 speakers; {len(clips):,} were published"
-    ):
+    with pytest.raises(CorpusError, match=rf"{len(fewer) - 1:,} clips of 1 speakers; {len(clips):,} were published"):
         entry.check_counts(Path(corpus), fewer[:-1])
 
 
