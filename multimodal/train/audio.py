@@ -327,8 +327,8 @@ PROTOCOL = (
     "Speaker-independent cross-validation: each clip is evaluated by a training without its speaker; the last epoch is "
     "kept and none is selected; the heads that are averaged were selected on these folds. A speaker's clips count as "
     "one recording, whose common statistics are removed without using labels. uar is the unweighted average recall "
-    "over the labels that occur; ece and nll are cross-fitted. The weights are of the same training on all speakers and "
-    "were not evaluated on them."
+    "over the labels that occur; ece and nll are cross-fitted. The weights are of the same training on all speakers "
+    "and were not evaluated on them."
 )
 
 LIMITS = [

@@ -25,7 +25,7 @@ from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate import command as evaluate
 from multimodal.evaluate.audio import evaluate_audio, voice_figures
-from multimodal.evaluate.tables import SHOWN
+from multimodal.evaluate.tables import FIGURES
 from multimodal.models.selection import DEFAULTS, shipped
 from multimodal.models.weights import Weights, load_weights
 
@@ -226,7 +226,7 @@ def test_table_shows_the_same_figures(
     lines = capsys.readouterr().out.splitlines()
     expected = figures["emodb seven"]
     assert lines[0] == f"{RANDOM} on emodb, seven labels, {expected['parameters']:,} parameters"
-    keys = [key for key in SHOWN if expected.get(key) is not None]
+    keys = [key for key in FIGURES if expected.get(key) is not None]
     shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
     assert list(shown) == keys and {"uar", "speakers", "n"} <= set(keys)
     assert shown["n"] == "24" and float(shown["uar"]) == pytest.approx(expected["uar"], abs=1e-4)
@@ -247,7 +247,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int
         ([], "--corpus: is missing; choose one of ravdess, emodb, banglaser"),
         (["--corpus", "ferplus"], "is 'ferplus'; choose one of ravdess, emodb"),
         (["--corpus", "ravdess", "--labels", "eight"], "--labels: is 'eight'; choose one of seven, native"),
-        (["--corpus", "emodb", "--labels", "native"], "answers neutral, calm"),
+        (["--corpus", "emodb", "--labels", "native"], "predicts neutral, calm"),
         (["--corpus", "ravdess", "--split", "dev"], "--split: is for face, text and fusion, not for audio"),
         (["--corpus", "ravdess", "--folder", "x"], "No such option"),
     ],

@@ -140,7 +140,7 @@ def test_table_shows_the_same_figures(
     assert evaluate.main(["face", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{NAME} on valid, {figures['parameters']:,} parameters"
-    keys = [key for key in evaluate_tables.SHOWN if key in SHOWN]
+    keys = [key for key in evaluate_tables.FIGURES if key in SHOWN]
     shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
     assert list(shown) == keys and len(keys) == len(SHOWN)
     assert shown["n"] == "24" and float(shown["accuracy"]) == pytest.approx(figures["accuracy"], abs=1e-4)

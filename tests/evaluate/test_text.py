@@ -104,4 +104,4 @@ def test_nothing_that_can_be_read_is_one_line(
     (tmp_path / "dots.tsv").write_text("...\t17\ta\n\u200b\t27\tb\n", encoding="utf-8")
     code, out, err = said(capsys, weights, tmp_path / "dots.tsv")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "has no text that can be read (2 tried)" in err
+    assert "has no text with words (2 texts)" in err

@@ -409,7 +409,7 @@ def test_texts_that_cannot_be_read_are_counted_apart(corpus: TextCorpus) -> None
 def test_model_and_corpus_that_do_not_fit_are_refused(trained: Path, corpus: TextCorpus) -> None:
     weights = load_weights(str(trained), "text")
     other = Weights("other", "", replace(weights.spec, labels=("joy",)), {}, weights.network, weights.tokenizer)
-    with pytest.raises(WeightsError, match="other: answers joy; choose a text model with the labels neutral"):
+    with pytest.raises(WeightsError, match="other: predicts joy; choose a text model with the labels neutral"):
         evaluate_text(other, corpus)
     nothing = replace(corpus, table=dict.fromkeys(GOEMOTIONS_LABELS))
     with pytest.raises(CorpusError, match="has no text with one of neutral"):
