@@ -74,7 +74,7 @@ def evaluate_readings(
         Over texts with words: ``macro_f1``, ``micro_f1`` and ``pr_auc`` of multi-label classification into the seven;
         the same with ``_native`` over the corpus's own labels (None if the model has others); ``accuracy``, ``ece``,
         ``nll``, ``confusion``, ``labels`` of the most likely of the seven on the ``n_single`` texts with one label
-        (None if there are none); ``per_label``, ``per_label_native``; ``n``; ``unread``, the number of texts without words.
+        (None if there are none); ``per_label``, ``per_label_native``; ``n``; ``unread``, texts without words.
 
     Raises:
         CorpusError: No text has words.

@@ -83,7 +83,7 @@ def test_folder_is_judged_on_dev_or_on_what_else_was_kept_apart(
     code, out, _ = said(capsys, weights, tmp_path)
     assert code == 0 and out.startswith("minilm_l6.random-v1 on goemotions, test part, ")
     code, out, err = said(capsys, weights, tmp_path, "--split", "dev")
-    assert (code, out) == (1, "") and "holds no dev.tsv" in err
+    assert (code, out) == (1, "") and "contains no dev.tsv" in err
 
 
 def test_texts_with_two_groups_each_have_no_likeliest(

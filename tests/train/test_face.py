@@ -295,7 +295,7 @@ def test_what_is_missing_is_one_line(
     (tmp_path / "face.toml").write_text(TOML)
     words = ["--data", tmp_path / "nowhere", "--run", tmp_path / "run", "--device", "cpu"]
     code, line = command(capsys, "face", "--config", tmp_path / "face.toml", *words)
-    assert code == 1 and "nowhere: holds no FER2013Train/label.csv" in line
+    assert code == 1 and "nowhere: contains no FER2013Train/label.csv" in line
     code, line = command(capsys, "face", "--config", tmp_path / "absent.toml", *words)
     assert code == 1 and "absent.toml: configuration not found" in line
     code, line = command(capsys, "smell", "--config", tmp_path / "face.toml", *words)

@@ -304,7 +304,7 @@ class Exploding(Regression):
 def test_loss_or_figure_without_bounds_ends_the_run(
     tmp_path: Path, accelerator: Accelerator, task: Callable[[], Regression], keep: str
 ) -> None:
-    with pytest.raises(ConfigError, match=r"^learning_rate: .*not finite in epoch 1; lower learning_rate"):
+    with pytest.raises(ConfigError, match=r"^loop.learning_rate: .*not finite in epoch 1; lower it"):
         fit(task(), replace(SETTINGS, keep=keep), tmp_path, accelerator, quiet=True)
     assert len(log_rows(tmp_path)) == 1
     assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "last.safetensors").values())
