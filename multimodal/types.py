@@ -48,7 +48,7 @@ class MediaInfo:
         has_audio: Whether there is a sound stream.
         video_start_seconds: When the picture starts on the common clock; None without video.
         audio_start_seconds: When the sound starts on the common clock; None without audio.
-        stretch: ``(start, end)`` in seconds of the only part that is read; None for the whole.
+        segment: ``(start, end)`` in seconds of the only part that is read; None for the whole.
     """
 
     path: Path
@@ -61,17 +61,17 @@ class MediaInfo:
     has_audio: bool
     video_start_seconds: float | None = None
     audio_start_seconds: float | None = None
-    stretch: tuple[float, float] | None = None
+    segment: tuple[float, float] | None = None
 
     @property
     def read_start_seconds(self) -> float:
         """Where reading begins."""
-        return 0.0 if self.stretch is None else self.stretch[0]
+        return 0.0 if self.segment is None else self.segment[0]
 
     @property
     def read_end_seconds(self) -> float:
         """Where reading ends."""
-        return self.duration_seconds if self.stretch is None else self.stretch[1]
+        return self.duration_seconds if self.segment is None else self.segment[1]
 
 
 @dataclass(frozen=True)

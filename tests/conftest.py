@@ -16,6 +16,10 @@ pytest_plugins = ["shared_fixtures", "page_fixtures"]
 
 CI = os.environ.get("CI", "").lower() in ("true", "1")
 
+# Threads that wait for each other must not spin: beside other processes that compute, tests of the networks would take
+# ten times as long. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Examples of a property: few while one works, many before a change is accepted.
 hypothesis.settings.register_profile("default", max_examples=20, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=200, deadline=None)

@@ -77,7 +77,7 @@ class AudioReader:
         self.path = path
         self.sample_rate = sample_rate
         self.block_samples = round(sample_rate * block_seconds)
-        self.stretch = None if info is None else info.stretch
+        self.segment = None if info is None else info.segment
         self.warnings: list[str] = []
         if sample_rate <= 0 or self.block_samples <= 0:
             raise ConfigError("read_audio", f"got {sample_rate} Hz in blocks of {block_seconds} s", "give more than 0")
@@ -98,11 +98,11 @@ class AudioReader:
             try:
                 for frame in decode_audio(container, tracks, stream, damage):
                     blocks = lane.take(frame, _frame_start(frame, tracks, stream, lane, damage), damage)
-                    yield from _within(blocks, self.stretch)
-                    if self.stretch is not None and (lane.end_seconds or 0) >= self.stretch[1]:
+                    yield from _within(blocks, self.segment)
+                    if self.segment is not None and (lane.end_seconds or 0) >= self.segment[1]:
                         end, damage.cut = None, False  # what follows is not read, so it is not missed
                         break
-                yield from _within(lane.finish(), self.stretch)
+                yield from _within(lane.finish(), self.segment)
             finally:
                 self.warnings.extend(damage.lines(end))
             if lane.end_seconds is None:

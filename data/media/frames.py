@@ -98,7 +98,7 @@ class FrameReader:
         self.path = path
         self.frames_per_second = frames_per_second
         self.max_side = max_side
-        self.stretch = (0.0, math.inf) if info is None or info.stretch is None else info.stretch
+        self.segment = (0.0, math.inf) if info is None or info.segment is None else info.segment
         self.warnings: list[str] = []
         self._iteration: weakref.ref[Generator[Frame]] | None = None
         has_video = info.has_video if info is not None else _has_video(path)
@@ -140,9 +140,9 @@ class FrameReader:
                 decoded = False
                 for seconds, frame in sample(timed, self.frames_per_second):
                     decoded = True
-                    if seconds < self.stretch[0]:
+                    if seconds < self.segment[0]:
                         continue
-                    if seconds >= self.stretch[1]:
+                    if seconds >= self.segment[1]:
                         end, damage.cut = None, False  # what follows is not read, so it is not missed
                         break
                     yield picture.make(seconds, frame)

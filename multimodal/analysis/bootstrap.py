@@ -9,26 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2000
-"""Draws of participants: the ends of a 95 % interval are the 50th and the 1,951st of them."""
-
+"""Number of draws: the ends of a 95 % interval are the 50th and the 1,951st."""
 
 AT_ONCE = 100
-"""Draws held at a time: 8 MB for 10,000 participants."""
-
+"""Draws held in memory together: 8 MB for 10,000 participants."""
 
 SEED = 20260
-"""So that the same results give the same intervals."""
-
+"""The same results give the same intervals."""
 
 LEVEL = 0.95
+"""Confidence level of the intervals."""
 
 
 def bootstrap(values: NDArray[np.float64], resamples: int = RESAMPLES) -> tuple[NDArray[np.float64], ...]:
-    """Means over participants and their intervals.
+    """Means over participants and their confidence intervals.
 
     Args:
         values: ``(participants, measures)``; NaN where a participant has no value.
-        resamples: How often participants are drawn, with replacement, as many as there are.
+        resamples: Number of draws; each draws as many participants as there are, with replacement.
 
     Returns:
         Means, lower and upper ends of the 95 % percentile interval, each ``(measures,)``; NaN for a mean without values
@@ -42,26 +40,26 @@ def bootstrap(values: NDArray[np.float64], resamples: int = RESAMPLES) -> tuple[
     Source:
         Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile interval).
     """
-    there = np.isfinite(values)
-    filled = np.where(there, values, 0.0)
-    counts = there.sum(axis=0)
+    present = np.isfinite(values)
+    filled = np.where(present, values, 0.0)
+    counts = present.sum(axis=0)
     mean = np.divide(filled.sum(axis=0), counts, out=np.full(values.shape[1], np.nan), where=counts > 0)
     low, high = np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     enough = counts >= 2
     if enough.any():
-        draws = _draws(filled[:, enough], there[:, enough].astype(np.float64), resamples)
+        draws = _draws(filled[:, enough], present[:, enough].astype(np.float64), resamples)
         low[enough], high[enough] = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return mean, low, high
 
 
-def _draws(filled: NDArray[np.float64], there: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
-    """Means of each draw; NaN where nobody who was drawn has a value."""
+def _draws(filled: NDArray[np.float64], present: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
+    """Means of each draw; NaN if no participant in the draw has a value."""
     random = np.random.default_rng(SEED)
     people = len(filled)
     means = []
     for start in range(0, resamples, AT_ONCE):
         times = random.multinomial(people, np.full(people, 1 / people), size=min(AT_ONCE, resamples - start))
-        weights = times @ there
+        weights = times @ present
         means.append(np.divide(times @ filled, weights, out=np.full(weights.shape, np.nan), where=weights > 0))
     return np.concatenate(means)
 
@@ -69,22 +67,25 @@ def _draws(filled: NDArray[np.float64], there: NDArray[np.float64], resamples: i
 def block_bootstrap(
     holds: NDArray[np.bool_], lengths: Sequence[float], resamples: int = RESAMPLES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ranges of shares of time, by drawing runs of neighbors from a circle.
+    """Confidence intervals of shares of time by the circular block bootstrap.
 
-    A run has the cube root of their number, so that likeness within a run is kept and there are many runs.
+    A block has the cube root of the number of utterances: neighbors stay together, and there are many blocks.
 
     Args:
-        holds: ``(stretches, answers)``, in order of time.
-        lengths: ``(stretches,)`` in seconds.
-        resamples: How often as many stretches as there are, at least, are drawn.
+        holds: ``(utterances, labels)``, in order of time: whether the utterance has the label.
+        lengths: ``(utterances,)`` in seconds.
+        resamples: Number of draws.
 
     Returns:
-        Lower and upper ends of the 95 % percentile range, each ``(answers,)``, 0 … 1.
+        Lower and upper ends of the 95 % percentile interval, each ``(labels,)``, 0 … 1.
 
     Example:
         >>> low, high = block_bootstrap(np.array([[True, False]] * 8), [1.0] * 8)
         >>> low.tolist(), high.tolist()
         ([1.0, 0.0], [1.0, 0.0])
+
+    Source:
+        Politis and Romano 1992, A circular block-resampling procedure for stationary data.
     """
     seconds = np.asarray(lengths, np.float64)
     count = len(seconds)
@@ -97,7 +98,7 @@ def block_bootstrap(
     for first in range(0, resamples, AT_ONCE):
         size = min(AT_ONCE, resamples - first)
         times = random.multinomial(math.ceil(count / run), np.full(count, 1 / count), size=size)
-        drawn = times @ run_seconds
-        shares.append((times @ run_holds)[drawn > 0] / drawn[drawn > 0, None])
+        seconds_drawn = times @ run_seconds
+        shares.append((times @ run_holds)[seconds_drawn > 0] / seconds_drawn[seconds_drawn > 0, None])
     low, high = np.quantile(np.concatenate(shares), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high

@@ -39,13 +39,13 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
     if info.sha256 != analysis.media.sha256:
         fact = "is not the recording that was analyzed (its sha256 differs)"
         raise MediaError(path, fact, "name the right one with --media, or analyze this one")
-    if analysis.media.stretch is None:
+    if analysis.media.segment is None:
         return info
-    start, end = analysis.media.stretch
+    start, end = analysis.media.segment
     if not 0 <= start < min(end, info.duration_seconds):
         fact = f"has nothing from {start:g} s to {end:g} s, the stretch that was analyzed"
         raise MediaError(path, fact, "analyze it again")
-    return replace(info, stretch=(start, min(end, info.duration_seconds)))
+    return replace(info, segment=(start, min(end, info.duration_seconds)))
 
 
 def relocate(analysis: Analysis, media: Path) -> Analysis:

@@ -1,4 +1,4 @@
-"""The result of one input: what was seen and said, as tables and as files."""
+"""The result of one input: estimates as tables, a summary, and files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -19,11 +19,11 @@ from multimodal.errors import OutputError
 from multimodal.files import atomic_write, path_text
 from multimodal.fusion.segments import spoken_seconds
 from multimodal.types import (
+    FUSED,
     MODALITIES,
     UNCERTAIN,
     FaceObservation,
     MediaInfo,
-    ModalityEstimate,
     Probabilities,
     UtteranceEstimate,
     top_label,
@@ -33,28 +33,41 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "multimodal-emotion/analysis"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of ``analysis.json``; ``multimodal.analysis.schema`` has its types."""
 
 FRAME_COLUMNS = ("time_seconds", "face_id", "x", "y", "width", "height", "detection_score", *FACE_LABELS, "quality")
-ESTIMATE_NAMES: Mapping[str, tuple[str, ...]] = {
+ESTIMATE_LABELS: Mapping[str, tuple[str, ...]] = {
     "face": FACE_LABELS,
     "audio": FUSED_LABELS,
     "text": FUSED_LABELS,
     "fused": FUSED_LABELS,
 }
-FUSED = ("valence", "arousal", "confidence", "emotion")
-"""What ends a row of ``utterances.csv``."""
+LAST_COLUMNS = ("valence", "arousal", "confidence", "emotion")
+"""The end of a row of ``utterances.csv``."""
 
-UTTERANCE_COLUMNS = ("audio", "text")
-"""Signals that are judged by the utterance; the face is judged by the frame."""
+UTTERANCE_MODALITIES = ("audio", "text")
+"""Modalities with one estimate per utterance; the face has one per frame."""
 
-JSON_KEYS = {"text": "words"}
-"""In ``analysis.json``, ``text`` is what was said; what the text signal makes of it stands under ``words``."""
+
+@dataclass(frozen=True)
+class SavedNumbers:
+    """Summary and coverage of a saved analysis.
+
+    Attributes:
+        estimates: The estimates that both are of.
+        summary: As ``Analysis.summary``.
+        coverage: As ``Analysis.coverage``.
+    """
+
+    estimates: tuple[UtteranceEstimate, ...]
+    summary: Mapping[str, Any]
+    coverage: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything the program says about one recording.
+    """All estimates for one recording, one transcript or typed answers.
 
     Attributes:
         media: Facts of the file.
@@ -66,7 +79,9 @@ class Analysis:
         warnings: Plain lines on what limits the result.
         valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
             where there are none.
-        face_id: The only face that counts, where the user chose one.
+        face_id: The only face that counts, if the user chose one.
+        saved: Summary and coverage that were read from a file, so that they are not computed from rounded numbers. They
+            count as long as the estimates are those of the file.
     """
 
     media: MediaInfo
@@ -78,14 +93,20 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     valence_arousal: Mapping[str, str] | None = None
     face_id: int | None = None
+    saved: SavedNumbers | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def has_times(self) -> bool:
+        """Whether utterances lie in time; typed answers do not."""
+        return self.media.read_end_seconds > 0 or any(each.utterance.end_seconds > 0 for each in self.estimates)
 
     @cached_property
     def frames(self) -> pd.DataFrame:
         """A row per sampled frame and face; a frame without a face keeps a row with empty values."""
         import pandas as pd  # here and not above: loading a model need not wait for it
 
-        rows = [_frame_row(seen) for seen in self.faces]
-        with_face = {seen.time_seconds for seen in self.faces}
+        rows = [_frame_row(face) for face in self.faces]
+        with_face = {face.time_seconds for face in self.faces}
         rows += [{"time_seconds": time} for time in self.frame_times if time not in with_face]
         rows.sort(key=lambda row: (row["time_seconds"], row.get("face_id", -1)))
         return pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype({"face_id": "Int64"})
@@ -96,126 +117,126 @@ class Analysis:
         import pandas as pd
 
         columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
-        columns += [f"{modality}_{label}" for modality, labels in ESTIMATE_NAMES.items() for label in labels]
+        columns += [f"{modality}_{label}" for modality, labels in ESTIMATE_LABELS.items() for label in labels]
         rows = [_utterance_row(estimate) for estimate in self.estimates]
-        return pd.DataFrame(rows, columns=[*columns, *FUSED]).astype({"face_id": "Int64"})
+        return pd.DataFrame(rows, columns=[*columns, *LAST_COLUMNS]).astype({"face_id": "Int64"})
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Share of the judged time in which each emotion was the answer, and which leads.
+        """Shares of time per emotion, and the dominant emotion.
 
-        The answer is that from all signals together, by the utterance; an analysis without it is summed up by the first
-        of the signals that judged anything. A face alone is judged by the frame, voice and words by the utterance. Of
-        words without times each utterance counts alike.
+        The shares are of the fused estimates, or without them of the first modality that has any estimate. The face
+        alone counts by frames, audio and text by utterances. Utterances without times count equally.
 
         Returns:
-            ``modality`` (``fused``, or a signal's name), ``shares`` {label: 0 … 1} and ``uncertain`` 0 … 1, together
-            summing to 1, ``judged_seconds``, ``dominant`` (None also where every answer is uncertain),
-            ``shares_by_modality`` {signal: shares in the labels of its own}, ``mean_valence`` and ``mean_arousal``
-            (-1 … 1); None where there was nothing to judge.
+            ``modality`` (``fused``, or the name of a modality), ``shares`` {label: 0 … 1} and ``uncertain`` 0 … 1,
+            which sum to 1, ``judged_seconds``, ``dominant`` (None also if every estimate is uncertain),
+            ``shares_by_modality`` {modality: shares in its own labels}, ``mean_valence`` and ``mean_arousal`` (-1 … 1);
+            None for what has no estimate.
         """
+        if self.saved is not None and self.saved.estimates is self.estimates:
+            return dict(self.saved.summary)
         modality = primary_modality(self.estimates)
-        judged = self._judged(modality) if modality else []
-        shares = _shares((*self.emotions, UNCERTAIN), judged)
+        answers = self._answers(modality) if modality else []
+        shares = _shares((*self.emotions, UNCERTAIN), answers)
         uncertain = None if shares is None else round(shares.pop(UNCERTAIN), 4)
-        by_modality = {name: _shares(ESTIMATE_NAMES[name], self._judged(name)) for name in MODALITIES}
+        by_modality = {name: _shares(ESTIMATE_LABELS[name], self._answers(name)) for name in MODALITIES}
         return {
-            "signal": modality,
-            "shares": _in_short(shares),
+            "modality": modality,
+            "shares": _rounded(shares),
             "uncertain": uncertain,
             "judged_seconds": round(
-                sum(each for each, _ in judged) if modality == "face" else self._spoken(modality), 3
+                sum(length for length, _ in answers) if modality == "face" else self._utterance_seconds(modality), 3
             ),
             "dominant": top_label(shares) if shares and any(shares.values()) else None,
-            "shares_by_signal": {name: _in_short(found) for name, found in by_modality.items()},
+            "shares_by_modality": {name: _rounded(each) for name, each in by_modality.items()},
             "mean_valence": self._mean(lambda estimate: estimate.valence),
             "mean_arousal": self._mean(lambda estimate: estimate.arousal),
         }
 
     @cached_property
     def coverage(self) -> dict[str, float]:
-        """Fraction of the duration in which each signal could be judged, 0 … 1; overlapping utterances count once.
+        """Fraction of the duration with an estimate per modality, 0 … 1; overlapping utterances count once.
 
-        Where only a stretch was read, it is the fraction of that. Of typed answers, which have no duration, it is the
-        fraction of the utterances.
+        If only a segment was analyzed, the fraction is of the segment. Typed answers have no duration: the fraction is
+        of the utterances.
         """
+        if self.saved is not None and self.saved.estimates is self.estimates:
+            return dict(self.saved.coverage)
         duration, count = self.media.read_end_seconds - self.media.read_start_seconds, len(self.estimates)
         if not duration:
-            judged = {name: sum(name in estimate.modalities for estimate in self.estimates) for name in MODALITIES}
-            return {name: round(number / count, 4) if count else 0.0 for name, number in judged.items()}
+            counts = {name: sum(name in estimate.estimates for estimate in self.estimates) for name in MODALITIES}
+            return {name: round(number / count, 4) if count else 0.0 for name, number in counts.items()}
         face = sum(seconds for time, seconds in self.frame_slices() if time in self._scored_times)
-        seconds = {"face": face, **{modality: self._spoken(modality) for modality in UTTERANCE_COLUMNS}}
+        seconds = {"face": face, **{modality: self._utterance_seconds(modality) for modality in UTTERANCE_MODALITIES}}
         return {modality: round(min(value / duration, 1.0), 4) for modality, value in seconds.items()}
 
-    def _spoken(self, modality: str | None) -> float:
-        """Seconds of the utterances that a signal, or all together, judged."""
-        judged = [each.utterance for each in self.estimates if modality and each.get(modality) is not None]
-        return spoken_seconds(judged, self.media.read_end_seconds)
+    def _utterance_seconds(self, modality: str | None) -> float:
+        """Seconds of the utterances with an estimate of a modality, or fused."""
+        utterances = [each.utterance for each in self.estimates if modality and each.get(modality) is not None]
+        return spoken_seconds(utterances, self.media.read_end_seconds)
 
     @cached_property
     def _scored_times(self) -> set[float]:
-        own = (seen for seen in self.faces if self.face_id in (None, seen.face_id))
-        return {seen.time_seconds for seen in own if seen.probabilities is not None}
+        faces = (face for face in self.faces if self.face_id in (None, face.face_id))
+        return {face.time_seconds for face in faces if face.probabilities is not None}
 
     def frame_slices(self) -> list[tuple[float, float]]:
-        """Says for how long each sampled frame stands: until the next one, or the end, or two usual steps.
+        """The time that each sampled frame stands for: until the next one, the end, or at most two median steps.
 
         Returns:
-            Time and length in seconds of every sampled frame, in order.
+            Start and length in seconds of every sampled frame, in order.
         """
         times = self.frame_times
         if not times:
             return []
         steps = [after - before for before, after in itertools.pairwise(times)]
-        usual = sorted(steps)[len(steps) // 2] if steps else self.media.read_end_seconds - times[0]
-        last = max(min(self.media.read_end_seconds - times[-1], usual), 0.0)
-        return list(zip(times, [min(step, 2 * usual) for step in steps] + [last], strict=True))
+        median = sorted(steps)[len(steps) // 2] if steps else self.media.read_end_seconds - times[0]
+        last = max(min(self.media.read_end_seconds - times[-1], median), 0.0)
+        return list(zip(times, [min(step, 2 * median) for step in steps] + [last], strict=True))
 
-    def _judged(self, modality: str) -> list[tuple[float, str]]:
-        """Seconds and answer of everything that a signal, or all together, judged."""
+    def _answers(self, modality: str) -> list[tuple[float, str]]:
+        """Seconds and label of every estimate of a modality, or fused."""
         if modality == "face":
-            return self._judged_frames()
-        found = [(estimate, estimate.get(modality)) for estimate in self.estimates]
+            return [(seconds, top_label(probabilities)) for _, seconds, probabilities in self.face_answers()]
         return [
             (
                 each.utterance.end_seconds - each.utterance.start_seconds,
-                UNCERTAIN if modality == "fused" and each.uncertain else top_label(said.probabilities),
+                UNCERTAIN if modality == FUSED and each.uncertain else top_label(estimate.probabilities),
             )
-            for each, said in found
-            if said is not None
+            for each in self.estimates
+            if (estimate := each.get(modality)) is not None
         ]
 
-    def _judged_frames(self) -> list[tuple[float, str]]:
-        return [(seconds, top_label(probabilities)) for _, seconds, probabilities in self.face_answers()]
-
     def face_answers(self) -> list[tuple[float, float, Probabilities]]:
-        """Finds every sampled frame in which the utterance's own face was scored; where several overlap, the latest's.
+        """The estimates of the utterance's face by frame; where utterances overlap, those of the latest.
 
         Returns:
-            Time and length in seconds, and the probabilities of the face's labels, in order of time.
+            Start and length in seconds and the probabilities of the face labels, for every sampled frame in which that
+            face was scored, in order of time.
         """
-        scored = {(seen.time_seconds, seen.face_id): seen.probabilities for seen in self.faces if seen.probabilities}
+        scored = {(face.time_seconds, face.face_id): face.probabilities for face in self.faces if face.probabilities}
         face_ids: list[int | None] = [None] * len(self.frame_times)
         for estimate in self.estimates:
             utterance = estimate.utterance
             times = (utterance.start_seconds, utterance.end_seconds)
             first, end = (bisect.bisect_left(self.frame_times, time) for time in times)
             face_ids[first:end] = [estimate.face_id] * (end - first)
-        named = [
-            (*part, face_id) for part, face_id in zip(self.frame_slices(), face_ids, strict=True) if face_id is not None
+        return [
+            (time, seconds, probabilities)
+            for (time, seconds), face_id in zip(self.frame_slices(), face_ids, strict=True)
+            if face_id is not None and (probabilities := scored.get((time, face_id))) is not None
         ]
-        found = [(time, seconds, scored.get((time, face_id))) for time, seconds, face_id in named]
-        return [(time, seconds, probabilities) for time, seconds, probabilities in found if probabilities is not None]
 
     def _mean(self, value_of: Callable[[UtteranceEstimate], float | None]) -> float | None:
-        """Mean over utterances, weighted by their length; None where no utterance has the value."""
-        found = [
+        """Mean over utterances, weighted by their length; None if no utterance has the value."""
+        weighted = [
             (value, max(estimate.utterance.end_seconds - estimate.utterance.start_seconds, 1e-9))
             for estimate in self.estimates
             if (value := value_of(estimate)) is not None
         ]
-        total = sum(weight for _, weight in found)
-        return round(sum(value * weight for value, weight in found) / total, 4) if found else None
+        total = sum(weight for _, weight in weighted)
+        return round(sum(value * weight for value, weight in weighted) / total, 4) if weighted else None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``analysis.json``: plain values, None where something is unknown, never NaN."""
@@ -233,7 +254,7 @@ class Analysis:
                 "has_video": media.has_video,
                 "has_audio": media.has_audio,
             },
-            **_stretch_entry(media),
+            **_segment_entry(media),
             "models": {part: None if facts is None else dict(facts) for part, facts in self.models.items()},
             "emotions": list(self.emotions),
             "valence_arousal": None if self.valence_arousal is None else dict(self.valence_arousal),
@@ -269,56 +290,51 @@ class Analysis:
             raise
 
 
-def _stretch_entry(media: MediaInfo) -> dict[str, Any]:
-    """Which part was read, where it was not the whole."""
-    if media.stretch is None:
+def _segment_entry(media: MediaInfo) -> dict[str, Any]:
+    """The segment that was analyzed, if it was not the whole."""
+    if media.segment is None:
         return {}
-    start, end = media.stretch
-    return {"stretch": {"start_seconds": round(start, 3), "end_seconds": round(end, 3)}}
+    start, end = media.segment
+    return {"segment": {"start_seconds": round(start, 3), "end_seconds": round(end, 3)}}
 
 
-def _frame_row(seen: FaceObservation) -> dict[str, Any]:
-    x, y, width, height = seen.box
-    place = {"x": x, "y": y, "width": width, "height": height, "detection_score": seen.detection_score}
-    probabilities = seen.probabilities or {}
+def _frame_row(face: FaceObservation) -> dict[str, Any]:
+    x, y, width, height = face.box
     return {
-        "time_seconds": seen.time_seconds,
-        "face_id": seen.face_id,
-        **place,
-        **probabilities,
-        "quality": seen.quality,
+        "time_seconds": face.time_seconds,
+        "face_id": face.face_id,
+        **{"x": x, "y": y, "width": width, "height": height, "detection_score": face.detection_score},
+        **(face.probabilities or {}),
+        "quality": face.quality,
     }
 
 
 def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
-    """What a summary is of: all signals together, else the first that judged any utterance; None where none did."""
-    return next((name for name in ("fused", *MODALITIES) if any(each.get(name) for each in estimates)), None)
+    """What a summary is of: ``fused``, else the first modality with any estimate; None without any."""
+    return next((name for name in (FUSED, *MODALITIES) if any(each.get(name) for each in estimates)), None)
 
 
-def _shares(labels: Sequence[str], judged: Sequence[tuple[float, str]]) -> dict[str, float] | None:
-    """Share of the time in which each label was the answer; where nothing lasts, each thing counts alike."""
-    seconds = dict.fromkeys(labels, 0.0)
-    total = math.fsum(length for length, _ in judged)
-    for length, label in judged:
-        seconds[label] += length / total if total else 1 / len(judged)
-    return seconds if judged else None
+def _shares(labels: Sequence[str], answers: Sequence[tuple[float, str]]) -> dict[str, float] | None:
+    """Share of the time of each label; if no answer has a length, all count equally. None without answers."""
+    shares = dict.fromkeys(labels, 0.0)
+    total = math.fsum(length for length, _ in answers)
+    for length, label in answers:
+        shares[label] += length / total if total else 1 / len(answers)
+    return shares if answers else None
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _rounded(values: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if values is None else {label: _short(value) for label, value in values.items()}
 
 
-def _in_short(values: Mapping[str, float] | None) -> dict[str, float] | None:
-    return None if values is None else {label: round(value, 4) for label, value in values.items()}
-
-
-def _rounded(estimate: ModalityEstimate | None) -> dict[str, float] | None:
-    return None if estimate is None else _in_short(estimate.probabilities)
+def _short(value: float) -> float:
+    return round(value, 4)
 
 
 def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
     utterance = estimate.utterance
-    confidence = _confidence(estimate)
+    estimates = {name: estimate.get(name) for name in ESTIMATE_LABELS}
+    measures = {"valence": estimate.valence, "arousal": estimate.arousal, "confidence": _confidence(estimate)}
     return {
         "start_seconds": round(utterance.start_seconds, 3),
         "end_seconds": round(utterance.end_seconds, 3),
@@ -327,31 +343,21 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
         "emotion": estimate.emotion,
-        **{JSON_KEYS.get(modality, modality): _rounded(estimate.get(modality)) for modality in ESTIMATE_NAMES},
-        "valence": _short(estimate.valence),
-        "arousal": _short(estimate.arousal),
-        "confidence": _short(confidence),
+        "estimates": {name: None if each is None else _rounded(each.probabilities) for name, each in estimates.items()},
+        **{name: None if value is None else _short(value) for name, value in measures.items()},
     }
 
 
 def _confidence(estimate: UtteranceEstimate) -> float | None:
-    """Of the fused estimate; of the only signal where there is no fused one."""
-    found = [estimate.fused] if estimate.fused else list(estimate.estimates.values())
-    return found[0].confidence if len(found) == 1 else None
+    """Of the fused estimate; without one, of the only modality."""
+    estimates = [estimate.fused] if estimate.fused else list(estimate.estimates.values())
+    return estimates[0].confidence if len(estimates) == 1 else None
 
 
 def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     entry = _utterance_entry(estimate)
     row = {key: value for key, value in entry.items() if not isinstance(value, dict)}
     row["modalities"] = "+".join(entry["modalities"])
-    for modality in ESTIMATE_NAMES:
-        row |= {
-            f"{modality}_{label}": value for label, value in (entry[JSON_KEYS.get(modality, modality)] or {}).items()
-        }
+    for modality, probabilities in entry["estimates"].items():
+        row |= {f"{modality}_{label}": value for label, value in (probabilities or {}).items()}
     return row
-
-
-def has_times(analysis: Analysis) -> bool:
-    """Whether anything in it has a place in time; words that were typed have none."""
-    ends = (each.utterance.end_seconds for each in analysis.estimates)
-    return analysis.media.read_end_seconds > 0 or any(end > 0 for end in ends)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multimodal.analysis.result import ESTIMATE_NAMES, FUSED, JSON_KEYS
+from multimodal.analysis.result import ESTIMATE_LABELS, LAST_COLUMNS
 from multimodal.batch.summary import GROUPINGS, summarize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import Manifest, Row
@@ -43,8 +43,8 @@ UTTERANCE_COLUMNS: Mapping[str, type] = {
     "text": str,
     "modalities": str,
     "face_id": int,
-    **{f"{signal}_{label}": float for signal, labels in ESTIMATE_NAMES.items() for label in labels},
-    **{name: str if name == "emotion" else float for name in FUSED},
+    **{f"{signal}_{label}": float for signal, labels in ESTIMATE_LABELS.items() for label in labels},
+    **{name: str if name == "emotion" else float for name in LAST_COLUMNS},
 }
 """What ``utterances`` says of an utterance after what the manifest says of its input."""
 
@@ -142,12 +142,12 @@ def _result(name: str, content: Mapping[str, Any] | None, error: str | None) -> 
     if content is None:
         return {"result": None, "status": "failed", "error": error}
     media, summary, utterances = content["media"], content["summary"], content["utterances"]
-    stretch = content.get("stretch", {"start_seconds": 0.0, "end_seconds": media["duration_seconds"]})
+    segment = content.get("segment", {"start_seconds": 0.0, "end_seconds": media["duration_seconds"]})
     return {
         "result": name,
         "status": "done",
         "error": None,
-        "duration_seconds": round(stretch["end_seconds"] - stretch["start_seconds"], 3),
+        "duration_seconds": round(segment["end_seconds"] - segment["start_seconds"], 3),
         **{f"coverage_{signal}": content["coverage"].get(signal) for signal in MODALITIES},
         "utterances": len(utterances),
         "dominant": summary["dominant"],
@@ -180,8 +180,8 @@ def _plain(manifest: Manifest, row: Row, cells: Cells) -> Cells:
 def _utterance(name: str, entry: Mapping[str, Any]) -> Cells:
     row = {key: entry.get(key) for key in UTTERANCE_COLUMNS if not isinstance(entry.get(key), dict)}
     row |= {"result": name, "utterance_speaker": entry["speaker"], "modalities": "+".join(entry["modalities"])}
-    for signal in ESTIMATE_NAMES:
-        estimate = entry[JSON_KEYS.get(signal, signal)] or {}
+    for signal in ESTIMATE_LABELS:
+        estimate = entry["estimates"][signal] or {}
         row |= {f"{signal}_{label}": value for label, value in estimate.items()}
     return row
 

@@ -76,9 +76,7 @@ def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
     Returns:
         Those of the names that ``export`` would refuse.
     """
-    from multimodal.analysis.result import has_times
-
-    return () if has_times(analysis) else tuple(name for name in formats if name in TIMED)
+    return () if analysis.has_times else tuple(name for name in formats if name in TIMED)
 
 
 def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Path]:

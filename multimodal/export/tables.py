@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multimodal.analysis.result import SCHEMA_VERSION, Analysis, has_times
+from multimodal.analysis.result import SCHEMA_VERSION, Analysis
 from multimodal.files import atomic_write, path_text
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def write_utterance_table(analysis: Analysis, path: Path) -> None:
         OutputError: It cannot be written.
     """
     table = _whole_texts(analysis).utterances
-    if not has_times(analysis):
+    if not analysis.has_times:
         table = table.assign(**dict.fromkeys(TIMES, float("nan")))
     _write(analysis, table, UTTERANCE_SCHEMA, path)
 
@@ -82,7 +82,7 @@ def write_lines(analysis: Analysis, path: Path) -> None:
     whole = analysis.to_dict()
     media = {key: whole["media"][key] for key in ("path", "sha256", "duration_seconds")}
     head = {"schema": LINE_SCHEMA, "schema_version": SCHEMA_VERSION, "media": media, "models": whole["models"]}
-    empty = {} if has_times(analysis) else dict.fromkeys(TIMES)
+    empty = {} if analysis.has_times else dict.fromkeys(TIMES)
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for index, entry in enumerate(whole["utterances"]):
             line = json.dumps({**head, "index": index, **entry, **empty}, ensure_ascii=False, allow_nan=False)

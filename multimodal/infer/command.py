@@ -176,7 +176,7 @@ def _table(analysis: Analysis, folder: Path, page: bool) -> str:
     of_what = "of the time" if media.duration_seconds else "of the lines"
     for modality in read:
         found = f"{MODALITY_LINES[modality]} {percent(analysis.coverage[modality])} {of_what}"
-        said = _largest(summary["shares_by_signal"][modality])
+        said = _largest(summary["shares_by_modality"][modality])
         shares = ", ".join(f"{label} {percent(share)}" for label, share in said)
         lines.append(f"  {found}: {shares}" if shares else f"  {found}")
     lines += _affect(analysis)

@@ -26,7 +26,7 @@ def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: f
     Example:
         >>> from pathlib import Path
         >>> talk = MediaInfo(Path("talk.wav"), "ab" * 32, 60.0, None, None, None, False, True)
-        >>> select_segment(talk, 45.0, 75.0).stretch
+        >>> select_segment(talk, 45.0, 75.0).segment
         (45.0, 60.0)
     """
     if start_seconds is None and end_seconds is None:
@@ -42,7 +42,7 @@ def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: f
     if start >= media.duration_seconds:
         fact = f"ends at {media.duration_seconds:.1f} s, before the start of the stretch at {start:g} s"
         raise ConfigError(media.path, fact, "correct the start")
-    return replace(media, stretch=(start, end))
+    return replace(media, segment=(start, end))
 
 
 def crop_transcript(words: Transcript, media: MediaInfo) -> Transcript:
@@ -60,12 +60,12 @@ def crop_transcript(words: Transcript, media: MediaInfo) -> Transcript:
     Raises:
         TranscriptError: It states no times.
     """
-    if media.stretch is None:
+    if media.segment is None:
         return words
     if not words.timed:
         fact = "has words without times, so nobody can tell which belong to the stretch"
         raise TranscriptError(media.path, fact, "leave start and end out, or give a transcript with times")
-    start, end = media.stretch
+    start, end = media.segment
     kept = [each for each in words.utterances if start <= (each.start_seconds + each.end_seconds) / 2 < end]
     cut = [_cut(each, start, end) for each in kept]
     return replace(words, utterances=tuple(cut))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from multimodal.analysis.result import Analysis, has_times, primary_modality
+from multimodal.analysis.result import Analysis, primary_modality
 from multimodal.data.transcripts.text import printable
 from multimodal.types import UNCERTAIN, top_label
 
@@ -128,7 +128,7 @@ def mean_line(analysis: Analysis, name: str, window: float) -> tuple[list[float]
 
 def span_of(analysis: Analysis) -> tuple[float, float]:
     """From where to where is drawn: the part that was read, in seconds; of words without times the lines."""
-    if not has_times(analysis):
+    if not analysis.has_times:
         return 0.0, float(max(len(analysis.estimates), 1))
     start = analysis.media.read_start_seconds
     ends = [estimate.utterance.end_seconds for estimate in analysis.estimates]
@@ -184,7 +184,7 @@ def apart(blocks: Iterable[Block]) -> list[Block]:
 
 
 def _places(analysis: Analysis) -> list[tuple[float, float]]:
-    if not has_times(analysis):
+    if not analysis.has_times:
         return [(float(line), line + 1.0) for line in range(len(analysis.estimates))]
     return [(each.utterance.start_seconds, each.utterance.end_seconds) for each in analysis.estimates]
 

@@ -115,9 +115,9 @@ def length_text(analysis: Analysis) -> str:
     if not media.duration_seconds:
         lines = len(analysis.estimates)
         return f"{lines} line{'' if lines == 1 else 's'}"
-    if media.stretch is None:
+    if media.segment is None:
         return clock(media.duration_seconds)
-    return f"{clock(media.stretch[0])} to {clock(media.stretch[1])} of {clock(media.duration_seconds)}"
+    return f"{clock(media.segment[0])} to {clock(media.segment[1])} of {clock(media.duration_seconds)}"
 
 
 def clock(seconds: float) -> str:

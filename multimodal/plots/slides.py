@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimodal.analysis.result import Analysis, has_times
+from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.text import printable
 from multimodal.formatting import SOURCES, percent
 from multimodal.palette import MODALITY_COLORS
@@ -114,7 +114,7 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     axes.set_xticks([])
     shares = sorted_shares(analysis)
-    what = "time" if has_times(analysis) else "lines"
+    what = "time" if analysis.has_times else "lines"
     _heading(axes, f"Share of the judged {what}")
     slots = max(len(shares), 4)
     thick = min(0.58, 0.5 * slots / (axes.get_position().height * HEIGHT))  # fewer bars do not grow fatter
@@ -140,7 +140,7 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
     read = [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
     axes.set_ylim(3, 0)
     axes.set_xlim(0, 1)
-    by_modality = analysis.summary["shares_by_signal"]
+    by_modality = analysis.summary["shares_by_modality"]
     for row, modality in enumerate(read):
         covered = analysis.coverage[modality]
         axes.barh(row + 0.36, 1, 0.36, color=TRACK, zorder=1)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from multimodal.analysis.result import Analysis, has_times, primary_modality
+from multimodal.analysis.result import Analysis, primary_modality
 from multimodal.data.transcripts.text import printable
 from multimodal.formatting import percent
 from multimodal.palette import SIGNS, ink_on
@@ -106,7 +106,7 @@ def _read(analysis: Analysis) -> list[str]:
 
 def _texts(analysis: Analysis) -> list[str]:
     """The typed lines, where they are few enough to be shown."""
-    if has_times(analysis) or len(analysis.estimates) > _FEW_LINES:
+    if analysis.has_times or len(analysis.estimates) > _FEW_LINES:
         return []
     return [printable(estimate.utterance.text) for estimate in analysis.estimates]
 
@@ -208,7 +208,7 @@ def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
 def _draw_affect(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     start, end = span_of(analysis)
-    window = (end - start) / 60 if has_times(analysis) and len(analysis.estimates) > _MANY else None
+    window = (end - start) / 60 if analysis.has_times and len(analysis.estimates) > _MANY else None
     means = f"   ·   means over {clock(window)}" if window else ""
     _heading(axes, f"Valence (unpleasant −1 to pleasant +1) and arousal (calm −1 to excited +1){means}")
     axes.set_ylim(-1.05, 1.05)
@@ -237,10 +237,10 @@ def _apart(ends: dict[str, float], least: float) -> dict[str, float]:
 def _draw_clock(axes: Axes, analysis: Analysis, last: bool) -> None:
     start, end = span_of(analysis)
     axes.set_xlim(start, end)
-    ticks, names = _line_ticks(analysis) if not has_times(analysis) else _time_ticks(start, end)
+    ticks, names = _line_ticks(analysis) if not analysis.has_times else _time_ticks(start, end)
     axes.set_xticks(ticks, names if last else [""] * len(names), size=10.5)
     axes.tick_params(axis="x", pad=9)
-    if has_times(analysis) and (axes.get_label() != "answers" or lane_labels(analysis)):
+    if analysis.has_times and (axes.get_label() != "answers" or lane_labels(analysis)):
         axes.grid(axis="x", color=RULE, linewidth=0.6, zorder=0)
         axes.set_axisbelow(True)
 

@@ -39,8 +39,8 @@ def head(analysis: Analysis) -> str:
 def _facts(analysis: Analysis) -> list[str]:
     media, used = analysis.media, modalities_used(analysis)
     facts = [duration_text(media.duration_seconds)] if media.duration_seconds else []
-    if media.stretch is not None:
-        start, end = media.stretch
+    if media.segment is not None:
+        start, end = media.segment
         facts = [f"{clock_time(start)} to {clock_time(end)} of {duration_text(media.duration_seconds)}"]
     if media.has_video:
         facts.append(f"video {media.width} × {media.height}, {'with' if media.has_audio else 'without'} sound")
@@ -114,7 +114,7 @@ def _coverage(analysis: Analysis) -> str:
 
 def _covered(analysis: Analysis, modality: str) -> str:
     share = analysis.coverage[modality]
-    found = analysis.summary["shares_by_signal"][modality]
+    found = analysis.summary["shares_by_modality"][modality]
     if found:
         said = badge(top_label(found), percent(found[top_label(found)]))
     else:

@@ -61,7 +61,7 @@ def shares_of(analysis: Analysis) -> list[Share]:
 
 def _stretches(analysis: Analysis) -> tuple[list[str], list[float]]:
     """Answer and length of every judged utterance; of words without times each has the length 1."""
-    modality = analysis.summary["signal"]
+    modality = analysis.summary["modality"]
     if modality == "face":  # judged by the frame, and frames of one second are one and the same
         return [], []
     judged = [(each, said) for each in analysis.estimates if (said := each.get(modality)) is not None]

@@ -64,7 +64,7 @@ def write_overlay(
     size, sound = output_size(info, LONGEST_SIDE, LEAST_WIDTH), audio_format(info.path)
     overlay = Overlay(analysis, info, size)
     start, end = info.read_start_seconds, info.read_end_seconds
-    part = Clip(info.path, start, end if info.stretch is not None else end + BEYOND_SECONDS)
+    part = Clip(info.path, start, end if info.segment is not None else end + BEYOND_SECONDS)
     rate, channels = sound or (None, 1)
 
     def tell(seconds: float) -> None:

@@ -43,9 +43,9 @@ def test_saving_it_again_writes_the_same(saved: tuple[Analysis, Path], tmp_path:
 
 def test_a_stretch_and_words_without_times_come_back(saved: tuple[Analysis, Path], tmp_path: Path) -> None:
     analysis, _ = saved
-    part = replace(analysis, media=replace(analysis.media, stretch=(4.0, 20.0)))
+    part = replace(analysis, media=replace(analysis.media, segment=(4.0, 20.0)))
     part.save(tmp_path / "part")
-    assert read_analysis(tmp_path / "part").media.stretch == (4.0, 20.0)
+    assert read_analysis(tmp_path / "part").media.segment == (4.0, 20.0)
     (tmp_path / "part" / "frames.csv").unlink()
     words = read_analysis(tmp_path / "part")
     assert words.faces == () and words.frame_times == () and words.summary == part.summary
@@ -61,9 +61,9 @@ def damaged(folder: Path, change: dict[str, Any]) -> Path:
     ("change", "fact"),
     [
         ({"schema": "other"}, "is not an analysis of this program"),
-        ({"schema_version": 9}, "is of version 9, this program reads 1"),
-        ({"utterances": [{"start_seconds": 3}]}, "cannot be read (KeyError"),
-        ({"utterances": 7}, "cannot be read (TypeError"),
+        ({"schema_version": 9}, "is of version 9, this program reads 1 to 2"),
+        ({"utterances": [{"start_seconds": 3}]}, "cannot be read (utterances 0 end_seconds: Field required)"),
+        ({"utterances": 7}, "cannot be read (utterances: Input should be a valid list)"),
         ({"media": {"path": None}}, "cannot be read ("),
         ({"emotions": None}, "cannot be read ("),
     ],
@@ -109,9 +109,9 @@ BAD: dict[str, tuple[object, ...]] = {
     "utterances 0 valence": ("0.5", 1e300, []),
     "utterances 0 face_id": ("0", 0.5, 10**400),
     "utterances 0 confidence": ("0.5", 1.5, -0.5),
-    "utterances 0 fused": (7, {}, {"anger": 2}, {"anger": "1"}),
+    "utterances 0 estimates fused": (7, {}, {"anger": 2}, {"anger": "1"}),
     "summary": (None, 7, {}),
-    "summary signal": (None, "text", "__class__", 7),
+    "summary modality": (None, "text", "__class__", 7),
     "summary shares": (None, 7, {"anger": 1.0}),
     "summary shares_by_modality face": (7, {"anger": "1"}),
     "summary mean_arousal": ("0", 1e300),
@@ -155,9 +155,9 @@ def test_frames_that_cannot_be_are_refused(saved: tuple[Analysis, Path]) -> None
 def test_an_answer_from_nothing_is_refused(saved: tuple[Analysis, Path]) -> None:
     file = saved[1] / "analysis.json"
     content = json.loads(file.read_text(encoding="utf-8"))
-    content["utterances"][0] |= {"face": None, "audio": None, "words": None}
+    content["utterances"][0]["estimates"] |= {"face": None, "audio": None, "text": None}
     file.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(AnalysisError, match="from no signal"):
+    with pytest.raises(AnalysisError, match="a fused estimate needs the estimate of a modality"):
         read_analysis(saved[1])
 
 
@@ -182,3 +182,27 @@ def test_an_error_stays_short_whatever_stands_in_the_file(saved: tuple[Analysis,
     with pytest.raises(AnalysisError) as caught:
         read_analysis(damaged(saved[1], {"emotions": [["long"] * 9999]}))
     assert len(str(caught.value)) < len(str(saved[1])) + 300
+
+
+def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
+    """What the first version of the program wrote for the same analysis."""
+    utterances = []
+    for entry in content["utterances"]:
+        former = {name: value for name, value in entry.items() if name != "estimates"}
+        places = {"face": "face", "audio": "audio", "text": "words", "fused": "fused"}
+        utterances.append(former | {place: entry["estimates"][name] for name, place in places.items()})
+    summary = dict(content["summary"])
+    summary |= {"signal": summary.pop("modality"), "shares_by_signal": summary.pop("shares_by_modality")}
+    former = {name: value for name, value in content.items() if name != "segment"}
+    segment = {"stretch": content["segment"]} if "segment" in content else {}
+    return {**former, **segment, "schema_version": 1, "utterances": utterances, "summary": summary}
+
+
+@pytest.mark.parametrize("segment", [None, (4.0, 20.0)])
+def test_version_1_is_read(saved: tuple[Analysis, Path], segment: tuple[float, float] | None) -> None:
+    analysis, folder = saved
+    analysis = replace(analysis, media=replace(analysis.media, segment=segment))
+    former = as_version_1(analysis.to_dict())
+    assert "words" in former["utterances"][0] and "estimates" not in former["utterances"][0]
+    (folder / "analysis.json").write_text(json.dumps(former), encoding="utf-8")
+    assert read_analysis(folder).to_dict() == analysis.to_dict()

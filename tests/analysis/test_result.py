@@ -76,7 +76,7 @@ def answered(by_hand: Analysis) -> Analysis:
 
 def test_summary_is_of_the_joint_answers_where_there_are_any(answered: Analysis, by_hand: Analysis) -> None:
     summary = answered.summary
-    assert summary["signal"] == primary_modality(answered.estimates) == "fused"
+    assert summary["modality"] == primary_modality(answered.estimates) == "fused"
     assert summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.25}
     assert summary["uncertain"] == 0.75 and summary["judged_seconds"] == 4.0 and summary["dominant"] == "fear"
     assert summary["shares_by_modality"] == by_hand.summary["shares_by_modality"]
@@ -90,7 +90,9 @@ def test_each_utterance_names_its_answer(answered: Analysis) -> None:
     assert answered.utterances["confidence"].tolist() == [0.7, 0.3]
     assert answered.utterances["fused_fear"].round(3).tolist() == [0.7, round(0.7 / 6, 3)]
     entries = answered.to_dict()["utterances"]
-    assert [entry["emotion"] for entry in entries] == ["fear", "uncertain"] and entries[1]["fused"]["anger"] == 0.3
+    assert [entry["emotion"] for entry in entries] == ["fear", "uncertain"] and entries[1]["estimates"]["fused"][
+        "anger"
+    ] == 0.3
     assert answered.to_dict()["valence_arousal"]["reference"] == "Russell and Mehrabian 1977"
 
 
@@ -126,7 +128,7 @@ def test_summary_weighs_each_frame_by_the_seconds_it_stands_for(by_hand: Analysi
     # Judged are the utterance's own faces: happiness 0.2 s, neutral 0.3 s, then happiness 1.0 s and sadness 0.5 s.
     shares = dict.fromkeys(FACE_LABELS, 0.0) | {"happiness": 0.6, "neutral": 0.15, "sadness": 0.25}
     assert by_hand.summary == {
-        "signal": "face",
+        "modality": "face",
         "shares": shares,
         "uncertain": 0.0,
         "judged_seconds": 2.0,
@@ -150,7 +152,7 @@ def test_nothing_seen_is_nothing_invented() -> None:
     estimates = tuple(UtteranceEstimate(window) for window in windows(6.0))
     empty = Analysis(media(6.0), MODELS, FACE_LABELS, (0.0, 0.2), (), estimates)
     assert empty.summary == {
-        "signal": None,
+        "modality": None,
         "shares": None,
         "uncertain": None,
         "judged_seconds": 0.0,
@@ -183,7 +185,7 @@ def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
     )
     heard = Analysis(media(10.0), MODELS, FUSED_LABELS, (), (), estimates)
     nothing = dict.fromkeys(FUSED_LABELS, 0.0)
-    assert primary_modality(estimates) == heard.summary["signal"] == "audio"
+    assert primary_modality(estimates) == heard.summary["modality"] == "audio"
     assert heard.summary["shares"] == nothing | {"anger": round(7 / 12, 4), "neutral": round(5 / 12, 4)}
     assert heard.summary["dominant"] == "anger" and heard.summary["judged_seconds"] == 9.0
     assert heard.summary["shares_by_modality"]["text"] == nothing | {"sadness": 0.75, "fear": 0.25}
@@ -194,7 +196,7 @@ def test_words_without_times_count_alike() -> None:
     estimates = tuple(said(0.0, 0.0, text=label) for label in ("fear", "fear", "anger", "fear"))
     read = Analysis(media(0.0), MODELS, FUSED_LABELS, (), (), estimates)
     assert read.summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.75, "anger": 0.25}
-    assert read.summary["signal"] == "text" and read.summary["judged_seconds"] == 0.0
+    assert read.summary["modality"] == "text" and read.summary["judged_seconds"] == 0.0
     assert read.coverage == {"face": 0.0, "audio": 0.0, "text": 1.0}
 
 
@@ -233,7 +235,8 @@ def test_dictionary_is_plain_json(by_hand: Analysis) -> None:
         **{"frame_rate": 29.97, "has_video": True, "has_audio": True},
     }
     assert content["models"] == MODELS and content["warnings"] == ["a warning"]
-    assert content["utterances"][0]["audio"]["anger"] == 0.4 and content["utterances"][1]["audio"] is None
+    assert content["utterances"][0]["estimates"]["audio"]["anger"] == 0.4
+    assert content["utterances"][1]["estimates"]["audio"] is None
 
 
 def test_saved_files_say_the_same(answered: Analysis, tmp_path: Path) -> None:
@@ -330,7 +333,7 @@ def test_shares_sum_to_one_and_coverage_is_a_share(analysis: Analysis) -> None:
     assert all(0 <= value <= 1 for value in coverage.values())
     duration = analysis.media.duration_seconds
     # Whatever was judged by the frame had a scored face; the figures are rounded to 1e-3 and 1e-4.
-    share = 1.0 if summary["signal"] == "fused" else coverage["face"]
+    share = 1.0 if summary["modality"] == "fused" else coverage["face"]
     assert 0 <= summary["judged_seconds"] <= (share + 5e-5) * duration + 5e-4
     if summary["shares"] is None:
         assert summary["dominant"] is None and summary["judged_seconds"] == 0 and summary["uncertain"] is None

@@ -34,7 +34,7 @@ from multimodal.batch.tasks import BatchOptions, Outcome, Task
 from multimodal.batch.worker import Limits
 from multimodal.errors import ConfigError, WeightsError
 
-pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs ray")
+pytestmark = [pytest.mark.skipif(find_spec("ray") is None, reason="needs ray"), pytest.mark.slow]
 
 
 class Machines:

@@ -124,6 +124,7 @@ def test_a_link_in_the_results_is_not_followed(tmp_path: Path, notes: Path) -> N
 # --- finished and stale -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_finished_work_is_not_done_twice(tmp_path: Path, notes: Path) -> None:
     pile = write_pile(tmp_path / "pile", {f"{n}.txt": f"w{n}" for n in range(5)} | {"bad.txt": "bad"})
     score(pile, tmp_path / "out", notes)
@@ -134,6 +135,7 @@ def test_finished_work_is_not_done_twice(tmp_path: Path, notes: Path) -> None:
     assert snapshot(tmp_path / "out") == before
 
 
+@pytest.mark.slow
 def test_what_changed_is_done_again(tmp_path: Path, notes: Path) -> None:
     pile = write_pile(tmp_path / "pile", {f"{n}.wav": f"w{n}" for n in range(6)})
     study, out = tmp_path / "study.csv", tmp_path / "out"
@@ -169,6 +171,7 @@ def test_a_scan_hashes_nothing_that_is_unchanged(tmp_path: Path, notes: Path, mo
     assert sorted(looked) == sorted(str(path) for path in pile.iterdir())  # each once
 
 
+@pytest.mark.slow
 def test_a_result_that_is_no_longer_true_goes(tmp_path: Path, notes: Path) -> None:
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm", "b.txt": "calm"})
     name = score(pile, tmp_path / "out", notes).tasks[0].name
@@ -182,6 +185,7 @@ def test_a_result_that_is_no_longer_true_goes(tmp_path: Path, notes: Path) -> No
 # --- inputs that do harm ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_harmful_inputs_fail_alone(tmp_path: Path, notes: Path) -> None:
     good = {f"{n}.txt": f"w{n}" for n in range(8)}
     pile = write_pile(tmp_path / "pile", good | {f"{n}-{word}.txt": word for n, word in enumerate(HARM)})
@@ -192,6 +196,7 @@ def test_harmful_inputs_fail_alone(tmp_path: Path, notes: Path) -> None:
         assert line.startswith(f"{report.tasks[index].path}: {HARM[word]}") and "; " in line
 
 
+@pytest.mark.slow
 def test_retries_are_counted(tmp_path: Path, notes: Path) -> None:
     pile = write_pile(tmp_path / "pile", {"a.txt": "once", "b.txt": "crash", "c.txt": "bad"})
     report = score(pile, tmp_path / "out", notes, retries=2)
@@ -240,6 +245,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_same_analysis_as_infer_writes(study: Path, run_cli: RunCommand, tmp_path: Path) -> None:
     words = ("--modalities", "text", "--engine", "local", "--workers", "2", "--out", tmp_path / "out")
     done = run_cli("batch", study / "study.csv", *words)
@@ -264,6 +270,7 @@ def test_wrong_rows_are_all_told_and_nothing_begins(tmp_path: Path, run_cli: Run
     assert [line.split(":")[1] for line in done.stderr.splitlines()] == [" m.csv, line 2", " m.csv, line 4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -16,7 +16,7 @@ import pytest
 from batch_fixtures import finished, snapshot, wait_until_more
 from checkout import RunCommand, subprocess_environment
 
-pytestmark = pytest.mark.corpus
+pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
 VIDEOS = ("hamilton.mp4", "no_face.mp4", "noface_face.mov", "single_face.mp4")
 OPTIONS = ("--asr", "none", "--fps", "2", "--workers", "2")

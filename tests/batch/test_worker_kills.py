@@ -30,6 +30,8 @@ from checkout import RunCommand, without_privileges
 
 from multimodal.errors import OutputError
 
+pytestmark = pytest.mark.slow
+
 # --- kills --------------------------------------------------------------------------------------------------------
 
 

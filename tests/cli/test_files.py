@@ -128,6 +128,7 @@ def test_file_names_of_any_bytes_become_text() -> None:
     assert path_text(Path(os.fsdecode(b"caf\xe9.mp4"))) == "caf\ufffd.mp4"
 
 
+@pytest.mark.slow
 def test_command_says_that_the_disk_is_full(clip: Path, tmp_path: Path) -> None:
     finished = command(sys.executable, "-c", NO_SPACE, *ARGUMENTS, cwd=tmp_path)
     assert (finished.returncode, finished.stdout) == (1, "")
@@ -138,6 +139,7 @@ def test_command_says_that_the_disk_is_full(clip: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "full").iterdir())
 
 
+@pytest.mark.slow
 def test_command_on_a_disk_that_is_really_full(clip: Path, tmp_path: Path) -> None:
     """On a file system of two pages, in a mount namespace of its own, so that nothing else sees it."""
     (tmp_path / "full").mkdir()
@@ -153,6 +155,7 @@ def test_command_on_a_disk_that_is_really_full(clip: Path, tmp_path: Path) -> No
     assert line.startswith("error: full/clip/") and ": the disk is full; free some space" in line
 
 
+@pytest.mark.slow
 def test_command_with_a_limit_on_file_sizes(run_cli: RunCommand, clip: Path, tmp_path: Path) -> None:
     def only_1000_bytes() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an error
@@ -166,6 +169,7 @@ def test_command_with_a_limit_on_file_sizes(run_cli: RunCommand, clip: Path, tmp
     assert not list((tmp_path / "full").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [KILLED_WHILE_WRITING, KILLED_WHILE_RENAMING], ids=["writing", "renaming"])
 def test_killed_command_leaves_only_whole_files(run_cli: RunCommand, clip: Path, tmp_path: Path, code: str) -> None:
     killed = command(sys.executable, "-c", code, *ARGUMENTS, cwd=tmp_path)

@@ -31,6 +31,7 @@ def test_by_default_there_is_a_report_alone(analysis: Analysis, tmp_path: Path) 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_lost_recording_costs_only_the_overlay(analysis: Analysis, tmp_path: Path) -> None:
     wanted = parse_outputs(True, True, True, "vtt,jsonl")
     made = list(write_outputs(analysis, tmp_path / "out", wanted))
@@ -73,6 +74,7 @@ def test_an_unknown_format_is_told_before_any_work() -> None:
         parse_outputs(True, False, False, "vtt,docx")
 
 
+@pytest.mark.slow
 def test_report_makes_them_of_what_was_analysed_before(analysis: Analysis, tmp_path: Path, run_cli: RunCommand) -> None:
     analysis.save(tmp_path / "talk")
     done = run_cli("report", "talk", "--plot", "--export", "srt", cwd=tmp_path)
@@ -84,6 +86,7 @@ def test_report_makes_them_of_what_was_analysed_before(analysis: Analysis, tmp_p
     assert failed.stderr.startswith(f"error: {tmp_path / 'gone.mp4'}: ")
 
 
+@pytest.mark.slow
 def test_what_an_earlier_analysis_left_is_named(analysis: Analysis, tmp_path: Path) -> None:
     earlier = list(write_outputs(analysis, tmp_path, parse_outputs(True, False, True, "vtt,parquet")))
     assert stale(tmp_path, earlier) == ()
@@ -95,6 +98,7 @@ def test_what_an_earlier_analysis_left_is_named(analysis: Analysis, tmp_path: Pa
     assert line == f"of an earlier analysis: {', '.join(old)}; make them again or remove them"
 
 
+@pytest.mark.slow
 def test_infer_says_it_only_where_the_analysis_is_another(tmp_path: Path, run_cli: RunCommand) -> None:
     words = ("infer", "a.txt", "--modalities", "text")
     (tmp_path / "a.txt").write_text("I am happy.")

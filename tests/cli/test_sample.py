@@ -54,6 +54,7 @@ def assert_sound_fits_transcript(path: Path) -> None:
     assert level[said].mean() > 8 * level[~said].mean()
 
 
+@pytest.mark.slow
 def test_clip_is_what_other_readers_expect(clip: Path) -> None:
     video = cv2.VideoCapture(str(clip))
     assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (640, 360)
@@ -65,6 +66,7 @@ def test_clip_is_what_other_readers_expect(clip: Path) -> None:
         assert container.duration == pytest.approx(20e6, abs=1e5)
 
 
+@pytest.mark.slow
 def test_face_is_there_then_gone_then_back(clip: Path) -> None:
     detector = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     video, found = cv2.VideoCapture(str(clip)), {}
@@ -89,6 +91,7 @@ def test_portrait_is_the_public_domain_one_that_the_note_names() -> None:
     assert (Path(sample.__file__).parent / "assets" / "portrait.jpg").stat().st_size <= 60_000
 
 
+@pytest.mark.slow
 def test_transcript_fits_the_sound(clip: Path) -> None:
     lines = subtitles(clip.with_suffix(".srt"))
     assert len(lines) == len(sample.DIALOGUE)
@@ -98,6 +101,7 @@ def test_transcript_fits_the_sound(clip: Path) -> None:
     assert_sound_fits_transcript(clip)
 
 
+@pytest.mark.slow
 def test_without_speech_program_there_is_a_murmur(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,6 +112,7 @@ def test_without_speech_program_there_is_a_murmur(
     assert_sound_fits_transcript(clip)
 
 
+@pytest.mark.slow
 def test_broken_speech_program_does_not_stop_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,6 +124,7 @@ def test_broken_speech_program_does_not_stop_it(
     assert "murmur instead of speech" in caplog.text
 
 
+@pytest.mark.slow
 def test_seed_decides_every_byte(tmp_path: Path) -> None:
     first, same, other = (
         make_sample(tmp_path / name, seconds=3, seed=seed) for name, seed in (("a.mp4", 1), ("b.mp4", 1), ("c.mp4", 2))
@@ -126,6 +132,7 @@ def test_seed_decides_every_byte(tmp_path: Path) -> None:
     assert first.read_bytes() == same.read_bytes() != other.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2.0, 7.3, 33.0])
 def test_other_lengths_keep_whole_utterances(tmp_path: Path, seconds: float) -> None:
     clip = make_sample(tmp_path / "a.mp4", seconds=seconds)
@@ -175,6 +182,7 @@ def test_failure_ends_in_one_line_that_says_what_is_wrong(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file.txt", "taken.mp4"]
 
 
+@pytest.mark.slow
 def test_full_disk_leaves_nothing_behind(run_cli: RunCommand, tmp_path: Path) -> None:
     def only_20_kilobytes() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an error, as on a full disk
@@ -187,6 +195,7 @@ def test_full_disk_leaves_nothing_behind(run_cli: RunCommand, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_command_writes_both_files_and_says_so(run_cli: RunCommand, tmp_path: Path) -> None:
     finished = run_cli("sample", "--seconds", "2", cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr

@@ -54,6 +54,7 @@ def test_heads_read_the_mean_of_the_states(network: TextEncoder) -> None:
         np.testing.assert_allclose(logits.numpy(), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_transformer_answers_as_the_published_one() -> None:
     from transformers import BertConfig, BertModel
 
@@ -71,6 +72,7 @@ def test_transformer_answers_as_the_published_one() -> None:
         torch.testing.assert_close(ours(ids, mask)[mask], expected[mask], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_random_transformer_begins_as_the_published_one() -> None:
     from transformers import BertConfig, BertModel
 
@@ -173,6 +175,7 @@ def test_texts_without_words_are_absent(network: TextEncoder, tokenizer: Tokeniz
     assert read(network, tokenizer, []) == [] and read(network, tokenizer, [""]) == [None]
 
 
+@pytest.mark.slow
 def test_loading_a_model_imports_nothing_that_it_does_not_need() -> None:
     heavy = "{'transformers', 'pandas', 'sklearn', 'librosa', 'faster_whisper', 'torch._dynamo'}"
     code = f"import sys, multimodal; multimodal.load_model(device='cpu'); print(sorted({heavy} & set(sys.modules)))"

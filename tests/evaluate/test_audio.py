@@ -204,6 +204,7 @@ def test_corpus_with_nothing_to_judge_is_refused(weights: Weights, tmp_path: Pat
 # --- the command --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_command_prints_the_same_figures(
     run_cli: RunCommand, weights: Weights, voices_folder: Path, figures: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -315,6 +316,7 @@ def unpacked(shared_folder: Path, corpus: str, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 @pytest.mark.parametrize("corpus", sorted(PARTS))
 def test_command_judges_the_real_corpora(

@@ -82,6 +82,7 @@ def card_of(trained: Path) -> dict[str, Any]:
     return card
 
 
+@pytest.mark.slow
 def test_training_writes_weights_with_their_card(trained: Path) -> None:
     card, path = card_of(trained), trained / "run" / f"{NAME}.safetensors"
     assert {str(tensor.dtype) for tensor in load_file(path).values()} == {"torch.float16"}
@@ -95,6 +96,7 @@ def test_training_writes_weights_with_their_card(trained: Path) -> None:
     assert (spec.architecture, spec.face_size, spec.flip, spec.labels) == ("se_resnet_pair", 48, False, FACE_LABELS)
 
 
+@pytest.mark.slow
 def test_evaluation_reproduces_the_card(trained: Path, figures: dict[str, Any]) -> None:
     written = card_of(trained)["metrics"]["valid"]
     assert {key: figures[key] for key in ("n", "labels", "confusion", "per_class")} == {
@@ -106,6 +108,7 @@ def test_evaluation_reproduces_the_card(trained: Path, figures: dict[str, Any]) 
     assert np.count_nonzero(answered) > 2  # a network with one answer for all would show nothing
 
 
+@pytest.mark.slow
 def test_figures_are_complete_and_fit_each_other(trained: Path, figures: dict[str, Any]) -> None:
     assert {"accuracy", "macro_f1", "kappa", "ece", "n", "confusion", "labels", "parameters"} <= set(figures)
     assert set(figures) >= SHOWN
@@ -118,6 +121,7 @@ def test_figures_are_complete_and_fit_each_other(trained: Path, figures: dict[st
     assert 3_000_000 < figures["parameters"] <= 4_000_000
 
 
+@pytest.mark.slow
 def test_temperature_and_flip_of_the_card(trained: Path) -> None:
     weights = load_weights(str(trained / "run"))
     corpus = read_ferplus(trained / "pictures", "valid", check_counts=False)
@@ -133,6 +137,7 @@ def test_temperature_and_flip_of_the_card(trained: Path) -> None:
     assert not np.allclose(found, other, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_table_shows_the_same_figures(
     trained: Path, figures: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +160,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int
     return code, output.err
 
 
+@pytest.mark.slow
 def test_options_of_another_part_are_wrong_usage(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, line = refused(capsys, "smell", "--data", trained / "pictures")
     assert code == 2 and "'smell'; choose one of face" in line
@@ -166,6 +172,7 @@ def test_options_of_another_part_are_wrong_usage(trained: Path, capsys: pytest.C
     assert code == 2 and "--labels: is for audio, not for face" in line
 
 
+@pytest.mark.slow
 def test_missing_split_corpus_and_model_are_one_line(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ("--model", trained / "run")
     code, line = refused(capsys, "face", "--data", trained / "pictures", "--split", "test", *model)
@@ -178,6 +185,7 @@ def test_missing_split_corpus_and_model_are_one_line(trained: Path, capsys: pyte
     assert code == 1 and "unheard_of: is no face model" in line
 
 
+@pytest.mark.slow
 def test_model_with_other_labels_is_refused(trained: Path) -> None:
     weights = load_weights(str(trained / "run"))
     renamed = replace(weights, spec=replace(weights.spec, labels=FACE_LABELS[::-1]))
@@ -191,6 +199,7 @@ def test_missing_library_names_the_remedy(tmp_path: Path, monkeypatch: pytest.Mo
         evaluate.evaluate("face", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_shipped_default_keeps_what_its_card_promises(ferplus_folder: Path, run_cli: RunCommand) -> None:
     finished = run_cli("evaluate", "face", "--data", ferplus_folder, "--split", "valid", "--json")

@@ -210,6 +210,7 @@ def test_people_who_talk_at_once_have_tiers_of_their_own(hard: tuple[Analysis, P
     }
 
 
+@pytest.mark.slow
 def test_nothing_found_and_an_hour(tmp_path: Path) -> None:
     export(empty_analysis(tmp_path / "a.wav"), tmp_path, ("eaf",))
     read = pympi.Eaf(str(tmp_path / "emotions.eaf"))

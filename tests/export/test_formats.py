@@ -165,6 +165,7 @@ def presentation_times(path: Path) -> list[float]:
         return [float(frame.pts * frame.time_base - start) for frame in container.decode(video=0)]
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_cues_lie_where_the_man_is_seen(result: tuple[Analysis, Path]) -> None:
     analysis, folder = result
@@ -174,6 +175,7 @@ def test_cues_lie_where_the_man_is_seen(result: tuple[Analysis, Path]) -> None:
     assert cue.end_time.in_milliseconds() == round(analysis.media.duration_seconds * 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_the_face_tier_follows_the_pictures_of_the_file(result: tuple[Analysis, Path]) -> None:
     analysis, folder = result
@@ -188,6 +190,7 @@ def test_the_face_tier_follows_the_pictures_of_the_file(result: tuple[Analysis, 
     assert media["MIME_TYPE"] == "video/quicktime"
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_tables_and_pictures_are_there(result: tuple[Analysis, Path]) -> None:
     analysis, folder = result

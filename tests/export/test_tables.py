@@ -127,12 +127,14 @@ def test_nothing_found_keeps_its_rows(tmp_path: Path) -> None:
     assert (tmp_path / "utterances.jsonl").read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_an_hour_is_whole(tmp_path: Path) -> None:
     export(make_analysis(tmp_path / "a.mp4", 3600.0), tmp_path, ("parquet", "jsonl"))
     assert parquet.read_metadata(tmp_path / "utterances.parquet").num_rows == len(lines_of(tmp_path)) == 900
     assert parquet.read_metadata(tmp_path / "frames.parquet").num_rows == 18_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's own")
 def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"bad\xff\xfe")

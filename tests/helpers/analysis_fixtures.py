@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal.analysis.result import Analysis
+from multimodal.analysis.result import Analysis, SavedNumbers
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate
@@ -170,7 +170,7 @@ def foreign_analysis(path: Path) -> Analysis:
     shares = dict.fromkeys(labels, 0.3333)
     by_signal = {"face": None, "audio": None, "text": shares}
     summary = {**plain.summary, "shares": shares, "shares_by_modality": by_signal, "mean_valence": None}
-    analysis.__dict__["summary"] = summary  # as reading a saved analysis sets it
+    analysis = replace(analysis, saved=SavedNumbers(analysis.estimates, summary, plain.coverage))
     return analysis
 
 

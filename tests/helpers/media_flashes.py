@@ -97,7 +97,7 @@ def analysis_of(
     texts: Sequence[str] = (),
 ) -> Analysis:
     """An analysis of a file that is there: start, end, emotion and confidence of each utterance."""
-    media: MediaInfo = replace(probe(path), stretch=stretch)
+    media: MediaInfo = replace(probe(path), segment=stretch)
     estimates = []
     for number, (start, end, emotion, sure) in enumerate(utterances):
         text = texts[number] if number < len(texts) else None

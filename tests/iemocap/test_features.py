@@ -158,6 +158,7 @@ def dialogue_on_video(turns: list[IemocapTurn], folder: Path, swapped: bool = Fa
     ]
 
 
+@pytest.mark.slow
 def test_the_speakers_face_is_found_scored_and_kept(
     turns: list[IemocapTurn], encoders: tuple[Weights, Weights], calls: dict[str, int], tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def test_the_speakers_face_is_found_scored_and_kept(
     assert calls["read_split_screen"] == 1 and again.agreements == corpus.agreements
 
 
+@pytest.mark.slow
 def test_motion_can_decide_who_sits_where(
     turns: list[IemocapTurn], encoders: tuple[Weights, Weights], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

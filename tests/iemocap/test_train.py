@@ -27,6 +27,8 @@ from multimodal.models.weights import load_weights
 from multimodal.train.config import fill, read_config
 from multimodal.types import Utterance
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 check_counts = false
 {keys}

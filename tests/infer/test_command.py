@@ -29,6 +29,8 @@ from voice_fixtures import FRAME_RATE, write_face_clip
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.models.selection import DEFAULTS, shipped_folder
 
+pytestmark = pytest.mark.slow
+
 FACES = ("--modalities", "face")
 FILES = ["analysis.json", "frames.csv", "report.html", "utterances.csv"]
 UNDECODABLE = os.fsdecode(b"caf\xe9 \xff.mp4")

@@ -114,6 +114,7 @@ def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], sce
     assert found.warnings == ()
 
 
+@pytest.mark.slow
 @settings(max_examples=settings.default.max_examples // 10)  # 0.8 s each: up to 40 utterances, alone and together
 @given(st.lists(scenes(), min_size=2, max_size=40))
 def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
@@ -134,6 +135,7 @@ def test_batches_hold_each_utterance_once_within_memory(lengths: list[int]) -> N
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= ROWS
 
 
+@pytest.mark.slow
 @settings(max_examples=settings.default.max_examples // 4)  # 0.1 s each
 @given(scenes(), st.integers(0, 2**32 - 1))
 def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: int) -> None:
@@ -176,6 +178,7 @@ def test_other_faces_and_the_order_of_parts_change_nothing(
     close(among, alone)
 
 
+@pytest.mark.slow
 @given(st.lists(scenes(), max_size=6), st.booleans(), st.lists(st.floats(0, 100), max_size=4))
 def test_contradictory_input_never_crashes(
     parts: dict[str, Weights], several: list[Scene], trained: bool, times: list[float]
@@ -324,6 +327,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_talk(tmp_path_factory.mktemp("talk") / "talk.mp4", buzz(2.0))
 
 
+@pytest.mark.slow
 def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path) -> None:
     assert seeing.analyze(talk).to_dict()["models"]["fusion"]["name"] == HEAD_NAME
     face = replace(seeing.parts["face"], sha256="0" * 64)
@@ -333,6 +337,7 @@ def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path
     assert analysis.to_dict()["models"]["fusion"] == {"name": "late average"}
 
 
+@pytest.mark.slow
 def test_a_face_can_be_chosen(seeing: Model, talk: Path) -> None:
     chosen, usual = seeing.analyze(talk, face_id=0), seeing.analyze(talk)
     assert chosen.to_dict() == usual.to_dict() and set(chosen.utterances["face_id"]) == {0}
@@ -353,6 +358,7 @@ def test_only_the_chosen_face_counts() -> None:
     assert chosen[0].face is not None and chosen[0].face.probabilities["fear"] == 0.65 and chosen[1].face is None
 
 
+@pytest.mark.slow
 def test_an_unknown_face_is_one_line(
     talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -372,6 +378,7 @@ def test_voices_reach_the_head_with_their_times() -> None:
         EncodedUtterance(heard, np.ones((3, 2), np.float32), times)
 
 
+@pytest.mark.slow
 def test_printed_answer_names_the_signals_and_the_doubt(
     tmp_path: Path, talk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,7 @@ def literate() -> Model:
 def test_pictures_of_a_stretch_are_those_of_the_whole(talk: Path) -> None:
     info = probe(talk)
     whole = [frame for frame in read_frames(talk, info=info) if 1.5 <= frame.time_seconds < 3.1]
-    reader = read_frames(talk, info=replace(info, stretch=(1.5, 3.1)))
+    reader = read_frames(talk, info=replace(info, segment=(1.5, 3.1)))
     part = list(reader)
     assert [frame.time_seconds for frame in part] == [frame.time_seconds for frame in whole] and len(part) == 8
     assert all((one.image == other.image).all() for one, other in zip(part, whole, strict=True))
@@ -57,7 +57,7 @@ def test_pictures_of_a_stretch_are_those_of_the_whole(talk: Path) -> None:
 def test_sound_of_a_stretch_is_that_of_the_whole(talk: Path) -> None:
     info = probe(talk)
     whole = np.concatenate([block.samples for block in read_audio(talk, info=info)])
-    reader = read_audio(talk, info=replace(info, stretch=(1.23, 3.77)))
+    reader = read_audio(talk, info=replace(info, segment=(1.23, 3.77)))
     blocks = list(reader)
     first = round(1.23 * 16000)
     assert blocks[0].start_seconds == pytest.approx(1.23, abs=1 / 16000)
@@ -82,6 +82,7 @@ def test_stretches_that_cannot_be(talk: Path, start: float | None, end: float | 
         select_segment(probe(talk), start, end)
 
 
+@pytest.mark.slow
 def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "interview.vtt"
     path.write_text(DIALOGUE)
@@ -105,6 +106,7 @@ def test_answers_without_times_have_no_stretch(literate: Model, tmp_path: Path) 
         literate.analyze(path, end_seconds=3.0)
 
 
+@pytest.mark.slow
 def test_faces_of_a_stretch(tmp_path: Path) -> None:
     clip = write_face_clip(tmp_path / "face.mp4", 3.0, gone=(0, 0))
     analysis = load_model("default", "cpu", ["face"]).analyze(clip, start_seconds=1.0, end_seconds=2.0)

@@ -24,6 +24,8 @@ from multimodal.models.selection import DEFAULTS, shipped_folder
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import MODALITIES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def head() -> Weights:

@@ -71,6 +71,7 @@ def test_states_are_what_the_fusion_expects(weights: Weights) -> None:
     assert reading.embedding.shape == (384,) and reading.native_scores.shape == (28,)
 
 
+@pytest.mark.slow
 def test_long_texts_are_read_to_their_end(weights: Weights) -> None:
     filler = "The meeting is on Tuesday at ten, in the room upstairs. " * 40
     plain, angry = read(weights, [filler, filler + "I am furious and I hate this. " * 40])
@@ -107,6 +108,7 @@ def test_card_meets_what_was_asked(weights: Weights) -> None:
     assert dev["n"] == 5426 and np.sum(dev["confusion"]) == dev["n_single"]
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_figures_on_the_card_are_true(weights: Weights, shared_folder: Path, tmp_path: Path) -> None:
     with tarfile.open(shared_folder / "datasets" / "goemotions.tar.xz") as archive:
@@ -121,6 +123,7 @@ def test_figures_on_the_card_are_true(weights: Weights, shared_folder: Path, tmp
         assert figures[key] == pytest.approx(card[key], abs=0.04), key
 
 
+@pytest.mark.slow
 def test_a_part_of_any_size_is_judged_from_its_file_alone(run_cli: RunCommand, tmp_path: Path) -> None:
     index = {label: number for number, label in enumerate(GOEMOTIONS_LABELS)}
     labels = {"happiness": "joy", "sadness": "sadness", "anger": "anger", "disgust": "disgust", "fear": "fear"}

@@ -87,6 +87,7 @@ def files_in_checkout() -> set[str]:
     return {name if name.startswith("multimodal/") else f"multimodal/{name}" for name in names}
 
 
+@pytest.mark.slow
 def test_wheel_holds_the_checkout_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
@@ -102,6 +103,7 @@ def test_every_folder_of_modules_is_a_package() -> None:
     assert [folder for folder in with_modules if not (folder / "__init__.py").is_file()] == []
 
 
+@pytest.mark.slow
 def test_wheel_states_the_version_of_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
@@ -110,6 +112,7 @@ def test_wheel_states_the_version_of_the_package(wheel: Path) -> None:
     assert metadata["License-Expression"] == "MIT"
 
 
+@pytest.mark.slow
 def test_every_module_imports_beside_a_users_own_folders(installed: Path, users_folder: Path) -> None:
     names = [
         name[:-3].replace("/", ".").removesuffix(".__init__") for name in files_in_checkout() if name[-3:] == ".py"
@@ -121,11 +124,13 @@ def test_every_module_imports_beside_a_users_own_folders(installed: Path, users_
     assert all(line.startswith(str(installed)) for line in finished.stdout.splitlines()), finished.stdout
 
 
+@pytest.mark.slow
 def test_installed_labels_are_not_the_users(installed: Path, users_folder: Path) -> None:
     finished = python("from multimodal.data.emotions import FACE_LABELS; print(*FACE_LABELS)", users_folder, installed)
     assert finished.stdout.split()[:2] == ["neutral", "happiness"], finished.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cli", *cli.COMMANDS])
 def test_command_answers_beside_a_users_own_folders(installed: Path, users_folder: Path, name: str) -> None:
     finished = command(sys.executable, "-m", f"multimodal.{name}", "--help", cwd=users_folder, path=installed)
@@ -133,6 +138,7 @@ def test_command_answers_beside_a_users_own_folders(installed: Path, users_folde
     assert "usage" in finished.stdout.lower()
 
 
+@pytest.mark.slow
 def test_console_script_makes_a_sample(installed: Path, users_folder: Path) -> None:
     script = next((installed / "bin").glob("multimodal*"))
     finished = command(script, "sample", "clip.mp4", "--seconds", "2", cwd=users_folder, path=installed)
@@ -140,6 +146,7 @@ def test_console_script_makes_a_sample(installed: Path, users_folder: Path) -> N
     assert (users_folder / "clip.mp4").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_editable_installation_finds_the_mapped_folders(
     sources: Path, users_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

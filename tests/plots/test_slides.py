@@ -128,6 +128,7 @@ def test_signal_rows_and_gaps(tmp_path: Path) -> None:
         assert all(each.get_hatch() for each in found["absent"])
 
 
+@pytest.mark.slow
 def test_the_face_is_drawn_by_the_frame(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
     found = drawn(axes_of(draw_timeline(analysis), "signals"), "face ")
@@ -157,6 +158,7 @@ def test_lines_are_valence_and_arousal(tmp_path: Path) -> None:
     assert sum(math.isnan(y) for y in line.get_ydata()) == 1  # no line across what nobody judged
 
 
+@pytest.mark.slow
 def test_an_hour_shows_means(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 3600.0)
     figure = draw_timeline(analysis)
@@ -208,7 +210,7 @@ def test_typed_words_are_drawn_by_the_line(tmp_path: Path) -> None:
 
 def test_only_a_stretch_is_drawn_where_only_that_was_read(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 60.0)
-    part = replace(whole, media=replace(whole.media, stretch=(20.0, 40.0)), estimates=whole.estimates[5:10])
+    part = replace(whole, media=replace(whole.media, segment=(20.0, 40.0)), estimates=whole.estimates[5:10])
     figure = draw_timeline(part)
     assert {axes.get_xlim() for axes in figure.axes} == {(20.0, 40.0)}
     assert any("0:20 to 0:40 of 1:00" in text.get_text() for text in texts(figure))
@@ -244,6 +246,7 @@ CASES: dict[str, Callable[[Path], Analysis]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [draw_timeline, draw_summary])
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_is_cut_off_or_lies_over_another(tmp_path: Path, case: str, draw: Any) -> None:
@@ -261,6 +264,7 @@ def test_nothing_is_cut_off_or_lies_over_another(tmp_path: Path, case: str, draw
         assert wide <= 2 or high <= 6, (one, other)  # letters have a little air in their boxes
 
 
+@pytest.mark.slow
 def test_names_are_no_formulas(tmp_path: Path) -> None:
     name = r"$\frac{1}{0}$ & <b> _x_ ^2 \alpha.mp4"
     analysis = make_analysis(tmp_path / name, 8.0, (r"$x_1$",))
@@ -272,6 +276,7 @@ def test_names_are_no_formulas(tmp_path: Path) -> None:
     assert (root[0].text or "").startswith(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["שלום مرحبا بالعالم.mp4", "日本語 😀.mp4", "\udce9\nb\x1b[2J.mp4"])
 def test_any_name_can_be_drawn(tmp_path: Path, name: str, recwarn: pytest.WarningsRecorder) -> None:
     written = write_plots(make_analysis(tmp_path / name, 8.0), tmp_path / "out")
@@ -281,6 +286,7 @@ def test_any_name_can_be_drawn(tmp_path: Path, name: str, recwarn: pytest.Warnin
     assert list(recwarn) == []
 
 
+@pytest.mark.slow
 def test_labels_that_are_not_ours_make_no_markup(tmp_path: Path) -> None:
     written = write_plots(foreign_analysis(tmp_path / "a.mp4"), tmp_path / "out")
     roots = [ElementTree.parse(path).getroot() for path in written if path.suffix == ".svg"]
@@ -288,6 +294,7 @@ def test_labels_that_are_not_ours_make_no_markup(tmp_path: Path) -> None:
     assert all("<script>& 33%" in (root[0].text or "") for root in roots)
 
 
+@pytest.mark.slow
 def test_files_are_slides_and_say_what_is_on_them(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.mp4", 60.0)
     written = write_plots(analysis, tmp_path / "out")
@@ -325,6 +332,7 @@ print("matplotlib.pyplot" in sys.modules, before == own())
 """
 
 
+@pytest.mark.slow
 def test_the_same_analysis_gives_the_same_bytes(tmp_path: Path) -> None:
     written = write_plots(make_analysis(Path("talk.mp4"), 20.0), tmp_path / "here")
     here = [hashlib.sha256(path.read_bytes()).hexdigest() for path in written]

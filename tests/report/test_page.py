@@ -81,6 +81,7 @@ def test_the_same_analysis_gives_the_same_bytes(tmp_path: Path) -> None:
     assert write_report(make_analysis(tmp_path / "talk.mp4", 120.0), tmp_path / "results").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_an_hour_stays_under_five_megabytes(tmp_path: Path) -> None:
     assert write_report(make_analysis(tmp_path / "talk.mp4", 3600.0), tmp_path).stat().st_size < 5_000_000
 
@@ -105,7 +106,7 @@ def test_nothing_to_judge_is_said_and_no_share_is_shown(tmp_path: Path) -> None:
 
 def test_a_stretch_has_the_times_of_the_recording(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.mp4", 60.0)
-    part = dataclasses.replace(analysis.media, duration_seconds=3600.0, stretch=(20.0, 60.0))
+    part = dataclasses.replace(analysis.media, duration_seconds=3600.0, segment=(20.0, 60.0))
     estimates = tuple(each for each in analysis.estimates if each.utterance.start_seconds >= 20)
     times = tuple(time for time in analysis.frame_times if time >= 20)
     parsed = page_of(dataclasses.replace(analysis, media=part, estimates=estimates, frame_times=times), tmp_path)
@@ -113,6 +114,7 @@ def test_a_stretch_has_the_times_of_the_recording(tmp_path: Path) -> None:
     assert "0:20 to 1:00 of 1:00:00" in parsed.all("header")[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_missing_the_page_holds_together(seed: int, tmp_path: Path) -> None:
     analysis = lacking(seed)
@@ -171,6 +173,7 @@ def saved(folder: Path, seconds: float = 20.0) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_command_writes_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = saved(tmp_path / "one"), saved(tmp_path / "other")
     assert report.main([str(one), str(other / "analysis.json")]) == 0
@@ -203,6 +206,7 @@ def test_wrong_usage_is_one_line(words: list[str], code: int, capsys: pytest.Cap
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_folder_of_results_gets_a_page_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = [saved(tmp_path / "results" / name) for name in ("one", "two")]
     assert report.main([str(tmp_path / "results")]) == 0

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from multimodal.analysis.result import Analysis
 from multimodal.report.page import write_report
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SECONDS = 24.0
 READY = "page.charts.then(() => new Promise((done) => setTimeout(done, 150)))"

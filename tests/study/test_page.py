@@ -142,7 +142,7 @@ def test_a_strip_by_hand() -> None:
 def test_a_stretch_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 60.0)
     late = tuple(each for each in whole.estimates if each.utterance.start_seconds >= 40.0)
-    part = replace(whole, media=replace(whole.media, stretch=(40.0, 60.0)), estimates=late)
+    part = replace(whole, media=replace(whole.media, segment=(40.0, 60.0)), estimates=late)
     view = view_of(part)
     assert view.timed and view.strip[0] == letter_of(late[0].emotion or "")
     assert "-" not in view.strip
@@ -196,6 +196,7 @@ def _always(folder: Path, emotion: str, seed: int) -> Any:
     return without_frames(replace(whole, estimates=tuple(alike)))
 
 
+@pytest.mark.slow
 def test_shares_of_a_few_lines_are_not_compared(tmp_path: Path) -> None:
     rows = [{"path": f"{number}.mp4"} for number in range(20)]
     analyses = [
@@ -270,6 +271,7 @@ def test_the_same_results_give_the_same_page(study: Path) -> None:
     assert write_study(study).read_bytes() == first
 
 
+@pytest.mark.slow
 def test_a_damaged_analysis_marks_its_row_and_costs_nothing_else(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -303,6 +305,7 @@ def test_unwritable_page_has_no_link(study: Path, monkeypatch: pytest.MonkeyPatc
     assert first["link"] is None and "Permission denied" in first["problem"] and len(first["strip"]) == BINS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../outside", "..", ".", "a/b", "a\\b", "/tmp", "", "nul\0l"])
 def test_a_result_that_is_no_folder_of_the_study_is_not_followed(study: Path, name: str) -> None:
     outside = study.parent / "outside"
@@ -413,6 +416,7 @@ def test_words_are_left_out_where_they_are_too_many(study: Path) -> None:
     assert page_data(read, long)["words"] is None
 
 
+@pytest.mark.slow
 def test_a_page_of_500_inputs_is_small(tmp_path: Path) -> None:
     out = make_study(tmp_path / "results", inputs=50, people=10, seconds=120.0)
     small = write_study(out).stat().st_size

@@ -25,7 +25,7 @@ from multimodal.report.page import report_page
 from multimodal.study.page import write_study
 from multimodal.study.tables import SHARES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

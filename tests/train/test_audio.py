@@ -90,6 +90,7 @@ def answers(trained: Path, table: VoiceTable) -> np.ndarray[Any, np.dtype[np.flo
     return found
 
 
+@pytest.mark.slow
 def test_trainings_are_folds_corpora_left_out_and_everybody(trained: Path, card: dict[str, Any]) -> None:
     folders = {path.name for path in trained.parent.iterdir() if path.is_dir()}
     assert folders == {"fold-0", "fold-1", "without-ravdess", "without-emodb", "all"}
@@ -99,6 +100,7 @@ def test_trainings_are_folds_corpora_left_out_and_everybody(trained: Path, card:
         assert len(lines) == 3 and ("uar" in lines[0]) == (folder != "all")
 
 
+@pytest.mark.slow
 def test_figures_of_the_card_are_those_of_speakers_not_heard(
     card: dict[str, Any], table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
@@ -114,6 +116,7 @@ def test_figures_of_the_card_are_those_of_speakers_not_heard(
     assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 8  # by chance 4: it has learnt
 
 
+@pytest.mark.slow
 def test_seven_labels_are_judged_where_they_occur(card: dict[str, Any]) -> None:
     found = card["metrics"]["leave_speakers_out"]
     assert set(found) == {"ravdess", "emodb"} and "native" not in found["emodb"]
@@ -124,6 +127,7 @@ def test_seven_labels_are_judged_where_they_occur(card: dict[str, Any]) -> None:
         assert rows == expected and figures["n"] == clips and found[corpus]["speakers"] == 4
 
 
+@pytest.mark.slow
 def test_temperature_is_that_of_the_folds(
     trained: Path, table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
@@ -131,6 +135,7 @@ def test_temperature_is_that_of_the_folds(
     assert spec.temperature == pytest.approx(fit_temperature(answers, table.targets), abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
 def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: VoiceTable, corpus: str) -> None:
     from sklearn.metrics import recall_score
@@ -153,6 +158,7 @@ def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], t
 # --- the card and the weights -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_card_says_what_it_was_made_of(trained: Path, card: dict[str, Any]) -> None:
     assert trained.name == f"{NAME}.safetensors" and card["name"] == NAME
     found = card["data"]["corpora"]
@@ -164,6 +170,7 @@ def test_card_says_what_it_was_made_of(trained: Path, card: dict[str, Any]) -> N
     assert len(card["metrics"]["protocol"]) > 40 and all(len(limit) > 20 for limit in card["limits"])
 
 
+@pytest.mark.slow
 def test_card_says_how_it_was_trained(trained: Path, card: dict[str, Any]) -> None:
     config = read_config(trained.parent.parent / "audio.toml", AudioConfig)
     assert card["training"]["config"] == json.loads(json.dumps(asdict(config)))
@@ -171,6 +178,7 @@ def test_card_says_how_it_was_trained(trained: Path, card: dict[str, Any]) -> No
     assert {"commit", "date", "hours", "torch"} <= set(card["training"])
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: VoiceTable) -> None:
     weights = load_weights(str(trained.parent), "audio")
     assert weights.spec.labels == VOICE_CORPORA["ravdess"].labels
@@ -185,6 +193,7 @@ def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str
     assert {str(value.dtype) for value in load_file(trained).values()} == {"torch.float16"}
 
 
+@pytest.mark.slow
 def test_evaluation_takes_the_weights(trained: Path, voices_folder: Path) -> None:
     figures = evaluate_audio(load_weights(str(trained), "audio"), "ravdess", voices_folder / "ravdess", "native")
     assert figures["n"] == 32 and figures["uar"] > 2 / 8  # speakers that it has heard
@@ -231,6 +240,7 @@ def small(voices_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return run_stage(tmp_path_factory.mktemp("small"), voices_folder, SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("training", "epoch", "step"), [(1, 0, 2), (2, 1, 0)])
 def test_stopped_run_goes_on_to_the_same_weights(
     tmp_path: Path,
@@ -265,6 +275,7 @@ def test_stopped_run_goes_on_to_the_same_weights(
     assert cards[0] == cards[1]
 
 
+@pytest.mark.slow
 def test_labels_outside_the_seven(small: Path) -> None:
     card = json.loads(small.with_suffix(".json").read_text(encoding="utf-8"))
     assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(VOICE_CORPORA["emodb"].labels)
@@ -300,6 +311,7 @@ def other(old: str, new: str) -> str:
     return SMALL.replace(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_features")
 @pytest.mark.parametrize(
     "config",
@@ -318,6 +330,7 @@ def test_features_are_computed_anew_where_they_would_differ(
         run_stage(copied(small.parent, tmp_path), voices_folder, config)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_features")
 def test_features_are_of_these_clips(tmp_path: Path, small: Path) -> None:
     data = write_voices(tmp_path / "voices")
@@ -326,6 +339,7 @@ def test_features_are_of_these_clips(tmp_path: Path, small: Path) -> None:
         run_stage(copied(small.parent, tmp_path), data, SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_features")
 def test_features_are_kept_for_other_trainings_and_other_places(tmp_path: Path, small: Path) -> None:
     kept = copied(small.parent, tmp_path)
@@ -342,6 +356,7 @@ def test_unjudged_weights_have_no_figures_and_no_temperature(tmp_path: Path, voi
     assert [path.name for path in found.parent.iterdir() if path.is_dir()] == ["all"]
 
 
+@pytest.mark.slow
 def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path, small: Path) -> None:
     before = {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()}
     for config in (f"{SMALL}[sampling]\nmixup = 0.1\n", other("seed = 3", "seed = 4"), other("folds = 2", "folds = 3")):

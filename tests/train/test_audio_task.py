@@ -447,6 +447,7 @@ def test_nothing_held_out_gives_no_figures(accelerator: Accelerator) -> None:
     assert task_of(table_of(), accelerator).validate(Told()) == {}
 
 
+@pytest.mark.slow
 @settings(database=None, derandomize=True, max_examples=settings.default.max_examples // 5)  # 0.1 s each
 @given(order=st.permutations(list(range(17))))
 def test_clips_are_judged_by_speaker_in_any_order(order: list[int]) -> None:

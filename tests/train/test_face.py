@@ -113,6 +113,7 @@ def test_pictures_that_teach_nothing_are_left_out(accelerator: Accelerator, conf
     assert task.validation_labels.tolist() == [0, 1, 7]
 
 
+@pytest.mark.slow
 def test_labels_are_drawn_as_often_as_people_gave_them(accelerator: Accelerator, config: FaceConfig) -> None:
     votes = np.tile([6, 0, 0, 2, 2, 0, 0, 0, 0, 0], (160, 1))
     task = FaceTask(replace(config, scheme="probabilistic"), corpus_of(votes), corpus_of(VOTES), accelerator)
@@ -193,6 +194,7 @@ def accuracy_after_training(task: FaceTask, folder: Path, accelerator: Accelerat
     return task.validate(task.network.eval())["accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_it_learns_what_can_be_learnt(
     tmp_path: Path, accelerator: Accelerator, config: FaceConfig, scheme: str
@@ -203,6 +205,7 @@ def test_it_learns_what_can_be_learnt(
     assert accuracy_after_training(task, tmp_path, accelerator) > 0.85
 
 
+@pytest.mark.slow
 def test_it_learns_nothing_from_shuffled_labels(tmp_path: Path, accelerator: Accelerator, config: FaceConfig) -> None:
     torch.manual_seed(0)
     learning = replace(config, loop=replace(LOOP, epochs=8))
@@ -228,6 +231,7 @@ def corpus_folder(tmp_path: Path) -> Path:
     return write_pictures(tmp_path / "ferplus", {"train": striped_corpus(4, 0), "valid": striped_corpus(2, 1)})
 
 
+@pytest.mark.slow
 def test_stopped_face_training_goes_on_to_the_same_weights(
     tmp_path: Path, corpus_folder: Path, tiny_architecture: str, fresh_accelerate: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +324,7 @@ def test_unknown_scheme_is_refused_from_python_too() -> None:
         FaceConfig(loop=LOOP, scheme="vote")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["face", "audio", "text"])
 def test_training_needs_no_media_library(stage: str) -> None:
     code = "import sys\nfor name in ('av', 'moviepy', 'ray', 'faster_whisper'): sys.modules[name] = None\n"

@@ -22,6 +22,8 @@ from multimodal.train import command as train
 from multimodal.train import fusion as train_fusion
 from multimodal.types import MODALITIES
 
+pytestmark = pytest.mark.slow
+
 NAME = "dual_recurrent.synthetic-v1"
 
 

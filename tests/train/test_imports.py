@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from checkout import ROOT, subprocess_environment
 
 BLOCKED = ("av", "librosa", "moviepy", "ray", "faster_whisper", "silero_vad", "bokeh")
@@ -32,6 +33,7 @@ for package in (multimodal.train, multimodal.evaluate):
 """
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_import_without_other_libraries() -> None:
     command = [sys.executable, "-c", PROGRAM]
     finished = subprocess.run(

@@ -101,6 +101,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_to_the_same_bits(tmp_path: Path, accelerator: Accelerator, one_thread: None) -> None:
     code = f"import regression_task; regression_task.run_until_killed({str(tmp_path / 'killed')!r})"
     finished = subprocess.run(

@@ -306,6 +306,7 @@ def test_wheel_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, t
 # --- what comes out -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_second_run_names_its_teacher(corpus_folder: Path, trained: Path, tmp_path: Path) -> None:
     config = CONFIG.replace("[loop]\nepochs = 8", "self_teaching = 0.5\n[loop]\nepochs = 1")
     (tmp_path / "config.toml").write_text(config)
@@ -320,12 +321,14 @@ def test_second_run_names_its_teacher(corpus_folder: Path, trained: Path, tmp_pa
     assert training["teacher"]["file"] == "best.safetensors" and training["teacher"]["epochs_run"] == 8
 
 
+@pytest.mark.slow
 def test_training_learns(trained: Path) -> None:
     metrics = card_of(trained)["metrics"]
     assert metrics["dev"]["macro_f1"] > 0.8 and metrics["dev"]["accuracy"] > 0.8
     assert metrics["dev"]["n"] == 120 == metrics["dev_without_punctuation"]["n"]
 
 
+@pytest.mark.slow
 def test_weights_are_three_files_that_know_each_other(trained: Path) -> None:
     name = "minilm_l6.goemotions-v1"
     made = sorted(path.name for path in trained.parent.glob(f"{name}*"))
@@ -340,6 +343,7 @@ def test_weights_are_three_files_that_know_each_other(trained: Path) -> None:
     assert all("pooler" not in key for key in load_file(trained))
 
 
+@pytest.mark.slow
 def test_loaded_weights_answer_as_on_the_card(trained: Path, corpus: TextCorpus) -> None:
     figures = evaluate_text(load_weights(str(trained), "text"), corpus)
     kept = card_of(trained)["metrics"]["dev"]
@@ -352,6 +356,7 @@ def test_loaded_weights_answer_as_on_the_card(trained: Path, corpus: TextCorpus)
     assert figures["parameters"] == card_of(trained)["parameters"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["flip", "missing"])
 def test_damaged_tokenizer_is_noticed(trained: Path, tmp_path: Path, change: str) -> None:
     for path in trained.parent.glob("minilm*"):
@@ -365,6 +370,7 @@ def test_damaged_tokenizer_is_noticed(trained: Path, tmp_path: Path, change: str
         load_weights(str(tmp_path), "text")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", [{}, {"vocab_size": "many"}, {"vocab_size": 170, "hidden_size": 15, "num_attention_heads": 2}]
 )
@@ -378,6 +384,7 @@ def test_card_that_describes_no_network_is_refused(trained: Path, tmp_path: Path
         load_weights(str(tmp_path), "text")
 
 
+@pytest.mark.slow
 def test_card_is_complete(trained: Path) -> None:
     card = card_of(trained)
     assert card["training"]["command"].startswith("python -m multimodal.train text ")
@@ -389,6 +396,7 @@ def test_card_is_complete(trained: Path) -> None:
 # --- judging ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_other_corpora_are_judged_over_the_seven_alone(trained: Path) -> None:
     weights = load_weights(str(trained), "text")
     targets = np.eye(7, dtype=np.uint8)[[4, 3]]  # joy, sadness
@@ -406,6 +414,7 @@ def test_texts_that_cannot_be_read_are_counted_apart(corpus: TextCorpus) -> None
     assert figures["n_single"] == int((some.groups[1:].sum(axis=1) == 1).sum())
 
 
+@pytest.mark.slow
 def test_model_and_corpus_that_do_not_fit_are_refused(trained: Path, corpus: TextCorpus) -> None:
     weights = load_weights(str(trained), "text")
     other = Weights("other", "", replace(weights.spec, labels=("joy",)), {}, weights.network, weights.tokenizer)
@@ -416,6 +425,7 @@ def test_model_and_corpus_that_do_not_fit_are_refused(trained: Path, corpus: Tex
         evaluate_text(weights, nothing)
 
 
+@pytest.mark.slow
 def test_tokenizer_of_the_fixture_is_larger_than_the_trimmed_one(trained: Path) -> None:
     weights = load_weights(str(trained), "text")
     assert weights.tokenizer is not None

@@ -106,6 +106,7 @@ def test_the_command_writes_the_strongest_moments_and_lists_them(result: Path, c
     assert "0:06 – 0:09" in out and "happiness at 97%" in out and f"2 clips written to {folder}" in out
 
 
+@pytest.mark.slow
 def test_clips_are_in_step_and_exact(flashing: Path, tmp_path: Path) -> None:
     cuts = cut_clips(analysis_of(flashing, ANSWERS), tmp_path, padding_seconds=1.5)
     assert [cut.moment.emotion for cut in cuts] == ["happiness", "anger", "fear"]
@@ -116,6 +117,7 @@ def test_clips_are_in_step_and_exact(flashing: Path, tmp_path: Path) -> None:
         assert beeps_of(cut.file) == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.slow
 def test_clips_begin_and_end_at_the_picture(counted: Path, tmp_path: Path) -> None:
     cuts = cut_clips(analysis_of(counted, ANSWERS), tmp_path, count=1, padding_seconds=0.4)
     shown = pictures_of(cuts[0].file)
@@ -126,6 +128,7 @@ def test_clips_begin_and_end_at_the_picture(counted: Path, tmp_path: Path) -> No
     assert len(samples) / rate == pytest.approx(3.8, abs=0.07)
 
 
+@pytest.mark.slow
 def test_the_reel_is_in_step_from_moment_to_moment(flashing: Path, tmp_path: Path) -> None:
     cuts = cut_clips(analysis_of(flashing, ANSWERS), tmp_path, reel=True)
     assert names(tmp_path) == ["clips.csv", "reel.mp4"]
@@ -142,6 +145,7 @@ def test_the_reel_is_in_step_from_moment_to_moment(flashing: Path, tmp_path: Pat
     assert [float(row["at_seconds"]) for row in table(tmp_path)] == [0.0, 5.0, 10.0]
 
 
+@pytest.mark.slow
 def test_the_reel_says_what_each_moment_is(flashing: Path, tmp_path: Path) -> None:
     analysis = analysis_of(flashing, ANSWERS, texts=("", "I like it", "No, not again", ""))
     cuts = cut_clips(analysis, tmp_path, reel=True)
@@ -157,6 +161,7 @@ def test_the_reel_says_what_each_moment_is(flashing: Path, tmp_path: Path) -> No
         assert words.any() == bool(analysis.estimates[cut.moment.index].utterance.text)
 
 
+@pytest.mark.slow
 def test_a_reel_does_not_click_where_moments_join(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "hum.mkv", Pictures(every(40, 30.0)), Sound({0: tone(30.0, 55.0, 44100, 0.8)}, 44100))
     cuts = cut_clips(analysis_of(clip, ANSWERS), tmp_path / "out", reel=True, padding_seconds=0.313)
@@ -169,6 +174,7 @@ def test_a_reel_does_not_click_where_moments_join(tmp_path: Path) -> None:
         assert np.abs(samples[join - 20 : join + 20]).max() < 0.1 < np.abs(samples[join - 4000 : join - 3000]).max()
 
 
+@pytest.mark.slow
 def test_moments_side_by_side_are_shown_once(counted: Path, tmp_path: Path) -> None:
     side_by_side = [(0.0, 3.0, "happiness", 0.9), (3.4, 6.0, "anger", 0.9), (6.0, 9.0, "fear", 0.9)]
     cuts = cut_clips(analysis_of(counted, side_by_side), tmp_path, kinds=["peak"], reel=True)
@@ -190,6 +196,7 @@ def test_kinds_can_be_chosen(tmp_path: Path) -> None:
     assert {moment.kind for moment in top_moments(estimates, 5, ["change", "peak"])} == {"change", "peak"}
 
 
+@pytest.mark.slow
 def test_only_one_kind_is_cut(result: Path) -> None:
     assert run(result, "--kind", "change", "--quiet") == 0
     assert names(result / "clips") == ["clips.csv"] and table(result / "clips") == []
@@ -208,6 +215,7 @@ def test_sound_alone_gives_sound(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["clips.csv", "reel.m4a"]
 
 
+@pytest.mark.slow
 def test_pictures_alone_give_pictures(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "silent.mkv", Pictures(every(40, 30.0)))
     cut_clips(analysis_of(clip, ANSWERS), tmp_path / "out", count=2, reel=True)
@@ -216,7 +224,7 @@ def test_pictures_alone_give_pictures(tmp_path: Path) -> None:
 
 
 def test_nothing_outside_of_the_stretch_is_shown(counted: Path, tmp_path: Path) -> None:
-    analysis = analysis_of(counted, ANSWERS, stretch=(6.0, 8.0))
+    analysis = analysis_of(counted, ANSWERS, segment=(6.0, 8.0))
     cuts = cut_clips(analysis, tmp_path, padding_seconds=5.0)
     assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(6.0, 8.0)]
     levels = [image.mean() for _, image in pictures_of(cuts[0].file)]
@@ -229,6 +237,7 @@ def test_moments_beyond_the_end_are_left_out(counted: Path, tmp_path: Path) -> N
     assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(27.0, 30.0)]
 
 
+@pytest.mark.slow
 def test_of_a_long_answer_the_most_telling_half_minute_is_cut(tmp_path: Path) -> None:
     clip = write_media(
         tmp_path / "long.mkv", Pictures(every(200, 100.0)), Sound({0: tone(100.0, sample_rate=8000)}, 8000)
@@ -290,7 +299,7 @@ def test_errors_of_the_library(flashing: Path, tmp_path: Path) -> None:
     with pytest.raises(InputMissingError):
         cut_clips(gone, tmp_path / "out")
     with pytest.raises(MediaError):
-        cut_clips(replace(analysis, media=replace(analysis.media, stretch=(40.0, 50.0))), tmp_path / "out")
+        cut_clips(replace(analysis, media=replace(analysis.media, segment=(40.0, 50.0))), tmp_path / "out")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         cut_clips(analysis, tmp_path / "file")
@@ -311,6 +320,7 @@ def test_names_hold_nothing_but_letters_digits_and_hyphens(emotion: str) -> None
     assert name.replace("-", "").isalnum() and name.isascii()
 
 
+@pytest.mark.slow
 def test_hostile_words_are_drawn_and_listed_as_they_are(counted: Path, tmp_path: Path) -> None:
     spoken = [(4.0 * k, 4.0 * k + 3.9, label, 0.9) for k, label in enumerate(("happiness", "anger") * 3)]
     cuts = cut_clips(
@@ -320,6 +330,7 @@ def test_hostile_words_are_drawn_and_listed_as_they_are(counted: Path, tmp_path:
     assert len(cuts) == 6 and len(pictures_of(tmp_path / "reel.mp4")) == pytest.approx(6 * 3.9 * 25, abs=8)
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_cut_is_removed_and_nothing_else(result: Path) -> None:
     folder = result / "clips"
     assert run(result, "--quiet") == 0
@@ -341,6 +352,7 @@ def test_the_recording_is_never_replaced(flashing: Path, tmp_path: Path) -> None
         own.unlink()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_behind(run_cli: RunCommand, result: Path, tmp_path: Path) -> None:
     def only_4_kilobytes() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an error, as on a full disk
@@ -364,6 +376,7 @@ def test_choices_are_those_of_the_moments() -> None:
     assert command.KINDS == KINDS
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_a_real_clip_is_cut(shared_folder: Path, tmp_path: Path) -> None:
     clip = shared_folder / "clips" / "hamilton.mp4"
@@ -377,6 +390,7 @@ def test_a_real_clip_is_cut(shared_folder: Path, tmp_path: Path) -> None:
     assert shown[-1][0] == pytest.approx(length - 1 / 30, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("words", [("clips", "result"), ("report", "result", "--overlay")])
 def test_a_terminal_shows_how_far_it_is(words: tuple[str, ...], result: Path) -> None:

@@ -53,6 +53,7 @@ def edges(image: Image, box_middle: int, color: str) -> tuple[float, float]:
     return float(first.mean()), float(last.mean())
 
 
+@pytest.mark.slow
 def test_boxes_are_where_the_faces_are_also_in_between(gray: Path, tmp_path: Path) -> None:
     faces = [face(0.2 * k, (100.0 + 60 * 0.2 * k, 120.0, 100.0, 120.0)) for k in range(15)]
     analysis = analysis_of(gray, [(0.0, 3.0, "happiness", 0.9), (3.0, 6.0, "anger", 0.8)], faces)
@@ -74,6 +75,7 @@ def test_boxes_fit_a_picture_that_was_scaled(tmp_path: Path) -> None:
     assert edges(image[:720], 350, COLORS["happiness"]) == pytest.approx((600, 800), abs=2)
 
 
+@pytest.mark.slow
 def test_faces_that_were_not_scored_are_gray_and_dashed(gray: Path, tmp_path: Path) -> None:
     seen = [face(0.0, (40.0, 100.0, 160.0, 160.0)), face(0.0, (360.0, 100.0, 160.0, 160.0), None)]
     image = pictures_of(write_overlay(analysis_of(gray, [], seen), tmp_path))[0][1][:HEIGHT]
@@ -113,6 +115,7 @@ def strip_columns(panel: Image, color: str) -> NDArray[np.int64]:
     return np.flatnonzero(near(panel[63:66], color, 60).any(axis=0))
 
 
+@pytest.mark.slow
 def test_timeline_and_cursor(gray: Path, tmp_path: Path) -> None:
     analysis = analysis_of(gray, [(0.0, 2.0, "happiness", 0.9), (3.0, 6.0, "anger", 0.8)])
     pictures = pictures_of(write_overlay(analysis, tmp_path))
@@ -125,6 +128,7 @@ def test_timeline_and_cursor(gray: Path, tmp_path: Path) -> None:
         assert (cursor_of(pictures[number][1]) - left) / width == pytest.approx(number * 0.04 / 6.0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_only_the_stretch_is_rendered_and_times_stay_right(gray: Path, tmp_path: Path) -> None:
     faces = [face(2.0 + 0.2 * k, (100.0 + 50 * k, 120.0, 60.0, 60.0)) for k in range(6)]
     analysis = analysis_of(gray, [(2.0, 2.5, "happiness", 0.9), (2.5, 3.2, "fear", 0.9)], faces, (2.0, 3.2))
@@ -141,6 +145,7 @@ def test_only_the_stretch_is_rendered_and_times_stay_right(gray: Path, tmp_path:
         assert (cursor_of(pictures[number][1]) - left) / width == pytest.approx(number * 0.04 / 1.2, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_recording_is_shown_to_its_real_end(gray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from multimodal.data.media import probe as media
 
@@ -149,6 +154,7 @@ def test_a_recording_is_shown_to_its_real_end(gray: Path, tmp_path: Path, monkey
     assert len(pictures_of(write_overlay(analysis, tmp_path))) == 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 500])
 def test_sound_is_kept_and_in_step(start: int, tmp_path: Path) -> None:
     clip = write_flashes(tmp_path / "clip.mkv", 6.0, [1000, 3520, 5000], size=(320, 180), sound_start_ms=start)
@@ -187,6 +193,7 @@ def test_words_change_while_a_picture_stays(tmp_path: Path) -> None:
     assert not near(shown[1.6][10:30, 14:100], COLORS["fear"]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_browser_plays_it_from_any_place(
     gray: Path,
@@ -221,6 +228,7 @@ def test_what_has_no_picture_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_recording_has_to_be_there_and_the_same(gray: Path, tmp_path: Path) -> None:
     analysis = analysis_of(gray, [])
     gone = replace(analysis, media=replace(analysis.media, path=tmp_path / "gone.mp4"))
@@ -244,9 +252,10 @@ def test_the_recording_itself_is_never_replaced(gray: Path, tmp_path: Path) -> N
     assert own.read_bytes() == gray.read_bytes()
 
 
+@pytest.mark.slow
 def test_progress_runs_to_the_end(gray: Path, tmp_path: Path) -> None:
     told: list[tuple[float, float]] = []
-    write_overlay(analysis_of(gray, [], stretch=(1.0, 4.0)), tmp_path, progress=lambda *both: told.append(both))
+    write_overlay(analysis_of(gray, [], segment=(1.0, 4.0)), tmp_path, progress=lambda *both: told.append(both))
     done = [part for part, _ in told]
     assert done == sorted(done) and done[0] == 0 and done[-1] > 2.9
     assert {whole for _, whole in told} == {3.0}
@@ -279,9 +288,10 @@ def start(analysis: Path, out: Path, limit: int | None = None) -> subprocess.Pop
     return subprocess.Popen(command, text=True, env=subprocess_environment(), preexec_fn=prepare, **pipes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.98])
 def test_a_full_disk_leaves_nothing_behind(share: float, gray: Path, tmp_path: Path) -> None:
-    analysis = analysis_of(gray, [(0.0, 6.0, "anger", 0.9)], stretch=(0.0, 2.0))
+    analysis = analysis_of(gray, [(0.0, 6.0, "anger", 0.9)], segment=(0.0, 2.0))
     analysis.save(tmp_path / "result")
     size = write_overlay(analysis, tmp_path / "whole").stat().st_size
     process = start(tmp_path / "result", tmp_path / "out", round(size * share))
@@ -291,6 +301,7 @@ def test_a_full_disk_leaves_nothing_behind(share: float, gray: Path, tmp_path: P
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.slow
 def test_a_stop_leaves_nothing_behind(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "long.mp4", Pictures(every(40, 60.0), options={"preset": "ultrafast"}))
     analysis_of(clip, []).save(tmp_path / "result")
@@ -306,6 +317,7 @@ def test_a_stop_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(out.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 @pytest.mark.parametrize(
     ("name", "count"), [("hamilton.mp4", 275), ("noface_face.mov", 169), ("single_face.mp4", None)]

@@ -236,6 +236,7 @@ def test_number_with_a_majority_is_checked_too(
         read_ferplus(folder, "train")
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 @pytest.mark.parametrize(("split", "pictures", "clear"), [("train", 28_558, 25_045), ("valid", 3_579, 3_191)])
 def test_published_corpus_has_the_published_counts(ferplus_folder: Path, split: str, pictures: int, clear: int) -> None:

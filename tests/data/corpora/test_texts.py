@@ -103,6 +103,7 @@ def test_goemotions_shortfall_names_both_numbers(tmp_path: Path) -> None:
         read_goemotions(tmp_path, "dev")
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_goemotions_as_published(shared_folder: Path, tmp_path: Path) -> None:
     with tarfile.open(shared_folder / "datasets" / "goemotions.tar.xz") as archive:

@@ -19,7 +19,7 @@ from multimodal.data.corpora.voices import (
     split_by_speaker,
 )
 
-pytestmark = pytest.mark.corpus
+pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
 CORPORA = ("ravdess", "emodb", "banglaser")
 

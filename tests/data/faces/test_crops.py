@@ -22,6 +22,7 @@ PICTURES = 1000  # of the 3,191: the standard error of the difference is about 1
 LARGEST_LOSS = 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_faces_found_again_lose_little_accuracy(ferplus_folder: Path) -> None:
     corpus = read_ferplus(ferplus_folder, "valid")

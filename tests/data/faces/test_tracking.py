@@ -264,6 +264,7 @@ def test_a_cartoon_has_no_face(shared_folder: Path) -> None:
     assert all(faces == [] for _, faces in pictures)
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_the_man_is_seen_from_the_moment_he_appears(shared_folder: Path) -> None:
     pictures = followed(shared_folder / "clips" / "noface_face.mov")
@@ -279,6 +280,7 @@ def test_one_man_is_one_person(shared_folder: Path) -> None:
     assert all([face.face_id for face in faces] == [0] for _, faces in pictures)
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_different_people_are_kept_apart_and_cuts_end_tracks(shared_folder: Path) -> None:
     pictures = followed(shared_folder / "clips" / "hamilton.mp4")
@@ -293,6 +295,7 @@ def test_different_people_are_kept_apart_and_cuts_end_tracks(shared_folder: Path
     assert all(len(faces) == 1 for faces in performer)
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 @pytest.mark.parametrize("rate", [0.5, 1.0, 2.0, 3.0, 10.0])
 def test_nobody_goes_through_a_cut_at_other_rates(rate: float, shared_folder: Path) -> None:

@@ -220,6 +220,7 @@ def test_a_reader_can_be_read_again(noisy_clip: Path) -> None:
     assert not decoder_threads()
 
 
+@pytest.mark.slow
 def test_pictures_are_freed_at_once(noisy_clip: Path) -> None:
     """Pictures in reference cycles would pile up until the garbage collector runs."""
     gc.collect()
@@ -283,6 +284,7 @@ def test_pictures_that_start_after_the_sound(shared_folder: Path) -> None:
     assert reader.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_variable_frame_rate_hevc(shared_folder: Path) -> None:
     path = shared_folder / "clips" / "noface_face.mov"

@@ -82,6 +82,7 @@ def in_step(path: Path, expected: list[float]) -> None:
     assert beeps_of(path) == pytest.approx(expected, abs=STEP / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOUNDS)
 def test_sound_of_any_codec_stays_in_step_over_the_whole(kind: str, tmp_path: Path) -> None:
     suffix, sound = SOUNDS[kind]
@@ -125,6 +126,7 @@ def test_a_part_begins_with_the_picture_that_is_on_the_screen(tmp_path: Path) ->
     assert levels == pytest.approx([gray_of(index) for _, index in expected], abs=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi", ".mov"])
 def test_a_late_part_is_sought_and_exact(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"g": "50", "crf": "1", "bf": "0" if suffix == ".avi" else "3"}

@@ -256,6 +256,7 @@ def test_the_errors_are_counted_right() -> None:
     assert word_errors([], ["a"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_read_sentences(recognizer: Recognizer, shared_folder: Path) -> None:
     folder = shared_folder / "clips" / "speech"
@@ -273,6 +274,7 @@ def test_read_sentences(recognizer: Recognizer, shared_folder: Path) -> None:
     assert errors / words <= 0.10
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_words_stand_where_they_are_said(recognizer: Recognizer, shared_folder: Path) -> None:
     result = recognizer.transcribe(read_audio(shared_folder / "clips" / "hamilton.mp4"))
@@ -285,6 +287,7 @@ def test_words_stand_where_they_are_said(recognizer: Recognizer, shared_folder: 
     assert 9.0 < words[-1].end_seconds <= 10.1
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_music_is_not_words(recognizer: Recognizer, shared_folder: Path) -> None:
     assert recognizer.transcribe(read_audio(shared_folder / "clips" / "no_face.mp4")).utterances == ()

@@ -65,6 +65,7 @@ def check_times(spoken: list[SpokenUtterance], expected: list[tuple[float, float
 # --- where utterances begin and end ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_speech_is_still_found_after_a_long_noise() -> None:
     noise = np.random.default_rng(0).normal(0, 0.02, 30 * RATE).astype(np.float32)
     spoken, _ = heard(joined(noise, babble(2), silence(1)))
@@ -92,6 +93,7 @@ def test_only_a_real_pause_ends_an_utterance(pause: float, count: int) -> None:
     assert len(spoken) == count
 
 
+@pytest.mark.slow
 def test_a_short_word_waits_for_the_rest_of_the_sentence() -> None:
     spoken, _ = heard(joined(silence(1), babble(0.4), silence(0.8), babble(2, seed=1), silence(1)))
     check_times(spoken, [(1.0, 4.2)])
@@ -103,6 +105,7 @@ def test_one_word_alone_is_half_a_second_long() -> None:
     assert end - start >= 0.5 and 1.6 <= start <= 2.0 and 2.3 <= end <= 2.8
 
 
+@pytest.mark.slow
 def test_a_long_speech_is_cut_at_its_best_pause() -> None:
     """From 1 to 29.6 s, with short pauses 8.1 s and 19.3 s into it."""
     parts = (babble(8, seed=1), silence(0.2), babble(11, seed=2), silence(0.2), babble(9.2, seed=3))
@@ -113,6 +116,7 @@ def test_a_long_speech_is_cut_at_its_best_pause() -> None:
     assert found[0][0] == pytest.approx(0.9, abs=0.15) and found[-1][1] == pytest.approx(29.7, abs=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [14.9, 15.3, 31.0])
 def test_utterance_length_limits(seconds: float) -> None:
     found = times(heard(joined(silence(1), babble(seconds), silence(1)))[0])
@@ -163,6 +167,7 @@ def test_spans_by_hand() -> None:
 NOT_SPEECH = not_speech(5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decibels", [0, -30, -60])
 @pytest.mark.parametrize("name", NOT_SPEECH)
 def test_what_is_no_speech(name: str, decibels: int) -> None:
@@ -252,6 +257,7 @@ def test_no_sound_at_all() -> None:
     assert list(reader) == [] and reader.warnings == ["no speech was found: there is no sound"]
 
 
+@pytest.mark.slow
 def test_values_that_are_no_numbers_are_silence(talk: Samples) -> None:
     sound = talk.copy()
     sound[20000:20100], sound[30000], sound[90000:] = np.nan, np.inf, np.nan
@@ -275,11 +281,13 @@ def test_a_long_gap_ends_an_utterance() -> None:
     assert times(spoken) == [(5.0, 7.0), (4000.5, 4002.5)]
 
 
+@pytest.mark.slow
 def test_sound_that_comes_twice_is_dropped(talk: Samples) -> None:
     blocks = list(blocks_of(talk))
     assert times(list(read_speech([*blocks[:3], *blocks[1:]]))) == times(list(read_speech(blocks)))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 40000), min_size=1, max_size=12))
 def test_how_the_sound_is_cut_into_blocks_changes_nothing(sizes: list[int]) -> None:
     sound = joined(silence(0.5), babble(2), silence(0.9), babble(1, seed=1))
@@ -415,6 +423,7 @@ def peak_bytes(seconds: int, wanted: list[Utterance] | None) -> int:
     return peak
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_recording() -> None:
     peak_bytes(5, None)  # loads what is loaded once
     assert peak_bytes(300, None) < 1.2 * peak_bytes(40, None)  # 40 s without a pause are cut three times already

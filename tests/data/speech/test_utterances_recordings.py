@@ -71,6 +71,7 @@ def changed(sound: Samples, how: str) -> Samples:
 WARNINGS = {"plain": [], "quiet": ["the speech is very quiet"], "clipped": ["the sound is clipped in 18%"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["plain", "quiet", "clipped", "offset", "noisy", "telephone"])
 def test_sentences_stand_where_their_energy_is(sentences: tuple[Samples, list[tuple[float, float]]], how: str) -> None:
     sound, times = sentences
@@ -81,6 +82,7 @@ def test_sentences_stand_where_their_energy_is(sentences: tuple[Samples, list[tu
     assert all(line.startswith(start) for line, start in zip(reader.warnings, expected, strict=True))
 
 
+@pytest.mark.slow
 def test_each_sentence_alone_is_one_utterance(shared_folder: Path) -> None:
     for path in sorted((shared_folder / "clips" / "speech").glob("*.wav")):
         first, last = energy_times(sound_of(path))
@@ -88,6 +90,7 @@ def test_each_sentence_alone_is_one_utterance(shared_folder: Path) -> None:
         assert item.utterance.start_seconds <= first + 0.05 and item.utterance.end_seconds >= last - 0.05
 
 
+@pytest.mark.slow
 def test_a_man_who_never_pauses(shared_folder: Path) -> None:
     """He performs from the first to the last second; the longest dip of the sound's level is 0.2 s."""
     reader = read_speech(read_audio(shared_folder / "clips" / "hamilton.mp4"))

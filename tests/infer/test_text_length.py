@@ -23,6 +23,7 @@ def weights() -> Weights:
     return Weights("random", "", spec, {}, tiny_network(tokenizer), tokenizer)
 
 
+@pytest.mark.slow
 def test_a_line_without_end_is_judged_as_far_as_anybody_talks(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,6 +45,7 @@ def test_a_line_without_end_is_judged_as_far_as_anybody_talks(
         assert len(encoded.states) == len(expected.states)
 
 
+@pytest.mark.slow
 def test_a_long_answer_is_judged_whole(weights: Weights) -> None:
     talk = "it is fine, " * 400 + "i feel sad. " * 400  # an hour has about ten times as much
     found = reading.analyze_text(Transcript((Utterance(0.0, 0.0, None, talk),), False), weights)

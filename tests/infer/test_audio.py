@@ -129,6 +129,7 @@ def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
         assert list(voice.estimate.probabilities.values()) == pytest.approx([2 / 8] + [1 / 8] * 6, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_many_utterances_keep_their_order_and_their_answers(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "long.wav", np.concatenate([buzz(1.0, seed) for seed in range(20)]))
     said = [Utterance(second, second + 0.9, f"P{second}") for second in range(20)]
@@ -140,6 +141,7 @@ def test_many_utterances_keep_their_order_and_their_answers(hearing: Model, tmp_
         assert list(alone[1].estimate.probabilities.values()) == pytest.approx(list(ours.values()), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_progress_runs_to_the_end(hearing: Model, tmp_path: Path) -> None:
     told: list[float] = []
     analyze_audio(probe(write_voice(tmp_path / "note.wav")), hearing.parts["audio"], SPOKEN, progress=told.append)
@@ -149,6 +151,7 @@ def test_progress_runs_to_the_end(hearing: Model, tmp_path: Path) -> None:
 # --- recordings ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "how"),
     [
@@ -180,6 +183,7 @@ def test_a_voice_note_works_alone(whole: Model, found: None, tmp_path: Path, nam
     assert content["models"]["fusion"]["name"] == HEAD_NAME
 
 
+@pytest.mark.slow
 def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk: Path) -> None:
     analysis = whole.analyze(talk, frames_per_second=5)
     table = analysis.utterances
@@ -189,7 +193,7 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
     assert table["audio_neutral"].notna().tolist() == [True, True, False]
     for column in ("fused_neutral", "confidence", "valence", "arousal", "emotion"):
         assert table[column].notna().all()
-    assert analysis.emotions == FUSED_LABELS and analysis.summary["signal"] == "fused"
+    assert analysis.emotions == FUSED_LABELS and analysis.summary["modality"] == "fused"
     assert set(analysis.summary["shares_by_modality"]["audio"]) == set(FUSED_LABELS)
     assert set(analysis.summary["shares_by_modality"]["face"]) == set(FACE_LABELS)
     assert analysis.coverage["audio"] == pytest.approx(3.25 / 8, abs=0.01)
@@ -201,7 +205,7 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
 def test_a_voice_counts_where_no_face_could_be_judged(whole: Model, found: None, tmp_path: Path) -> None:
     analysis = whole.analyze(write_talk(tmp_path / "wall.mp4", buzz(5.0), faces=()))
     assert analysis.emotions == FUSED_LABELS and set(analysis.utterances["modalities"]) == {"audio", ""}
-    assert analysis.summary["signal"] == "fused" and analysis.summary["shares_by_modality"]["face"] is None
+    assert analysis.summary["modality"] == "fused" and analysis.summary["shares_by_modality"]["face"] is None
     assert analysis.warnings == ("no face was found",) and analysis.to_dict()["models"]["face"] is not None
 
 
@@ -212,6 +216,7 @@ def test_video_without_sound_says_so(whole: Model, tmp_path: Path) -> None:
     assert len(analysis.frame_times) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.1], ids=["silence", "white noise"])
 def test_nothing_said_is_no_emotion(whole: Model, tmp_path: Path, noise: float) -> None:
     samples = (noise * np.random.default_rng(0).standard_normal(96000)).astype(np.float32)
@@ -221,6 +226,7 @@ def test_nothing_said_is_no_emotion(whole: Model, tmp_path: Path, noise: float) 
     assert analysis.utterances["start_seconds"].tolist() == [0.0, 4.0] and analysis.emotions == FUSED_LABELS
 
 
+@pytest.mark.slow
 def test_a_broken_sound_track_leaves_the_face_whole(whole: Model, found: None, talk: Path, tmp_path: Path) -> None:
     broken = blank_stream(Path(shutil.copy(talk, tmp_path)), "audio")
     analysis, alone = whole.analyze(broken), whole.analyze(talk, modalities=["face"])
@@ -230,6 +236,7 @@ def test_a_broken_sound_track_leaves_the_face_whole(whole: Model, found: None, t
     assert analysis.summary == alone.summary and analysis.to_dict()["models"]["audio"] is None
 
 
+@pytest.mark.slow
 def test_a_broken_picture_leaves_the_voice_whole(whole: Model, found: None, talk: Path, tmp_path: Path) -> None:
     broken = blank_stream(Path(shutil.copy(talk, tmp_path)), "video")
     analysis, alone = whole.analyze(broken), whole.analyze(talk, modalities=["audio"])
@@ -249,6 +256,7 @@ def test_neither_usable_is_one_line(whole: Model, talk: Path, tmp_path: Path) ->
         whole.analyze(write_voice(tmp_path / "note.wav"), modalities=["face"])
 
 
+@pytest.mark.slow
 def test_progress_covers_both_passes_once(whole: Model, found: None, talk: Path) -> None:
     told: list[tuple[float, float]] = []
     whole.analyze(talk, frames_per_second=5, progress=lambda done, total: told.append((done, total)))
@@ -260,6 +268,7 @@ def test_progress_covers_both_passes_once(whole: Model, found: None, talk: Path)
 # --- only what is asked for ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_voice_alone_opens_no_picture(hearing: Model, found: None, talk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the picture was opened")
@@ -272,6 +281,7 @@ def test_voice_alone_opens_no_picture(hearing: Model, found: None, talk: Path, m
     assert analysis.utterances["start_seconds"].tolist() == [0.5, 2.25]  # silence is no line where no face is read
 
 
+@pytest.mark.slow
 def test_face_alone_opens_no_sound(talk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the sound was opened")
@@ -282,6 +292,7 @@ def test_face_alone_opens_no_sound(talk: Path, monkeypatch: pytest.MonkeyPatch) 
     assert analysis.utterances["end_seconds"].tolist() == pytest.approx([4.0, 8.0], abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_folder_replaces_the_parts_that_it_holds(weights: Path, tmp_path: Path) -> None:
     both = load_model(str(weights), "cpu", ["audio", "face"])
     assert [(part, loaded.name) for part, loaded in both.parts.items()] == [
@@ -313,6 +324,7 @@ def test_a_folder_with_two_models_of_a_part_is_ambiguous(tmp_path: Path) -> None
 # --- as a user runs it --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_call_for_all_kinds_of_recordings(run_cli: RunCommand, weights: Path, talk: Path, tmp_path: Path) -> None:
     write_media(tmp_path / "note.wav", Sound({0: silence(2.0)}))
     write_media(tmp_path / "mute.mp4", Pictures(every(40, 1.0)))
@@ -339,6 +351,7 @@ def test_one_call_for_all_kinds_of_recordings(run_cli: RunCommand, weights: Path
     assert not (tmp_path / "results" / "broken").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_without_weights_says_what_to_do(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(DEFAULTS, "audio", raising=False)
     with pytest.raises(WeightsError, match="holds no audio model, and none is shipped; name audio weights"):
@@ -349,6 +362,7 @@ def test_a_signal_without_weights_says_what_to_do(weights: Path, monkeypatch: py
 # --- real recordings ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 def test_speech_is_heard_and_music_is_not(whole: Model, shared_folder: Path) -> None:
     clips = shared_folder / "clips"

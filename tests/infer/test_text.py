@@ -192,6 +192,7 @@ def test_typed_answers_work_alone(literate: Model, tmp_path: Path) -> None:
     assert len(analysis.frames) == 0 and "text" in analysis.estimates[0].encodings
 
 
+@pytest.mark.slow
 def test_subtitles_work_alone(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "interview.vtt"
     path.write_text(DIALOGUE, encoding="utf-8")
@@ -226,6 +227,7 @@ def test_another_language_is_not_judged(literate: Model, tmp_path: Path) -> None
 # --- a recording and its transcript -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_transcript_says_who_speaks_when(whole: Model, interview: Path) -> None:
     analysis = whole.analyze(interview, frames_per_second=2)
     table = analysis.utterances
@@ -240,6 +242,7 @@ def test_the_transcript_says_who_speaks_when(whole: Model, interview: Path) -> N
     assert set(analysis.models) == {"face", "audio", "text", "fusion"}
 
 
+@pytest.mark.slow
 def test_only_the_wanted_speaker_is_judged(whole: Model, interview: Path) -> None:
     analysis = whole.analyze(interview, speakers=["Ben"], modalities=["audio", "text"])
     assert spoken(analysis) == BEN and modalities(analysis) == ["audio+text"] * 2
@@ -257,6 +260,7 @@ def test_a_named_transcript_goes_before_the_one_beside(literate: Model, intervie
         literate.analyze(interview, beside=False)
 
 
+@pytest.mark.slow
 def test_what_lies_beside_and_is_no_transcript_is_passed_over(whole: Model, interview: Path) -> None:
     beside = interview.with_suffix(".vtt")
     beside.write_text("WEBVTT\n\n00:09.000 --> 00:02.000\nBackwards.\n", encoding="utf-8")
@@ -275,6 +279,7 @@ def test_warnings_of_a_transcript_name_it(literate: Model, interview: Path) -> N
     assert warning.startswith("talk.vtt: ") and "is cut" in warning
 
 
+@pytest.mark.slow
 def test_words_without_times_belong_to_no_moment(whole: Model, interview: Path) -> None:
     interview.with_suffix(".vtt").unlink()
     interview.with_suffix(".txt").write_text("I feel happy.\nIt is fine.\n", encoding="utf-8")
@@ -344,6 +349,7 @@ def recognizer(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return stand_in
 
 
+@pytest.mark.slow
 def test_without_a_transcript_one_is_made(weights: Path, recognizer: StandIn, talk: Path) -> None:
     told: list[float] = []
     model = load_model(str(weights), "cpu")
@@ -363,11 +369,13 @@ def test_a_transcript_spares_speech_to_text(weights: Path, recognizer: StandIn, 
     assert len(spoken(model.analyze(interview, beside=False))) == 2 and recognizer.loaded == 1
 
 
+@pytest.mark.slow
 def test_voice_and_face_alone_need_no_words(weights: Path, recognizer: StandIn, talk: Path) -> None:
     load_model(str(weights), "cpu", ["face", "audio"]).analyze(talk, frames_per_second=1)
     assert recognizer.loaded == 0
 
 
+@pytest.mark.slow
 def test_foreign_speech_is_not_judged(weights: Path, recognizer: StandIn, talk: Path) -> None:
     recognizer.language = "de"
     analysis = load_model(str(weights), "cpu", ["audio", "text"]).analyze(talk)
@@ -376,6 +384,7 @@ def test_foreign_speech_is_not_judged(weights: Path, recognizer: StandIn, talk: 
     assert analysis.to_dict()["models"]["text"] is None
 
 
+@pytest.mark.slow
 def test_nothing_said_is_nothing_judged(weights: Path, recognizer: StandIn, tmp_path: Path) -> None:
     recognizer.said, recognizer.language = (), ""
     path = write_media(tmp_path / "quiet.wav", Sound({0: np.zeros((1, 32000), np.float32)}))
@@ -384,6 +393,7 @@ def test_nothing_said_is_nothing_judged(weights: Path, recognizer: StandIn, tmp_
     assert any("no speech was found" in line for line in analysis.warnings)
 
 
+@pytest.mark.slow
 def test_without_speech_to_text_the_run_goes_on(
     weights: Path, interview: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,6 +407,7 @@ def test_without_speech_to_text_the_run_goes_on(
     assert caught.value.remedy == HOW_TO_GET
 
 
+@pytest.mark.slow
 def test_speech_to_text_that_fails_to_load(weights: Path, talk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str | None, device: str) -> None:
         raise DependencyError("faster_whisper", "is not installed", "pip install faster-whisper")
@@ -416,6 +427,7 @@ def test_no_sound_and_no_words(whole: Model, literate: Model, tmp_path: Path) ->
     assert "the file holds no sound" in whole.analyze(path).warnings
 
 
+@pytest.mark.slow
 def test_broken_sound_is_said_once(weights: Path, recognizer: StandIn, talk: Path, tmp_path: Path) -> None:
     broken = blank_stream(Path(shutil.copy(talk, tmp_path)), "audio")
     analysis = load_model(str(weights), "cpu").analyze(broken, frames_per_second=1)
@@ -426,6 +438,7 @@ def test_broken_sound_is_said_once(weights: Path, recognizer: StandIn, talk: Pat
 # --- as a user runs it --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_answers_subtitles_and_a_video_in_one_call(
     run_cli: RunCommand, weights: Path, interview: Path, tmp_path: Path
 ) -> None:
