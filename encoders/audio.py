@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
+from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import BATCH, VoiceFeatures
@@ -105,18 +106,13 @@ def standardize(values: Tensor, common: RecordingStatistics) -> Tensor:
     return common.normalize(values).clamp(-LARGEST, LARGEST)
 
 
-def _mask(lengths: Tensor, steps: int) -> Tensor:
-    """``(batch, steps)`` bool: true up to each length."""
-    return torch.arange(steps, device=lengths.device)[None] < lengths[:, None]
-
-
 def _recur(layer: nn.GRU, states: Tensor, lengths: Tensor) -> Tensor:
     """Runs a GRU over ``(batch, steps, features)`` such that padding never reaches it; 0 after each end."""
     if not layer.bidirectional:
         # What comes after an end cannot reach what was before it; and on a CPU the gradient of packed steps takes time
         # with the square of their number.
         onwards: Tensor = layer(states)[0]
-        return onwards * _mask(lengths, states.shape[1])[:, :, None]
+        return onwards * padding_mask(lengths, states.shape[1])[:, :, None]
     packed = pack_padded_sequence(states, lengths.cpu(), batch_first=True, enforce_sorted=False)
     return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=states.shape[1])[0]
 
@@ -241,12 +237,12 @@ class ConvBiGRU(nn.Module):
         states = frames.transpose(1, 2)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             # Zeros after the end, as a shorter batch would have there.
-            states = states * _mask(lengths, states.shape[2])[:, None]
+            states = states * padding_mask(lengths, states.shape[2])[:, None]
             states = functional.relu(norm(convolution(states)))
             lengths = (lengths + 1) // 2
-        states = states * _mask(lengths, states.shape[2])[:, None]
+        states = states * padding_mask(lengths, states.shape[2])[:, None]
         # The last pair may be half filled: the mean is over what is there.
-        filled = functional.avg_pool1d(_mask(lengths, states.shape[2])[:, None].float(), 2, ceil_mode=True)
+        filled = functional.avg_pool1d(padding_mask(lengths, states.shape[2])[:, None].float(), 2, ceil_mode=True)
         states = functional.avg_pool1d(states, 2, ceil_mode=True) / filled.clamp(min=0.5)
         lengths = (lengths + 1) // 2
         return _recur(self.recurrent, self.dropout(states.transpose(1, 2)), lengths), lengths
@@ -260,7 +256,7 @@ class ConvBiGRU(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
         """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``."""
         states, steps = self.encode(frames, lengths)
-        embedding = self.pool(states, _mask(steps, states.shape[1]))
+        embedding = self.pool(states, padding_mask(steps, states.shape[1]))
         if mix is not None:
             embedding, summary = mix.of(embedding), mix.of(summary)
         members = self.classify(self.dropout(embedding), summary)

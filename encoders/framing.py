@@ -24,21 +24,21 @@ def frame_counts(lengths: Tensor, window: int, hop: int) -> Tensor:
     return 1 + torch.div(lengths - window, hop, rounding_mode="floor").clamp(min=0)
 
 
-def within(lengths: Tensor, size: int) -> Tensor:
-    """Marks what belongs to each item of a padded batch.
+def padding_mask(lengths: Tensor, steps: int) -> Tensor:
+    """Marks the steps of a padded batch that belong to its items.
 
     Args:
-        lengths: ``(batch,)`` steps of each item.
-        size: Steps of the padded batch.
+        lengths: ``(batch,)`` steps of each item, on the device of the result.
+        steps: Steps of the padded batch.
 
     Returns:
-        ``(batch, size)`` true before the item's end.
+        ``(batch, steps)`` bool: true before an item's end, false in the padding.
 
     Example:
-        >>> within(torch.tensor([1, 3]), 3).tolist()
+        >>> padding_mask(torch.tensor([1, 3]), 3).tolist()
         [[True, False, False], [True, True, True]]
     """
-    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+    return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
 
 
 def check_batch(samples: Tensor, lengths: Tensor) -> int:
@@ -90,7 +90,7 @@ def cut_frames(samples: Tensor, lengths: Tensor, window: int, hop: int) -> tuple
     longest = check_batch(samples, lengths)
     lengths = lengths.to(samples.device)
     counts = frame_counts(lengths, window, hop)
-    silent = samples[:, :longest].float().masked_fill(~within(lengths, longest), 0.0)
+    silent = samples[:, :longest].float().masked_fill(~padding_mask(lengths, longest), 0.0)
     filled = nn.functional.pad(silent, (0, max(window - longest, 0)))
     return filled.unfold(1, window, hop), counts
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio import functional as audio_functional
 
-from multimodal.encoders.framing import cut_frames, hold_last, within
+from multimodal.encoders.framing import cut_frames, hold_last, padding_mask
 from multimodal.errors import ConfigError
 
 FRAMES_AT_ONCE = 8192
@@ -154,7 +154,7 @@ class Mfcc(nn.Module):
             static = torch.cat([self._coefficients(part) for part in frames.split(step, dim=1)], dim=1)
             slopes = self._deltas(static, counts)
             features = torch.cat([static, slopes, self._deltas(slopes, counts)], dim=2)
-        return features.masked_fill(~within(counts, features.shape[1]).unsqueeze(2), 0.0), counts
+        return features.masked_fill(~padding_mask(counts, features.shape[1]).unsqueeze(2), 0.0), counts
 
     def _coefficients(self, frames: Tensor) -> Tensor:
         """Cepstral coefficients ``(batch, frames, coefficients)`` of frames ``(batch, frames, window)``."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal.encoders.framing import check_batch, cut_frames, within
+from multimodal.encoders.framing import check_batch, cut_frames, padding_mask
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
 """Where pitch is sought: from a man's creak to a shout or a child."""
@@ -89,7 +89,7 @@ def quantiles(values: Tensor, mask: Tensor, shares: tuple[float, ...]) -> Tensor
     return torch.where(mask.any(1, keepdim=True), found, 0.0).T
 
 
-def centerd(samples: Tensor, lengths: Tensor) -> Tensor:
+def remove_offset(samples: Tensor, lengths: Tensor) -> Tensor:
     """Takes each clip's mean away and silences what the padding holds.
 
     Args:
@@ -103,11 +103,11 @@ def centerd(samples: Tensor, lengths: Tensor) -> Tensor:
         ValueError: Shapes that do not fit each other, or a length beyond the samples.
 
     Example:
-        >>> centerd(torch.tensor([[1.0, 3.0, 7.0]]), torch.tensor([2])).tolist()
+        >>> remove_offset(torch.tensor([[1.0, 3.0, 7.0]]), torch.tensor([2])).tolist()
         [[-1.0, 1.0, 0.0]]
     """
     check_batch(samples, lengths)
-    mask = within(lengths.to(samples.device), samples.shape[1])
+    mask = padding_mask(lengths.to(samples.device), samples.shape[1])
     clean = samples.float().masked_fill(~mask, 0.0)
     mean = clean.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
     return (clean - mean).masked_fill(~mask, 0.0)
@@ -117,7 +117,7 @@ def energy_db(samples: Tensor, lengths: Tensor, grid: Grid) -> tuple[Tensor, Ten
     """Loudness of each frame.
 
     Args:
-        samples: ``(batch, samples)`` as ``centerd`` gives them.
+        samples: ``(batch, samples)`` as ``remove_offset`` gives them.
         lengths: ``(batch,)`` samples of each clip.
         grid: The frames.
 
@@ -156,17 +156,17 @@ def pitch(samples: Tensor, lengths: Tensor, sample_rate: int) -> tuple[Tensor, T
         (200, True)
     """
     grid = Grid.at(sample_rate)
-    clean = centerd(samples, lengths)
+    clean = remove_offset(samples, lengths)
     energy, counts = energy_db(clean, lengths, grid)
-    return pitch_of(clean, energy, within(counts, energy.shape[1]), grid)
+    return pitch_of(clean, energy, padding_mask(counts, energy.shape[1]), grid)
 
 
 @torch.no_grad()
 def pitch_of(samples: Tensor, energy: Tensor, valid: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """As ``pitch``, for clips that are centerd and whose loudness is known.
+    """As ``pitch``, for clips that are remove_offset and whose loudness is known.
 
     Args:
-        samples: ``(batch, samples)`` as ``centerd`` gives them.
+        samples: ``(batch, samples)`` as ``remove_offset`` gives them.
         energy: ``(batch, frames)`` decibels as ``energy_db`` gives them.
         valid: ``(batch, frames)`` false after a clip's end.
         grid: The frames.

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal.encoders.framing import cut_frames, within
-from multimodal.encoders.pitch import FRAMES_AT_ONCE, SILENCE_DB, Grid, centerd, energy_db, pitch_of, quantiles
+from multimodal.encoders.framing import cut_frames, padding_mask
+from multimodal.encoders.pitch import FRAMES_AT_ONCE, SILENCE_DB, Grid, energy_db, pitch_of, quantiles, remove_offset
 from multimodal.encoders.pitch import pitch as pitch
 
 SEMITONES_RE_HZ = 27.5
@@ -100,7 +100,7 @@ class _Contours(NamedTuple):
 
 def _contours(clean: Tensor, lengths: Tensor, grid: Grid) -> _Contours:
     energy, counts = energy_db(clean, lengths, grid)
-    valid = within(counts, energy.shape[1])
+    valid = padding_mask(counts, energy.shape[1])
     hertz, voicing = pitch_of(clean, energy, valid, grid)
     quietest, loudest = quantiles(energy, valid, (0.05, 0.95))
     # In this order: the lower bound of the threshold first, the upper one last.
@@ -284,7 +284,7 @@ def prosody(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
         (36.0, -3, 0.0)
     """
     grid = Grid.at(sample_rate)
-    clean = centerd(samples, lengths)
+    clean = remove_offset(samples, lengths)
     contours = _contours(clean, lengths, grid)
     spectral = _spectral_fields(clean, lengths, contours, grid)
     voice = [*_pitch_fields(contours), *_voice_fields(contours), *_energy_fields(contours)]
@@ -311,7 +311,7 @@ def prosody_contours(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tens
         >>> prosody_contours(torch.zeros(1, 16000), torch.tensor([16000]), 16000)[0, 0].tolist()
         [30.0, 0.0, -100.0]
     """
-    contours = _contours(centerd(samples, lengths), lengths, Grid.at(sample_rate))
+    contours = _contours(remove_offset(samples, lengths), lengths, Grid.at(sample_rate))
     voiced = contours.hertz > 0
     tones = _semitones(contours.hertz)
     (median,) = torch.where(voiced.any(1), quantiles(tones, voiced, (0.5,)), USUAL_SEMITONES)

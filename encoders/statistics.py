@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from multimodal.encoders.framing import within
+from multimodal.encoders.framing import padding_mask
 
 SMALLEST_DEVIATION = 1e-3
 """Below it a feature is constant, as in digital silence; dividing by it would only magnify rounding."""
@@ -50,7 +50,7 @@ class RecordingStatistics:
             Statistics over the frames before and these.
         """
         if lengths is not None:
-            features = features[within(lengths.to(features.device), features.shape[1])]
+            features = features[padding_mask(lengths.to(features.device), features.shape[1])]
         frames = features.detach().reshape(-1, features.shape[-1]).cpu().double()
         if not len(frames):
             return self
@@ -116,4 +116,4 @@ class RecordingStatistics:
             result = (result - mean) / variance.sqrt().clamp(min=SMALLEST_DEVIATION)
         if lengths is None:
             return result
-        return result.masked_fill(~within(lengths.to(result.device), result.shape[1]).unsqueeze(2), 0.0)
+        return result.masked_fill(~padding_mask(lengths.to(result.device), result.shape[1]).unsqueeze(2), 0.0)

@@ -1,8 +1,9 @@
-"""The text encoder: a small transformer from words to emotions, an embedding and a state per token.
+"""The text encoder: a transformer from words to emotions, an embedding and a state per token.
 
-``TextEncoder`` is BERT's network (its weights start as all-MiniLM-L6-v2) with three heads on the mean of the token
-states: which of the seven emotions that all signals share fits best, which of them are there, and which of the corpus's
-own labels. ``read_texts`` is what inference and evaluation call: any number of texts of any length.
+``TextEncoder`` is a transformer with three heads on the mean of the token states: which of the seven shared emotions
+fits best, which of them are present, and which of the corpus's own labels hold. The transformer is BERT's network (the
+shipped weights started as all-MiniLM-L6-v2) or any type that ``transformers`` knows. Inference and evaluation call
+``read_texts``: any number of texts of any length.
 
 Source: Devlin et al. 2019 (arXiv 1810.04805), Wang et al. 2020 (MiniLM, arXiv 2002.10957), Reimers and Gurevych 2019
 (mean pooling, arXiv 1908.10084).
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multimodal.encoders.bert import Bert, BertShape
-from multimodal.encoders.tokenization import encode, special_token_ids
+from multimodal.encoders.framing import padding_mask
+from multimodal.encoders.tokenization import encode, token_marks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -37,19 +39,19 @@ MINILM_L6: Mapping[str, Any] = {
 """The shape of all-MiniLM-L6-v2, under the names of ``transformers.BertConfig``."""
 
 SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-"""What a shape must say; the library's own defaults would make a network of another size."""
+"""What a shape must state; the library's own defaults would make a network of another size."""
 
 OVERLAP = 0.25
-"""Share of a window that the next one repeats, so that no word is read without what stands around it."""
+"""Share of a window that the next one repeats, so that every word is read with its context."""
 
 
 class TextOutput(NamedTuple):
-    """What a text network gives.
+    """What a text network returns.
 
     Attributes:
         logits: ``(batch, native labels)`` float32; a sigmoid each gives scores.
         group_logits: ``(batch, labels)`` float32; softmax gives probabilities of the one that fits best.
-        presence_logits: ``(batch, labels)`` float32; a sigmoid each gives scores of being there, beside others.
+        presence_logits: ``(batch, labels)`` float32; a sigmoid each gives scores of being present, beside others.
         embedding: ``(batch, features)`` float32: the mean of the states.
         states: ``(batch, tokens, features)`` float32.
         mask: ``(batch, tokens)`` bool: false for padding.
@@ -64,16 +66,18 @@ class TextOutput(NamedTuple):
 
 
 class TextEncoder(nn.Module):
-    """A BERT network with three linear heads on the mean of its token states.
+    """A transformer with three linear heads on the mean of its token states.
 
     Args:
-        labels: How many emotions all signals share.
-        native_labels: How many labels the training corpus has.
-        shape: Keys of ``transformers.BertConfig``: ``vocab_size``, ``max_position_embeddings``, sizes.
-        dropout: Share of states dropped in training, in the layers and before the heads.
+        labels: Number of emotions that all modalities share.
+        native_labels: Number of labels of the training corpus.
+        shape: Keys of ``transformers.BertConfig``: ``vocab_size``, ``max_position_embeddings``, sizes. With the key
+            ``model_type``: the ``config.json`` of any type of transformer, see ``Backbone``.
+        dropout: Share of states dropped in training, in BERT's layers and before the heads. Other types drop in their
+            layers what their own configuration says.
 
     Raises:
-        ValueError: The shape lacks a size.
+        ValueError: The shape lacks a size, or describes no network.
 
     Example:
         >>> shape = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -86,38 +90,49 @@ class TextEncoder(nn.Module):
 
     def __init__(self, labels: int, native_labels: int, shape: Mapping[str, Any], dropout: float = 0.1) -> None:
         super().__init__()
-        missing = [key for key in SIZES if key not in shape]
-        if missing:
-            raise ValueError(f"the shape lacks {missing[0]}")
-        config = BertShape(**shape)
-        self.transformer = Bert(config, dropout)
+        self.shape = dict(shape)
+        self.transformer, self.embedding_size = _transformer(shape, dropout)
         self.dropout = nn.Dropout(dropout)
-        self.native_head = nn.Linear(config.hidden_size, native_labels)
-        self.group_head = nn.Linear(config.hidden_size, labels)
-        self.presence_head = nn.Linear(config.hidden_size, labels)
-        self.embedding_size = config.hidden_size
+        self.native_head = nn.Linear(self.embedding_size, native_labels)
+        self.group_head = nn.Linear(self.embedding_size, labels)
+        self.presence_head = nn.Linear(self.embedding_size, labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextOutput:
         """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true."""
         states = self.transformer(ids, mask).float()
         weights = mask.unsqueeze(-1).float()
         embedding = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-        kept = self.dropout(embedding)
+        inputs = self.dropout(embedding)
         native, group, presence = (
-            head(kept).float() for head in (self.native_head, self.group_head, self.presence_head)
+            head(inputs).float() for head in (self.native_head, self.group_head, self.presence_head)
         )
         return TextOutput(native, group, presence, embedding, states, mask)
 
 
+def _transformer(shape: Mapping[str, Any], dropout: float) -> tuple[nn.Module, int]:
+    """The network over tokens, with random weights, and the features of its states."""
+    if "model_type" in shape:
+        # Imported here: the shipped weights must not wait for transformers.
+        from multimodal.encoders.backbone import Backbone
+
+        backbone = Backbone(shape)
+        return backbone, backbone.hidden_size
+    missing = [key for key in SIZES if key not in shape]
+    if missing:
+        raise ValueError(f"the shape lacks {missing[0]}")
+    config = BertShape(**shape)
+    return Bert(config, dropout), config.hidden_size
+
+
 @dataclass(frozen=True)
 class TextReading:
-    """What a text says.
+    """What the network estimates from one text.
 
     Attributes:
         probabilities: ``(labels,)`` float64, calibrated, summing to 1: the one emotion that fits best.
-        scores: ``(labels,)`` float64, each 0 … 1: whether an emotion is there, beside others.
-        native_scores: ``(native labels,)`` float64, each 0 … 1: likewise for the training corpus's own labels.
-        states: ``(tokens, features)`` float32: a state per word piece, in order, without the marks of start and end.
+        scores: ``(labels,)`` float64, each 0 … 1: whether an emotion is present; several may be.
+        native_scores: ``(native labels,)`` float64, each 0 … 1: the same for the training corpus's own labels.
+        states: ``(tokens, features)`` float32: a state per token, in order, without the marks of start and end.
         embedding: ``(features,)`` float32.
     """
 
@@ -129,7 +144,7 @@ class TextReading:
 
 
 class _Window(NamedTuple):
-    """A stretch of one text's tokens that the network reads at once, and those of them it is to answer for."""
+    """Tokens of one text that the network reads at once, and the part of them that this window answers for."""
 
     text: int
     ids: list[int]
@@ -138,14 +153,14 @@ class _Window(NamedTuple):
 
 
 def windows(ids: Sequence[int], size: int) -> Iterator[tuple[int, int, int, int]]:
-    """Cuts a long sequence into overlapping stretches; each element is answered for by exactly one of them.
+    """Cuts a long sequence into overlapping windows; exactly one of them answers for each element.
 
     Args:
         ids: The sequence; only its length matters.
-        size: The most elements that fit into a stretch, at least 2.
+        size: The most elements of a window, at least 2.
 
     Yields:
-        ``start, end, first, last``: the stretch, and the part of it that is its own.
+        ``start, end, first, last``: the window, and the part of it that it answers for.
 
     Example:
         >>> list(windows(range(10), 6))
@@ -171,37 +186,38 @@ def read_texts(
     window_tokens: int = 128,
     batch_size: int = 32,
 ) -> list[TextReading | None]:
-    """Reads texts of any length, in the network's evaluation mode.
+    """Estimates emotions from texts of any length.
 
-    A text longer than a window is read in overlapping windows; its answer is the mean of theirs, weighted by the tokens
-    that each answers for. Texts are batched with others of their length, which changes no answer.
+    A text longer than a window is read in overlapping windows; its estimate is the mean of theirs, weighted by the
+    tokens that each answers for. Texts are batched with others of their length, which changes no result.
 
     Args:
         network: A ``TextEncoder`` in evaluation mode.
         tokenizer: The one that the network was trained with.
         texts: Any texts; those without a word (empty, dots, a script that the tokenizer does not know) give None.
-        temperature: Divides the logits of the probabilities; found on held-out texts.
+        temperature: Divides the logits of the probabilities; fitted on held-out texts.
         window_tokens: Tokens of a window, with the marks of start and end.
         batch_size: Windows read at once.
 
     Returns:
         A reading per text, in order; None where there is nothing to read.
     """
-    start, end, padding = special_token_ids(tokenizer)
+    marks = token_marks(tokenizer)
     pieces: list[_Window] = []
     for number, ids in enumerate(encode(tokenizer, texts)):
-        for lower, upper, first, last in windows(ids, window_tokens - 2) if ids else ():
-            pieces.append(_Window(number, [start, *ids[lower:upper], end], first - lower + 1, last - lower + 1))
+        for lower, upper, first, last in windows(ids, marks.room(window_tokens)) if ids else ():
+            offset = len(marks.start) - lower
+            pieces.append(_Window(number, marks.around(ids[lower:upper]), first + offset, last + offset))
     order = sorted(range(len(pieces)), key=lambda index: len(pieces[index].ids))
-    found: dict[int, list[tuple[int, TextReading, int]]] = {}
+    parts: dict[int, list[tuple[int, TextReading, int]]] = {}
     for lower in range(0, len(order), batch_size):
         batch = order[lower : lower + batch_size]
-        readings = _read(network, [pieces[index] for index in batch], padding, temperature)
+        readings = _read(network, [pieces[index] for index in batch], marks.padding, temperature)
         for index, reading in zip(batch, readings, strict=True):
             window = pieces[index]
-            found.setdefault(window.text, []).append((index, reading, window.last - window.first))
+            parts.setdefault(window.text, []).append((index, reading, window.last - window.first))
     return [
-        _together(sorted(found[number], key=lambda part: part[0])) if number in found else None
+        _merge(sorted(parts[number], key=lambda part: part[0])) if number in parts else None
         for number in range(len(texts))
     ]
 
@@ -211,7 +227,7 @@ def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tenso
 
     Args:
         sequences: Token numbers, of any lengths.
-        padding: What to fill with.
+        padding: The number that fills the rest.
 
     Returns:
         ``(batch, longest)`` int64, and a bool mask of that shape, false where filled.
@@ -225,7 +241,7 @@ def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tenso
     ids = torch.full((len(sequences), int(lengths.max())), padding)
     for row, sequence in zip(ids, sequences, strict=True):
         row[: len(sequence)] = torch.tensor(sequence)
-    return ids, torch.arange(ids.shape[1]) < lengths[:, None]
+    return ids, padding_mask(lengths, ids.shape[1])
 
 
 def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextReading]:
@@ -244,8 +260,8 @@ def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperatur
     ]
 
 
-def _together(parts: Sequence[tuple[int, TextReading, int]]) -> TextReading:
-    """One reading of a text from those of its windows."""
+def _merge(parts: Sequence[tuple[int, TextReading, int]]) -> TextReading:
+    """Merges the readings of a text's windows into one."""
     readings, weights = [reading for _, reading, _ in parts], [tokens for *_, tokens in parts]
     if len(readings) == 1:
         return readings[0]

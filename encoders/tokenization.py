@@ -1,7 +1,7 @@
-"""From text to token numbers: what is tidied first, and how BERT's vocabulary is trimmed to what English needs.
+"""From text to token numbers: how text is normalized, and how BERT's vocabulary is trimmed to what English needs.
 
-The tokenizer is one file, ``tokenizer.json`` of the ``tokenizers`` library, which stands beside the weights. It ignores
-case. A word that is not in the vocabulary is spelled by its pieces, down to single letters.
+The tokenizer is one file, ``tokenizer.json`` of the ``tokenizers`` library, beside the weights. BERT's ignores case. A
+word that is not in the vocabulary is spelled by its pieces, down to single letters.
 
 Source: Wu et al. 2016 (WordPiece, arXiv 1609.08144), Devlin et al. 2019 (the vocabulary of BERT, uncased).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -75,28 +75,65 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     Returns:
         A list per text; empty where the text holds no word that the vocabulary can spell.
     """
-    unknown = tokenizer.token_to_id("[UNK]")
-    found = tokenizer.encode_batch([normalize_text(text) for text in texts], add_special_tokens=False)
-    return [list(one.ids) if any(number != unknown for number in one.ids) else [] for one in found]
+    unknown = _special_id(tokenizer, "unk")
+    encodings = tokenizer.encode_batch([normalize_text(text) for text in texts], add_special_tokens=False)
+    return [list(each.ids) if any(number != unknown for number in each.ids) else [] for each in encodings]
 
 
-def special_token_ids(tokenizer: Tokenizer) -> tuple[int, int, int]:
-    """Numbers of the marks of start, end and padding of a tokenizer from ``load_tokenizer``."""
-    numbers: dict[str, int] = tokenizer.get_vocab()
-    return numbers["[CLS]"], numbers["[SEP]"], numbers["[PAD]"]
+class TokenMarks(NamedTuple):
+    """Token numbers that stand around every text.
+
+    Attributes:
+        start: Before the text; BERT's ``[CLS]``. Empty for types that have none.
+        end: After the text; BERT's ``[SEP]``.
+        padding: Fills up the shorter texts of a batch.
+    """
+
+    start: tuple[int, ...]
+    end: tuple[int, ...]
+    padding: int
+
+    def around(self, ids: Sequence[int]) -> list[int]:
+        """Puts the marks around token numbers."""
+        return [*self.start, *ids, *self.end]
+
+    def room(self, window_tokens: int) -> int:
+        """How many tokens of a text fit into a window beside the marks."""
+        return window_tokens - len(self.start) - len(self.end)
 
 
-def load_tokenizer(content: str) -> Tokenizer:
+def token_marks(tokenizer: Tokenizer) -> TokenMarks:
+    """Finds the marks of a tokenizer from ``load_tokenizer``.
+
+    Start and end are what the tokenizer itself puts around a text. Without a padding token, padding is 0: masked
+    positions are never read.
+    """
+    encoding = tokenizer.encode("a")
+    ids, special = encoding.ids, [bool(flag) for flag in encoding.special_tokens_mask]
+    first = special.index(False) if False in special else 0
+    last = len(ids) - special[::-1].index(False) if False in special else 0
+    padding = _special_id(tokenizer, "pad")
+    return TokenMarks(tuple(ids[:first]), tuple(ids[last:]), 0 if padding is None else padding)
+
+
+def _special_id(tokenizer: Tokenizer, name: str) -> int | None:
+    """The number of the special token whose text holds a name: ``[PAD]`` and ``<pad>`` for ``pad``."""
+    tokens = tokenizer.get_added_tokens_decoder().items()
+    return next((number for number, token in sorted(tokens) if token.special and name in token.content.lower()), None)
+
+
+def load_tokenizer(content: str, special: Sequence[str] = SPECIAL) -> Tokenizer:
     """Reads ``tokenizer.json``; the program windows and pads by itself.
 
     Args:
         content: The file's text.
+        special: Tokens that it must have; BERT's unless told otherwise.
 
     Returns:
         A tokenizer without truncation and padding.
 
     Raises:
-        ValueError: It is no tokenizer, or lacks one of BERT's special tokens.
+        ValueError: It is no tokenizer, or lacks one of the special tokens.
     """
     from tokenizers import Tokenizer
 
@@ -104,7 +141,7 @@ def load_tokenizer(content: str) -> Tokenizer:
         tokenizer = Tokenizer.from_str(content)
     except Exception as error:  # the library raises nothing narrower
         raise ValueError(f"is no tokenizer ({error})") from None
-    missing = [token for token in SPECIAL if tokenizer.token_to_id(token) is None]
+    missing = [token for token in special if tokenizer.token_to_id(token) is None]
     if missing:
         raise ValueError(f"is a tokenizer without {missing[0]}")
     tokenizer.no_truncation()

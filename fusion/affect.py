@@ -1,4 +1,4 @@
-"""Valence and arousal where no trained head gives them: from the probabilities and what the emotion words mean."""
+"""Valence and arousal without a trained head: from the probabilities and published norms of the emotion words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from multimodal.data.emotions import AFFECT_NORMS
 
 NORMS = "norms"
-"""How the output names this source."""
+"""Name of this source of valence and arousal in results."""
 HEAD = "head"
-"""How the output names a trained head."""
+"""Name of a trained head as their source."""
 
 
 def affect_from_norms(probabilities: Mapping[str, float]) -> tuple[float, float]:
-    """The mean of the emotion words' published valence and arousal, weighted by their probabilities.
+    """Averages the published valence and arousal of the emotion words, weighted by their probabilities.
 
     Args:
         probabilities: In labels of ``multimodal.data.emotions.AFFECT_NORMS``, summing to 1.

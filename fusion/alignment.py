@@ -1,8 +1,8 @@
-"""What the fusion head reads of one utterance: three clocks on one grid, with masks for what is absent.
+"""Inputs of the fusion head for one utterance: three clocks on one grid, with masks for absent modalities.
 
-Pure functions. The grid is that of the voice's states, 12.5 a second; where no voice was heard, steps of that length
-run from the start of the utterance to its end. A face stands at the steps whose instant it was seen at; token states
-keep the order of the words and have no clock.
+Pure functions. The grid is that of the audio states, 12.5 a second; without audio, steps of that length run from the
+start of the utterance to its end. A face embedding belongs to the steps at whose time the face was observed; token
+states keep the order of the words and have no times.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ STEP_SECONDS = 0.08
 """Length of a step: 12.5 a second, the rate of the shipped voice encoder's states."""
 
 MOST_STEPS = 1_000
-"""Utterances longer than 80 s get longer steps instead of more: a transcript may state one that lasts an hour."""
+"""Utterances longer than 80 s get longer steps, not more: a transcript may contain one that lasts an hour."""
 
 LEAST_PROBABILITY = 1e-3
-"""A signal's own probabilities below this count as this: no signal alone may rule an emotion out."""
+"""Lower bound of a modality's probabilities: no modality alone may rule an emotion out."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class FusionInputs:
     Attributes:
         times: ``(steps,)`` seconds, rising: the middle of each step.
         audio: ``(steps, features)`` float32 states of the audio encoder.
-        face: ``(steps, features)`` float32 face embedding of the same instant; rows without one are never read.
-        face_mask: ``(steps,)`` bool: at which steps the face was seen.
+        face: ``(steps, features)`` float32 face embedding of the same time; rows without one are never read.
+        face_mask: ``(steps,)`` bool: the steps at which the face was observed.
         text: ``(tokens, features)`` float32 states of the text encoder, in the order of the words.
-        log_probabilities: Signal to ``(labels,)`` logarithms of the calibrated probabilities of its own head.
+        log_probabilities: Modality to ``(labels,)`` logarithms of the calibrated probabilities of its own head.
 
     Raises:
-        ValueError: Lengths that differ, times that run backwards, or evidence for a signal that is not there.
+        ValueError: Lengths differ, times do not rise, or an absent modality has log-probabilities.
     """
 
     times: Floats
@@ -61,37 +61,37 @@ class FusionInputs:
             if rows is not None and len(rows) != len(self.times):
                 raise ValueError(f"{name} has {len(rows)} rows for {len(self.times)} steps")
         if (self.face is None) != (self.face_mask is None):
-            raise ValueError("face and face_mask come together")
+            raise ValueError("face and face_mask must be given together")
         if len(self.times) > 1 and not (np.diff(self.times) > 0).all():
             raise ValueError("times must rise")
-        foreign = [name for name in self.log_probabilities if getattr(self, name) is None]
-        if foreign:
-            raise ValueError(f"evidence for {foreign[0]}, which is not there")
+        absent = [name for name in self.log_probabilities if getattr(self, name) is None]
+        if absent:
+            raise ValueError(f"log-probabilities of {absent[0]}, which is absent")
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The signals that are there, in the order of ``MODALITIES``."""
+        """The present modalities, in the order of ``MODALITIES``."""
         return tuple(name for name in MODALITIES if getattr(self, name) is not None)
 
     def only(self, modalities: Collection[str]) -> FusionInputs:
-        """The same utterance as if the other signals had not been there."""
+        """The same utterance without the other modalities."""
         absent: dict[str, Any] = {name: None for name in MODALITIES if name not in modalities}
         if "face" not in modalities:
             absent["face_mask"] = None
-        kept = {name: rows for name, rows in self.log_probabilities.items() if name in modalities}
-        return replace(self, **absent, log_probabilities=kept)
+        known = {name: row for name, row in self.log_probabilities.items() if name in modalities}
+        return replace(self, **absent, log_probabilities=known)
 
 
 def grid(start_seconds: float, end_seconds: float, step_seconds: float = STEP_SECONDS) -> Floats:
-    """Middles of equal steps over a stretch.
+    """Divides an interval into equal steps.
 
     Args:
-        start_seconds: First moment.
-        end_seconds: End, not before the start.
-        step_seconds: Wanted length; the steps are fitted to the stretch, and longer where there would be too many.
+        start_seconds: Start of the interval.
+        end_seconds: Its end, not before the start.
+        step_seconds: Approximate length of a step; longer where there would be more than ``MOST_STEPS``.
 
     Returns:
-        ``(steps,)`` float64 inside the stretch; at least one step, at most ``MOST_STEPS``.
+        ``(steps,)`` float64: the middle of each step; at least one, at most ``MOST_STEPS``.
 
     Example:
         >>> grid(1.0, 1.4, 0.1).round(2).tolist()
@@ -102,7 +102,7 @@ def grid(start_seconds: float, end_seconds: float, step_seconds: float = STEP_SE
 
 
 def pool(times: Floats, states: Floats, step_seconds: float = STEP_SECONDS) -> tuple[Floats, Floats]:
-    """Averages states that come faster than the grid, so that no more than one falls on a step.
+    """Averages states that are denser than the grid, so that at most one falls on each step.
 
     Args:
         times: ``(states,)`` seconds, evenly spaced.
@@ -110,7 +110,7 @@ def pool(times: Floats, states: Floats, step_seconds: float = STEP_SECONDS) -> t
         step_seconds: Length of a step of the grid.
 
     Returns:
-        ``(steps,)`` and ``(steps, features)``: each the mean of as many neighbors as fit into a step.
+        ``(steps,)`` times and ``(steps, features)`` states: the mean of as many neighbors as fit into a step.
 
     Example:
         >>> pooled = pool(np.arange(4) * 0.04, np.array([[1.0], [3.0], [5.0], [7.0]]))
@@ -120,70 +120,74 @@ def pool(times: Floats, states: Floats, step_seconds: float = STEP_SECONDS) -> t
     if len(times) < 2:
         return times, states
     spacing = (times[-1] - times[0]) / (len(times) - 1)
-    together = max(round(step_seconds / spacing), -(-len(times) // MOST_STEPS), 1)
-    if together == 1:
+    group = max(round(step_seconds / spacing), -(-len(times) // MOST_STEPS), 1)
+    if group == 1:
         return times, states
-    starts = np.arange(0, len(times), together)
+    starts = np.arange(0, len(times), group)
     sizes = np.diff([*starts, len(times)])
     return np.add.reduceat(times, starts) / sizes, np.add.reduceat(states, starts) / sizes[:, None]
 
 
-def nearest(times: Floats, seen: Floats, within_seconds: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """For each step the observation nearest in time, if one is near enough.
+def nearest(
+    times: Floats, observation_times: Floats, tolerance_seconds: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Finds the observation nearest in time to each step.
 
     Args:
         times: ``(steps,)`` seconds.
-        seen: ``(observations,)`` seconds, rising.
-        within_seconds: How far an observation may be from the step: half a sampling interval, so that a frame in which
-            the face was not found leaves a hole.
+        observation_times: ``(observations,)`` seconds, rising.
+        tolerance_seconds: Largest distance of an observation from the step: half a sampling interval, so that a frame
+            without the face leaves a gap.
 
     Returns:
-        ``(steps,)`` index of the nearest observation, 0 where there is none, and ``(steps,)`` bool: whether it counts.
+        ``(steps,)`` index of the nearest observation, 0 where there is none, and ``(steps,)`` bool: whether it is near
+        enough.
 
     Example:
         >>> nearest(np.array([0.0, 0.1, 0.5]), np.array([0.08, 0.2]), 0.1)[1].tolist()
         [True, True, False]
     """
-    if not len(seen):
+    if not len(observation_times):
         return np.zeros(len(times), np.int64), np.zeros(len(times), bool)
-    right = np.searchsorted(seen, times).clip(0, len(seen) - 1)
+    right = np.searchsorted(observation_times, times).clip(0, len(observation_times) - 1)
     left = (right - 1).clip(0)
-    found = np.where(np.abs(seen[left] - times) <= np.abs(seen[right] - times), left, right)
+    distances = [np.abs(observation_times[side] - times) for side in (left, right)]
+    indices = np.where(distances[0] <= distances[1], left, right)
     # A rounding error must not decide at the very edge.
-    return found, np.abs(seen[found] - times) <= within_seconds + 1e-9
+    return indices, np.minimum(*distances) <= tolerance_seconds + 1e-9
 
 
 def face_on_grid(
-    times: Floats, seen: Floats, embeddings: Floats, within_seconds: float
+    times: Floats, observation_times: Floats, embeddings: Floats, tolerance_seconds: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Puts the embeddings of one face onto a grid.
 
     Args:
         times: ``(steps,)`` seconds of the grid.
-        seen: ``(observations,)`` seconds, in any order.
+        observation_times: ``(observations,)`` seconds, in any order.
         embeddings: ``(observations, features)``.
-        within_seconds: See ``nearest``.
+        tolerance_seconds: See ``nearest``.
 
     Returns:
-        ``(steps, features)``, zero where no face was seen, and the mask.
+        ``(steps, features)``, zero where the face was not observed, and the mask.
 
     Example:
         >>> face_on_grid(np.array([0.0, 1.0]), np.array([1.02]), np.ones((1, 2)), 0.1)[0].tolist()
         [[0.0, 0.0], [1.0, 1.0]]
     """
-    order = np.argsort(seen, kind="stable")
-    found, mask = nearest(times, seen[order], within_seconds)
-    shown = np.zeros((len(times), embeddings.shape[1]), embeddings.dtype)
-    shown[mask] = embeddings[order[found[mask]]]
-    return shown, mask
+    order = np.argsort(observation_times, kind="stable")
+    indices, mask = nearest(times, observation_times[order], tolerance_seconds)
+    rows = np.zeros((len(times), embeddings.shape[1]), embeddings.dtype)
+    rows[mask] = embeddings[order[indices[mask]]]
+    return rows, mask
 
 
 def log_probabilities(probabilities: Mapping[str, float], labels: Sequence[str]) -> Floats:
-    """What a signal's own head says, as the fusion head reads it.
+    """Logarithms of a modality's probabilities, as the fusion head reads them.
 
     Args:
-        probabilities: Of the signal, in labels of its own.
-        labels: Those to keep; their probabilities are scaled to sum to 1.
+        probabilities: Probabilities of the modality, in its own labels.
+        labels: The labels of the result; their probabilities are scaled to sum to 1.
 
     Returns:
         ``(labels,)`` float32 logarithms, none below that of ``LEAST_PROBABILITY``.
@@ -192,21 +196,21 @@ def log_probabilities(probabilities: Mapping[str, float], labels: Sequence[str])
         >>> np.exp(log_probabilities({"anger": 0.4, "fear": 0.4, "contempt": 0.2}, ("anger", "fear"))).round(2).tolist()
         [0.5, 0.5]
     """
-    kept = np.array([probabilities[label] for label in labels], np.float64)
-    total = kept.sum()
-    shares = kept / total if total > 0 else np.full(len(kept), 1 / len(kept))
+    values = np.array([probabilities[label] for label in labels], np.float64)
+    total = values.sum()
+    shares = values / total if total > 0 else np.full(len(values), 1 / len(values))
     logarithms: Floats = np.log(shares.clip(min=LEAST_PROBABILITY)).astype(np.float32)
     return logarithms
 
 
 def tolerance_seconds(frame_times: Floats) -> float:
-    """How far from an instant a frame may lie that stands for it.
+    """Largest distance in time at which a sampled frame represents a step of the grid.
 
     Args:
         frame_times: ``(frames,)`` seconds of all sampled frames, rising.
 
     Returns:
-        Half the median distance of neighbors; half a step of the grid where there are not two frames.
+        Half the median distance of neighbors; half a step of the grid for fewer than two frames.
 
     Example:
         >>> tolerance_seconds(np.array([0.0, 0.2, 0.4, 1.0]))
@@ -226,63 +230,64 @@ def build_inputs(
     text: Floats | None = None,
     labels: Sequence[str] = FUSED_LABELS,
 ) -> FusionInputs:
-    """Puts what is known of one utterance onto one grid.
+    """Puts the states of one utterance onto one grid.
 
-    A signal is there if ``probabilities`` names it, and otherwise its states are not read. The grid is that of the
-    voice, pooled where it is faster; without a voice it runs from start to end. A face that was judged, but at no
-    instant of the grid (silence at the ends is not in the voice's), is still there: it counts by its evidence, and its
-    mask is false throughout.
+    A modality is present if ``probabilities`` names it; otherwise its states are not read. The grid is that of the
+    audio states, pooled where they are denser; without audio it runs from start to end. A face that was scored at no
+    time of the grid (silence at the ends is not in the audio states) is still present: its log-probabilities count, and
+    its mask is false throughout.
 
     Args:
         start_seconds: Start of the utterance.
         end_seconds: Its end.
-        probabilities: Signal that is there to the calibrated probabilities of its own head, in labels of its own.
-        audio: ``(states,)`` rising seconds and ``(states, features)`` of the audio encoder; needed with a voice.
+        probabilities: Present modality to the calibrated probabilities of its own head, in its own labels.
+        audio: ``(states,)`` rising seconds and ``(states, features)`` of the audio encoder; required if present.
         face: ``(observations,)`` seconds, in any order, and ``(observations, features)`` embeddings of the utterance's
-            own face; needed with a face, also ``(0, features)``.
+            face; required if present, may be empty.
         tolerance_seconds: See ``tolerance_seconds``.
-        text: ``(tokens, features)`` of the text encoder, in the order of the words; needed with words.
-        labels: Of the evidence.
+        text: ``(tokens, features)`` of the text encoder, in the order of the words; required if present.
+        labels: Labels of the log-probabilities.
 
     Returns:
-        What the head reads.
+        The inputs of the head.
 
     Raises:
-        ValueError: A signal without states.
+        ValueError: A present modality has no states.
 
     Example:
-        >>> said = {"audio": {"anger": 0.8, "fear": 0.2}, "face": {"anger": 0.3, "fear": 0.6, "contempt": 0.1}}
-        >>> heard = np.array([0.1, 0.2]), np.ones((2, 3))
-        >>> seen = np.array([0.19]), np.ones((1, 4))
-        >>> streams = build_inputs(0.0, 0.5, said, audio=heard, face=seen, labels=("anger", "fear"))
-        >>> streams.modalities, streams.face_mask.tolist()
+        >>> estimates = {"audio": {"anger": 0.8, "fear": 0.2}, "face": {"anger": 0.3, "fear": 0.6, "contempt": 0.1}}
+        >>> audio = np.array([0.1, 0.2]), np.ones((2, 3))
+        >>> face = np.array([0.19]), np.ones((1, 4))
+        >>> inputs = build_inputs(0.0, 0.5, estimates, audio=audio, face=face, labels=("anger", "fear"))
+        >>> inputs.modalities, inputs.face_mask.tolist()
         (('face', 'audio'), [False, True])
     """
-    given = {"face": face, "audio": audio, "text": text}
-    states = {name: given[name] for name in probabilities}
-    lacking = [name for name, found in states.items() if found is None]
-    if lacking:
-        raise ValueError(f"{lacking[0]} has probabilities and no states")
-    times, heard = grid(start_seconds, end_seconds), None
-    if audio is not None and "audio" in states:
-        times, heard = pool(*audio)
-    seen, mask = face_on_grid(times, *face, tolerance_seconds) if face and "face" in states else (None, None)
-    known = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in states}
-    return FusionInputs(times, heard, seen, mask, text if "text" in states else None, known)
+    states = {"face": face, "audio": audio, "text": text}
+    missing = [name for name in probabilities if states[name] is None]
+    if missing:
+        raise ValueError(f"{missing[0]} has probabilities and no states")
+    times, audio_rows = grid(start_seconds, end_seconds), None
+    if audio is not None and "audio" in probabilities:
+        times, audio_rows = pool(*audio)
+    face_rows, mask = None, None
+    if face is not None and "face" in probabilities:
+        face_rows, mask = face_on_grid(times, *face, tolerance_seconds)
+    known = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in probabilities}
+    return FusionInputs(times, audio_rows, face_rows, mask, text if "text" in probabilities else None, known)
 
 
 class FusionBatch(NamedTuple):
-    """Utterances side by side; what lies beyond an utterance's end, or is absent, is 0 and never read.
+    """A padded batch of utterances; padding and absent modalities are 0 and never read.
 
     Attributes:
         audio: ``(batch, steps, features)`` float32.
         face: ``(batch, steps, features)`` float32.
         face_mask: ``(batch, steps)`` bool.
-        steps: ``(batch,)`` int64: steps of the nonverbal stream; 0 where neither voice nor face is there.
+        steps: ``(batch,)`` int64: steps of the nonverbal stream; 0 without audio and face.
         text: ``(batch, tokens, features)`` float32.
-        tokens: ``(batch,)`` int64; 0 where there are no words.
+        tokens: ``(batch,)`` int64; 0 without text.
         log_probabilities: ``(batch, 3, labels)`` float32, in the order of ``MODALITIES``.
-        present: ``(batch, 3)`` bool, likewise.
+        present: ``(batch, 3)`` bool, in the same order.
     """
 
     audio: Tensor
@@ -304,42 +309,42 @@ def collate(utterances: Sequence[FusionInputs], sizes: Mapping[str, int], labels
 
     Args:
         utterances: At least one.
-        sizes: Signal to the number of its features.
-        labels: Length of each signal's evidence.
+        sizes: Modality to its number of features.
+        labels: Number of labels of the log-probabilities.
 
     Returns:
         The batch, on the CPU.
 
     Example:
-        >>> said = FusionInputs(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(2)})
-        >>> batch = collate([said], {"face": 5, "audio": 6, "text": 4}, labels=2)
+        >>> inputs = FusionInputs(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(2)})
+        >>> batch = collate([inputs], {"face": 5, "audio": 6, "text": 4}, labels=2)
         >>> batch.steps.tolist(), batch.tokens.tolist(), batch.present.tolist()
         ([0], [3], [[False, False, True]])
     """
     nonverbal = [len(each.times) if each.audio is not None or each.face is not None else 0 for each in utterances]
-    voices = [_rows(each.audio, count, sizes["audio"]) for each, count in zip(utterances, nonverbal, strict=True)]
+    audio = [_rows(each.audio, count, sizes["audio"]) for each, count in zip(utterances, nonverbal, strict=True)]
     faces = [_rows(each.face, count, sizes["face"]) for each, count in zip(utterances, nonverbal, strict=True)]
     masks = [
         torch.zeros(count, dtype=torch.bool) if each.face_mask is None else torch.from_numpy(each.face_mask)
         for each, count in zip(utterances, nonverbal, strict=True)
     ]
-    words = [_rows(each.text, 0, sizes["text"]) for each in utterances]
-    heard = torch.zeros(len(utterances), len(MODALITIES), labels)
-    for row, each in zip(heard, utterances, strict=True):
+    text = [_rows(each.text, 0, sizes["text"]) for each in utterances]
+    logarithms = torch.zeros(len(utterances), len(MODALITIES), labels)
+    for row, each in zip(logarithms, utterances, strict=True):
         for name, values in each.log_probabilities.items():
             row[MODALITIES.index(name)] = torch.as_tensor(values, dtype=torch.float32)
     return FusionBatch(
-        audio=pad_sequence(voices, batch_first=True),
+        audio=pad_sequence(audio, batch_first=True),
         face=pad_sequence(faces, batch_first=True),
         face_mask=pad_sequence(masks, batch_first=True),
         steps=torch.tensor(nonverbal),
-        text=pad_sequence(words, batch_first=True),
-        tokens=torch.tensor([len(rows) for rows in words]),
-        log_probabilities=heard,
+        text=pad_sequence(text, batch_first=True),
+        tokens=torch.tensor([len(rows) for rows in text]),
+        log_probabilities=logarithms,
         present=torch.tensor([[name in each.modalities for name in MODALITIES] for each in utterances]),
     )
 
 
 def _rows(states: Floats | None, count: int, size: int) -> Tensor:
-    """``(count, size)`` of zeros where the signal is absent."""
+    """States as a tensor; ``(count, size)`` zeros for an absent modality."""
     return torch.zeros(count, size) if states is None else torch.as_tensor(states, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""The dual recurrent fusion head: one recurrent encoder over what is seen and heard, one over what is said.
+"""The dual recurrent fusion head: one recurrent encoder over the nonverbal stream, one over the verbal stream.
 
 After Yoon, Byun and Jung 2018 (arXiv 1810.04635), MDRE (section 3.3) and MDREA (3.4). With the nonverbal steps
 ``x_1 … x_T`` (the audio state, the face embedding of the same instant beside it) and the verbal steps ``w_1 … w_N``
@@ -12,9 +12,9 @@ After Yoon, Byun and Jung 2018 (arXiv 1810.04635), MDRE (section 3.3) and MDREA 
 direction this is the paper's network, up to the dense layer with which the paper maps both states before they are
 joined. What we add, each of which can be left out:
 
-- two directions, the face, and learned vectors that stand in for a signal that is absent;
-- the signals' own heads as evidence, each weighted by a gate that sees all states, so that the head starts from the
-  product of what is known and learns when to trust which:
+- two directions, the face, and learned vectors in place of an absent modality;
+- the log-probabilities of the modalities' own heads, each weighted by a gate over all states, so that the head starts
+  from their product and learns which modality to trust when:
 
     y = softmax([...] M + b + sum_m g_m log p_m),   g = 2 sigmoid(G tanh(F [...; log p; present]))
 
@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from multimodal.encoders.framing import padding_mask
 from multimodal.fusion.alignment import FusionBatch
 
 POOLINGS = ("last", "attention")
@@ -37,24 +38,24 @@ POOLINGS = ("last", "attention")
 
 @dataclass(frozen=True)
 class FusionShape:
-    """The shape of a head; what a card stores to build it again.
+    """The shape of a head, as a card stores it.
 
     Attributes:
         labels: Number of emotions.
-        audio_size: Features of an audio state; 0 without a voice.
-        face_size: Features of a face embedding; 0 without a face.
-        text_size: Features of a token state; 0 without words.
+        audio_size: Features of an audio state; 0 without audio.
+        face_size: Features of a face embedding; 0 without the face.
+        text_size: Features of a token state; 0 without text.
         summary_size: Features of the vector of the whole utterance (``p``); 0 for none.
         hidden: States of each recurrent encoder, per direction (paper: 200).
-        face_hidden: Features that a face embedding is mapped to before it stands beside the voice; 0 for itself.
+        face_hidden: Features that a face embedding is mapped to before it joins the audio state; 0 for no mapping.
         bidirectional: Whether both encoders run in both directions.
         pooling: ``last`` (MDRE) or ``attention`` (MDREA).
-        log_probabilities: Whether the signals' own answers are weighed in.
+        log_probabilities: Whether the log-probabilities of the modalities' own heads are added.
         dimensions: How many of valence, arousal and dominance are estimated; 0 for none.
         dropout: Share of inputs and of joined states dropped in training.
 
     Raises:
-        ValueError: A pooling that there is not, or no stream at all.
+        ValueError: Unknown pooling, or no input stream.
     """
 
     labels: int
@@ -74,17 +75,22 @@ class FusionShape:
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
         if not (self.audio_size or self.face_size or self.text_size):
-            raise ValueError("a head without voice, face and words has nothing to read")
+            raise ValueError("a head needs audio, face or text")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Modality to its number of features."""
+        return {"face": self.face_size, "audio": self.audio_size, "text": self.text_size}
 
 
 class FusionOutput(NamedTuple):
-    """What a head gives.
+    """What a head returns.
 
     Attributes:
         logits: ``(batch, labels)`` float32; softmax gives probabilities before calibration.
         affect: ``(batch, dimensions)`` float32, on the scale of the training corpus; no column without them.
-        gates: ``(batch, 3)`` float32, 0 … 2: how much face, audio and text count; 1 everywhere without evidence.
-        attention: ``(batch, tokens)`` float32 summing to 1 over an utterance's tokens; 0 without words or attention.
+        gates: ``(batch, 3)`` float32, 0 … 2: weights of face, audio and text; 1 without log-probabilities.
+        attention: ``(batch, tokens)`` float32 summing to 1 over an utterance's tokens; 0 without text or attention.
     """
 
     logits: Tensor
@@ -94,7 +100,7 @@ class FusionOutput(NamedTuple):
 
 
 class RecurrentEncoder(nn.Module):
-    """A GRU over steps of any number, also none: a learned state stands in for an absent stream.
+    """A GRU over any number of steps; a learned state replaces an absent stream.
 
     Args:
         inputs: Features per step.
@@ -120,35 +126,35 @@ class RecurrentEncoder(nn.Module):
         Returns:
             States ``(batch, steps, size)``, 0 after the end, and the last state of each direction ``(batch, size)``.
         """
-        there = lengths > 0
-        if steps.shape[1] == 0 or not bool(there.any()):
+        present = lengths > 0
+        if steps.shape[1] == 0 or not bool(present.any()):
             empty = steps.new_zeros(len(steps), steps.shape[1], self.size)
             return empty, self.absent.expand(len(steps), -1)
         states, last = (
-            self._both_ways(steps, lengths) if self.recurrent.bidirectional else self._onwards(steps, lengths)
+            self._bidirectional(steps, lengths) if self.recurrent.bidirectional else self._forward(steps, lengths)
         )
-        return states * there[:, None, None], torch.where(there[:, None], last, self.absent)
+        return states * present[:, None, None], torch.where(present[:, None], last, self.absent)
 
-    def _both_ways(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _bidirectional(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         packed = pack_padded_sequence(steps, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
         output, last = self.recurrent(packed)
         states = pad_packed_sequence(output, batch_first=True, total_length=steps.shape[1])[0]
         return states, torch.cat(list(last), dim=1)
 
-    def _onwards(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Nothing has to be packed where what comes after an end cannot reach what was before it.
+    def _forward(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Runs without packing: padding comes after an utterance's end and cannot reach the states before it.
 
-        On a CPU the gradient of packed steps takes time with the square of their number: 31 s against 0.9 s for 64
-        utterances of up to 750 steps.
+        On a CPU the gradient of packed steps takes time quadratic in their number: 31 s against 0.9 s for 64 utterances
+        of up to 750 steps.
         """
         states = self.recurrent(steps)[0]
-        within = torch.arange(steps.shape[1], device=steps.device)[None] < lengths[:, None]
+        mask = padding_mask(lengths, steps.shape[1])
         final = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, self.size)
-        return states.masked_fill(~within[:, :, None], 0.0), states.gather(1, final)[:, 0]
+        return states.masked_fill(~mask[:, :, None], 0.0), states.gather(1, final)[:, 0]
 
 
 class DualRecurrentFusion(nn.Module):
-    """Joins three signals, any of which may be absent, into one answer per utterance.
+    """Combines three modalities, any of which may be absent, into one estimate per utterance.
 
     Args:
         shape: See ``FusionShape``.
@@ -157,7 +163,7 @@ class DualRecurrentFusion(nn.Module):
         >>> from multimodal.fusion.alignment import FusionInputs, collate
         >>> import numpy as np
         >>> network = DualRecurrentFusion(FusionShape(7, audio_size=6, face_size=5, text_size=4)).eval()
-        >>> said = Streams(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(7)})
+        >>> said = FusionInputs(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.zeros(7)})
         >>> network(collate([said], {"face": 5, "audio": 6, "text": 4}, labels=7)).logits.shape
         torch.Size([1, 7])
     """
@@ -165,9 +171,10 @@ class DualRecurrentFusion(nn.Module):
     def __init__(self, shape: FusionShape) -> None:
         super().__init__()
         self.shape = shape
-        beside = shape.face_hidden or shape.face_size
-        self.face_map = nn.Linear(shape.face_size, beside) if shape.face_hidden and shape.face_size else nn.Identity()
-        face_inputs = beside if shape.face_size else 0
+        face_inputs = (shape.face_hidden or shape.face_size) if shape.face_size else 0
+        self.face_map = (
+            nn.Linear(shape.face_size, face_inputs) if shape.face_hidden and shape.face_size else nn.Identity()
+        )
         self.voice_absent = nn.Parameter(torch.zeros(shape.audio_size))
         self.face_absent = nn.Parameter(torch.zeros(face_inputs))
         nonverbal_inputs = shape.audio_size + face_inputs
@@ -186,20 +193,20 @@ class DualRecurrentFusion(nn.Module):
         self.affect = nn.Linear(joined, shape.dimensions) if shape.dimensions else None
         if shape.log_probabilities:
             self.evidence_absent = nn.Parameter(torch.zeros(3, shape.labels))
-            seen = joined + 3 * shape.labels + 3
-            weigh = nn.Linear(32, 3)
-            self.gates = nn.Sequential(nn.Linear(seen, 32), nn.Tanh(), weigh)
-            self._start_from_evidence(weigh)
+            gate_inputs = joined + 3 * shape.labels + 3
+            last = nn.Linear(32, 3)
+            self.gates = nn.Sequential(nn.Linear(gate_inputs, 32), nn.Tanh(), last)
+            self._start_from_product(last)
 
     @property
     def attends(self) -> bool:
-        """Whether the nonverbal state attends over the verbal ones: both must be there."""
+        """Whether the nonverbal state attends over the verbal states; both streams must exist."""
         shape = self.shape
         return shape.pooling == "attention" and bool(shape.text_size) and bool(shape.audio_size or shape.face_size)
 
-    def _start_from_evidence(self, weigh: nn.Linear) -> None:
-        """Makes the untrained head answer what the product of the signals' own heads says."""
-        for layer in (self.readout, weigh):
+    def _start_from_product(self, last: nn.Linear) -> None:
+        """Makes the untrained head return the product of the modalities' own probabilities."""
+        for layer in (self.readout, last):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -211,11 +218,11 @@ class DualRecurrentFusion(nn.Module):
         gates = logits.new_ones(len(logits), 3)
         if self.shape.log_probabilities:
             present = batch.present[:, :, None]
-            shown = torch.where(present, batch.log_probabilities, self.evidence_absent)
+            evidence = torch.where(present, batch.log_probabilities, self.evidence_absent)
             known = torch.where(present, batch.log_probabilities, 0.0).flatten(1)
-            seen = torch.cat([joined, known / 3, batch.present.float()], dim=1)
-            gates = 2 * torch.sigmoid(self.gates(seen))
-            logits = logits + (torch.where(present, gates[:, :, None], 1.0) * shown).sum(1)
+            gate_inputs = torch.cat([joined, known / 3, batch.present.float()], dim=1)
+            gates = 2 * torch.sigmoid(self.gates(gate_inputs))
+            logits = logits + (torch.where(present, gates[:, :, None], 1.0) * evidence).sum(1)
         affect = logits.new_zeros(len(logits), 0) if self.affect is None else self.affect(joined)
         return FusionOutput(logits.float(), affect.float(), gates.float(), attention)
 
@@ -235,21 +242,21 @@ class DualRecurrentFusion(nn.Module):
         return torch.cat(parts, dim=1), attention
 
     def _nonverbal_steps(self, batch: FusionBatch) -> Tensor:
-        """``(batch, steps, voice + face)``: at each step what is there, else the learned stand-in."""
+        """``(batch, steps, audio + face)``: at each step the present inputs, else the learned vectors."""
         parts: list[Tensor] = []
         if self.shape.audio_size:
-            heard = batch.present[:, 1, None, None]
-            parts.append(torch.where(heard, batch.audio, self.voice_absent))
+            present = batch.present[:, 1, None, None]
+            parts.append(torch.where(present, batch.audio, self.voice_absent))
         if self.shape.face_size:
-            seen = batch.face_mask[:, :, None]
-            parts.append(torch.where(seen, self.face_map(batch.face), self.face_absent))
+            mask = batch.face_mask[:, :, None]
+            parts.append(torch.where(mask, self.face_map(batch.face), self.face_absent))
         return torch.cat(parts, dim=2)
 
     def _attend(self, nonverbal: Tensor, states: Tensor, last: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The verbal states weighted by their fit to the nonverbal one; ``last`` where there are no words."""
+        """The verbal states weighted by their fit to the nonverbal state; ``last`` without text."""
         scores = torch.einsum("bd,bnd->bn", self.query(nonverbal), states)
-        spoken = torch.arange(states.shape[1], device=states.device)[None] < tokens[:, None]
-        there = tokens[:, None] > 0
-        # A row without words would be all -inf, whose softmax is not a number, and whose gradient neither.
-        weights = scores.masked_fill(~spoken & there, -torch.inf).softmax(dim=1) * (spoken & there)
-        return torch.where(there, torch.einsum("bn,bnd->bd", weights, states), last), weights
+        mask = padding_mask(tokens, states.shape[1])
+        present = tokens[:, None] > 0
+        # A row without text would be all -inf; its softmax and its gradient would be NaN.
+        weights = scores.masked_fill(~mask & present, -torch.inf).softmax(dim=1) * (mask & present)
+        return torch.where(present, torch.einsum("bn,bnd->bd", weights, states), last), weights

@@ -1,4 +1,4 @@
-"""Late fusion: the plain average of the signals' own answers, with which every fused result is compared."""
+"""Late fusion: the plain average of the modalities' probabilities, the baseline of every fused result."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from multimodal.fusion.alignment import Floats
 from multimodal.types import MODALITIES, ModalityEstimate
 
 
-def late_average(answers: Sequence[Floats]) -> Floats:
-    """Averages calibrated probabilities of the signals that are there, each counting alike.
+def late_average(probabilities: Sequence[Floats]) -> Floats:
+    """Averages calibrated probabilities of the present modalities with equal weights.
 
     Args:
-        answers: At least one ``(..., labels)``, each summing to 1 over the labels.
+        probabilities: At least one ``(..., labels)``, each summing to 1 over the labels.
 
     Returns:
         ``(..., labels)``, summing to 1.
@@ -23,19 +23,19 @@ def late_average(answers: Sequence[Floats]) -> Floats:
         >>> late_average([np.array([0.8, 0.2]), np.array([0.4, 0.6])]).round(2).tolist()
         [0.6, 0.4]
     """
-    mean: Floats = np.mean(np.stack(answers), axis=0)
+    mean: Floats = np.mean(np.stack(probabilities), axis=0)
     return mean
 
 
 def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequence[str]) -> ModalityEstimate | None:
-    """The late-fusion answer for one utterance.
+    """The late-fusion estimate of one utterance.
 
     Args:
-        estimates: Signal to what it says, in labels of its own; None or unnamed where it was not there.
-        labels: Of the answer; probabilities of a signal's other labels are shared out over these.
+        estimates: Modality to its estimate, in its own labels; None or no entry where it is absent.
+        labels: Labels of the result; a modality's probabilities over these are scaled to sum to 1.
 
     Returns:
-        The average, with its largest value as confidence; None without any signal.
+        The average; None without any modality.
 
     Example:
         >>> face = ModalityEstimate({"anger": 0.5, "fear": 0.25, "contempt": 0.25})

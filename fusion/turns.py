@@ -1,11 +1,11 @@
-"""Networks over whole turns of a dialogue: those of Yoon et al. 2018, and ours that learns from the voice's frames.
+"""Networks over whole turns of a dialogue: those of Yoon et al. 2018, and ours that learns from audio frames.
 
-All are a ``DualRecurrentFusion`` with something trainable before it:
+Each is a ``DualRecurrentFusion`` with trainable layers before it:
 
-- for the paper's networks, an embedding per word piece. They start from the text encoder's own table: the paper starts
-  from GloVe, which is not at hand here, and which would bring other word boundaries;
-- for ours, two strided convolutions that bring MFCC frames, 100 a second, to the 12.5 steps of ``streams``, where the
-  face of the same instant stands beside them.
+- for the paper's networks, an embedding per word piece, started from the text encoder's table. The paper starts from
+  GloVe, which is not available here and has other word boundaries;
+- for ours, two strided convolutions from MFCC frames, 100 a second, to the 12.5 steps of ``alignment``, where they join
+  the face of the same time.
 
 Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635).
 """
@@ -18,23 +18,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal.encoders.framing import padding_mask
 from multimodal.fusion.alignment import FusionBatch
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionOutput, FusionShape
 
 LARGEST = 5.0
-"""Standardized features beyond this are taken for this."""
+"""Standardized features are clipped to this magnitude."""
 
 STRIDES = (4, 2)
-"""Of the convolutions: eight frames of 10 ms to a step of 80 ms."""
+"""Strides of the convolutions: eight frames of 10 ms to a step of 80 ms."""
 
 
 class TurnBatch(NamedTuple):
-    """Turns side by side.
+    """A padded batch of turns.
 
     Attributes:
-        streams: Steps, faces, token states and what is there; its ``voice`` has no features, the frames stand here.
+        streams: Steps, faces, token states and masks; its ``audio`` has no features, ``frames`` holds them.
         frames: ``(batch, frames, features)`` float32 MFCCs as measured, 0 after the end.
-        frame_counts: ``(batch,)`` int64; 0 where no voice is there.
+        frame_counts: ``(batch,)`` int64; 0 without audio.
         summary: ``(batch, features)`` float32 of the whole turn, as measured.
         ids: ``(batch, tokens)`` int64 word pieces, as many columns as ``streams.text``; 0 after the end.
     """
@@ -50,18 +51,8 @@ class TurnBatch(NamedTuple):
         return TurnBatch(self.streams.to(device), *(tensor.to(device) for tensor in self[1:]))
 
 
-def within(counts: Tensor, size: int) -> Tensor:
-    """``(batch, size)`` bool: true up to each count.
-
-    Example:
-        >>> within(torch.tensor([1, 0]), 2).tolist()
-        [[True, False], [False, False]]
-    """
-    return torch.arange(size, device=counts.device)[None] < counts[:, None]
-
-
 def steps_of(frames: int) -> int:
-    """How many steps the convolutions make of some frames.
+    """Number of steps that the convolutions make of some frames.
 
     Example:
         >>> [steps_of(frames) for frames in (0, 1, 8, 9, 750)]
@@ -73,7 +64,7 @@ def steps_of(frames: int) -> int:
 
 
 class FrameConvolutions(nn.Module):
-    """Two strided convolutions over frames; what lies after an utterance's end never changes its states.
+    """Two strided convolutions over frames; padding never changes a state.
 
     Args:
         frame_size: Features per frame.
@@ -99,24 +90,24 @@ class FrameConvolutions(nn.Module):
         """Maps ``(batch, frames, features)`` to ``(batch, steps, channels)``, 0 after the end."""
         if not frames.shape[1]:
             return frames.new_zeros(len(frames), 0, self.channels)
-        states = frames * within(counts, frames.shape[1])[:, :, None]
+        states = frames * padding_mask(counts, frames.shape[1])[:, :, None]
         for convolution, norm, stride in zip(self.convolutions, self.norms, STRIDES, strict=True):
             counts = (counts + stride - 1) // stride
             states = functional.gelu(norm(convolution(states.transpose(1, 2)).transpose(1, 2)))
-            states = states * within(counts, states.shape[1])[:, :, None]
+            states = states * padding_mask(counts, states.shape[1])[:, :, None]
         return states
 
 
 class TurnNetwork(nn.Module):
-    """A head over turns, with what is trained before it.
+    """A fusion head over turns, with trainable layers before it.
 
     Args:
-        shape: Of the head. ``audio_size`` is ``frame_size`` where frames are read as they are, else the channels of
-            the convolutions; ``summary_size`` may be less than ``summary``: then the last of these are read.
+        shape: Shape of the head. ``audio_size`` is ``frame_size`` where frames are read unchanged, else the channels of
+            the convolutions; ``summary_size`` may be less than ``summary``: then its last features are read.
         frame_size: Features per frame.
         summary: Features of a turn's summary.
-        convolved: Whether frames go through the convolutions.
-        vocabulary: ``(word pieces, text_size)`` to start trainable embeddings from; None to read token states.
+        convolved: Whether frames pass the convolutions.
+        vocabulary: ``(word pieces, text_size)`` initial values of trainable embeddings; None to read token states.
 
     Example:
         >>> shape = FusionShape(4, 39, 0, 8, log_probabilities=False)
@@ -148,7 +139,7 @@ class TurnNetwork(nn.Module):
 
     @torch.no_grad()
     def learn_scale(self, frames: Tensor, summaries: Tensor) -> None:
-        """Takes over mean and deviation of the training turns' ``(n, features)`` frames and summaries."""
+        """Stores mean and deviation of the training turns' ``(n, features)`` frames and summaries."""
         for name, values in (("frame", frames), ("summary", summaries)):
             if len(values):
                 deviation, mean = torch.std_mean(values.float(), dim=0, correction=0)
@@ -173,30 +164,5 @@ class TurnNetwork(nn.Module):
 
     def _summary(self, batch: TurnBatch) -> Tensor:
         scaled = ((batch.summary - self.summary_mean) / self.summary_deviation).clamp(-LARGEST, LARGEST)
-        heard = batch.streams.present[:, 1, None]
-        return torch.where(heard, scaled[:, -self.head.shape.summary_size :], self.head.summary_absent)
-
-
-def concordance(estimates: Tensor, truth: Tensor) -> Tensor:
-    """How far two series agree in value, not only in direction.
-
-    ``2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))²)`` with variances divided by n.
-
-    Args:
-        estimates: ``(n, dimensions)``.
-        truth: Likewise.
-
-    Returns:
-        ``(dimensions,)``, -1 … 1; 0 where either does not vary.
-
-    Example:
-        >>> x, y = torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([[2.0], [3.0], [4.0], [5.0]])
-        >>> round(concordance(x, y).item(), 3)
-        0.714
-
-    Source: Lin 1989, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45, 255-268.
-    """
-    first, second = estimates - estimates.mean(0), truth - truth.mean(0)
-    apart = (estimates.mean(0) - truth.mean(0)).square()
-    spread = first.square().mean(0) + second.square().mean(0) + apart
-    return 2 * (first * second).mean(0) / spread.clamp(min=1e-8)
+        present = batch.streams.present[:, 1, None]
+        return torch.where(present, scaled[:, -self.head.shape.summary_size :], self.head.summary_absent)

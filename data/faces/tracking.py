@@ -50,6 +50,7 @@ NEAR = 0.8  # reach of a face from one picture to the next, in its own sides, â€
 NEAR_PER_SECOND = 1.0  # â€¦ and more with every second it was lost
 SIZE_CHANGE = 0.5  # natural logarithm: 1.65 times larger or smaller
 COLOR_CHANGE = 30.0  # mean distance in Lab (8 bit) between two looks of one person; see tests/test_faces.py
+FORBIDDEN_COST = 1e6  # instead of infinity: a pair costs 3 at most
 SAME_OVERLAP = 0.3  # of the union: beyond it two detections are one face
 
 CUT_CORRELATION = 0.4  # these three: see ``is_cut``
@@ -254,7 +255,7 @@ def assign(costs: Doubles) -> list[tuple[int, int]]:
     """Pairs rows with columns at the least total cost, as many as allowed.
 
     Args:
-        costs: ``(rows, columns)``, finite costs at least 0 and small against 1e6; infinity forbids a pair.
+        costs: ``(rows, columns)``, finite costs at least 0 and far below ``FORBIDDEN_COST``; infinity forbids a pair.
 
     Returns:
         ``(row, column)`` pairs in order of rows; no row and no column twice.
@@ -263,41 +264,16 @@ def assign(costs: Doubles) -> list[tuple[int, int]]:
         >>> assign(np.array([[1.0, 2.0], [1.5, math.inf]]))  # the greedy (0, 0) would leave row 1 alone
         [(0, 1), (1, 0)]
 
-    Source: H. W. Kuhn, "The Hungarian Method for the Assignment Problem", 1955; shortest augmenting paths after
-    R. Jonker, A. Volgenant, Computing 38, 1987.
+    Source: ``scipy.optimize.linear_sum_assignment``; D. F. Crouse, "On implementing 2D rectangular assignment
+    algorithms", IEEE Transactions on Aerospace and Electronic Systems 52, 2016.
     """
-    if costs.shape[0] > costs.shape[1]:
-        return sorted((row, column) for column, row in assign(costs.T))
-    finite = np.where(np.isinf(costs), 1e6, costs)
-    rows, columns = costs.shape
-    row_price, column_price = np.zeros(rows), np.zeros(columns + 1)
-    owner = np.full(columns + 1, -1)  # row of each column; the last column is where a path begins
-    for row in range(rows):
-        _augment(row, finite, row_price, column_price, owner)
-    pairs = [(int(owner[column]), column) for column in range(columns) if owner[column] >= 0]
-    return sorted((row, column) for row, column in pairs if np.isfinite(costs[row, column]))
+    # Imported here: scipy.optimize takes 0.3 s, and models without a face never need it.
+    from scipy.optimize import linear_sum_assignment
 
-
-def _augment(row: int, costs: Doubles, row_price: Doubles, column_price: Doubles, owner: NDArray[np.int_]) -> None:
-    """Finds the cheapest alternating path from a new row to a free column, and swaps the pairs along it."""
-    start = len(owner) - 1
-    reach, came_from = np.full(start, math.inf), np.full(start, start)
-    visited = np.zeros(start + 1, bool)
-    owner[start], here = row, start
-    while owner[here] >= 0:
-        visited[here] = True
-        reduced = costs[owner[here]] - row_price[owner[here]] - column_price[:-1]
-        better = ~visited[:-1] & (reduced < reach)
-        reach[better], came_from[better] = reduced[better], here
-        following = int(np.argmin(np.where(visited[:-1], math.inf, reach)))
-        step = reach[following]
-        row_price[owner[visited]] += step
-        column_price[visited] -= step
-        reach[~visited[:-1]] -= step
-        here = following
-    while here != start:
-        owner[here], here = owner[came_from[here]], came_from[here]
-    owner[start] = -1
+    # The solver pairs every row; a forbidden pair costs more than all others together and is dropped afterwards.
+    rows, columns = linear_sum_assignment(np.where(np.isinf(costs), FORBIDDEN_COST, costs))
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [(row, column) for row, column in pairs if np.isfinite(costs[row, column])]
 
 
 def _cost(track: _Track, face: Detection, colors: Doubles, time_seconds: float) -> float:

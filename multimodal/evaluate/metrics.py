@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn import metrics as sk
+from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 Floats = NDArray[np.floating[Any]]
@@ -165,3 +166,28 @@ def kl_divergence(shares: Floats, probabilities: Floats) -> float:
     """
     ratios = np.log(np.maximum(shares, 1e-12)) - np.log(np.maximum(probabilities, 1e-12))
     return float(np.where(shares > 0, shares * ratios, 0.0).sum(axis=1).mean())
+
+
+def concordance(estimates: Tensor, truth: Tensor) -> Tensor:
+    """Concordance correlation coefficient: agreement of two series in value, not only in direction.
+
+    ``2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))²)`` with variances divided by n.
+
+    Args:
+        estimates: ``(n, dimensions)``.
+        truth: ``(n, dimensions)``.
+
+    Returns:
+        ``(dimensions,)``, -1 … 1; 0 where either does not vary.
+
+    Example:
+        >>> x, y = torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([[2.0], [3.0], [4.0], [5.0]])
+        >>> round(concordance(x, y).item(), 3)
+        0.714
+
+    Source: Lin 1989, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45, 255-268.
+    """
+    first, second = estimates - estimates.mean(0), truth - truth.mean(0)
+    distance = (estimates.mean(0) - truth.mean(0)).square()
+    spread = first.square().mean(0) + second.square().mean(0) + distance
+    return 2 * (first * second).mean(0) / spread.clamp(min=1e-8)

@@ -17,7 +17,7 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
-from multimodal.evaluate.fusion import Head, evaluate_fusion, sizes_of
+from multimodal.evaluate.fusion import Head, evaluate_fusion
 from multimodal.evaluate.synthetic_features import (
     EncodedPools,
     encode_pools,
@@ -102,8 +102,8 @@ def evaluate_synthetic(
     if reason := incompatibility(parts):
         raise WeightsError(head.name, f"cannot be evaluated, because {reason}", "name a folder with all four parts")
     pools = encode_corpora(parts, _read_faces(faces, split), _read_clips(voices), _read_texts(texts), seed, device)
-    sizes = sizes_of(FusionShape(**head.spec.fusion))
-    figures = evaluate_fusion(Head(head.network, sizes, head.spec.temperatures), pools, SynthesisConfig(), count, seed)
+    shape = FusionShape(**head.spec.fusion)
+    figures = evaluate_fusion(Head(head.network, shape, head.spec.temperatures), pools, SynthesisConfig(), count, seed)
     parameters = sum(value.numel() for value in head.network.parameters())
     return {**figures, "parameters": parameters, "seed": seed}
 

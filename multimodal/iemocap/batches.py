@@ -1,4 +1,4 @@
-"""The networks that are compared on IEMOCAP, and turns side by side as each of them reads them."""
+"""The networks that are compared on IEMOCAP, and batches of turns for each of them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from multimodal.types import MODALITIES
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one of the compared networks reads, and how.
+    """Inputs and structure of one of the compared networks.
 
     Attributes:
         modalities: Some of ``MODALITIES``.
         pooling: As ``FusionShape``.
-        faithful: Whether it is one of Yoon et al. 2018: frames as they are, word pieces with embeddings of their own,
-            one direction, prosody, no estimate of valence, arousal and dominance. Otherwise ours.
-        published: Weighted accuracy in the paper's table 2; None where it has none that compares.
+        faithful: Whether it is a network of Yoon et al. 2018: frames unchanged, trainable word embeddings, one
+            direction, prosody, no estimate of valence, arousal and dominance. Otherwise ours.
+        published: Weighted accuracy in the paper's table 2; None without a comparable figure.
     """
 
     modalities: tuple[str, ...]
@@ -49,30 +49,30 @@ RECIPES: Mapping[str, Recipe] = {
     "mdrea": Recipe(("audio", "text"), "attention"),
     "ours": Recipe(MODALITIES, "attention", faithful=False),
 }
-"""The networks that are compared, with what the paper says of the first three."""
+"""The compared networks, the first three with the paper's figure."""
 
 
 SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITIES, size))
-"""All combinations of signals, from one to all."""
+"""All combinations of modalities, from one to all."""
 
 
-def modality_mask(features: TurnFeatures, modality: str) -> bool:
-    """Whether a turn has a signal."""
+def has_modality(features: TurnFeatures, modality: str) -> bool:
+    """Whether a turn has a modality."""
     return {"face": features.faces, "audio": features.audio, "text": features.ids}[modality] is not None
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Sizes of the networks, and how ours learns.
+    """Sizes of the networks, and the training of ours.
 
     Attributes:
         hidden: States of each recurrent encoder of the paper's networks (paper: 200).
-        own_hidden: Of ours, in each direction.
-        channels: Of our convolutions over frames.
-        face_hidden: Features of a face beside them.
+        own_hidden: States of ours, in each direction.
+        channels: Channels of our convolutions over frames.
+        face_hidden: Features that a face embedding is mapped to.
         dropout: Share dropped in training.
-        absent_share: Chance of each signal to be left out of a turn while ours learns; one always stays.
-        affect_weight: Of the loss on valence, arousal and dominance.
+        absent_share: Probability that a modality of a turn is dropped in training of ours; one always stays.
+        affect_weight: Weight of the loss on valence, arousal and dominance.
     """
 
     hidden: int = 200
@@ -86,14 +86,14 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class TurnTable:
-    """Turns ready to learn from.
+    """Turns with features and targets.
 
     Attributes:
         names: ``Ses01F_impro01_F000`` ….
-        seconds: ``(turns,)`` float64 length of each.
+        seconds: ``(turns,)`` float64 durations.
         targets: ``(turns,)`` int64 class.
         affect: ``(turns, 3)`` float64 valence, arousal and dominance, -1 … 1.
-        features: Of each.
+        features: Features of each turn.
     """
 
     names: tuple[str, ...]
@@ -102,14 +102,14 @@ class TurnTable:
     affect: NDArray[np.float64]
     features: tuple[TurnFeatures, ...]
 
-    def subset(self, chosen: NDArray[np.int64]) -> TurnTable:
+    def subset(self, indices: NDArray[np.int64]) -> TurnTable:
         """The turns at some indices, in their order."""
-        names, features = (tuple(rows[index] for index in chosen) for rows in (self.names, self.features))
-        return TurnTable(names, self.seconds[chosen], self.targets[chosen], self.affect[chosen], features)
+        names, features = (tuple(rows[index] for index in indices) for rows in (self.names, self.features))
+        return TurnTable(names, self.seconds[indices], self.targets[indices], self.affect[indices], features)
 
 
 class Sizes(NamedTuple):
-    """Features of what the networks read: a frame, a summary, a token state, a face."""
+    """Numbers of features of an audio frame, a summary, a token state and a face embedding."""
 
     frame: int
     summary: int
@@ -118,13 +118,13 @@ class Sizes(NamedTuple):
 
 
 def shape_of(recipe: Recipe, settings: NetworkSettings, sizes: Sizes, labels: int) -> FusionShape:
-    """The head of one of the compared networks."""
+    """The shape of the head of one of the compared networks."""
     faithful = recipe.faithful
     reads = {modality: modality in recipe.modalities for modality in MODALITIES}
-    voice, summary = (sizes.frame, len(PROSODY_FIELDS)) if faithful else (settings.channels, sizes.summary)
+    audio, summary = (sizes.frame, len(PROSODY_FIELDS)) if faithful else (settings.channels, sizes.summary)
     return FusionShape(
         labels,
-        audio_size=voice * reads["audio"],
+        audio_size=audio * reads["audio"],
         face_size=sizes.face * reads["face"],
         text_size=sizes.word * reads["text"],
         summary_size=summary * reads["audio"],
@@ -140,13 +140,13 @@ def shape_of(recipe: Recipe, settings: NetworkSettings, sizes: Sizes, labels: in
 
 @dataclass(frozen=True)
 class Collator:
-    """Puts turns into batches for one of the networks.
+    """Makes batches of turns for one of the networks.
 
     Attributes:
-        recipe: Which.
-        sizes: Of what is read.
-        mfcc: Settings of the frames: when each is.
-        tolerance_seconds: How far a face may be from an instant: half the distance of sampled pictures.
+        recipe: Recipe of the network.
+        sizes: Sizes of its inputs.
+        mfcc: Settings of the frames, which give their times.
+        tolerance_seconds: Largest distance of a face from a step: half the distance of sampled pictures.
     """
 
     recipe: Recipe
@@ -157,52 +157,52 @@ class Collator:
     def batch(
         self,
         table: TurnTable,
-        chosen: Sequence[int],
-        kept: Sequence[Collection[str]] | None = None,
+        indices: Sequence[int],
+        modalities: Sequence[Collection[str]] | None = None,
     ) -> TurnBatch:
-        """Puts some turns side by side.
+        """Makes a batch of some turns.
 
         Args:
-            table: Holds them.
-            chosen: Their indices.
-            kept: Per turn the signals to read; None for all that the network knows.
+            table: The turns.
+            indices: Their indices in the table.
+            modalities: The modalities to read of each turn; None for all that the network reads.
 
         Returns:
             The batch, on the CPU.
         """
-        allowed = [self.recipe.modalities] * len(chosen) if kept is None else kept
+        allowed = [self.recipe.modalities] * len(indices) if modalities is None else modalities
         streams = [
-            self.streams(table.features[index], table.seconds[index]).only(modalities)
-            for index, modalities in zip(chosen, allowed, strict=True)
+            self.streams(table.features[index], table.seconds[index]).only(names)
+            for index, names in zip(indices, allowed, strict=True)
         ]
-        features = [table.features[index] for index in chosen]
+        features = [table.features[index] for index in indices]
         sizes = {"face": self.sizes.face, "audio": 0, "text": 0 if self.recipe.faithful else self.sizes.word}
-        joined = collate(streams, sizes, labels=1)
+        aligned = collate(streams, sizes, labels=1)
         frames = [
             _frames(each, row.audio is not None, self.sizes.frame) for each, row in zip(features, streams, strict=True)
         ]
-        ids = torch.zeros(joined.text.shape[:2], dtype=torch.int64)
-        for row, each, count in zip(ids, features, joined.tokens.tolist(), strict=True):
+        ids = torch.zeros(aligned.text.shape[:2], dtype=torch.int64)
+        for row, each, count in zip(ids, features, aligned.tokens.tolist(), strict=True):
             if each.ids is not None:
                 row[:count] = each.ids[:count]
         blank = torch.zeros(self.sizes.summary)
         summary = torch.stack([blank if each.audio is None else each.audio.summary for each in features])
         counts = torch.tensor([len(each) for each in frames])
-        return TurnBatch(joined, pad_sequence(frames, batch_first=True), counts, summary, ids)
+        return TurnBatch(aligned, pad_sequence(frames, batch_first=True), counts, summary, ids)
 
     def streams(self, features: TurnFeatures, seconds: float) -> FusionInputs:
-        """One turn on its grid: frames for the paper's networks, else steps; the voice's features are left out."""
+        """One turn on its grid: frames for the paper's networks, else steps; without the features of the frames."""
         times = self._times(features, seconds)
         reads = self.recipe.modalities
-        voice = np.zeros((len(times), 0)) if features.audio is not None and "audio" in reads else None
+        audio = np.zeros((len(times), 0)) if features.audio is not None and "audio" in reads else None
         face, mask = None, None
         if "face" in reads and features.faces is not None and features.face_times is not None:
-            shown = features.faces.float().numpy()
-            face, mask = face_on_grid(times, features.face_times.numpy(), shown, self.tolerance_seconds)
-        words = None
+            embeddings = features.faces.float().numpy()
+            face, mask = face_on_grid(times, features.face_times.numpy(), embeddings, self.tolerance_seconds)
+        text = None
         if "text" in reads and features.ids is not None and features.states is not None:
-            words = np.zeros((len(features.ids), 0)) if self.recipe.faithful else features.states.float().numpy()
-        return FusionInputs(times, voice, face, mask, words)
+            text = np.zeros((len(features.ids), 0)) if self.recipe.faithful else features.states.float().numpy()
+        return FusionInputs(times, audio, face, mask, text)
 
     def _times(self, features: TurnFeatures, seconds: float) -> NDArray[np.float64]:
         if features.audio is None or "audio" not in self.recipe.modalities:
@@ -211,21 +211,21 @@ class Collator:
         return state_times(features.audio, frames if self.recipe.faithful else steps_of(frames), self.mfcc)
 
 
-def _frames(features: TurnFeatures, heard: bool, size: int) -> Tensor:
-    return torch.zeros(0, size) if features.audio is None or not heard else features.audio.frames.float()
+def _frames(features: TurnFeatures, present: bool, size: int) -> Tensor:
+    return torch.zeros(0, size) if features.audio is None or not present else features.audio.frames.float()
 
 
 def network_of(recipe: Recipe, shape: FusionShape, sizes: Sizes, vocabulary: Tensor | None = None) -> TurnNetwork:
-    """An untrained network.
+    """Makes an untrained network.
 
     Args:
-        recipe: Which.
-        shape: Of its head.
-        sizes: Of what it reads.
-        vocabulary: ``(word pieces, word)`` to start the embeddings of the paper's networks from.
+        recipe: Recipe of the network.
+        shape: Shape of its head.
+        sizes: Sizes of its inputs.
+        vocabulary: ``(word pieces, word)`` initial embeddings of the paper's networks.
 
     Returns:
         The network.
     """
-    own = vocabulary if recipe.faithful and "text" in recipe.modalities else None
-    return TurnNetwork(shape, sizes.frame, sizes.summary, convolved=not recipe.faithful, vocabulary=own)
+    embeddings = vocabulary if recipe.faithful and "text" in recipe.modalities else None
+    return TurnNetwork(shape, sizes.frame, sizes.summary, convolved=not recipe.faithful, vocabulary=embeddings)

@@ -16,22 +16,22 @@ from multimodal.train.loop import LoopSettings
 
 @dataclass(frozen=True)
 class IemocapConfig:
-    """Everything that decides a run on IEMOCAP, as the TOML file gives it.
+    """All settings of a run on IEMOCAP, as the TOML file gives them.
 
     Attributes:
         loop: How each network is trained.
-        networks: Sizes, and how ours learns.
-        features: How turns are read.
-        compared: Which of ``RECIPES``.
+        networks: Sizes of the networks, and the training of ours.
+        features: How features are computed.
+        compared: Some of ``RECIPES``.
         classes: 4 (5,531 turns), 5 or 6.
         protocol: One of ``PROTOCOLS``, or ``both``.
         words: One of ``WORD_SOURCES``, or ``both``.
-        fold: The number of the one fold to train, from 1; 0 for all. Runs of single folds may share a run folder: the
-            last one finds the others' figures there and puts them into the table.
+        fold: Number of the only fold to train, from 1; 0 for all. Runs of single folds may share a run folder: each
+            puts all figures of the folder into the table.
         check_counts: Whether the corpus must have its published sizes.
 
     Raises:
-        ConfigError: A value that cannot be.
+        ConfigError: Invalid value.
     """
 
     loop: LoopSettings
@@ -61,10 +61,10 @@ class IemocapConfig:
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """Those to run."""
+        """The protocols to run."""
         return PROTOCOLS if self.protocol == "both" else (self.protocol,)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The sources of words to run with."""
+        """The sources of words to run."""
         return WORD_SOURCES if self.words == "both" else (self.words,)

@@ -1,4 +1,4 @@
-"""Judges our network of ``train_iemocap`` on a session of the release, with every combination of signals."""
+"""Evaluates our network of ``train_iemocap`` on a session of the release, with every combination of modalities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate.metrics import classification_figures
 from multimodal.fusion.dual_recurrent import FusionShape
-from multimodal.iemocap.batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, modality_mask
+from multimodal.iemocap.batches import RECIPES, SUBSETS, Collator, Sizes, TurnTable, has_modality
 from multimodal.iemocap.features import WORD_SOURCES, FeatureMaker, TurnSettings, make_corpus
 from multimodal.iemocap.results import ARCHITECTURE
 from multimodal.iemocap.task import affect_figures, predict_turns, turn_figures
@@ -36,24 +36,24 @@ def evaluate_iemocap(
     """Figures of one trained network.
 
     Args:
-        weights: Of ``train_iemocap``, on ``device``.
+        weights: Weights of ``train_iemocap``, on ``device``.
         data: ``IEMOCAP_full_release``.
-        session: Which to judge it on; 0 for the one that its card says it has not seen.
-        words: ``gold`` or ``recognized``; empty for those that it learnt from.
-        settings: How turns are read; None for the usual way, at the network's own pictures per second.
-        cache: Folder of kept features, as ``RUN/features``; None to keep none.
-        device: Where to compute.
+        session: Session to evaluate on; 0 for the test session of its card.
+        words: ``gold`` or ``recognized``; empty for those of its training.
+        settings: How features are computed; None for the defaults at the network's frames per second.
+        cache: Folder of cached features, as ``RUN/features``; None for a temporary one.
+        device: ``cpu``, ``cuda`` or ``mps``.
         check_counts: Whether the corpus must have its published sizes.
 
     Returns:
-        Figures of ``classification_figures`` over all signals, ``wa``, ``ua``, ``ccc``, ``parameters``, ``session``,
+        Figures of ``classification_figures`` over all modalities, ``wa``, ``ua``, ``ccc``, ``parameters``, ``session``,
         ``heard_in_training``, ``subsets`` (``face+audio+text`` and the others to ``macro_f1``, ``accuracy``, ``wa``,
-        ``ua``, ``ece``, ``ccc``, ``n``: turns in which all of its signals are there), and ``warnings``.
+        ``ua``, ``ece``, ``ccc``, ``n``: turns that have all of its modalities), and ``warnings``.
 
     Raises:
-        ConfigError: A session that is not there, or unknown words.
+        ConfigError: Unknown session or words.
         CorpusError: The corpus is not as published.
-        WeightsError: Weights of another kind, or of other encoders than the shipped ones.
+        WeightsError: The weights are of another kind, or were trained with other encoders than the shipped ones.
     """
     encoders = _encoders(weights, device)
     sessions = weights.card["data"]["sessions"]
@@ -62,7 +62,7 @@ def evaluate_iemocap(
         raise ConfigError("words", f"is {words!r}", f"choose one of {', '.join(WORD_SOURCES)}")
     everyone = [turn for turn in read_iemocap(data, check_counts=check_counts) if turn.session == session]
     if not everyone:
-        raise ConfigError("--session", f"is {session}, which is not in {data}", "choose one that is there")
+        raise ConfigError("--session", f"is {session}, which is not in {data}", "choose one of the corpus")
     turns, targets = with_labels(everyone, _classes(weights))
     if not turns:
         raise CorpusError(data, f"has no turn of these labels in session {session}", "unpack the corpus again")
@@ -70,8 +70,8 @@ def evaluate_iemocap(
     settings = settings or TurnSettings(frames_per_second=rate)
     with tempfile.TemporaryDirectory() as folder:
         mfcc = MfccSettings(**weights.spec.mfcc)
-        kept = Path(folder) if cache is None else cache
-        maker = FeatureMaker(settings, encoders["face"], encoders["text"], mfcc, kept, device)
+        place = Path(folder) if cache is None else cache
+        maker = FeatureMaker(settings, encoders["face"], encoders["text"], mfcc, place, device)
         corpus = make_corpus(maker, turns, everyone, [words])
     table = _table(turns, targets, corpus.features[words])
     collator = Collator(RECIPES["ours"], _sizes(weights), mfcc, 0.5 / settings.frames_per_second)
@@ -125,14 +125,14 @@ def _figures(
 
 
 def _subsets(weights: Weights, collator: Collator, table: TurnTable) -> dict[str, Any]:
-    """Figures with some signals alone, over the turns in which all of these are there."""
-    found = {}
+    """Figures of each combination of modalities, over the turns that have all of them."""
+    rows = {}
     for subset in SUBSETS:
-        chosen = [
-            index for index, each in enumerate(table.features) if all(modality_mask(each, name) for name in subset)
+        indices = [
+            index for index, each in enumerate(table.features) if all(has_modality(each, name) for name in subset)
         ]
-        if chosen:
-            figures = _figures(weights, collator, table.subset(np.array(chosen, np.int64)), subset)
+        if indices:
+            figures = _figures(weights, collator, table.subset(np.array(indices, np.int64)), subset)
             keys = ("macro_f1", "accuracy", "wa", "ua", "ece", "ccc", "n")
-            found["+".join(subset)] = {key: figures[key] for key in keys}
-    return found
+            rows["+".join(subset)] = {key: figures[key] for key in keys}
+    return rows

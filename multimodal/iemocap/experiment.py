@@ -1,4 +1,4 @@
-"""Trains and judges the compared networks on one fold of IEMOCAP after the other, and keeps what each answered."""
+"""Trains and evaluates the compared networks fold by fold on IEMOCAP, and saves the probabilities of each."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Where networks are trained one after the other.
+    """Trains one network after the other.
 
     Attributes:
-        config: Of the run.
-        encoders: ``face`` and ``text``.
-        turns: Those of the label set, in order.
+        config: Settings of the run.
+        encoders: Weights of ``face`` and ``text``.
+        turns: Turns of the label set, in order.
         run: Folder of the run.
-        accelerator: Decides on devices.
+        accelerator: Gives the devices.
         quiet: Whether to hide the progress bars.
     """
 
@@ -55,19 +55,19 @@ class Experiment:
     quiet: bool
 
     def run_fold(self, table: TurnTable, fold: TurnFold, protocol: str, source: str) -> None:
-        """Trains and judges every network on one fold, those without words once and not per source of words.
+        """Trains and evaluates every network on one fold; networks without text only once for all sources of words.
 
         Args:
             table: All turns.
-            fold: Its parts.
+            fold: Indices of its parts.
             protocol: One of ``PROTOCOLS``.
-            source: Of the words.
+            source: Source of the words.
         """
         for name in self.config.compared:
             folder = self._folder(protocol, source, name, fold)
             if not (folder / "figures.json").is_file():
                 facts = {"protocol": protocol, "words": folder.parent.parent.name, "network": name, "fold": fold.name}
-                self._network(table, fold, folder, facts)
+                self._train_network(table, fold, folder, facts)
         if self.accelerator.is_main_process and set(LATE_PARTS) <= set(self.config.compared):
             self._late(table.subset(fold.test), fold, protocol, source)
 
@@ -75,19 +75,19 @@ class Experiment:
         reads_words = name == LATE or "text" in RECIPES[name].modalities
         return self.run / protocol / (source if reads_words else "none") / name / fold.name
 
-    def _network(self, table: TurnTable, fold: TurnFold, folder: Path, facts: Mapping[str, str]) -> None:
+    def _train_network(self, table: TurnTable, fold: TurnFold, folder: Path, facts: Mapping[str, str]) -> None:
         recipe = RECIPES[facts["network"]]
-        network, collator = self._made(recipe)
-        training, held_out, judged = (table.subset(part) for part in (fold.train, fold.validation, fold.test))
+        network, collator = self._new_network(recipe)
+        training, held_out, test = (table.subset(part) for part in (fold.train, fold.validation, fold.test))
         config, accelerator = self.config, self.accelerator
         task = TurnTask(network, collator, training, held_out, config.networks, config.loop, accelerator)
         fit(task, config.loop, folder, accelerator, self.quiet)
         trained = task.network.eval()
-        probabilities, affect = predict_turns(trained, collator, judged)
+        probabilities, affect = predict_turns(trained, collator, test)
         figures = {
             **facts,
-            **turn_figures(probabilities, judged.targets),
-            "ccc": affect_figures(affect, judged.affect),
+            **turn_figures(probabilities, test.targets),
+            "ccc": affect_figures(affect, test.affect),
             "turns": {"train": len(fold.train), "validation": len(fold.validation), "test": len(fold.test)},
             "parameters": sum(value.numel() for value in trained.parameters()),
         }
@@ -95,30 +95,34 @@ class Experiment:
             temperature = round(fit_temperature(predict_turns(trained, collator, held_out)[0], held_out.targets), 4)
             calibrated = torch.from_numpy(apply_temperature(probabilities, temperature))
             save_tensors(
-                folder / "answers.safetensors", {"probabilities": calibrated}, {"turns": json.dumps(judged.names)}
+                folder / "answers.safetensors", {"probabilities": calibrated}, {"turns": json.dumps(test.names)}
             )
             if not recipe.faithful and facts["protocol"] == PROTOCOLS[0]:
                 save_fold_weights(self.run, trained, network.head.shape, temperature, self._facts(figures, fold))
             _write(folder / "figures.json", figures)
         accelerator.wait_for_everyone()
 
-    def _made(self, recipe: Recipe) -> tuple[TurnNetwork, Collator]:
+    def _new_network(self, recipe: Recipe) -> tuple[TurnNetwork, Collator]:
         config, sizes = self.config, sizes_of(self.encoders)
         shape = shape_of(recipe, config.networks, sizes, len(label_names(config.classes)))
         torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
         network = network_of(recipe, shape, sizes, word_table(self.encoders["text"]))
         return network, Collator(recipe, sizes, MfccSettings(), 0.5 / config.features.frames_per_second)
 
-    def _late(self, judged: TurnTable, fold: TurnFold, protocol: str, source: str) -> None:
-        """The plain average of the calibrated answers of voice and words, with which joint ones are compared."""
+    def _late(self, test: TurnTable, fold: TurnFold, protocol: str, source: str) -> None:
+        """The average of the calibrated probabilities of audio and text: the baseline of the joint networks."""
         places = [self._folder(protocol, source, name, fold) for name in LATE_PARTS]
-        answers = [load_file(place / "answers.safetensors")["probabilities"] for place in places]
-        probabilities = np.asarray(late_average(answers), np.float64)
-        known = [json.loads((place / "figures.json").read_text(encoding="utf-8")) for place in places]
+        parts = [load_file(place / "answers.safetensors")["probabilities"] for place in places]
+        probabilities = np.asarray(late_average(parts), np.float64)
+        figures_of_parts = [json.loads((place / "figures.json").read_text(encoding="utf-8")) for place in places]
         figures = {
             **{"protocol": protocol, "words": source, "network": LATE, "fold": fold.name},
-            **turn_figures(probabilities, judged.targets),
-            **{"ccc": {}, "turns": known[0]["turns"], "parameters": sum(each["parameters"] for each in known)},
+            **turn_figures(probabilities, test.targets),
+            **{
+                "ccc": {},
+                "turns": figures_of_parts[0]["turns"],
+                "parameters": sum(each["parameters"] for each in figures_of_parts),
+            },
         }
         _write(self._folder(protocol, source, LATE, fold) / "figures.json", figures)
 
@@ -135,8 +139,8 @@ class Experiment:
             "commit": training_revision(self.run),
         }
 
-    def _sessions(self, chosen: NDArray[np.int64]) -> list[int]:
-        return sorted({self.turns[index].session for index in chosen})
+    def _sessions(self, indices: NDArray[np.int64]) -> list[int]:
+        return sorted({self.turns[index].session for index in indices})
 
 
 def _write(path: Path, figures: Mapping[str, Any]) -> None:
@@ -145,12 +149,12 @@ def _write(path: Path, figures: Mapping[str, Any]) -> None:
 
 
 def sizes_of(encoders: Mapping[str, Weights]) -> Sizes:
-    """What the networks read of turns, given the encoders of face and text."""
+    """Sizes of the networks' inputs, given the encoders of face and text."""
     mfcc = MfccSettings()
     word = word_table(encoders["text"]).shape[1]
     return Sizes(mfcc.features, summary_size(mfcc.coefficients), word, face_size(encoders["face"]))
 
 
 def word_table(text: Weights) -> torch.Tensor:
-    """``(word pieces, features)`` float32: what the text encoder's transformer begins with."""
+    """``(word pieces, features)`` float32: the embeddings of the text encoder."""
     return text.network.get_parameter("transformer.embeddings.word_embeddings.weight").detach().float().cpu()

@@ -1,4 +1,4 @@
-"""The speaking actor's face in each turn of a dialogue: found, scored and kept, with a check of who sits where."""
+"""Face embeddings of the speaking actor in each turn of a dialogue, with a check of who sits where."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from multimodal.data.faces.split_screen import Agreement, SplitScreen
 
 FACE_BATCH = 64
-"""Crops scored together."""
+"""Crops encoded at once."""
 
 
 class SpeakerFaces:
-    """Faces of speaking actors, from their dialogues' split-screen videos or from the cache.
+    """Faces of speaking actors, from the dialogues' split-screen videos or from the cache.
 
     Args:
         encoder: The face encoder, on the device.
-        cache: Where faces are kept.
-        device: Where to compute.
-        frames_per_second: Pictures to look at.
-        follow_motion: Whether the actors sit where the picture moves with their turns; else where the names say.
-        need_video: Whether a video that cannot be read is an error; else the face is absent.
+        cache: Cache of the embeddings.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        frames_per_second: Sampling rate of the video.
+        follow_motion: Whether the motion in the picture decides who sits where; else the file names do.
+        need_video: Whether an unreadable video is an error; else its faces are absent.
 
     Attributes:
-        agreements: What each dialogue's video says about who sits where.
-        warnings: Plain lines on what was damaged.
+        agreements: Agreement of names and motion on the seats, per dialogue.
+        warnings: Lines on damaged videos.
     """
 
     def __init__(
@@ -56,96 +56,96 @@ class SpeakerFaces:
         self.agreements: list[Agreement] = []
         self.warnings: list[str] = []
 
-    def of_dialogue(self, chosen: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn]) -> list[Tensors | None]:
+    def of_dialogue(self, turns: Sequence[IemocapTurn], dialogue: Sequence[IemocapTurn]) -> list[Tensors | None]:
         """Faces in some turns of one dialogue.
 
         Args:
-            chosen: The turns wanted.
-            everyone: All turns of the dialogue: who speaks when.
+            turns: The turns to compute.
+            dialogue: All turns of the dialogue: who speaks when.
 
         Returns:
             Per turn ``times`` ``(faces,)`` float64 seconds from its start, and ``faces`` ``(faces, features)`` float16;
             None without a video.
         """
-        video = chosen[0].video
+        video = turns[0].video
         if not video.is_file():
-            return [None] * len(chosen)
+            return [None] * len(turns)
         try:
-            return self._of_video(video, content_hash(video), chosen, everyone)
+            return self._of_video(video, content_hash(video), turns, dialogue)
         except (MediaError, InputUnreadableError) as error:
             if self.need_video:
                 raise
             self.warnings.append(str(error))
-            return [None] * len(chosen)
+            return [None] * len(turns)
 
     def _of_video(
-        self, video: Path, sha256: str, chosen: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn]
+        self, video: Path, sha256: str, turns: Sequence[IemocapTurn], dialogue: Sequence[IemocapTurn]
     ) -> list[Tensors | None]:
-        swapped = self.follow_motion and self._agreement(video, sha256, everyone).share < 0.5
-        halves = [half_of(turn, swapped) for turn in chosen]
-        paths = [self._path(turn, half, sha256) for turn, half in zip(chosen, halves, strict=True)]
-        kept = [self.cache.load(path) for path in paths]
-        if any(each is None for each in kept):
-            kept = list(self._look(video, sha256, chosen, halves, paths, everyone))
-        self._agreement(video, sha256, everyone)
-        return kept
+        swapped = self.follow_motion and self._agreement(video, sha256, dialogue).share < 0.5
+        halves = [half_of(turn, swapped) for turn in turns]
+        paths = [self._path(turn, half, sha256) for turn, half in zip(turns, halves, strict=True)]
+        faces = [self.cache.load(path) for path in paths]
+        if any(each is None for each in faces):
+            faces = list(self._compute(video, sha256, turns, halves, paths, dialogue))
+        self._agreement(video, sha256, dialogue)
+        return faces
 
     def _path(self, turn: IemocapTurn, half: str, sha256: str) -> Path:
         facts = [sha256, turn.start_seconds, turn.end_seconds, half, self.frames_per_second, self.encoder.sha256]
         return self.cache.path("face", turn.name, facts)
 
     def _agreement(
-        self, video: Path, sha256: str, everyone: Sequence[IemocapTurn], seen: SplitScreen | None = None
+        self, video: Path, sha256: str, dialogue: Sequence[IemocapTurn], screen: SplitScreen | None = None
     ) -> Agreement:
-        """How motion and names agree, from the cache, from what was seen, or from a look at the video."""
+        """Agreement of motion and names, from the cache, from ``screen``, or by reading the video."""
         from multimodal.data.faces.split_screen import Agreement, agreement, read_split_screen
 
-        dialogue = everyone[0].dialogue
-        turns = [(turn.start_seconds, turn.end_seconds, half_of(turn)) for turn in everyone]
-        path = self.cache.path("motion", dialogue, [sha256, turns, self.frames_per_second])
-        kept = self.cache.load(path)
-        if kept is None:
-            seen = seen or read_split_screen(video, {}, frames_per_second=self.frames_per_second)
-            new = agreement(dialogue, seen.times, seen.motion, turns)
+        name = dialogue[0].dialogue
+        turns = [(turn.start_seconds, turn.end_seconds, half_of(turn)) for turn in dialogue]
+        path = self.cache.path("motion", name, [sha256, turns, self.frames_per_second])
+        tensors = self.cache.load(path)
+        if tensors is None:
+            screen = screen or read_split_screen(video, {}, frames_per_second=self.frames_per_second)
+            new = agreement(name, screen.times, screen.motion, turns)
             share = torch.tensor(new.share, dtype=torch.float64)
-            kept = self.cache.save(path, {"share": share, "turns": torch.tensor(new.turns)})
-        found = Agreement(dialogue, int(kept["turns"]), float(kept["share"]))
-        if found not in self.agreements:
-            self.agreements.append(found)
-        return found
+            tensors = self.cache.save(path, {"share": share, "turns": torch.tensor(new.turns)})
+        result = Agreement(name, int(tensors["turns"]), float(tensors["share"]))
+        if result not in self.agreements:
+            self.agreements.append(result)
+        return result
 
-    def _look(
+    def _compute(
         self,
         video: Path,
         sha256: str,
-        chosen: Sequence[IemocapTurn],
+        turns: Sequence[IemocapTurn],
         halves: Sequence[str],
         paths: Sequence[Path],
-        everyone: Sequence[IemocapTurn],
+        dialogue: Sequence[IemocapTurn],
     ) -> list[Tensors]:
-        """Reads the video once and keeps each turn's faces."""
+        """Reads the video once and caches each turn's faces."""
         from multimodal.data.faces.detectors import load_detector
         from multimodal.data.faces.split_screen import HALVES, read_split_screen
 
-        stretches = [(turn.start_seconds, turn.end_seconds) for turn in chosen]
-        wanted = {
-            name: [place for place, half in zip(stretches, halves, strict=True) if half == name] for name in HALVES
+        intervals = [(turn.start_seconds, turn.end_seconds) for turn in turns]
+        by_half = {
+            name: [each for each, half in zip(intervals, halves, strict=True) if half == name] for name in HALVES
         }
         size, rate = self.encoder.spec.face_size or 48, self.frames_per_second
-        seen = read_split_screen(video, wanted, load_detector(), frames_per_second=rate, size=size)
-        self.warnings += [f"{video.name}: {line}" for line in seen.warnings]
-        self._agreement(video, sha256, everyone, seen)
-        embeddings = {name: self._embedded(seen.faces[name].crops) for name in HALVES}
-        found = []
-        for (start, end), half, path in zip(stretches, halves, paths, strict=True):
-            times = torch.from_numpy(seen.faces[half].times)
+        screen = read_split_screen(video, by_half, load_detector(), frames_per_second=rate, size=size)
+        self.warnings += [f"{video.name}: {line}" for line in screen.warnings]
+        self._agreement(video, sha256, dialogue, screen)
+        embeddings = {name: self._embed(screen.faces[name].crops) for name in HALVES}
+        faces = []
+        for (start, end), half, path in zip(intervals, halves, paths, strict=True):
+            times = torch.from_numpy(screen.faces[half].times)
             inside = (times >= start) & (times <= end)
             rows = {"times": times[inside] - start, "faces": embeddings[half][inside].clone()}
-            found.append(self.cache.save(path, rows))
-        return found
+            faces.append(self.cache.save(path, rows))
+        return faces
 
     @torch.inference_mode()
-    def _embedded(self, crops: NDArray[np.uint8]) -> Tensor:
+    def _embed(self, crops: NDArray[np.uint8]) -> Tensor:
         """``(faces, features)`` float16."""
         spec, network = self.encoder.spec, self.encoder.network
         if not len(crops):
@@ -156,12 +156,12 @@ class SpeakerFaces:
 
 
 def face_size(encoder: Weights) -> int:
-    """Features of a face's embedding."""
+    """Number of features of a face embedding."""
     return int(encoder.network.embedding_size)  # type: ignore[arg-type]
 
 
 def half_of(turn: IemocapTurn, swapped: bool = False) -> str:
-    """Where the speaker of a turn sits by the names, or on the other side."""
+    """The half of the picture that shows a turn's speaker by the names, or the other half."""
     from multimodal.data.faces.split_screen import half_by_name, other
 
     half = half_by_name(turn.dialogue, turn.speaker[-1])
@@ -169,15 +169,15 @@ def half_of(turn: IemocapTurn, swapped: bool = False) -> str:
 
 
 def halves_report(folder: Path, frames_per_second: float = 5.0) -> str:
-    """Holds the rule on who sits where against the release's videos, dialogue by dialogue.
+    """Checks the rule on who sits where against the release's videos, dialogue by dialogue.
 
     Args:
         folder: ``IEMOCAP_full_release``, or one session.
-        frames_per_second: Pictures to look at.
+        frames_per_second: Sampling rate of the video.
 
     Returns:
-        A line per dialogue whose video is there: the share of turns in which the speaker's half moved more than in the
-        other's turns, 0.5 by chance; ``contradicts`` where it is lower than chance makes it.
+        A line per dialogue with a video: the share of turns in which the speaker's half moved more than in the other's
+        turns, 0.5 by chance; ``contradicts`` where it is significantly lower.
 
     Raises:
         MultimodalError: The corpus or a video cannot be read.
@@ -190,21 +190,21 @@ def halves_report(folder: Path, frames_per_second: float = 5.0) -> str:
 
     lines = []
     for dialogue, turns in groupby(read_iemocap(folder, check_counts=False), key=lambda turn: turn.dialogue):
-        own = list(turns)
-        if own[0].video.is_file():
-            seen = read_split_screen(own[0].video, {}, frames_per_second=frames_per_second)
-            places = [(turn.start_seconds, turn.end_seconds, half_of(turn)) for turn in own]
-            found = agreement(dialogue, seen.times, seen.motion, places)
-            note = "  contradicts" if found.contradicts else ""
-            lines.append(f"{dialogue}  {found.share:.2f} of {found.turns} turns{note}")
+        rows = list(turns)
+        if rows[0].video.is_file():
+            screen = read_split_screen(rows[0].video, {}, frames_per_second=frames_per_second)
+            places = [(turn.start_seconds, turn.end_seconds, half_of(turn)) for turn in rows]
+            result = agreement(dialogue, screen.times, screen.motion, places)
+            note = "  contradicts" if result.contradicts else ""
+            lines.append(f"{dialogue}  {result.share:.2f} of {result.turns} turns{note}")
     return "\n".join(lines)
 
 
 def missing_videos(turns: Sequence[IemocapTurn], need_video: bool) -> list[str]:
-    """A plain line on dialogues without a video, where there are any.
+    """One line on the dialogues without a video; none where all have one.
 
     Raises:
-        CorpusError: There are, and they are needed.
+        CorpusError: A video is missing and required.
     """
     videos = {turn.video for turn in turns}
     missing = sorted(video.name for video in videos if not video.is_file())

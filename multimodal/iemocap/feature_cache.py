@@ -1,7 +1,7 @@
-"""Features kept on disk, each a small safetensors file named after a hash of all that it was made of.
+"""A cache of features on disk: small safetensors files, each named by a hash of everything that it depends on.
 
-A file is written whole or not at all, so a run that is killed goes on where it was; another setting gives another name,
-so nothing stale is ever read.
+Files are written atomically, so a killed run resumes where it was; another setting gives another name, so no stale file
+is ever read.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ Tensors = dict[str, Tensor]
 
 
 class FeatureCache:
-    """A folder of features.
+    """A folder of cached features.
 
     Args:
-        folder: Where they are kept; made if need be.
-        format_name: Part of every hash: it changes when a feature is computed otherwise.
+        folder: Folder of the files; created when first written.
+        format_name: Part of every hash; it changes when the computation of a feature changes.
 
     Example:
         >>> import tempfile, torch
         >>> cache = FeatureCache(Path(tempfile.mkdtemp()), "example 1")
-        >>> cache.kept("voice", "turn-1", ["hash of the sound"], lambda: {"frames": torch.zeros(2, 39)})["frames"].shape
+        >>> cache.get("audio", "turn-1", ["hash"], lambda: {"frames": torch.zeros(2, 39)})["frames"].shape
         torch.Size([2, 39])
-        >>> cache.load(cache.path("voice", "turn-1", ["hash of the sound"]))["frames"].shape  # not computed again
+        >>> cache.load(cache.path("audio", "turn-1", ["hash"]))["frames"].shape  # not computed again
         torch.Size([2, 39])
     """
 
     def __init__(self, folder: Path, format_name: str) -> None:
         self.folder, self.format_name = folder, format_name
 
-    def path(self, modality: str, name: str, facts: Sequence[Any]) -> Path:
-        """Where the feature stands that is made of ``facts``, which must be plain values."""
-        key = hashlib.sha256(json.dumps([self.format_name, modality, *facts], sort_keys=True).encode()).hexdigest()
-        return self.folder / modality / f"{name}-{key[:32]}.safetensors"
+    def path(self, kind: str, name: str, facts: Sequence[Any]) -> Path:
+        """Path of the feature that depends on ``facts``, which must be plain values."""
+        key = hashlib.sha256(json.dumps([self.format_name, kind, *facts], sort_keys=True).encode()).hexdigest()
+        return self.folder / kind / f"{name}-{key[:32]}.safetensors"
 
     def load(self, path: Path) -> Tensors | None:
-        """The tensors of a file; None where it is not there, or damaged: then it is to be made again."""
+        """The tensors of a file; None if it is missing or damaged and must be computed again."""
         try:
             return load_file(path) if path.is_file() else None
         except (OSError, SafetensorError):
             return None
 
     def save(self, path: Path, tensors: Tensors) -> Tensors:
-        """Writes tensors and gives them back.
+        """Writes tensors and returns them.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -63,18 +63,18 @@ class FeatureCache:
             save_file(tensors, temporary)
         return tensors
 
-    def kept(self, modality: str, name: str, facts: Sequence[Any], make: Callable[[], Tensors]) -> Tensors:
-        """The feature from its file, or made now and kept."""
-        path = self.path(modality, name, facts)
-        found = self.load(path)
-        return self.save(path, make()) if found is None else found
+    def get(self, kind: str, name: str, facts: Sequence[Any], compute: Callable[[], Tensors]) -> Tensors:
+        """Loads a feature, or computes and saves it."""
+        path = self.path(kind, name, facts)
+        tensors = self.load(path)
+        return self.save(path, compute()) if tensors is None else tensors
 
 
 def content_hash(path: Path) -> str:
     """The sha256 of a file.
 
     Raises:
-        CorpusError: It cannot be read.
+        CorpusError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""What IEMOCAP's networks read of each turn, computed once and kept: frames of the voice, token states, faces.
+"""Features of IEMOCAP's turns, computed once and cached: audio frames, token states, face embeddings.
 
-Every signal of every turn is kept by itself (``multimodal.feature_cache``), by the content of the sound, the text or
-the video, the settings and the encoder: another setting of one signal leaves the others alone.
+Each modality of each turn has its own entry in the cache (``multimodal.iemocap.feature_cache``), which depends on the
+content of the sound, the text or the video, on the settings and on the encoder.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ if TYPE_CHECKING:
     from multimodal.data.speech.recognition import Recognizer
 
 FORMAT = "multimodal-emotion/iemocap 1"
-"""Part of every hash; the number rises when a feature is computed otherwise."""
+"""Part of every hash; the number rises when the computation of a feature changes."""
 
 MOST_FRAMES = 750
-"""Of a turn, from its start: 7.5 s, as in Yoon et al. 2018."""
+"""Frames read of a turn, from its start: 7.5 s, as in Yoon et al. 2018."""
 
 WORD_SOURCES = ("gold", "recognized")
 
-_NOT_SAID = re.compile(r"\[[^\]]*\]")
+_ANNOTATION = re.compile(r"\[[^\]]*\]")
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class TurnSettings:
-    """How the features of turns are made.
+    """How the features of turns are computed.
 
     Attributes:
-        face: Whether the video is read at all.
-        frames_per_second: Pictures to look at.
-        speaker_half: Where the speaker sits: ``name`` follows the names and is held against the motion in the picture,
-            ``motion`` follows the motion. See ``multimodal.data.split_screen``.
-        need_video: Whether a dialogue without a readable video is an error; else its face is absent.
-        recognizer: For recognized words, see ``load_recognizer``; empty for what is at hand.
+        face: Whether the video is read.
+        frames_per_second: Sampling rate of the video.
+        speaker_half: Which half of the picture shows the speaker: ``name`` follows the file names and is checked
+            against the motion in the picture, ``motion`` follows the motion; see ``data.faces.split_screen``.
+        need_video: Whether a dialogue without a readable video is an error; else its faces are absent.
+        recognizer: Speech-to-text for recognized words, see ``load_recognizer``; empty for the installed one.
 
     Raises:
-        ConfigError: A value that cannot be.
+        ConfigError: Invalid value.
     """
 
     face: bool = True
@@ -75,10 +75,10 @@ class TurnSettings:
 
 @dataclass(frozen=True)
 class TurnFeatures:
-    """One turn as the networks read it; a signal that is not there is None.
+    """Features of one turn; an absent modality is None.
 
     Attributes:
-        audio: Frames, at most ``MOST_FRAMES``, and summary.
+        audio: Frames, at most ``MOST_FRAMES``, and their summary.
         ids: ``(tokens,)`` int64 word pieces of the text encoder's vocabulary.
         states: ``(tokens, features)`` float16 states of the text encoder.
         face_times: ``(faces,)`` float64 seconds from the turn's start.
@@ -98,8 +98,8 @@ class TurnCorpus:
 
     Attributes:
         features: Source of the words (``WORD_SOURCES``) to the turns' features, in the order of the turns.
-        agreements: What each dialogue's video says about who sits where.
-        warnings: Plain lines on what was damaged, missing or contradicts.
+        agreements: Agreement of names and motion on the seats, per dialogue.
+        warnings: Lines on damaged, missing or contradictory files.
     """
 
     features: Mapping[str, tuple[TurnFeatures, ...]]
@@ -108,15 +108,15 @@ class TurnCorpus:
 
 
 class FeatureMaker:
-    """Computes features of turns, or takes them from the cache.
+    """Computes features of turns, or loads them from the cache.
 
     Args:
-        settings: How they are made.
+        settings: How features are computed.
         face: The face encoder, on the device.
         text: The text encoder, on the device.
-        mfcc: Settings of the frames.
-        cache: Folder of the kept features.
-        device: Where to compute.
+        mfcc: Settings of the audio frames.
+        cache: Folder of the cached features.
+        device: ``cpu``, ``cuda`` or ``mps``.
     """
 
     def __init__(
@@ -136,47 +136,48 @@ class FeatureMaker:
         self._recognizer: Recognizer | None = None
 
     def make(
-        self, chosen: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn], words: Sequence[str]
+        self, turns: Sequence[IemocapTurn], dialogue: Sequence[IemocapTurn], words: Sequence[str]
     ) -> Mapping[str, tuple[TurnFeatures, ...]]:
         """Features of some turns of one dialogue.
 
         Args:
-            chosen: The turns wanted, in order.
-            everyone: All turns of the dialogue: who speaks when.
+            turns: The turns to compute, in order.
+            dialogue: All turns of the dialogue: who speaks when.
             words: Some of ``WORD_SOURCES``.
 
         Returns:
-            Source of the words to features in the order of ``chosen``.
+            Source of the words to features in the order of ``turns``.
         """
-        voices = [self._voice(turn) for turn in chosen]
-        faces = self.faces.of_dialogue(chosen, everyone) if self.settings.face else [None] * len(chosen)
-        found = {}
+        audio = [self._audio(turn) for turn in turns]
+        faces = self.faces.of_dialogue(turns, dialogue) if self.settings.face else [None] * len(turns)
+        features = {}
         for source in words:
-            said = [self._words(turn, source) for turn in chosen]
-            found[source] = tuple(map(_features, voices, said, faces))
-        return found
+            texts = [self._text(turn, source) for turn in turns]
+            features[source] = tuple(map(_features, audio, texts, faces))
+        return features
 
-    def _voice(self, turn: IemocapTurn) -> Tensors | None:
+    def _audio(self, turn: IemocapTurn) -> Tensors | None:
         if turn.wav is None:
             return None
         path = turn.wav
         facts = [content_hash(path), asdict(self.mfcc.settings)]
-        return self.cache.kept("voice", turn.name, facts, lambda: self._heard(path))
+        return self.cache.get("audio", turn.name, facts, lambda: self._encode_audio(path))
 
-    def _heard(self, path: Path) -> Tensors:
-        found = voice_features([load_waveform(path)], self.mfcc)[0]
-        start = torch.tensor(found.start_seconds, dtype=torch.float64)
-        return {"frames": found.frames[:MOST_FRAMES].clone(), "summary": found.summary, "start": start}
+    def _encode_audio(self, path: Path) -> Tensors:
+        features = voice_features([load_waveform(path)], self.mfcc)[0]
+        start = torch.tensor(features.start_seconds, dtype=torch.float64)
+        return {"frames": features.frames[:MOST_FRAMES].clone(), "summary": features.summary, "start": start}
 
-    def _words(self, turn: IemocapTurn, source: str) -> Tensors | None:
-        text = turn.text if source == "gold" else self._recognized(turn)
-        if text is None or not spoken(text):
+    def _text(self, turn: IemocapTurn, source: str) -> Tensors | None:
+        text = turn.text if source == "gold" else self._recognize(turn)
+        if text is None or not spoken_words(text):
             return None
-        facts = [spoken(text), self.text.sha256]
-        found = self.cache.kept("words", f"{turn.name}-{source}", facts, lambda: self._read(spoken(text)))
-        return found if len(found["ids"]) else None
+        words = spoken_words(text)
+        facts = [words, self.text.sha256]
+        tensors = self.cache.get("text", f"{turn.name}-{source}", facts, lambda: self._encode_text(words))
+        return tensors if len(tensors["ids"]) else None
 
-    def _read(self, text: str) -> Tensors:
+    def _encode_text(self, text: str) -> Tensors:
         tokenizer, spec = self.text.tokenizer, self.text.spec
         if tokenizer is None:
             raise WeightsError(self.text.name, "has no tokenizer", "name a text model")
@@ -186,16 +187,16 @@ class FeatureMaker:
         states = torch.zeros(0, 0) if reading is None else torch.from_numpy(reading.states)
         return {"ids": torch.tensor(ids, dtype=torch.int64), "states": states.half()}
 
-    def _recognized(self, turn: IemocapTurn) -> str | None:
-        """What speech-to-text makes of the turn; kept as bytes, since tensors are all that these files hold."""
+    def _recognize(self, turn: IemocapTurn) -> str | None:
+        """The turn's text by speech-to-text; cached as bytes, because the files hold only tensors."""
         if turn.wav is None:
             return None
         path = turn.wav
         facts = [content_hash(path), self.settings.recognizer]
-        kept = self.cache.kept("recognized", turn.name, facts, lambda: {"text": _as_bytes(self._transcribed(path))})
-        return bytes(kept["text"].tolist()).decode("utf-8")
+        tensors = self.cache.get("recognized", turn.name, facts, lambda: {"text": _as_bytes(self._transcribe(path))})
+        return bytes(tensors["text"].tolist()).decode("utf-8")
 
-    def _transcribed(self, path: Path) -> str:
+    def _transcribe(self, path: Path) -> str:
         from multimodal.data.media.audio import read_audio
         from multimodal.data.speech.recognition import HOW_TO_GET, load_recognizer
 
@@ -203,13 +204,13 @@ class FeatureMaker:
             self._recognizer = load_recognizer(self.settings.recognizer or None, self.device)
         if self._recognizer is None:
             raise DependencyError("speech-to-text", "is not on this machine, and recognized words need it", HOW_TO_GET)
-        found = self._recognizer.transcribe(read_audio(path))
-        return " ".join(utterance.text or "" for utterance in found.utterances).strip()
+        recognition = self._recognizer.transcribe(read_audio(path))
+        return " ".join(utterance.text or "" for utterance in recognition.utterances).strip()
 
 
 def make_corpus(
     maker: FeatureMaker,
-    chosen: Sequence[IemocapTurn],
+    turns: Sequence[IemocapTurn],
     everyone: Sequence[IemocapTurn],
     words: Sequence[str],
     progress: Progress | None = None,
@@ -217,63 +218,63 @@ def make_corpus(
     """Features of turns of any dialogues.
 
     Args:
-        maker: Computes them.
-        chosen: The turns wanted, those of a dialogue one after the other, as ``read_iemocap`` gives them.
+        maker: Computes the features.
+        turns: The turns to compute; turns of one dialogue are adjacent, as in ``read_iemocap``.
         everyone: All turns of their dialogues.
         words: Some of ``WORD_SOURCES``.
-        progress: Told the turns done and in all.
+        progress: Called with the turns done and in all.
 
     Returns:
-        Features in the order of ``chosen``.
+        Features in the order of ``turns``.
 
     Raises:
-        CorpusError: Videos are missing and wanted, or show the actors the other way round.
-        DependencyError: Recognized words are wanted and speech-to-text is not there.
+        CorpusError: A required video is missing, or the actors' seats are swapped.
+        DependencyError: Recognized words need speech-to-text, which is not installed.
     """
-    lines = missing_videos(chosen, maker.settings.need_video) if maker.settings.face else []
+    lines = missing_videos(turns, maker.settings.need_video) if maker.settings.face else []
     rows: dict[str, list[TurnFeatures]] = {source: [] for source in words}
-    for _, own, all_turns in by_dialogue(chosen, everyone):
-        for source, features in maker.make(own, all_turns, words).items():
+    for part, dialogue in by_dialogue(turns, everyone):
+        for source, features in maker.make(part, dialogue, words).items():
             rows[source] += features
         if progress is not None:
-            progress(len(rows[words[0]]), len(chosen))
+            progress(len(rows[words[0]]), len(turns))
     if maker.faces.agreements:
         from multimodal.data.faces.split_screen import check_rule
 
         if maker.settings.speaker_half == "name":
-            lines += check_rule(chosen[0].video.parent, maker.faces.agreements)
-    found = {source: tuple(features) for source, features in rows.items()}
-    return TurnCorpus(found, tuple(maker.faces.agreements), (*lines, *maker.faces.warnings))
+            lines += check_rule(turns[0].video.parent, maker.faces.agreements)
+    by_source = {source: tuple(features) for source, features in rows.items()}
+    return TurnCorpus(by_source, tuple(maker.faces.agreements), (*lines, *maker.faces.warnings))
 
 
 def by_dialogue(
-    chosen: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn]
-) -> Iterator[tuple[str, list[IemocapTurn], list[IemocapTurn]]]:
-    """Each dialogue's name, chosen turns and all turns, in the order of the chosen."""
+    turns: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn]
+) -> Iterator[tuple[list[IemocapTurn], list[IemocapTurn]]]:
+    """For each dialogue, in order: those of ``turns`` that belong to it, and all of its turns."""
     whole: dict[str, list[IemocapTurn]] = {}
     for turn in everyone:
         whole.setdefault(turn.dialogue, []).append(turn)
-    for dialogue, own in groupby(chosen, key=lambda turn: turn.dialogue):
-        yield dialogue, list(own), whole[dialogue]
+    for dialogue, part in groupby(turns, key=lambda turn: turn.dialogue):
+        yield list(part), whole[dialogue]
 
 
-def spoken(text: str) -> str:
-    """The words of a transcription without what was not said: ``[LAUGHTER]`` would give the answer away.
+def spoken_words(text: str) -> str:
+    """Removes the annotations of a transcription: ``[LAUGHTER]`` would give the label away.
 
     Example:
-        >>> spoken("[LAUGHTER] I know.  [BREATHING]")
+        >>> spoken_words("[LAUGHTER] I know.  [BREATHING]")
         'I know.'
     """
-    return " ".join(_NOT_SAID.sub(" ", text).split())
+    return " ".join(_ANNOTATION.sub(" ", text).split())
 
 
 def _features(
-    voice: Mapping[str, Tensor] | None, words: Mapping[str, Tensor] | None, face: Mapping[str, Tensor] | None
+    audio: Mapping[str, Tensor] | None, text: Mapping[str, Tensor] | None, face: Mapping[str, Tensor] | None
 ) -> TurnFeatures:
-    heard = None if voice is None else VoiceFeatures(voice["frames"], voice["summary"], float(voice["start"]))
-    said = (None, None) if words is None else (words["ids"], words["states"])
-    seen = (None, None) if face is None or not len(face["times"]) else (face["times"], face["faces"])
-    return TurnFeatures(heard, *said, *seen)
+    voice = None if audio is None else VoiceFeatures(audio["frames"], audio["summary"], float(audio["start"]))
+    tokens = (None, None) if text is None else (text["ids"], text["states"])
+    faces = (None, None) if face is None or not len(face["times"]) else (face["times"], face["faces"])
+    return TurnFeatures(voice, *tokens, *faces)
 
 
 def _as_bytes(text: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""What comes out of a run on IEMOCAP: figures over folds, the table beside the paper's, and our weights per fold."""
+"""Results of a run on IEMOCAP: figures over folds, the table beside the paper's figures, and our weights per fold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIGURES = ("wa", "ua", "macro_f1")
 ARCHITECTURE = "turns_dual_recurrent"
 
 LATE, LATE_PARTS = "late", ("are", "tre")
-"""The average of the calibrated answers of these two: what a joint network has to be better than."""
+"""Average of the calibrated probabilities of these two: the baseline of every joint network."""
 
 PAPER_REMARK = (
     "paper: weighted accuracy in Yoon et al. 2018, table 2, on four classes and random folds over utterances: the same "
@@ -33,23 +33,23 @@ PAPER_REMARK = (
 
 
 def collect_results(run: Path, classes: int = 4) -> list[dict[str, Any]]:
-    """Figures of all networks over the folds that are done.
+    """Figures of all networks over the completed folds.
 
     Args:
         run: Folder of a run.
-        classes: How many are told apart; the paper's figures are of four.
+        classes: Number of classes; the paper's figures are for four.
 
     Returns:
         A row per protocol, source of words and network: ``wa``, ``ua``, ``macro_f1`` with ``mean``, ``deviation`` (of
-        the population of folds) and ``folds``, ``ccc`` likewise per dimension, ``paper``, ``n`` turns judged.
+        the population of folds) and ``folds``, ``ccc`` with the same per dimension, ``paper``, ``n`` turns evaluated.
     """
-    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    by_network: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for path in sorted(run.glob("*/*/*/*/figures.json")):
         figures = json.loads(path.read_text(encoding="utf-8"))
-        found.setdefault((figures["protocol"], figures["words"], figures["network"]), []).append(figures)
+        by_network.setdefault((figures["protocol"], figures["words"], figures["network"]), []).append(figures)
     order = {name: place for place, name in enumerate((*RECIPES, LATE))}
-    keys = sorted(found, key=lambda key: (PROTOCOLS.index(key[0]), order[key[2]], key[1]))
-    return [_row(key, found[key], classes) for key in keys]
+    keys = sorted(by_network, key=lambda key: (PROTOCOLS.index(key[0]), order[key[2]], key[1]))
+    return [_row(key, by_network[key], classes) for key in keys]
 
 
 def _row(key: tuple[str, str, str], folds: Sequence[Mapping[str, Any]], classes: int) -> dict[str, Any]:
@@ -87,10 +87,10 @@ def results_table(path: Path) -> str:
     """The figures of a run as text.
 
     Args:
-        path: Its ``results.json``.
+        path: ``results.json`` of the run.
 
     Returns:
-        Lines: mean ± deviation over folds, the paper's figure beside it, what limits both.
+        Lines: mean ± deviation over folds, the paper's figure, remarks and warnings.
     """
     results = json.loads(path.read_text(encoding="utf-8"))
     return "\n".join(_lines(results))
@@ -105,10 +105,10 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
         yield f"\n{protocol}, {folds} folds{independent}"
         yield f"  {'network':8} {'words':10} {'WA':>13} {'UA':>13} {'macro-F1':>13}  {'paper WA':>8}  concordance V A D"
         for row in rows:
-            shown = " ".join(f"{row[name]['mean']:.3f} ± {row[name]['deviation']:.3f}" for name in FIGURES)
+            figures = " ".join(f"{row[name]['mean']:.3f} ± {row[name]['deviation']:.3f}" for name in FIGURES)
             paper = "" if row["paper"] is None else f"{row['paper']:.3f}"
             ccc = " ".join(f"{each['mean']:.3f}" for each in row["ccc"].values())
-            yield f"  {row['network']:8} {row['words']:10} {shown}  {paper:>8}  {ccc}".rstrip()
+            yield f"  {row['network']:8} {row['words']:10} {figures}  {paper:>8}  {ccc}".rstrip()
     yield f"\n{results['remark']}"
     yield from (f"note: {line}" for line in results["warnings"])
 
@@ -120,13 +120,13 @@ def save_fold_weights(
     temperature: float,
     facts: Mapping[str, Any],
 ) -> Path:
-    """Writes the weights of ours on one fold, with their card.
+    """Writes the weights of our network on one fold, with their card.
 
     Args:
-        run: Folder.
-        network: Trained.
-        shape: Of its head.
-        temperature: Found on the turns that chose the epoch.
+        run: Output folder.
+        network: The trained network.
+        shape: Shape of its head.
+        temperature: Temperature fitted on the held-out turns.
         facts: ``labels``, ``encoders``, ``frames_per_second``, ``figures``, ``sessions``, ``config``, ``commit``.
 
     Returns:
@@ -157,7 +157,10 @@ def save_fold_weights(
             "commit": facts["commit"],
             "date": datetime.date.today().isoformat(),
         },
-        "metrics": {"protocol": "judged on the session that neither trained it nor chose the epoch", **figures},
+        "metrics": {
+            "protocol": "evaluated on the session that was used neither in training nor to select the epoch",
+            **figures,
+        },
         "limits": LIMITS,
     }
     name = f"{ARCHITECTURE}.iemocap_{figures['words']}_without_{figures['fold']}-v1"
@@ -165,7 +168,7 @@ def save_fold_weights(
 
 
 LIMITS = [
-    "Perceived emotion as three annotators named it, not what anybody felt; actors, in a studio, in English.",
+    "Perceived emotion as labeled by three annotators, not felt emotion; actors, in a studio, in English.",
     "Ten actors: figures of one session say little about other people.",
-    "Reads whole turns whose start, end and speaker are known; inference on recordings uses another head.",
+    "Needs whole turns with known start, end and speaker; inference on recordings uses another head.",
 ]

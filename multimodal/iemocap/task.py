@@ -1,4 +1,4 @@
-"""What the training loop needs of IEMOCAP's networks: batches, the loss, the figures that choose the epoch."""
+"""IEMOCAP's networks as the training loop needs them: batches, the loss, and the figures that select the epoch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
-from multimodal.fusion.turns import TurnBatch, TurnNetwork, concordance
-from multimodal.iemocap.batches import Collator, NetworkSettings, TurnTable, modality_mask
+from multimodal.evaluate.metrics import concordance
+from multimodal.fusion.turns import TurnBatch, TurnNetwork
+from multimodal.iemocap.batches import Collator, NetworkSettings, TurnTable, has_modality
 from multimodal.iemocap.features import TurnFeatures
 from multimodal.train.loop import LoopSettings
 
 
 class Batch(NamedTuple):
-    """One step's turns and what they ought to get: ``(batch,)`` classes, ``(batch, 3)`` scales."""
+    """One step's turns and targets: ``(batch,)`` classes, ``(batch, 3)`` valence, arousal and dominance."""
 
     turns: TurnBatch
     targets: Tensor
@@ -31,13 +32,13 @@ class TurnTask:
     """One network on one fold, for ``multimodal.train.loop.fit``.
 
     Args:
-        network: Untrained.
-        collator: Of the same recipe.
-        table: Turns to learn from.
-        held_out: Turns that choose the epoch.
-        settings: Of the networks.
-        loop: Of the loop.
-        accelerator: Decides on the device.
+        network: The untrained network.
+        collator: Collator of the same recipe.
+        table: Training turns.
+        held_out: Turns that select the epoch.
+        settings: Settings of the networks.
+        loop: Settings of the loop.
+        accelerator: Gives the device.
     """
 
     metric = "ua"
@@ -56,46 +57,48 @@ class TurnTask:
         self.collator, self.table, self.held_out = collator, table, held_out
         self.settings, self.loop, self.accelerator = settings, loop, accelerator
         self.lengths = _lengths(table)
-        heard = [each.audio for each in table.features if each.audio is not None]
-        if heard:
-            frames = torch.cat([voice.frames for voice in heard]).float()
-            network.learn_scale(frames, torch.stack([voice.summary for voice in heard]))
+        audio = [each.audio for each in table.features if each.audio is not None]
+        if audio:
+            frames = torch.cat([each.frames for each in audio]).float()
+            network.learn_scale(frames, torch.stack([each.summary for each in audio]))
 
     def steps(self) -> int:
-        """Whole batches; what is left over comes in another epoch's order."""
+        """Whole batches; the turns left over belong to another epoch's order."""
         return max(len(self.table.names) // self.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
         """An epoch's batches of turns of similar length; several devices share each batch."""
-        own = Generator().manual_seed(int(torch.randint(2**31, (), generator=generator, device=generator.device)))
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        draws = Generator().manual_seed(seed)
         size, accelerator = self.loop.batch_size, self.accelerator
-        order = torch.randperm(len(self.lengths), generator=own)[: self.steps() * size]
-        noise = 1 + 0.2 * torch.rand(len(order), generator=own)
+        order = torch.randperm(len(self.lengths), generator=draws)[: self.steps() * size]
+        noise = 1 + 0.2 * torch.rand(len(order), generator=draws)
         batches = order[(self.lengths[order] * noise).argsort()].split(size)
-        for number in torch.randperm(len(batches), generator=own).tolist():
+        for number in torch.randperm(len(batches), generator=draws).tolist():
             whole = batches[number].tolist()
-            kept = [self._kept(self.table.features[index], own) for index in whole]
+            modalities = [self._draw_modalities(self.table.features[index], draws) for index in whole]
             share = slice(accelerator.process_index, None, accelerator.num_processes)
-            yield self._batch(whole[share], kept[share])
+            yield self._batch(whole[share], modalities[share])
 
-    def _kept(self, features: TurnFeatures, own: Generator) -> tuple[str, ...]:
-        """The signals of a turn that are read this time; the paper's networks read all of theirs."""
+    def _draw_modalities(self, features: TurnFeatures, draws: Generator) -> tuple[str, ...]:
+        """Draws the modalities of a turn that are read this time; the paper's networks read all of theirs."""
         recipe = self.collator.recipe
         if recipe.faithful:
             return recipe.modalities
-        shown = [name for name in recipe.modalities if modality_mask(features, name)]
-        draws = torch.rand(len(shown) + 1, generator=own).tolist()
-        kept = tuple(name for name, draw in zip(shown, draws[1:], strict=True) if draw >= self.settings.absent_share)
-        return kept or tuple(shown[int(draws[0] * len(shown)) :][:1])
+        present = [name for name in recipe.modalities if has_modality(features, name)]
+        chances = torch.rand(len(present) + 1, generator=draws).tolist()
+        pairs = zip(present, chances[1:], strict=True)
+        names = tuple(name for name, chance in pairs if chance >= self.settings.absent_share)
+        return names or tuple(present[int(chances[0] * len(present)) :][:1])
 
-    def _batch(self, chosen: Sequence[int], kept: Sequence[Collection[str]]) -> Batch:
+    def _batch(self, indices: Sequence[int], modalities: Sequence[Collection[str]]) -> Batch:
         device = self.accelerator.device
-        targets = torch.from_numpy(self.table.targets[list(chosen)]).to(device)
-        affect = torch.from_numpy(self.table.affect[list(chosen)]).float().to(device)
-        return Batch(self.collator.batch(self.table, chosen, kept).to(device), targets, affect)
+        targets = torch.from_numpy(self.table.targets[list(indices)]).to(device)
+        affect = torch.from_numpy(self.table.affect[list(indices)]).float().to(device)
+        return Batch(self.collator.batch(self.table, indices, modalities).to(device), targets, affect)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy; for ours also how far the scales are from concordance."""
+        """Cross-entropy; for our network plus one minus the concordance of valence, arousal and dominance."""
         output = network(batch.turns)
         loss = functional.cross_entropy(output.logits, batch.targets)
         if output.affect.shape[1] and len(batch.targets) > 1:
@@ -103,7 +106,7 @@ class TurnTask:
         return loss
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Unweighted and weighted accuracy and negative log-likelihood on the turns that choose the epoch."""
+        """Unweighted and weighted accuracy and negative log-likelihood on the held-out turns."""
         probabilities, _ = predict_turns(network, self.collator, self.held_out)
         figures = turn_figures(probabilities, self.held_out.targets)
         right = probabilities[np.arange(len(probabilities)), self.held_out.targets]
@@ -125,13 +128,13 @@ def predict_turns(
     temperature: float = 1.0,
     batch_size: int = 128,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Answers of a network in evaluation mode, turns of like length together.
+    """Runs a network in evaluation mode, turns of similar length together.
 
     Args:
         network: A ``TurnNetwork``.
-        collator: Of the same recipe.
+        collator: Collator of the same recipe.
         table: The turns.
-        modalities: Those to read; None for all.
+        modalities: Modalities to read; None for all.
         temperature: Divides the logits.
         batch_size: Turns read at once.
 
@@ -142,9 +145,9 @@ def predict_turns(
     order = _lengths(table).argsort(stable=True).tolist()
     rows, scales = [], []
     for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        kept = None if modalities is None else [tuple(modalities)] * len(chosen)
-        output = network(collator.batch(table, chosen, kept).to(device))
+        indices = order[start : start + batch_size]
+        names = None if modalities is None else [tuple(modalities)] * len(indices)
+        output = network(collator.batch(table, indices, names).to(device))
         rows.append(torch.softmax(output.logits.cpu().double() / temperature, dim=1))
         scales.append(output.affect.cpu().double().clamp(-1, 1))
     back = torch.tensor(order).argsort()
@@ -159,7 +162,7 @@ def turn_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int64])
         targets: ``(turns,)``.
 
     Returns:
-        ``wa``, weighted accuracy: the share of right answers; ``ua``, unweighted: the mean recall of the classes that
+        ``wa``, weighted accuracy: the share of correct turns; ``ua``, unweighted: the mean recall of the classes that
         occur; ``macro_f1``; ``n``.
 
     Example:
@@ -169,13 +172,14 @@ def turn_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int64])
     from multimodal.evaluate.metrics import classification_figures
 
     names = [str(index) for index in range(probabilities.shape[1])]
-    found = classification_figures(probabilities, targets, names)
-    return {"wa": found["accuracy"], "ua": found["balanced_accuracy"], "macro_f1": found["macro_f1"], "n": found["n"]}
+    figures = classification_figures(probabilities, targets, names)
+    renamed = {"wa": "accuracy", "ua": "balanced_accuracy", "macro_f1": "macro_f1", "n": "n"}
+    return {name: figures[key] for name, key in renamed.items()}
 
 
 def affect_figures(estimates: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, float]:
     """Concordance of valence, arousal and dominance, ``(turns, 3)`` each; empty where nothing was estimated."""
     if not estimates.shape[1]:
         return {}
-    found = concordance(torch.from_numpy(estimates), torch.from_numpy(truth)).tolist()
-    return dict(zip(DIMENSIONS, found, strict=True))
+    values = concordance(torch.from_numpy(estimates), torch.from_numpy(truth)).tolist()
+    return dict(zip(DIMENSIONS, values, strict=True))

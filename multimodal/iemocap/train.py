@@ -1,8 +1,8 @@
-"""IEMOCAP, with one command: features, then the networks of Yoon et al. 2018 and ours on every fold, then a table.
+"""IEMOCAP with one command: features, then the networks of Yoon et al. 2018 and ours on every fold, then a table.
 
-For each protocol, source of words and network, a training per fold; each turn is judged by the one training that did
-not have it. ``results.json`` holds every figure of every fold, ``results.txt`` the table. The weights of ours are kept
-per fold, with a card that names the session that it may be judged on.
+Each protocol, source of words and network is trained once per fold; each turn is evaluated by the one training that did
+not include it. ``results.json`` holds every figure of every fold, ``results.txt`` the table. The weights of ours are
+saved per fold, with a card that names the test session.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ from multimodal.train.config import read_config
 from multimodal.train.provenance import training_revision
 
 LONGEST_WAIT = timedelta(hours=12)
-"""How long one process waits for the others' features; the usual ten minutes are less than a session's faces take."""
+"""Longest wait of one process for the features of the others; the default of ten minutes is too short for faces."""
 
 
 def train_iemocap(config_path: Path, data: Path, run: Path, *, device: str, quiet: bool) -> Path:
-    """Trains and judges the networks on IEMOCAP.
+    """Trains and evaluates the networks on IEMOCAP.
 
     Args:
         config_path: TOML file, see ``IemocapConfig``.
         data: ``IEMOCAP_full_release``.
-        run: Folder for features, checkpoints, logs, weights and figures; a stopped run goes on from there.
+        run: Folder for features, checkpoints, logs, weights and figures; a stopped run resumes there.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         quiet: Whether to hide the progress bars.
 
     Returns:
-        Path of ``results.json``; ``results_table`` shows it.
+        Path of ``results.json``; ``results_table`` formats it.
 
     Raises:
-        ConfigError: A key or a value of the configuration that cannot be, or the folder holds another run.
-        CorpusError: The corpus is not as published, or the actors sit the other way round.
-        DependencyError: Recognized words are wanted and speech-to-text is not there.
+        ConfigError: The configuration has an unknown key or an invalid value, or the folder holds another run.
+        CorpusError: The corpus is not as published, or the actors' seats are swapped.
+        DependencyError: Recognized words need speech-to-text, which is not installed.
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, IemocapConfig)
@@ -64,10 +64,9 @@ def train_iemocap(config_path: Path, data: Path, run: Path, *, device: str, quie
     turns, targets = with_labels(everyone, config.classes)
     _claim(run, [[turn.name, turn.label] for turn in turns], config)
     training_revision(run)
-    where = str(accelerator.device)
-    encoders = {part: load_weights("default", part, where) for part in ("face", "text")}
+    encoders = {part: load_weights("default", part, str(accelerator.device)) for part in ("face", "text")}
     corpus = _corpus(config, encoders, turns, everyone, run, accelerator, quiet)
-    bench = Experiment(config, encoders, turns, run, accelerator, quiet)
+    experiment = Experiment(config, encoders, turns, run, accelerator, quiet)
     for protocol in config.protocols:
         parts = folds(turns, protocol, config.loop.seed)
         if config.fold > len(parts):
@@ -78,27 +77,27 @@ def train_iemocap(config_path: Path, data: Path, run: Path, *, device: str, quie
             table = TurnTable(names, seconds, targets, affect_of(turns), corpus.features[source])
             for place, fold in enumerate(parts, start=1):
                 if config.fold in (0, place):
-                    bench.run_fold(table, fold, protocol, source)
+                    experiment.run_fold(table, fold, protocol, source)
     return _write_results(config, turns, corpus, run, accelerator)
 
 
 def _accelerator(config: IemocapConfig, device: str) -> Accelerator:
-    chosen = choose_device(device)
+    place = choose_device(device)
     handlers = [
-        # Stand-ins of absent signals take no part in a batch where all is there.
+        # Learned vectors of absent modalities are unused in a batch that has all.
         DistributedDataParallelKwargs(find_unused_parameters=True),
         InitProcessGroupKwargs(timeout=LONGEST_WAIT),
     ]
-    precision = config.loop.precision if chosen != "mps" else "no"
-    return Accelerator(cpu=chosen == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
+    precision = config.loop.precision if place != "mps" else "no"
+    return Accelerator(cpu=place == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
 
 
 def _claim(run: Path, turns: list[list[str]], config: IemocapConfig) -> None:
-    """Refuses a folder with trainings of other settings or on other turns, which would be taken for these."""
-    decides = {
+    """Refuses a folder with trainings of other settings or turns, which would be mistaken for these."""
+    settings = {
         key: value for key, value in asdict(config).items() if key in ("loop", "networks", "features", "classes")
     }
-    key = hashlib.sha256(json.dumps([turns, decides], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([turns, settings], sort_keys=True).encode()).hexdigest()
     note = run / "made_of.txt"
     known = note.read_text(encoding="utf-8") if note.exists() else key
     if known != key and any(run.glob("*/*/*/*/last.safetensors")):
@@ -116,18 +115,16 @@ def _corpus(
     accelerator: Accelerator,
     quiet: bool,
 ) -> TurnCorpus:
-    """Features of all turns; several processes first make those of a share of the dialogues each."""
+    """Features of all turns; several processes first compute a share of the dialogues each."""
 
     def maker() -> FeatureMaker:
-        where = str(accelerator.device)
-        return FeatureMaker(
-            config.features, encoders["face"], encoders["text"], MfccSettings(), run / "features", where
-        )
+        device, cache = str(accelerator.device), run / "features"
+        return FeatureMaker(config.features, encoders["face"], encoders["text"], MfccSettings(), cache, device)
 
     if accelerator.num_processes > 1:
         dialogues = sorted({turn.dialogue for turn in turns})
-        own = set(dialogues[accelerator.process_index :: accelerator.num_processes])
-        share = [turn for turn in turns if turn.dialogue in own]
+        part = set(dialogues[accelerator.process_index :: accelerator.num_processes])
+        share = [turn for turn in turns if turn.dialogue in part]
         if share:
             make_corpus(maker(), share, everyone, config.sources)
         accelerator.wait_for_everyone()

@@ -1,24 +1,29 @@
-"""Which weights each part of the recognizer uses: the shipped ones, or what ``--model`` names instead."""
+"""Which weights each part of the recognizer uses: the shipped ones, or those that ``--model`` names.
+
+Only cards are read here, so that listing and choosing models needs no torch.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from multimodal.errors import ConfigError, WeightsError
+from multimodal.models.spec import read_card
 from multimodal.types import MODALITIES
 
 FUSION = "fusion"
-"""The part that joins the signals."""
+"""The part that combines the modalities."""
 
 PARTS = (*MODALITIES, FUSION)
-"""What ``models`` of an analysis names, in this order."""
+"""The parts of the recognizer, in the order in which an analysis names them."""
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """Raises ConfigError unless every signal is one that this version reads."""
+    """Raises ConfigError unless every modality is known."""
     unknown = [name for name in modalities if name not in MODALITIES]
     if unknown or not modalities:
         fact = f"{unknown[0]!r} is not a signal this version reads" if unknown else "names no signal"
@@ -26,55 +31,55 @@ def check_modalities(modalities: Sequence[str]) -> None:
 
 
 def choose_weights(name: str, modalities: Sequence[str] | None) -> dict[str, str]:
-    """Finds weights for each signal that is to be read, and for what joins them.
+    """Finds the weights of each modality and of the fusion head.
 
     Args:
-        name: ``default``, the name of shipped weights, a ``.safetensors`` file, or a folder. A file replaces the part
-            that it is of, a folder all parts that it holds; the other parts are the shipped ones.
-        modalities: Signals to be read; None for all that there are weights for.
+        name: ``default``, the name of shipped weights, a ``.safetensors`` file, or a folder. A file replaces its own
+            part, a folder all parts that it holds; the other parts are the shipped ones.
+        modalities: Modalities to analyze; None for all that have weights.
 
     Returns:
-        Part to what ``load_weights`` is to load for it, in the order of ``PARTS``; ``fusion`` only where there are
-        weights for it.
+        Part to the model that ``load_weights`` loads for it, in the order of ``PARTS``; ``fusion`` only where weights
+        for it exist.
 
     Raises:
-        WeightsError: There are none of that name, or none for a signal that is to be read.
+        WeightsError: No weights of that name, or none for a modality.
         ConfigError: The name is empty.
 
     Example:
         >>> choose_weights("default", ["face"])["face"]
         'default'
     """
-    wanted = MODALITIES if modalities is None else modalities
-    sources = _sources(name, wanted)
-    for part in wanted:
+    requested = MODALITIES if modalities is None else modalities
+    sources = _sources(name, requested)
+    for part in requested:
         if part not in sources and modalities is not None:
             remedy = f"name {part} weights with --model, or leave {part} out of --modalities"
             raise WeightsError(name, f"holds no {part} model, and none is shipped", remedy)
-    return {part: sources[part] for part in PARTS if part in (*wanted, FUSION) and part in sources}
+    return {part: sources[part] for part in PARTS if part in (*requested, FUSION) and part in sources}
 
 
-def _sources(name: str, wanted: Sequence[str]) -> dict[str, str]:
-    if not name:  # of a script whose variable is not set; an empty path would be the current folder
+def _sources(name: str, modalities: Sequence[str]) -> dict[str, str]:
+    if not name:  # an unset variable of a script; an empty path would be the current folder
         raise ConfigError("--model", "is empty", "name shipped weights, a file or a folder, or leave it out")
     sources = {part: "default" for part in PARTS if part in DEFAULTS}
     if name == "default":
         return sources
-    own = _own_parts(name, wanted)
-    if not own & {*wanted, FUSION}:
-        fact = f"is a model of {', '.join(sorted(own))}, which is not to be read"
-        raise WeightsError(name, fact, f"add {min(own)} to --modalities, or leave --model out")
-    return sources | dict.fromkeys((part for part in PARTS if part in own), name)
+    parts = _parts_in(name, modalities)
+    if not parts & {*modalities, FUSION}:
+        fact = f"is a model of {', '.join(sorted(parts))}, which is not to be read"
+        raise WeightsError(name, fact, f"add {min(parts)} to --modalities, or leave --model out")
+    return sources | dict.fromkeys((part for part in PARTS if part in parts), name)
 
 
-def _own_parts(name: str, wanted: Sequence[str]) -> set[str]:
-    """The parts of which weights stand under a shipped name, in a file or in a folder."""
+def _parts_in(name: str, modalities: Sequence[str]) -> set[str]:
+    """The parts that have weights under a shipped name, in a file or in a folder."""
     if named := {part for part in PARTS if name in shipped(part)}:
         return named
-    cards = sorted(Path(name).glob("*.json")) if Path(name).is_dir() else [find_card(name, wanted[0])]
-    if found := {part for card in cards if (part := _part_of(card)) is not None}:
-        return found
-    raise WeightsError(name, f"holds no {' or '.join(wanted)} model", "name a .safetensors file or its folder")
+    cards = sorted(Path(name).glob("*.json")) if Path(name).is_dir() else [find_card(name, modalities[0])]
+    if parts := {part for card in cards if (part := _part_of(card)) is not None}:
+        return parts
+    raise WeightsError(name, f"holds no {' or '.join(modalities)} model", "name a .safetensors file or its folder")
 
 
 def _part_of(card: Path) -> str | None:
@@ -91,7 +96,68 @@ DEFAULTS = {
     "text": "minilm_l6.goemotions-v1",
     "fusion": "dual_recurrent.composed-v1",
 }
-"""The shipped weights that each part uses unless told otherwise."""
+"""The shipped weights that each part uses by default."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One shipped set of weights.
+
+    Attributes:
+        name: ``<architecture>.<corpus>-v<N>``, as ``--model`` and ``load_model`` take it.
+        part: ``face``, ``audio``, ``text`` or ``fusion``.
+        architecture: Name of the network.
+        corpus: Name of the training corpora.
+        license: License of the weights, as their card states it.
+        parameters: Number of trained values.
+        size_bytes: Size of the weights' file.
+        default: Whether the part uses these weights by default.
+    """
+
+    name: str
+    part: str
+    architecture: str
+    corpus: str
+    license: str
+    parameters: int
+    size_bytes: int
+    default: bool
+
+
+def list_models(part: str | None = None) -> list[ModelInfo]:
+    """Lists the weights that ship with the package; only their cards are read.
+
+    Args:
+        part: ``face``, ``audio``, ``text`` or ``fusion``; None for all.
+
+    Returns:
+        One entry per set of weights, in the order of ``PARTS``, then by name.
+
+    Raises:
+        ConfigError: Unknown part.
+
+    Example:
+        >>> [(model.architecture, model.corpus, model.default) for model in list_models("face")]
+        [('se_resnet_pair', 'ferplus', True)]
+    """
+    if part not in (None, *PARTS):
+        raise ConfigError("part", f"{part!r} is unknown", f"choose from {', '.join(PARTS)}")
+    return [_model_info(name) for each in PARTS if part in (None, each) for name in shipped(each)]
+
+
+def _model_info(name: str) -> ModelInfo:
+    path = shipped_folder() / f"{name}.json"
+    card, spec = read_card(path)
+    return ModelInfo(
+        name=name,
+        part=spec.part,
+        architecture=spec.architecture,
+        corpus=name.removeprefix(f"{spec.architecture}.").rpartition("-v")[0],
+        license=card["license"],
+        parameters=card["parameters"],
+        size_bytes=path.with_suffix(".safetensors").stat().st_size,
+        default=DEFAULTS.get(spec.part) == name,
+    )
 
 
 def shipped_folder() -> Path:
@@ -100,7 +166,7 @@ def shipped_folder() -> Path:
 
 
 def shipped(part: str | None = None) -> list[str]:
-    """Names of the shipped weights, of one part or of all.
+    """Names of the shipped weights of one part or of all.
 
     Args:
         part: ``face``, ``audio``, ``text``, ``fusion``; None for all.
@@ -118,23 +184,23 @@ def find_card(model: str, part: str) -> Path:
 
     Args:
         model: ``default``; a shipped name; a ``.safetensors`` or ``.json`` file; a folder with one set of weights.
-        part: Which part is wanted from a folder or by default.
+        part: ``face``, ``audio``, ``text`` or ``fusion``.
 
     Returns:
         Path of the card.
 
     Raises:
-        WeightsError: There is no such model.
+        WeightsError: No such model.
     """
     if model == "default" and part not in DEFAULTS:
-        raise WeightsError(model, f"there is no {part} model among the shipped ones", "give a file or a folder")
+        raise WeightsError(model, f"no {part} weights are shipped", "give a file or a folder")
     if model == "default":
         return shipped_folder() / f"{DEFAULTS[part]}.json"
     if model in shipped(part):
         return shipped_folder() / f"{model}.json"
     path = Path(model)
     if path.is_dir():
-        cards = [card for card in sorted(path.glob("*.json")) if _is_card_of(card, part)]
+        cards = [card for card in sorted(path.glob("*.json")) if _part_of(card) == part]
         if len(cards) != 1:
             raise WeightsError(model, f"holds {len(cards)} {part} models", "name the .safetensors file itself")
         return cards[0]
@@ -142,10 +208,3 @@ def find_card(model: str, part: str) -> Path:
         return path.with_suffix(".json")
     known = ", ".join(shipped(part)) or "none"
     raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {known}")
-
-
-def _is_card_of(path: Path, part: str) -> bool:
-    try:
-        return bool(json.loads(path.read_text(encoding="utf-8"))["spec"]["part"] == part)
-    except (ValueError, KeyError, TypeError, OSError):
-        return False

@@ -1,10 +1,20 @@
-"""The contract that travels with weights: how a network is run."""
+"""The contract that travels with weights: how a network is run, and the card that states it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from multimodal.errors import WeightsError
+
+FORMER_KEYS = {"licence": "license"}
+"""Keys anywhere in the cards published before 0.2, whose files never change, to their present names."""
+
+FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evidence": "log_probabilities"}
+"""The same for the shape of the fusion head."""
 
 
 @dataclass(frozen=True)
@@ -14,26 +24,27 @@ class ModelSpec:
     Attributes:
         part: ``face``, ``audio``, ``text`` or ``fusion``.
         architecture: Key of the part's networks.
-        labels: What the outputs mean, in order.
-        temperature: Divides the logits; found on held-out data.
+        labels: Labels of the outputs, in order.
+        temperature: Divides the logits; fitted on held-out data.
         face_size: Height and width of the face crops in pixels.
         flip: Whether probabilities are averaged with those of the mirrored crop.
-        frames_per_second: The sampling rate that results were tuned for.
-        groups: The fused label that each label counts towards, where ``labels`` are a corpus's own; else empty.
-        mfcc: The voice's features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
-        native_labels: The training corpus's own labels, in order, where the network answers these too.
-        text: Shape of the transformer, under the names of ``transformers.BertConfig``.
+        frames_per_second: Sampling rate of the video that results were tuned for.
+        groups: Fused label of each label, where ``labels`` are a corpus's own; else empty.
+        mfcc: Settings of the audio features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
+        native_labels: The training corpus's own labels, in order, where the network estimates these too.
+        text: Shape of the transformer, under the names of ``transformers.BertConfig``; for architecture ``auto`` the
+            backbone's ``config.json``.
         tokenizer: Name of the tokenizer's file, beside the weights.
-        tokenizer_sha256: Of that file.
-        window_tokens: How many tokens are read at once.
-        thresholds: From which score on a label is given where several may hold: for ``groups`` (``labels``) and for
+        tokenizer_sha256: Hash of that file.
+        window_tokens: Number of tokens read at once.
+        thresholds: Least score at which a label holds, where several may: for ``groups`` (``labels``) and for
             ``native`` (``native_labels``).
         fusion: Shape of the fusion head, under the names of ``multimodal.fusion.dual_recurrent.FusionShape``.
-        encoders: For the fusion head, signal to the sha256 of the encoder whose states it was trained on; with another
-            encoder its answers mean nothing.
-        temperatures: For the fusion head, instead of ``temperature``: signals present, as ``face+text``, to what
-            divides the logits then.
-        uncertain_below: Confidence below which the answer is called uncertain.
+        encoders: For the fusion head, modality to the sha256 of the encoder whose states it was trained on; with other
+            encoders its estimates are meaningless.
+        temperatures: For the fusion head, instead of ``temperature``: the modalities present, as ``face+text``, to
+            their temperature.
+        uncertain_below: Confidence below which an estimate is called uncertain.
         uncertain_coverage: Share of held-out utterances whose confidence was at least that.
     """
 
@@ -57,3 +68,34 @@ class ModelSpec:
     temperatures: Mapping[str, float] = field(default_factory=dict)
     uncertain_below: float | None = None
     uncertain_coverage: float | None = None
+
+
+def read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
+    """Reads the card of a set of weights.
+
+    Args:
+        path: The JSON file beside the weights.
+
+    Returns:
+        The whole card, with the present names of keys, and its spec.
+
+    Raises:
+        WeightsError: The file cannot be read, or is not a card of this version.
+
+    Example:
+        >>> from multimodal.models.selection import find_card
+        >>> card, spec = read_card(find_card("default", "face"))
+        >>> card["name"], spec.face_size
+        ('se_resnet_pair.ferplus-v2', 48)
+    """
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda entries: _renamed(entries, FORMER_KEYS))
+        entries = {**card["spec"], "fusion": _renamed(card["spec"].get("fusion", {}), FORMER_FUSION_KEYS)}
+        spec = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
+        return {**card, "spec": entries}, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None
+
+
+def _renamed(entries: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in entries.items()}

@@ -1,7 +1,7 @@
 """Weights and the card that travels with them: how to run a network, where it comes from, what it may be used for.
 
-A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem; for texts
-a third, ``….tokenizer.json``. The card's hashes are checked at every load. Nothing here reads pickle.
+A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem; for text a
+third, ``….tokenizer.json``. The card's hashes are checked at every load. Pickle is never read.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor, nn
 
 from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.encoders.text import TextEncoder
-from multimodal.encoders.tokenization import load_tokenizer
+from multimodal.encoders.tokenization import SPECIAL, load_tokenizer
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.files import atomic_write
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 from multimodal.models.selection import find_card
-from multimodal.models.spec import ModelSpec
+from multimodal.models.spec import ModelSpec, read_card
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
 def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.Module]:
-    """A network whose shape follows from its name and the number of labels."""
+    """Makes a network whose shape follows from its name and the number of labels."""
     return lambda spec: network(len(spec.labels))
 
 
 def _audio(spec: ModelSpec) -> nn.Module:
-    # Here and not above: torchaudio is needed by those who listen only.
+    # Imported here: only audio needs torchaudio.
     from multimodal.encoders.audio import AUDIO_NETWORKS
     from multimodal.encoders.mfcc import MfccSettings
     from multimodal.encoders.voice_features import summary_size
@@ -55,29 +55,34 @@ def _turns(spec: ModelSpec) -> nn.Module:
     return TurnNetwork(shape, MfccSettings(**spec.mfcc).features, shape.summary_size, convolved=True)
 
 
+def _text(spec: ModelSpec) -> nn.Module:
+    # A shape with a model_type makes a transformers backbone, one without the plain BERT.
+    return TextEncoder(len(spec.labels), len(spec.native_labels), spec.text)
+
+
 NETWORKS: Mapping[str, Mapping[str, Callable[[ModelSpec], nn.Module]]] = {
     "face": {name: _by_labels(network) for name, network in FACE_NETWORKS.items()},
     "audio": {"are": _audio, "conv_bigru": _audio},
-    "text": {"minilm_l6": lambda spec: TextEncoder(len(spec.labels), len(spec.native_labels), spec.text)},
+    "text": {"minilm_l6": _text, "auto": _text},
     "fusion": {
         "dual_recurrent": lambda spec: DualRecurrentFusion(FusionShape(**spec.fusion)),
         "turns_dual_recurrent": _turns,
     },
 }
-"""Part and architecture to what makes the network that a spec describes, with random weights."""
+"""Part and architecture to a function that makes the network of a spec, with random weights."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A network ready to run, and what is known about it.
+    """A network ready to run, with its spec and its card.
 
     Attributes:
         name: ``<architecture>.<corpus>-v<N>``.
-        sha256: Of the safetensors file.
-        spec: How to run it.
-        card: The whole card, as written.
+        sha256: Hash of the safetensors file.
+        spec: How to run the network.
+        card: The whole card, with the present names of keys.
         network: In evaluation mode, float32.
-        tokenizer: For texts, else None.
+        tokenizer: For text; None for the other parts.
     """
 
     name: str
@@ -93,14 +98,14 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
 
     Args:
         model: See ``find_card``.
-        part: Which part of the recognizer it is.
-        device: Where the network shall be.
+        part: ``face``, ``audio``, ``text`` or ``fusion``.
+        device: ``cpu``, ``cuda`` or ``mps``.
 
     Returns:
         The network in evaluation mode, with its spec and card.
 
     Raises:
-        WeightsError: Unknown, damaged, of another part, or not fitting the network.
+        WeightsError: The weights are unknown, damaged, of another part, or do not fit the network.
 
     Example:
         >>> weights = load_weights("default", "face")
@@ -108,13 +113,13 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
         ('neutral', 'happiness')
     """
     card_path = find_card(model, part)
-    card, spec = _read_card(card_path)
+    card, spec = read_card(card_path)
     path = card_path.with_suffix(".safetensors")
     content = _checked(path, card.get("sha256"))
     if spec.part != part or spec.architecture not in NETWORKS.get(part, {}):
-        fact = f"is a {spec.part} model of architecture {spec.architecture!r}"
-        raise WeightsError(path, fact, f"choose a {part} model that this version knows")
-    tokenizer = None if spec.tokenizer is None else _tokenizer(path.with_name(spec.tokenizer), spec.tokenizer_sha256)
+        fact = f"holds {spec.part} weights of architecture {spec.architecture!r}"
+        raise WeightsError(path, fact, f"choose {part} weights of a known architecture")
+    tokenizer = None if spec.tokenizer is None else _tokenizer(path.with_name(spec.tokenizer), spec)
     network = _network(path, spec)
     try:
         tensors = {name: tensor.float() for name, tensor in load(content).items()}
@@ -130,7 +135,7 @@ def load_weights(model: str = "default", part: str = "face", device: str = "cpu"
 
 
 def _checked(path: Path, sha256: str | None) -> bytes:
-    """The file's content, if its hash is the card's."""
+    """Reads a file and checks its hash against the card's."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -140,9 +145,10 @@ def _checked(path: Path, sha256: str | None) -> bytes:
     return content
 
 
-def _tokenizer(path: Path, sha256: str | None) -> Tokenizer:
+def _tokenizer(path: Path, spec: ModelSpec) -> Tokenizer:
+    special = () if "model_type" in spec.text else SPECIAL
     try:
-        return load_tokenizer(_checked(path, sha256).decode("utf-8"))
+        return load_tokenizer(_checked(path, spec.tokenizer_sha256).decode("utf-8"), special)
     except ValueError as error:
         if isinstance(error, WeightsError):
             raise
@@ -157,27 +163,10 @@ def _network(path: Path, spec: ModelSpec) -> nn.Module:
         raise WeightsError(path, fact, "copy it again") from None
 
 
-_FORMER_NAMES = {
-    "licence": "license",
-    "voice_size": "audio_size",
-    "word_size": "text_size",
-    "evidence": "log_probabilities",
-}
-"""Keys of cards that were published before 0.2, which stay as they are, to what they are called now."""
-
-
-def _current_names(entries: dict[str, Any]) -> dict[str, Any]:
-    return {_FORMER_NAMES.get(key, key): value for key, value in entries.items()}
-
-
-def _read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"), object_hook=_current_names)
-        read = card["spec"].items()
-        spec: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in read}
-        return card, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None
+def _stored(value: Tensor) -> Tensor:
+    """A tensor as the file holds it: in half precision, but for whole numbers."""
+    value = value.detach().cpu()
+    return (value.half() if value.is_floating_point() else value).contiguous()
 
 
 def save_weights(
@@ -188,32 +177,32 @@ def save_weights(
     facts: Mapping[str, Any],
     tokenizer: str | None = None,
 ) -> Path:
-    """Writes weights in half precision, and their card. A published version is never changed.
+    """Writes weights in half precision, and their card. A published version never changes.
 
     Args:
-        folder: Where to.
+        folder: Output folder.
         name: ``<architecture>.<corpus>-v<N>``.
         network: The trained network.
         spec: How to run it.
         facts: The rest of the card: data, licenses, training, metrics, limits.
-        tokenizer: For texts, the content of ``tokenizer.json``; the spec gets its name and hash.
+        tokenizer: For text, the content of ``tokenizer.json``; the spec gets its name and hash.
 
     Returns:
         Path of the safetensors file.
 
     Raises:
-        ConfigError: The name is taken by other weights.
+        ConfigError: Other weights of that name exist.
         OutputError: The folder cannot be written.
     """
-    kept = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
-    content = save({key: value.detach().cpu().half().contiguous() for key, value in kept.items()})
+    tensors = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    content = save({key: _stored(value) for key, value in tensors.items()})
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"{name}.safetensors"
     if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise ConfigError(path, "is there already, with other weights", "choose the next version number")
+        raise ConfigError(path, "exists with other weights", "choose the next version number")
     if tokenizer is not None:
-        own = hashlib.sha256(tokenizer.encode("utf-8")).hexdigest()
-        spec = replace(spec, tokenizer=f"{name}.tokenizer.json", tokenizer_sha256=own)
+        sha256 = hashlib.sha256(tokenizer.encode("utf-8")).hexdigest()
+        spec = replace(spec, tokenizer=f"{name}.tokenizer.json", tokenizer_sha256=sha256)
         with atomic_write(folder / f"{name}.tokenizer.json") as temporary:
             temporary.write_bytes(tokenizer.encode("utf-8"))
     parameters = sum(value.numel() for value in network.parameters())

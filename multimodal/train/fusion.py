@@ -32,7 +32,7 @@ from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
-from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion, fused_logits, softmax, subset_name
+from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.synthetic_features import (
     Encoded,
@@ -44,6 +44,7 @@ from multimodal.evaluate.synthetic_features import (
     text_pool,
 )
 from multimodal.fusion.dual_recurrent import FusionShape
+from multimodal.fusion.prediction import predict, softmax, subset_name
 from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights
@@ -169,7 +170,7 @@ def train_fusion(
         uncertain_coverage=coverage,
     )
     count, seed = config.training.validation_utterances, config.loop.seed + 1
-    head = Head(network, task.sizes, temperatures)
+    head = Head(network, shape, temperatures)
     figures = evaluate_fusion(head, parts["evaluate"], config.synthesis, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
@@ -206,10 +207,10 @@ def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
     labels = np.array([recipe.label for recipe in task.held_out])
     temperatures, coverages = {}, []
     for subset in SUBSETS:
-        logits = fused_logits(task.network, [inputs.only(subset) for inputs in task.held_out_inputs], task.sizes)
-        temperature = round(fit_temperature(softmax(logits), labels), 4)
+        plain = predict(task.network, task.shape, [inputs.only(subset) for inputs in task.held_out_inputs])
+        temperature = round(fit_temperature(plain.probabilities, labels), 4)
         temperatures[subset_name(subset)] = temperature
-        coverages.append(float((softmax(logits, temperature).max(axis=1) >= UNCERTAIN_BELOW).mean()))
+        coverages.append(float((softmax(plain.logits, temperature).max(axis=1) >= UNCERTAIN_BELOW).mean()))
     return temperatures, round(float(np.mean(coverages)), 4)
 
 

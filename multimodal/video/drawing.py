@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bidi
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,9 +39,6 @@ OTHER_FONTS = (
     *("Arial Unicode.ttf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "leelawui.ttf"),
 )
 """File names of fonts for other scripts, as Linux, macOS and Windows install them; that with most letters is taken."""
-
-RIGHT_TO_LEFT = ("R", "AL")
-"""Directions of the letters of Hebrew and Arabic, by the Unicode character database."""
 
 LONGEST_LABEL = 20
 """Letters of an emotion's name that are shown; an analysis that somebody wrote may hold any."""
@@ -132,37 +130,26 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Says whether a line runs from right to left: its first letter does.
+    """Whether a line runs from right to left: its first letter with a direction decides.
 
     Example:
         >>> is_right_to_left("1. \u05e9\u05dc\u05d5\u05dd"), is_right_to_left("no")
         (True, False)
     """
-    strong = (unicodedata.bidirectional(char) for char in text)
-    return next((kind in RIGHT_TO_LEFT for kind in strong if kind in ("L", *RIGHT_TO_LEFT)), False)
+    return bool(text) and bidi.get_base_level(text) == 1
 
 
 def in_visual_order(text: str) -> str:
-    """Puts a line in the order in which it is drawn, where the drawing library cannot.
+    """Puts the characters of a line in the order in which they are drawn, from left to right.
 
-    Pillow orders and joins letters itself where it was built with Raqm, as its wheels are. Without that, this simple
-    rule holds: words of right-to-left scripts are spelt backwards, and in a line that begins with one, the words stand
-    in reverse order, runs of other words in their own. Arabic letters are then not joined.
+    Pillow orders and joins letters itself where it was built with Raqm, as its wheels are. Elsewhere this applies the
+    Unicode bidirectional algorithm (UAX #9); Arabic letters are then not joined.
 
     Example:
         >>> in_visual_order("\u05d0\u05d1 two words \u05d2\u05d3") == "\u05d3\u05d2 two words \u05d1\u05d0"
         True
     """
-    runs = [(runs_back, list(words)) for runs_back, words in itertools.groupby(text.split(" "), _has_right_to_left)]
-    lines = [[word[::-1] for word in reversed(words)] if runs_back else words for runs_back, words in runs]
-    if not is_right_to_left(text):
-        lines = [[word[::-1] for word in words] if runs_back else words for runs_back, words in runs]
-        return " ".join(itertools.chain.from_iterable(lines))
-    return " ".join(itertools.chain.from_iterable(reversed(lines)))
-
-
-def _has_right_to_left(word: str) -> bool:
-    return any(unicodedata.bidirectional(char) in RIGHT_TO_LEFT for char in word)
+    return str(bidi.get_display(text)) if text else text
 
 
 @cache

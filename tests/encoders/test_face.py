@@ -72,17 +72,6 @@ def test_shapes_are_those_of_the_contract(network: nn.Module, batch: int, size: 
     assert float(output.embedding.min()) >= 0 and float(output.embedding.max()) > 0
 
 
-def test_batch_gives_what_single_pictures_give(network: nn.Module) -> None:
-    images = faces(4)
-    together = network(images)
-    for index in range(4):
-        alone = network(images[index : index + 1])
-        assert torch.allclose(alone.logits[0], together.logits[index], atol=1e-5)
-        assert torch.allclose(alone.embedding[0], together.embedding[index], atol=1e-5)
-        assert torch.allclose(alone.member_logits[:, 0], together.member_logits[:, index], atol=1e-5)
-    assert not torch.allclose(together.logits[0], together.logits[1], atol=1e-3)
-
-
 def test_logits_are_the_log_of_the_members_mean(network: nn.Module) -> None:
     output = network(faces(3))
     expected = softmax(output.member_logits.double().numpy()).mean(axis=0)
@@ -228,13 +217,6 @@ def test_embedding_joins_the_members(members: int, width: int) -> None:
 def test_members_differ_from_the_start() -> None:
     logits = SEResNet(LABELS, members=2, widths=(8, 16), depths=(1, 1)).eval()(faces(2)).member_logits
     assert not torch.allclose(logits[0], logits[1], atol=1e-3)
-
-
-def test_dropout_is_for_training_only() -> None:
-    network = SEResNet(LABELS, members=1, widths=(8, 16), depths=(1, 1), dropout=0.5)
-    assert not torch.equal(network(faces(4)).logits, network(faces(4)).logits)
-    network.eval()
-    assert torch.equal(network(faces(4)).logits, network(faces(4)).logits)
 
 
 def test_vgg13_has_the_layers_of_the_paper() -> None:

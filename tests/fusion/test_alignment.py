@@ -30,7 +30,7 @@ from multimodal.types import MODALITIES
 
 def same(ours: FusionInputs, theirs: FusionInputs) -> None:
     assert ours.modalities == theirs.modalities and list(ours.log_probabilities) == list(theirs.log_probabilities)
-    for name in ("times", "voice", "face", "face_mask", "words"):
+    for name in ("times", "audio", "face", "face_mask", "text"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
     for name, rows in ours.log_probabilities.items():
         np.testing.assert_array_equal(rows, theirs.log_probabilities[name])
@@ -101,8 +101,7 @@ def test_neither_the_order_of_faces_nor_that_of_signals_matters(scene: Scene, ch
 
 @given(scenes())
 def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
-    given = {"face": "face", "audio": "voice", "text": "words"}
-    left_out: dict[str, Any] = {given[name]: None for name in MODALITIES if name not in scene.said}
+    left_out: dict[str, Any] = {name: None for name in MODALITIES if name not in scene.said}
     broken: dict[str, Any] = dict.fromkeys(left_out, (np.array([np.nan]), np.full((1, 9), np.nan)))
     same(scene.streams(**left_out), scene.streams())
     same(scene.streams(**broken), scene.streams())
@@ -128,7 +127,7 @@ def test_a_batch_holds_every_utterance_as_it_is(several: list[Scene]) -> None:
         assert batch.steps[row] == (len(each.times) if nonverbal else 0)
         assert batch.tokens[row] == (0 if each.text is None else len(each.text))
         assert batch.present[row].tolist() == [name in each.modalities for name in MODALITIES]
-        for name, states in (("voice", each.audio), ("face", each.face), ("words", each.text)):
+        for name, states in (("audio", each.audio), ("face", each.face), ("text", each.text)):
             held = getattr(batch, name)[row].numpy()
             count = 0 if states is None else len(states)
             assert not held[count:].any()
@@ -167,9 +166,9 @@ def test_contradictory_streams_are_refused() -> None:
     good = FusionInputs(np.array([0.0, 1.0]), audio=np.ones((2, 2)), log_probabilities={"audio": np.zeros(7)})
     for change, fact in (
         ({"times": np.array([1.0, 0.0])}, "times must rise"),
-        ({"voice": np.ones((3, 2))}, "voice has 3 rows for 2 steps"),
-        ({"face": np.ones((2, 2))}, "come together"),
-        ({"voice": None}, "evidence for audio, which is not there"),
+        ({"audio": np.ones((3, 2))}, "audio has 3 rows for 2 steps"),
+        ({"face": np.ones((2, 2))}, "must be given together"),
+        ({"audio": None}, "log-probabilities of audio, which is absent"),
     ):
         with pytest.raises(ValueError, match=fact):
             replace(good, **change)

@@ -23,12 +23,12 @@ class Scene:
     end: float
     half: float
     said: dict[str, dict[str, float]]
-    voice: tuple[Floats, Floats]
+    audio: tuple[Floats, Floats]
     face: tuple[Floats, Floats]
-    words: Floats
+    text: Floats
 
     def streams(self, **changed: Any) -> FusionInputs:
-        given = {"voice": self.audio, "face": self.face, "words": self.words, "tolerance_seconds": self.half}
+        given = {"audio": self.audio, "face": self.face, "text": self.text, "tolerance_seconds": self.half}
         return build_inputs(self.start, self.end, changed.pop("said", self.said), **{**given, **changed})
 
 

@@ -10,7 +10,7 @@ import torch
 
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
-from multimodal.fusion.turns import FrameConvolutions, TurnNetwork, concordance, steps_of
+from multimodal.fusion.turns import FrameConvolutions, TurnNetwork, steps_of
 from multimodal.iemocap.batches import RECIPES, Collator, NetworkSettings, Sizes, TurnTable, network_of, shape_of
 from multimodal.iemocap.features import TurnFeatures
 from multimodal.iemocap.task import predict_turns
@@ -73,7 +73,7 @@ def test_a_signal_that_a_network_does_not_read_changes_nothing(name: str) -> Non
     network, collator = made(name)
     first, other = turn(100, 6, 4), turn(100, 6, 4, seed=8)
     answer = predict_turns(network, collator, table_of(first))[0]
-    for signal, fields in (("audio", ("voice",)), ("text", ("ids", "states")), ("face", ("face_times", "faces"))):
+    for signal, fields in (("audio", ("audio",)), ("text", ("ids", "states")), ("face", ("face_times", "faces"))):
         parts = {field: getattr(other if field in fields else first, field) for field in TurnFeatures.__annotations__}
         changed = predict_turns(network, collator, table_of(TurnFeatures(**parts)))[0]
         assert np.allclose(changed, answer, atol=1e-7) == (signal not in RECIPES[name].modalities), signal
@@ -83,7 +83,7 @@ def test_a_signal_that_a_network_does_not_read_changes_nothing(name: str) -> Non
 def test_signals_left_out_are_as_if_they_had_never_been(signals: tuple[str, ...]) -> None:
     network, collator = made("ours")
     whole = turn(100, 6, 4)
-    fields = {"audio": ("voice",), "text": ("ids", "states"), "face": ("face_times", "faces")}
+    fields = {"audio": ("audio",), "text": ("ids", "states"), "face": ("face_times", "faces")}
     kept = {field for signal in signals for field in fields[signal]}
     bare = TurnFeatures(**{field: getattr(whole, field) for field in kept})
     answers = [predict_turns(network, collator, table_of(each), signals)[0] for each in (whole, bare)]
@@ -130,18 +130,3 @@ def test_convolutions_give_a_step_per_eight_frames(frames: int) -> None:
     states = layer(padded, torch.tensor([frames]))
     torch.testing.assert_close(states[:, : alone.shape[1]], alone)
     assert not states[:, alone.shape[1] :].any()
-
-
-def test_concordance_divides_by_the_number_of_turns() -> None:
-    draws = np.random.default_rng(0)
-    first = draws.normal(size=(50, 2))
-    second = 0.7 * first + draws.normal(size=(50, 2)) + 0.3
-    expected = [
-        2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-        for x, y in zip(first.T, second.T, strict=True)
-    ]
-    found = concordance(torch.from_numpy(first), torch.from_numpy(second))
-    np.testing.assert_allclose(found.numpy(), expected)
-    series = torch.arange(1.0, 5.0)[:, None]
-    assert concordance(series, series + 1).item() == pytest.approx(5 / 7)
-    assert concordance(torch.ones(4, 1), torch.ones(4, 1)).item() == 0

@@ -109,7 +109,7 @@ def test_what_changes_is_made_again_and_only_that(
     said = [replace(turn, text="Something else.") if turn is turns[0] else turn for turn in turns]
     corpus_of(said, encoders, tmp_path, face=False)
     assert calls == {**before, "read_texts": before["read_texts"] + 1}
-    damaged = next((tmp_path / "voice").glob(f"{turns[0].name}-*"))
+    damaged = next((tmp_path / "audio").glob(f"{turns[0].name}-*"))
     damaged.write_bytes(damaged.read_bytes()[:100])
     corpus_of(turns, encoders, tmp_path, face=False)
     assert calls["voice_features"] == before["voice_features"] + 1

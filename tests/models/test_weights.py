@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.encoders.face import SEResNet, predict
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, OutputError, WeightsError
+from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import DEFAULTS, find_card, shipped, shipped_folder
-from multimodal.models.spec import ModelSpec
+from multimodal.models.spec import FORMER_FUSION_KEYS, FORMER_KEYS, ModelSpec, read_card
 from multimodal.models.weights import load_weights, save_weights
 
 NAME = "se_resnet_pair.random-v1"
@@ -153,8 +155,8 @@ def test_tensors_of_another_network_are_refused(saved: Path, change: Any, fact: 
 @pytest.mark.parametrize(
     ("changes", "fact"),
     [
-        ({"part": "text"}, "is a text model of architecture 'se_resnet_pair'; choose a face model"),
-        ({"architecture": "vgg99"}, "is a face model of architecture 'vgg99'; choose a face model"),
+        ({"part": "text"}, "holds text weights of architecture 'se_resnet_pair'; choose face weights"),
+        ({"architecture": "vgg99"}, "holds face weights of architecture 'vgg99'; choose face weights"),
         ({"labels": ["neutral"]}, "does not fit the network"),
         ({"color": "gray"}, "is no card that this version can read"),
     ],
@@ -171,7 +173,7 @@ def test_audio_spec_comes_back_as_it_was(tmp_path: Path) -> None:
     assert loaded.spec.groups == ("anger", None, "disgust", "fear", "happiness", "sadness", "neutral")
     assert loaded.spec.labels == VOICE_CORPORA["emodb"].labels and loaded.spec.mfcc == asdict(MfccSettings())
     assert find_card(str(tmp_path), "audio") == path.with_suffix(".json")
-    with pytest.raises(WeightsError, match="is a audio model of architecture 'conv_bigru'; choose a face model"):
+    with pytest.raises(WeightsError, match="holds audio weights of architecture 'conv_bigru'; choose face weights"):
         load_weights(str(path), "face")
 
 
@@ -183,7 +185,7 @@ def test_audio_spec_comes_back_as_it_was(tmp_path: Path) -> None:
         ({"mfcc": {"coefficients": 12}}, "does not fit the network"),
         ({"labels": ["anger"]}, "does not fit the network"),
         ({"architecture": "are"}, "lacks 1 tensors of the network|does not fit the network"),
-        ({"architecture": "lstm"}, "is a audio model of architecture 'lstm'; choose a audio model"),
+        ({"architecture": "lstm"}, "holds audio weights of architecture 'lstm'; choose audio weights"),
     ],
 )
 def test_audio_card_of_another_network_is_refused(tmp_path: Path, changes: dict[str, Any], fact: str) -> None:
@@ -196,7 +198,7 @@ def test_audio_card_of_another_network_is_refused(tmp_path: Path, changes: dict[
 
 def test_part_without_shipped_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(DEFAULTS, "audio", raising=False)
-    with pytest.raises(WeightsError, match="default: there is no audio model among the shipped ones; give a file or"):
+    with pytest.raises(WeightsError, match="default: no audio weights are shipped; give a file or"):
         load_weights("default", "audio")
 
 
@@ -229,7 +231,7 @@ def test_pickle_is_never_run(saved: Path, tmp_path: Path) -> None:
 
 def test_published_version_never_changes(network: nn.Module, saved: Path) -> None:
     before = {path: path.read_bytes() for path in saved.parent.iterdir()}
-    with pytest.raises(ConfigError, match="is there already, with other weights; choose the next version number"):
+    with pytest.raises(ConfigError, match="exists with other weights; choose the next version number"):
         save_weights(saved.parent, NAME, random_network(1), SPEC, FACTS)
     assert {path: path.read_bytes() for path in saved.parent.iterdir()} == before
     assert save_weights(saved.parent, NAME, network, SPEC, FACTS) == saved  # the same once more changes nothing
@@ -267,21 +269,61 @@ def test_shipped_weights_are_complete() -> None:
 
 def test_shipped_cards_are_complete() -> None:
     for name in shipped():
-        card = json.loads((shipped_folder() / f"{name}.json").read_text(encoding="utf-8"))
-        loaded = load_weights(name, card["spec"]["part"])
+        card, spec = read_card(shipped_folder() / f"{name}.json")
+        loaded = load_weights(name, spec.part)
         assert re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+-v\d+", name) and card["name"] == name
         assert name.startswith(f"{loaded.spec.architecture}.") and loaded.sha256 == card["sha256"]
         assert card["parameters"] == sum(value.numel() for value in loaded.network.parameters())
-        assert loaded.spec.temperature > 0
+        assert loaded.spec == spec and loaded.spec.temperature > 0
         assert loaded.spec.part != "face" or (loaded.spec.frames_per_second or 0) > 0
         corpora = card["data"].get("corpora", {card["data"].get("name"): card["data"]})
         assert corpora and all(name and data["license"] for name, data in corpora.items()) and card["license"]
         training = card["training"]
         assert training["command"].startswith(f"python -m multimodal.train {loaded.spec.part} ")
         assert isinstance(training["seed"], int) and datetime.date.fromisoformat(training["date"])
-        assert re.fullmatch(r"[0-9a-f]{7,40}", training["commit"]), "the commit that trained it is not known"
+        assert re.fullmatch(r"[0-9a-f]{7,40}", training["commit"]), "the commit that trained it is unknown"
         assert len(card["metrics"]["protocol"]) > 40
         assert card["limits"] and all(len(limit) > 20 for limit in card["limits"])
+
+
+def keys_of(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every key of nested dictionaries, with the place where it stands."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield place, key
+            yield from keys_of(inner, f"{place}/{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys_of(inner, place)
+
+
+def test_former_keys_of_published_cards_are_read_under_their_present_names() -> None:
+    former = 0
+    for name in shipped():
+        path = shipped_folder() / f"{name}.json"
+        written = json.loads(path.read_text(encoding="utf-8"))
+        card, spec = read_card(path)
+        # The fusion head's keys are renamed in its shape only: they must not stand anywhere else.
+        assert {place for place, key in keys_of(written) if key in FORMER_FUSION_KEYS} <= {"/spec/fusion"}
+        assert not {key for _, key in keys_of(card)} & {*FORMER_KEYS, *FORMER_FUSION_KEYS}
+        present = json.loads(json.dumps(written).replace('"licence":', '"license":'))
+        for old, new in FORMER_FUSION_KEYS.items():
+            if old in present["spec"].get("fusion", {}):
+                present["spec"]["fusion"][new] = present["spec"]["fusion"].pop(old)
+                former += 1
+        present["spec"].setdefault("fusion", {})
+        assert card == present
+        assert not spec.fusion or FusionShape(**spec.fusion).log_probabilities
+    assert former == 3, "no published card has the former keys any more, so the test proves nothing"
+
+
+def test_former_keys_of_the_fusion_head_mean_something_else_elsewhere(saved: Path) -> None:
+    card = json.loads(saved.with_suffix(".json").read_text(encoding="utf-8"))
+    card |= {"metrics": {"evidence": 0.5}}
+    card["spec"]["text"] = {"word_size": 3}
+    saved.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
+    read, spec = read_card(saved.with_suffix(".json"))
+    assert read["metrics"] == {"evidence": 0.5} and spec.text == {"word_size": 3}
 
 
 def test_shipped_face_weights_answer_with_the_face_labels() -> None:

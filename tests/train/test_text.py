@@ -154,11 +154,11 @@ def test_an_epoch_is_every_text_once(corpus: TextCorpus, accelerator: Accelerato
     seen: Counter[tuple[int, ...]] = Counter()
     for ids, mask, targets in task.batches(0, torch.Generator().manual_seed(5)):
         assert ids.shape == mask.shape and len(ids) == 8 and {len(part) for part in targets} == {8}
-        assert (ids[mask.logical_not()] == task.marks[2]).all() and mask.sum(1).max() == ids.shape[1]
-        assert (ids[:, 0] == task.marks[0]).all()
+        assert (ids[mask.logical_not()] == task.marks.padding).all() and mask.sum(1).max() == ids.shape[1]
+        assert (ids[:, 0] == task.marks.start[0]).all()
         seen.update(tuple(row[kept].tolist()) for row, kept in zip(ids, mask, strict=True))
     assert task.steps() == 15 == sum(seen.values()) / 8
-    expected = Counter((task.marks[0], *ids, task.marks[1]) for ids in encode(task.tokenizer, corpus.texts))
+    expected = Counter(tuple(task.marks.around(ids)) for ids in encode(task.tokenizer, corpus.texts))
     assert seen == expected
 
 
@@ -217,7 +217,7 @@ def test_loss_is_what_the_documentation_says(corpus: TextCorpus, accelerator: Ac
 
 
 def test_teacher_is_asked_about_every_text(corpus: TextCorpus, accelerator: Accelerator, tmp_path: Path) -> None:
-    task = task_of(corpus, settings_of(self_teaching=0.25, rare_power=0.5), accelerator)
+    task = task_of(corpus, settings_of(self_distillation=0.25, rare_power=0.5), accelerator)
     teacher = tiny_network(task.tokenizer, seed=9, window_tokens=32)
     save_file(dict(teacher.state_dict()), tmp_path / "best.safetensors")
     before = {key: value.clone() for key, value in task.network.state_dict().items()}
@@ -245,8 +245,10 @@ def test_first_answers_are_the_frequencies(corpus: TextCorpus, accelerator: Acce
 @pytest.mark.parametrize(
     ("key", "value", "fact"),
     [
-        ("architecture", "bert", "choose one of minilm_l6"),
+        ("architecture", "bert", "choose one of minilm_l6, auto"),
         ("corpus", "reddit", "choose one of goemotions, meld"),
+        ("backbone", "somewhere", "backbone: is for architecture 'auto'; remove it, or set architecture = 'auto'"),
+        ("download", True, "download: is for architecture 'auto'"),
         ("held_out_share", 0.0, "give a share between 0 and 1"),
     ],
 )
@@ -308,7 +310,7 @@ def test_wheel_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.slow
 def test_second_run_names_its_teacher(corpus_folder: Path, trained: Path, tmp_path: Path) -> None:
-    config = CONFIG.replace("[loop]\nepochs = 8", "self_teaching = 0.5\n[loop]\nepochs = 1")
+    config = CONFIG.replace("[loop]\nepochs = 8", "self_distillation = 0.5\n[loop]\nepochs = 1")
     (tmp_path / "config.toml").write_text(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(stage.ARCHITECTURES, "minilm_l6", SHAPE)  # type: ignore[arg-type]
