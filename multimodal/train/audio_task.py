@@ -22,8 +22,9 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.augmentation.audio import AudioAugmentation, augment_waveform, mask_features
-from multimodal.data.corpora.voice_clip import VoiceClip
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.data.corpora.voice.clip import VoiceClip
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardize
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.statistics import RecordingStatistics
@@ -69,7 +70,7 @@ def target_labels(corpus: str) -> tuple[str, ...]:
         >>> target_labels("ravdess")[:2]
         ('neutral', 'calm')
     """
-    return FUSED_LABELS if corpus == "fused" else NATIVE_LABELS[corpus]
+    return FUSED_LABELS if corpus == "fused" else VOICE_CORPORA[corpus].labels
 
 
 def groups_of(corpus: str) -> tuple[str | None, ...]:
@@ -79,7 +80,7 @@ def groups_of(corpus: str) -> tuple[str | None, ...]:
         >>> groups_of("ravdess")[:2]
         ('neutral', 'neutral')
     """
-    return FUSED_LABELS if corpus == "fused" else tuple(VOICE_TO_FUSED[corpus].values())
+    return FUSED_LABELS if corpus == "fused" else VOICE_CORPORA[corpus].groups
 
 
 def target_of(clip: VoiceClip, corpus: str) -> int | None:
@@ -90,7 +91,7 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
 
     Example:
         >>> from pathlib import Path
-        >>> target_of(VoiceClip.of("emodb", Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
+        >>> target_of(VOICE_CORPORA["emodb"].clip(Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
         0
     """
     if clip.corpus == corpus:
@@ -161,8 +162,8 @@ class SamplingConfig:
     Attributes:
         corpus_weights: Per corpus, how often each of its labels is drawn against those of the others; above 0.
         augmented_share: Share of the clips drawn as an augmented copy.
-        whole_speaker_share: Share of the clips whose speaker is known from all their clips; else from a handful.
-        largest_handful: Most clips of a handful; the size is drawn evenly on a logarithmic scale from 1.
+        full_speaker_share: Share of the clips normalized by all clips of their speaker; the others by a random subset.
+        max_speaker_clips: Largest size of that subset; the size is drawn log-uniformly from 1.
         summary_noise: Deviation of the noise on standardized summaries.
         label_smoothing: Share of each target spread over all labels.
         mixup: Both parameters of the Beta distribution of shares; 0 for none.
@@ -173,22 +174,22 @@ class SamplingConfig:
 
     corpus_weights: dict[str, float]
     augmented_share: float = 0.5
-    whole_speaker_share: float = 0.5
-    largest_handful: int = 40
+    full_speaker_share: float = 0.5
+    max_speaker_clips: int = 40
     summary_noise: float = 0.3
     label_smoothing: float = 0.1
     mixup: float = 0.4
 
     def __post_init__(self) -> None:
-        for key in ("augmented_share", "whole_speaker_share", "label_smoothing"):
+        for key in ("augmented_share", "full_speaker_share", "label_smoothing"):
             if not 0 <= getattr(self, key) <= 1:
-                raise ConfigError(f"teaching.{key}", f"is {getattr(self, key):g}", "give a share from 0 to 1")
-        for key, least in (("largest_handful", 1), ("summary_noise", 0), ("mixup", 0)):
+                raise ConfigError(f"sampling.{key}", f"is {getattr(self, key):g}", "give a share from 0 to 1")
+        for key, least in (("max_speaker_clips", 1), ("summary_noise", 0), ("mixup", 0)):
             if not least <= getattr(self, key) < math.inf:
-                raise ConfigError(f"teaching.{key}", f"is {getattr(self, key):g}", f"give a number from {least}")
+                raise ConfigError(f"sampling.{key}", f"is {getattr(self, key):g}", f"give a number from {least}")
         for corpus, weight in self.corpus_weights.items():
             if not isinstance(weight, int | float) or not 0 < weight < math.inf:
-                raise ConfigError(f"teaching.corpus_weights.{corpus}", f"is {weight!r}", "give a number above 0")
+                raise ConfigError(f"sampling.corpus_weights.{corpus}", f"is {weight!r}", "give a number above 0")
 
 
 class AudioTask:
@@ -199,7 +200,7 @@ class AudioTask:
         labels: How many are taught.
         table: Clips to learn from.
         held_out: Clips of other speakers, judged after each epoch for the log; None for none.
-        teaching: How clips are drawn and changed.
+        sampling: How clips are drawn.
         augmentation: How often and how much ``mask_features`` masks.
         settings: Of the loop.
         accelerator: Decides on the device.
@@ -213,12 +214,12 @@ class AudioTask:
         labels: int,
         table: VoiceTable,
         held_out: VoiceTable | None,
-        teaching: SamplingConfig,
+        sampling: SamplingConfig,
         augmentation: AudioAugmentation,
         settings: LoopSettings,
         accelerator: Accelerator,
     ) -> None:
-        self.table, self.held_out, self.teaching = table, held_out, teaching
+        self.table, self.held_out, self.sampling = table, held_out, sampling
         self.augmentation, self.settings, self.accelerator = augmentation, settings, accelerator
         self.labels = labels
         frame_size = table.versions[0][0].frames.shape[1]
@@ -227,7 +228,7 @@ class AudioTask:
         self.by_speaker: dict[str, Tensor] = _by_speaker(table.clips)
         self.background: Background = self.network.background  # type: ignore[assignment]
         self.background.learn(*_within_speakers(self.sums[0], list(self.by_speaker.values())))
-        self.chances = _chances(table, teaching.corpus_weights)
+        self.chances = _chances(table, sampling.corpus_weights)
 
     def steps(self) -> int:
         """Whole batches in the corpus; clips are drawn by their weights, so an epoch is a size and no pass."""
@@ -245,7 +246,7 @@ class AudioTask:
             yield self._batch(share, own)
 
     def _batch(self, chosen: Tensor, own: Generator) -> Batch:
-        teaching, device = self.teaching, self.accelerator.device
+        sampling, device = self.sampling, self.accelerator.device
         frames: list[Tensor] = []
         summaries: list[Tensor] = []
         for index in chosen.tolist():
@@ -257,23 +258,23 @@ class AudioTask:
             summaries.append(standardize(features.summary[None], common_summaries)[0])
         lengths = torch.tensor([len(each) for each in frames])
         summary = torch.stack(summaries)
-        summary = summary + teaching.summary_noise * torch.randn(summary.shape, generator=own)
+        summary = summary + sampling.summary_noise * torch.randn(summary.shape, generator=own)
         padded = pad_sequence(frames, batch_first=True).to(device)
-        mix = _draw_mix(len(chosen), teaching.mixup, own, device)
+        mix = _draw_mix(len(chosen), sampling.mixup, own, device)
         answers = functional.one_hot(torch.from_numpy(self.table.targets[chosen.numpy()]), self.labels).float()
-        answers = answers * (1 - teaching.label_smoothing) + teaching.label_smoothing / self.labels
+        answers = answers * (1 - sampling.label_smoothing) + sampling.label_smoothing / self.labels
         return Batch(padded, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
 
     def _version(self, own: Generator) -> int:
-        if len(self.table.versions) == 1 or float(torch.rand((), generator=own)) >= self.teaching.augmented_share:
+        if len(self.table.versions) == 1 or float(torch.rand((), generator=own)) >= self.sampling.augmented_share:
             return 0
         return int(torch.randint(1, len(self.table.versions), (), generator=own))
 
     def _common(self, index: int, version: int, own: Generator) -> tuple[RecordingStatistics, RecordingStatistics]:
-        """What a clip's speaker is taken to be like, from all their clips or from a handful that holds this one."""
+        """Statistics of a clip's speaker, from all their clips or from a random subset that contains this one."""
         speaker = self.by_speaker[self.table.clips[index].speaker]
-        if float(torch.rand((), generator=own)) >= self.teaching.whole_speaker_share:
-            largest = min(self.teaching.largest_handful, len(speaker))
+        if float(torch.rand((), generator=own)) >= self.sampling.full_speaker_share:
+            largest = min(self.sampling.max_speaker_clips, len(speaker))
             count = int(largest ** float(torch.rand((), generator=own)))
             others = speaker[torch.randperm(len(speaker), generator=own)]
             speaker = torch.cat([others[others != index][: max(count - 1, 0)], torch.tensor([index])])
