@@ -11,6 +11,10 @@ SOURCES: Mapping[str, str] = {
 """Source of valence and arousal to a phrase."""
 
 
+COVERAGE_VERBS: Mapping[str, str] = {"face": "seen", "audio": "heard", "text": "read"}
+"""Modality to the verb in lines about its coverage, as in "face seen 80%"."""
+
+
 def percent(share: float) -> str:
     """A share or a probability in whole percent; only 0 and 1 are written as 0% and 100%.
 
