@@ -113,9 +113,11 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     Raises:
         ConfigError: The configuration is invalid, or the folder contains another run.
         CorpusError: A corpus differs from the published one, or contains clips of a corpus not in the configuration.
+        DependencyError: The augmentation needs librosa, which is not installed.
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, AudioConfig)
+    config.augmentation.check_libraries()
     chosen = choose_device(device)
     accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
     revision = training_revision(run)

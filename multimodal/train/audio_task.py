@@ -1,8 +1,8 @@
-"""What the training loop needs of the voice stage: features of every clip in several disguises, and balanced batches.
+"""What the training loop needs of the audio stage: features of each clip and its augmented copies, balanced batches.
 
 Waveforms are augmented ahead: the first version of a clip is the clip itself, the others are drawn once. Per batch, a
 version is drawn for each clip, what is common to its speaker is removed (estimated from a random handful of the
-speaker's clips, since a recording may hold few), and stripes of the features are masked.
+speaker's clips, since a recording may hold few), and parts of the features are masked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
+from multimodal.augmentation.audio import AudioAugmentation, augment_waveform, mask_features
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.data.emotions import FUSED_LABELS
@@ -31,9 +31,6 @@ from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.train.loop import LoopSettings
-
-CHUNK = 32
-"""Clips that are augmented together."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +109,16 @@ def voice_table(
     mfcc: Mfcc,
     seed: int,
 ) -> VoiceTable:
-    """Computes the features of every clip that has a right answer, as recorded and disguised.
+    """Computes the features of every clip that has a right answer, as recorded and augmented.
 
     Args:
         clips: Of any corpora.
         waveforms: Mono sound of each, at the rate of ``mfcc``'s settings.
         labels: See ``target_labels``.
-        versions: How many disguises beside the clip itself.
-        augmentation: How strongly disguised.
+        versions: Augmented copies of each clip, beside the clip itself.
+        augmentation: How often and how strongly the copies are changed.
         mfcc: Decides on settings and device.
-        seed: Of the disguises.
+        seed: Of the augmented copies.
 
     Returns:
         The table; clips without a right answer are left out.
@@ -131,23 +128,12 @@ def voice_table(
     sounds = [waveforms[index] for index in chosen]
     features = [tuple(voice_features(sounds, mfcc))]
     for version in range(versions):
-        generator = Generator(mfcc.window.device).manual_seed(seed * 1009 + version)
-        features.append(tuple(voice_features(_disguised(sounds, augmentation, mfcc, generator), mfcc)))
+        generator = Generator().manual_seed(seed * 1009 + version)
+        rate = mfcc.settings.sample_rate
+        copies = [augment_waveform(torch.from_numpy(sound), augmentation, generator, rate).numpy() for sound in sounds]
+        features.append(tuple(voice_features(copies, mfcc)))
     targets = np.array([answers[index] for index in chosen], dtype=np.int64)
     return VoiceTable(tuple(clips[index] for index in chosen), targets, tuple(features))
-
-
-def _disguised(
-    sounds: Sequence[NDArray[np.float32]], augmentation: AudioAugmentation, mfcc: Mfcc, generator: Generator
-) -> list[NDArray[np.float32]]:
-    device = mfcc.window.device
-    changed: list[NDArray[np.float32]] = []
-    for start in range(0, len(sounds), CHUNK):
-        chunk = [torch.from_numpy(sound).to(device) for sound in sounds[start : start + CHUNK]]
-        lengths = torch.tensor([len(sound) for sound in chunk], device=device)
-        samples, lengths = augment_waveforms(pad_sequence(chunk, batch_first=True), lengths, augmentation, generator)
-        changed += [row[: int(length)].cpu().numpy() for row, length in zip(samples, lengths, strict=True)]
-    return changed
 
 
 class _Sums:
@@ -175,7 +161,7 @@ class SamplingConfig:
 
     Attributes:
         corpus_weights: Per corpus, how often each of its labels is drawn against those of the others; above 0.
-        augmented_share: Share of the clips drawn in a disguise.
+        augmented_share: Share of the clips drawn as an augmented copy.
         full_speaker_share: Share of the clips normalized by all clips of their speaker; the others by a random subset.
         max_speaker_clips: Largest size of that subset; the size is drawn log-uniformly from 1.
         summary_noise: Deviation of the noise on standardized summaries.
@@ -214,8 +200,8 @@ class AudioTask:
         labels: How many are taught.
         table: Clips to learn from.
         held_out: Clips of other speakers, judged after each epoch for the log; None for none.
-        sampling: How clips are drawn and changed.
-        augmentation: Gives the stripes of ``mask_features``.
+        sampling: How clips are drawn.
+        augmentation: How often and how much ``mask_features`` masks.
         settings: Of the loop.
         accelerator: Decides on the device.
     """
@@ -257,9 +243,9 @@ class AudioTask:
         batches = drawn[lengths.argsort()].split(size)
         for number in torch.randperm(len(batches), generator=own).tolist():
             share = batches[number][self.accelerator.process_index :: self.accelerator.num_processes]
-            yield self._batch(share, own, generator)
+            yield self._batch(share, own)
 
-    def _batch(self, chosen: Tensor, own: Generator, generator: Generator) -> Batch:
+    def _batch(self, chosen: Tensor, own: Generator) -> Batch:
         sampling, device = self.sampling, self.accelerator.device
         frames: list[Tensor] = []
         summaries: list[Tensor] = []
@@ -267,17 +253,17 @@ class AudioTask:
             version = self._version(own)
             features = self.table.versions[version][index]
             common_frames, common_summaries = self._common(index, version, own)
-            frames.append(standardize(features.frames, common_frames))
+            standardized = standardize(features.frames, common_frames)
+            frames.append(mask_features(standardized, self.augmentation, own))
             summaries.append(standardize(features.summary[None], common_summaries)[0])
         lengths = torch.tensor([len(each) for each in frames])
         summary = torch.stack(summaries)
         summary = summary + sampling.summary_noise * torch.randn(summary.shape, generator=own)
         padded = pad_sequence(frames, batch_first=True).to(device)
-        masked = mask_features(padded, lengths.to(device), self.augmentation, generator)
         mix = _draw_mix(len(chosen), sampling.mixup, own, device)
         answers = functional.one_hot(torch.from_numpy(self.table.targets[chosen.numpy()]), self.labels).float()
         answers = answers * (1 - sampling.label_smoothing) + sampling.label_smoothing / self.labels
-        return Batch(masked, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
+        return Batch(padded, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
 
     def _version(self, own: Generator) -> int:
         if len(self.table.versions) == 1 or float(torch.rand((), generator=own)) >= self.sampling.augmented_share:

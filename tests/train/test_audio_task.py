@@ -123,7 +123,7 @@ def test_table_of_clips_and_copies() -> None:
     assert same(other.versions[0], table.versions[0]) and not same(other.versions[1], table.versions[1])
 
 
-def test_disguise_that_changes_nothing() -> None:
+def test_augmentation_that_changes_nothing() -> None:
     clips, sounds = spoken_clips()
     table = voice_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
     assert len(table.clips) == 5
@@ -335,7 +335,7 @@ def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Acceler
 
 
 @pytest.mark.parametrize(("share", "allowed"), [(0.0, {0}), (1.0, {1, 2}), (0.5, {0, 1, 2})])
-def test_disguises_are_drawn_and_measured_against_their_own_kind(
+def test_augmented_copies_are_drawn_and_measured_against_their_own_kind(
     accelerator: Accelerator, share: float, allowed: set[int]
 ) -> None:
     table = table_of(versions=3)  # the number of frames, 20 + 3 * number + version, tells the version
