@@ -77,6 +77,11 @@ class FusionShape:
         if not (self.audio_size or self.face_size or self.text_size):
             raise ValueError("a head needs audio, face or text")
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Modality to its number of features."""
+        return {"face": self.face_size, "audio": self.audio_size, "text": self.text_size}
+
 
 class FusionOutput(NamedTuple):
     """What a head returns.

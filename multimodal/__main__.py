@@ -1,4 +1,4 @@
-"""Lets ``python -m multimodal infer …`` do what the console script does."""
+"""Runs the console script as ``python -m multimodal``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m multimodal.clips ANALYSIS``: the strongest moments of a recording as short clips, or as one reel."""
+"""``python -m multimodal.clips ANALYSIS``: cuts the strongest moments of a recording into short clips or one reel."""
 
 from __future__ import annotations
 
@@ -16,62 +16,81 @@ if TYPE_CHECKING:
     from multimodal.video.clips import Cut
 
 KINDS = ("peak", "change", "disagreement")
-"""As in ``moments``, which takes a while to load."""
+"""Kinds of moments, the same as in ``multimodal.analysis.moments``, which is slow to import."""
 
 FOLDER = "clips"
+"""Default output directory, next to ``analysis.json``."""
 
 
 def clips(
     analysis: Annotated[
         Path,
-        typer.Argument(help="Folder that infer has written, or analysis.json.", metavar="ANALYSIS", readable=False),
+        typer.Argument(help="Result directory of infer, or its analysis.json.", metavar="ANALYSIS", readable=False),
     ],
-    top: Annotated[int, typer.Option(min=1, max=99, help="How many moments at most.")] = 5,
-    reel: Annotated[bool, typer.Option("--reel", help="One reel.mp4 with captions instead of a clip each.")] = False,
-    kind: Annotated[list[str] | None, typer.Option(help="Only these: peak, change, disagreement; repeatable.")] = None,
-    padding: Annotated[float, typer.Option(min=0, max=60, help="Seconds added before and after each.")] = 1.0,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=99, help="Maximum number of moments.")] = 5,
+    reel: Annotated[
+        bool, typer.Option("--reel", help="Write one reel.mp4 with captions (default: one clip per moment).")
+    ] = False,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="Kind of moment: peak, change or disagreement; repeatable (default: all)."),
+    ] = None,
+    padding: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, max=60, help="Seconds added before and after each moment."),
+    ] = 1.0,
     media: Annotated[
-        Path | None, typer.Option(help="The recording, where it no longer lies where it was.", readable=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The recording, if it has moved (default: path in the analysis).", readable=False
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write into; by default clips beside analysis.json.", readable=False)
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Output directory (default: clips next to analysis.json).", readable=False),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only errors (default: also results and progress).")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an error (default: one line).")
+    ] = False,
 ) -> None:
     """Cuts the strongest moments of a recording into short clips.
 
-    Writes clips, or with --reel one video with captions, and clips.csv, which lists them. Exit code 0: done, also where
-    no moment is strong enough and the list is empty; 1: failed; 2: wrong usage.
+    Writes one clip per moment, or with --reel one video with captions, and the list clips.csv. Exit code 0: done, also
+    if no moment is strong enough; 1: failed; 2: wrong usage.
     """
     for name in kind or ():
         if name not in KINDS:
-            raise ConfigError("--kind", f"is {name!r}", f"choose from {', '.join(KINDS)}")
+            raise ConfigError("--kind", f"invalid value {name!r}", f"choose one of {', '.join(KINDS)}")
     from multimodal.analysis.loading import read_analysis
+    from multimodal.formatting import join_names
     from multimodal.video.clips import TABLE, cut_clips
 
-    given = read_analysis(analysis)
+    source = read_analysis(analysis)
     folder = out or (analysis if analysis.is_dir() else analysis.parent) / FOLDER
     if out is None and folder.is_symlink():
-        raise OutputError(folder, "is a link, perhaps out of the results", "remove it, or name its target with --out")
+        raise OutputError(
+            folder, "is a symbolic link, possibly to outside the results", "remove it, or pass its target with --out"
+        )
     kinds = [name for name in KINDS if not kind or name in kind]
-    with progress_bar(given.media.path.name, quiet) as bar:
+    with progress_bar(source.media.path.name, quiet) as bar:
         cuts = cut_clips(
-            given, folder, count=top, kinds=kinds, padding_seconds=padding, reel=reel, media=media, progress=bar
+            source, folder, count=top, kinds=kinds, padding_seconds=padding, reel=reel, media=media, progress=bar
         )
     if quiet:
         return
     if not cuts:
-        asked = " or ".join(kinds)
         print_line(
-            f"{given.media.path.name}: nothing is strong enough to be a {asked}; {folder / TABLE} is an empty list"
+            f"{source.media.path.name}: no {join_names(kinds, 'or')} is strong enough; {folder / TABLE} is empty"
         )
         return
     print_line("\n".join(_lines(cuts, folder)))
 
 
 def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
-    """What was cut, a line each, and where it is."""
+    """One line per moment, and one with the output directory."""
     from multimodal.formatting import range_text
 
     lines = []
@@ -80,8 +99,8 @@ def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
         when = range_text(moment.start_seconds, moment.end_seconds)
         lines.append(f"  {when:15}  {moment.kind:12}  {moment.why}")
     files = sorted({cut.file.name for cut in cuts})
-    many = f"{len(files)} clips" if len(files) > 1 else files[0]
-    return [*lines, f"  {many} written to {folder}"]
+    count = f"{len(files)} clips" if len(files) > 1 else files[0]
+    return [*lines, f"  {count} written to {folder}"]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,7 @@
-"""What the commands share: one-line errors, exit codes, the options that every command spells alike."""
+"""What the commands share: errors in one line, exit codes, progress bars, the options that several commands have.
+
+Only commands import this module; the library never does.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -21,75 +24,109 @@ if TYPE_CHECKING:
     from multimodal.progress import ProgressCallback
 
 
-DeviceOption = Annotated[str, typer.Option(help=f"Where to compute: {', '.join(DEVICES)}.")]
+DeviceOption = Annotated[
+    str, typer.Option(metavar="DEVICE", help=f"Device to compute on: {', '.join(DEVICES)}; auto prefers a GPU.")
+]
 
 
-def run_command(function: Callable[..., Any], arguments: list[str] | None, name: str) -> int:
-    """Runs a command, turning the errors a user can cause into one line and an exit code.
+def run_command(
+    command: Callable[..., Any] | Mapping[str, Callable[..., Any]],
+    arguments: list[str] | None,
+    name: str,
+    summary: str = "",
+) -> int:
+    """Runs a command; an error that a user can cause becomes one line and an exit code.
 
     Args:
-        function: The command, annotated for typer; may raise ``typer.Exit`` with a code.
-        arguments: What stands behind the command's name; None for the process's own.
-        name: The command's name for its help.
+        command: A function annotated for typer, whose docstring is the help; it may raise ``typer.Exit`` with a code.
+            For a command with subcommands, the name of each and its function.
+        arguments: The arguments after the command's name; None for those of this process.
+        name: Name of the command.
+        summary: First lines of the help of a command with subcommands.
 
     Returns:
-        0 when all went well, 1 when it failed, 2 for wrong usage, 130 when interrupted.
+        0 when the command succeeded, 1 when it failed, 2 for wrong usage, 130 when interrupted.
+
+    Example:
+        >>> def face() -> None:
+        ...     "Counts faces."
+        ...     print("two faces")
+        >>> run_command({"face": face}, ["face"], "count")
+        two faces
+        0
     """
     application = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    application.command(name)(_stoppable(function))
-    given = sys.argv[1:] if arguments is None else arguments
+    if isinstance(command, Mapping):
+        application.callback(help=summary)(lambda: None)
+        for subcommand, function in command.items():
+            application.command(subcommand)(_stop_on_interrupt(function))
+    else:
+        application.command(name)(_stop_on_interrupt(command))
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        result = application(given, prog_name=f"multimodal {name}", standalone_mode=False)
+        result = application(words, prog_name=f"multimodal {name}", standalone_mode=False)
     except MultimodalError as error:
         print_error(str(error))
-        if "--debug" in given:
+        if "--debug" in words:
             traceback.print_exc()
         return 2 if isinstance(error, ConfigError) else 1
     except (KeyboardInterrupt, typer.Abort):
-        return _stopped()
+        return _report_interrupt()
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        print_error(f"{str(error.filename)[:40]}…: is longer than a name can be; name another file or folder")
+        print_error(f"{str(error.filename)[:40]}…: the name is too long; choose a shorter name")
         return 1
     except Exception as error:
-        # typer's own usage errors; it prints them on four lines, and their class is private to it.
+        # A usage error of typer: it would print four lines, and its class is private.
         if not hasattr(error, "format_message"):
             raise
-        print_error(f"{error.format_message().rstrip('.')}; see multimodal {name} --help")
+        print_error(_usage_line(error, command, words, name))
         return 2
     return result if isinstance(result, int) else 0
 
 
-def _stoppable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, which says so when it is interrupted; typer would exit without a word."""
+def _usage_line(
+    error: Any, command: Callable[..., Any] | Mapping[str, Callable[..., Any]], words: list[str], name: str
+) -> str:
+    """One line for a usage error: what is wrong and where to read on."""
+    fact = error.format_message().rstrip(".")
+    if isinstance(command, Mapping):
+        if not words or words[0] not in command:
+            return f"{fact}; choose one of {', '.join(command)}, see multimodal {name} --help"
+        name = f"{name} {words[0]}"
+    return f"{fact}; see multimodal {name} --help"
+
+
+def _stop_on_interrupt(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with a message on Ctrl-C; typer would exit without one."""
 
     @wraps(function)
-    def stoppable(*arguments: Any, **options: Any) -> Any:
+    def wrapper(*arguments: Any, **options: Any) -> Any:
         try:
             return function(*arguments, **options)
         except KeyboardInterrupt:
-            return _stopped()
+            return _report_interrupt()
 
-    return stoppable
+    return wrapper
 
 
-def _stopped() -> int:
+def _report_interrupt() -> int:
     print("stopped; run the same command again", file=sys.stderr)
     return 130
 
 
 def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool = False) -> None:
-    """Does something with each input; one that fails costs one line, and not the others.
+    """Processes each input; a failure prints one line and does not stop the others.
 
     Args:
         paths: The inputs.
-        work: What is done; returns how many parts of it failed, having told of them.
-        debug: Whether an error's origin is shown too.
+        work: Processes one input; prints its own failures and returns their number.
+        debug: Whether to print the traceback of an error too.
 
     Raises:
-        ConfigError: An option cannot be, which no other input can mend.
-        typer.Exit: With 1, at the end, where anything failed.
+        ConfigError: An option is invalid, which concerns all inputs.
+        typer.Exit: With code 1, after the last input, if anything failed.
 
     Example:
         >>> process_each([Path("a.mp4")], lambda path: 0)
@@ -101,7 +138,7 @@ def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
         except ConfigError:
             raise
         except Exception as error:
-            # A fault of ours must not cost the user the other inputs either.
+            # A bug must not stop the other inputs either.
             known = isinstance(error, MultimodalError)
             failures += 1
             print_error(
@@ -114,7 +151,7 @@ def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
 
 
 def print_error(message: str) -> None:
-    r"""Prints an error as one line, whatever the file names in it hold.
+    r"""Prints an error as one line; control characters of file names are escaped.
 
     Example:
         >>> import contextlib, sys
@@ -122,32 +159,43 @@ def print_error(message: str) -> None:
         ...     print_error("two\nlines.mp4: is empty; copy it again")
         error: two\nlines.mp4: is empty; copy it again
     """
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
-    print(f"error: {shown}", file=sys.stderr)
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
+    print(f"error: {line}", file=sys.stderr)
 
 
 def print_line(text: str) -> None:
-    """Prints to a terminal or a pipe whose encoding may lack the bars, or the letters of a file name.
+    """Prints a line; characters that the encoding of the terminal or pipe lacks become question marks.
 
-    A reader that has left, as ``| head`` does, is no failure: what matters is in files, so the rest goes nowhere.
+    A closed pipe, as behind ``| head``, is not a failure: results are in files; the rest of the output is dropped.
+
+    Args:
+        text: The line, or several lines.
+
+    Example:
+        >>> print_line("2 files written")
+        2 files written
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # the stream keeps what it could not write, and tries again at the end
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())  # the stream buffers what it could not write and tries again at exit
+        os.close(null)
 
 
 def status_line(quiet: bool) -> Callable[[str], None] | None:
-    """What draws one line over and over on the terminal; an empty one takes it away.
+    """A function that redraws one line on the terminal; an empty line clears it.
 
     Args:
-        quiet: Whether nothing is to be drawn.
+        quiet: Whether to draw nothing.
 
     Returns:
-        The function; None where nobody watches.
+        The function; None if ``quiet`` or if standard error is not a terminal.
+
+    Example:
+        >>> status_line(quiet=True) is None
+        True
     """
     if quiet or not sys.stderr.isatty():
         return None
@@ -156,14 +204,15 @@ def status_line(quiet: bool) -> Callable[[str], None] | None:
 
 @contextmanager
 def progress_bar(name: str, quiet: bool) -> Iterator[ProgressCallback | None]:
-    """Shows how far something is, on a terminal.
+    """Shows a progress bar on the terminal.
 
     Args:
-        name: What is being done; plain text.
-        quiet: Whether nothing is to be shown.
+        name: Text before the bar.
+        quiet: Whether to show nothing.
 
     Yields:
-        What is to be called with seconds done and seconds in all; None where nobody watches.
+        A function that takes seconds done and seconds in total; None if ``quiet`` or if standard error is not a
+        terminal.
 
     Example:
         >>> with progress_bar("talk.mp4", quiet=True) as progress:

@@ -1,14 +1,17 @@
-"""Where networks compute: the processor, or a GPU."""
+"""Devices that networks compute on: the CPU with its cores, or a GPU."""
 
 from __future__ import annotations
+
+import os
 
 from multimodal.errors import ConfigError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+"""Values of ``--device``."""
 
 
 def choose_device(name: str) -> str:
-    """Resolves ``auto`` and refuses what this machine lacks.
+    """Resolves ``auto`` to the best device, and checks that the device is available.
 
     Args:
         name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -17,19 +20,33 @@ def choose_device(name: str) -> str:
         ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        ConfigError: An unknown name, or a device that is not here.
+        ConfigError: The name is unknown, or this machine does not have the device.
 
     Example:
         >>> choose_device("cpu")
         'cpu'
     """
+    if name not in DEVICES:
+        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
     import torch
 
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if there[device])
-    if name not in there:
-        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
-    if not there[name]:
-        raise ConfigError("--device", f"is {name!r}, which this machine lacks", "choose --device auto")
+        return next(device for device in ("cuda", "mps", "cpu") if available[device])
+    if not available[name]:
+        raise ConfigError("--device", f"{name!r} is not available on this machine", "choose --device auto")
     return name
+
+
+def available_cores() -> int:
+    """The number of CPU cores that this process may use, at least 1.
+
+    More threads than these wait for each other.
+
+    Example:
+        >>> available_cores() >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,18 +1,18 @@
-"""Every error that a user can cause or meet, each one line: the place, the fact, the remedy.
+"""Every error that a user can cause or meet. Each message is one line: subject: fact; remedy.
 
     MultimodalError
-    ├── InputMissingError      (FileNotFoundError)  there is nothing at that path
-    ├── InputUnreadableError   (OSError)            a folder, no permission, an empty file
-    ├── MediaError             (ValueError)         not media, damaged, or without the stream that is needed
-    ├── TranscriptError        (ValueError)         a transcript whose form, times or speakers cannot be
-    ├── AnalysisError          (ValueError)         a saved analysis that is damaged, foreign or of a later version
-    ├── OutputError            (OSError)            a result cannot be written: permission, disk full
-    ├── ConfigError            (ValueError)         an option or a configuration key that cannot be
-    ├── CorpusError            (ValueError)         a corpus whose layout or counts are not the published ones
-    ├── WeightsError           (ValueError)         unknown, damaged or unsuitable weights
-    └── DependencyError        (ImportError)        a part that has to be installed or downloaded first
+    ├── InputMissingError      (FileNotFoundError)  the file or folder is not found
+    ├── InputUnreadableError   (OSError)            the input is a folder, empty or not readable
+    ├── MediaError             (ValueError)         the file is not media, damaged, or lacks a needed stream
+    ├── TranscriptError        (ValueError)         a transcript has an invalid format, time or speaker
+    ├── AnalysisError          (ValueError)         a saved analysis is damaged, foreign or too new
+    ├── OutputError            (OSError)            a result cannot be written: no permission, disk full
+    ├── ConfigError            (ValueError)         an option or a configuration key is invalid
+    ├── CorpusError            (ValueError)         a corpus differs from the published layout or counts
+    ├── WeightsError           (ValueError)         weights are unknown, damaged or unsuitable
+    └── DependencyError        (ImportError)        a component must be installed or downloaded first
 
-Each also subclasses the builtin of its kind, so that ``except FileNotFoundError`` works as expected.
+Each class also derives from the builtin error of its kind, so that ``except FileNotFoundError`` works as expected.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from os import PathLike, fspath
 
 
 class MultimodalError(Exception):
-    """Base of all errors this package raises on purpose.
+    """Base of all errors that this package raises on purpose.
 
     Args:
-        subject: The file, folder or option it is about.
+        subject: The file, folder or option that the error is about.
         fact: What is wrong, in one clause.
-        remedy: What the reader can do about it, in one clause.
+        remedy: What the user can do, in one clause.
 
     Example:
         >>> str(MultimodalError("talk.mp4", "holds no video stream", "choose another file"))
@@ -47,23 +47,23 @@ class MultimodalError(Exception):
 
 
 class InputMissingError(MultimodalError, FileNotFoundError):
-    """There is nothing at the given path."""
+    """The input file or folder is not found."""
 
 
 class InputUnreadableError(MultimodalError, OSError):
-    """The path exists but cannot be read as a file: a folder, no permission, empty."""
+    """The path exists but cannot be read as a file: it is a folder, empty or not readable."""
 
 
 class MediaError(MultimodalError, ValueError):
-    """The file is not media, is damaged beyond use, or lacks the stream that was asked for."""
+    """The file is not media, is damaged beyond use, or lacks the requested stream."""
 
 
 class TranscriptError(MultimodalError, ValueError):
-    """A transcript is not one, states times that cannot be, or lacks the speaker that was asked for."""
+    """The file is not a transcript, has an invalid time, or lacks the requested speaker."""
 
 
 class AnalysisError(MultimodalError, ValueError):
-    """A saved analysis cannot be read: damaged, of another program, or of a later version."""
+    """A saved analysis cannot be read: it is damaged, from another program, or from a later version."""
 
 
 class OutputError(MultimodalError, OSError):
@@ -71,7 +71,7 @@ class OutputError(MultimodalError, OSError):
 
 
 class ConfigError(MultimodalError, ValueError):
-    """An option or a configuration key has a value that cannot be."""
+    """An option or a configuration key has an invalid value."""
 
 
 class CorpusError(MultimodalError, ValueError):
@@ -79,8 +79,8 @@ class CorpusError(MultimodalError, ValueError):
 
 
 class WeightsError(MultimodalError, ValueError):
-    """Weights are unknown, damaged, or do not fit the network."""
+    """The weights are unknown, damaged, or do not fit the network."""
 
 
 class DependencyError(MultimodalError, ImportError):
-    """Something has to be installed or downloaded first."""
+    """A component must be installed or downloaded first."""

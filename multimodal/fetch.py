@@ -1,49 +1,37 @@
-"""Downloads a part that does not ship with the package, once, with its hash pinned: ``multimodal fetch yunet``.
+"""``python -m multimodal.fetch PART``: downloads an optional component once and checks its hash.
 
-The only command that uses the network; everything else works without.
+This is the only command that uses the network.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from multimodal.console import run_command
+from multimodal.console import print_line, run_command
 from multimodal.errors import ConfigError
 
 PARTS = ("yunet",)
-"""What can be had: YuNet, a face detector that is faster than the built-in one."""
+"""Components that can be downloaded: YuNet, a face detector that is faster than the built-in one."""
 
 
-def fetch(part: Annotated[str, typer.Argument(help="yunet: a face detector faster than the built-in one.")]) -> Path:
-    """Downloads an optional part unless it is already there, and says where it lies.
+def fetch(
+    part: Annotated[
+        str,
+        typer.Argument(metavar="PART", help="Component to download: yunet, a face detector faster than the default."),
+    ],
+) -> None:
+    """Downloads an optional component, unless it is already there, and prints its path.
 
-    Args:
-        part: One of ``PARTS``.
-
-    Returns:
-        Where the file lies.
-
-    Raises:
-        ConfigError: There is no such part.
-        DependencyError: It could not be downloaded, or is not what was published.
-
-    Example:
-        >>> fetch("moon")
-        Traceback (most recent call last):
-            ...
-        multimodal.errors.ConfigError: moon: is no part that can be fetched; choose from yunet
+    Exit code 0: done; 1: the download failed; 2: wrong usage.
     """
     if part not in PARTS:
-        raise ConfigError(part, "is no part that can be fetched", f"choose from {', '.join(PARTS)}")
-    # Loaded here because the detectors bring OpenCV with them, and --help has no use for it.
+        raise ConfigError(part, "unknown component", f"choose one of {', '.join(PARTS)}")
+    # Imported here because the detectors import OpenCV, which --help does not need.
     from multimodal.data.faces.detectors import fetch_yunet
 
-    path = fetch_yunet()
-    typer.echo(path)
-    return path
+    print_line(str(fetch_yunet()))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Files: atomic writing, permissions, paths as text, weights with a pinned hash."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from multimodal.errors import DependencyError, MultimodalError, OutputError, WeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside ``path`` to write to; renames it into place when the block ends well.
+    """Writes a file completely or not at all: to a temporary path, which is renamed when the block succeeds.
 
     Args:
-        path: Where the file shall stand. Its folder is made if need be.
+        path: The file to write. Missing folders are created.
 
     Yields:
         The temporary path, in the same folder, so that the renaming is atomic.
 
     Raises:
-        OutputError: The folder cannot be made or written, or the disk is full. Nothing is left behind.
+        OutputError: The folder cannot be created or written, or the disk is full. No temporary file remains.
 
     Example:
         >>> import tempfile
@@ -43,7 +45,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o666 & ~_file_mode_mask())
+        temporary.chmod(0o666 & ~file_mode_mask())
         yield temporary
         temporary.replace(path)
     except OSError as error:
@@ -56,37 +58,64 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def path_text(path: Path) -> str:
-    """A path as text that every file can hold: file names may be any bytes, text may not."""
+    r"""A path as valid Unicode text: file names may be any bytes, text may not.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        The path with undecodable bytes replaced by U+FFFD.
+
+    Example:
+        >>> path_text(Path(os.fsdecode(b"caf\xe9.mp4")))
+        'caf\ufffd.mp4'
+    """
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _file_mode_mask() -> int:
-    # There is no way to read the mask without setting it; mkstemp would leave results unreadable to colleagues.
-    mask = os.umask(0)
+def file_mode_mask() -> int:
+    """The permission bits that new files of this process must not have.
+
+    ``tempfile`` ignores the mask and would leave results unreadable to colleagues.
+
+    Example:
+        >>> 0 <= file_mode_mask() <= 0o777
+        True
+    """
+    mask = os.umask(0)  # reading the mask is only possible by setting it
     os.umask(mask)
     return mask
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    """One line for what the system refused: no space, no permission."""
+    """Turns an error of the operating system into one that names the remedy.
+
+    Args:
+        path: The file or folder that could not be written.
+        error: The system's error, such as no space or no permission.
+
+    Example:
+        >>> str(output_error(Path("out"), OSError(errno.ENOSPC, "No space left on device")))
+        'out: the disk is full; free some space or choose another folder'
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(path, "the disk is full", "free some space or choose another folder")
     return OutputError(path, f"cannot be written ({error.strerror or error})", "choose another folder")
 
 
 def published_bytes(path: Path, sha256: str) -> NDArray[np.uint8]:
-    """Reads a weights file and refuses it unless it is the published one.
+    """Reads a weights file and checks that it is the published one.
 
     Args:
         path: The file.
-        sha256: Its published hash, 64 hexadecimal digits.
+        sha256: The published hash, 64 hexadecimal digits.
 
     Returns:
-        ``(bytes,)`` uint8.
+        The content, ``(bytes,)`` uint8.
 
     Raises:
-        DependencyError: It cannot be read.
-        WeightsError: It is another file.
+        DependencyError: The file cannot be read.
+        WeightsError: The file has another hash.
 
     Example:
         >>> published_bytes(Path("missing.onnx"), "")
@@ -94,10 +123,12 @@ def published_bytes(path: Path, sha256: str) -> NDArray[np.uint8]:
             ...
         multimodal.errors.DependencyError: missing.onnx: cannot be read (...); install or download it again
     """
+    import numpy as np  # here and not above: commands import this module for --help
+
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DependencyError(path, f"cannot be read ({error.strerror})", "install or download it again") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise WeightsError(path, "is not the published file, by its sha256", "install or download it again")
+        raise WeightsError(path, "is not the published file (its sha256 differs)", "install or download it again")
     return np.frombuffer(content, np.uint8)

@@ -47,6 +47,21 @@ def range_text(start_seconds: float, end_seconds: float) -> str:
     return f"{clock_text(round(start_seconds))} – {clock_text(round(end_seconds))}"
 
 
+def subtitle_time(seconds: float, point: str = ".") -> str:
+    """A time as subtitles write it, with milliseconds.
+
+    Args:
+        seconds: Time, at least 0.
+        point: Decimal sign: a comma in SRT, a point in WebVTT.
+
+    Example:
+        >>> subtitle_time(3725.25), subtitle_time(1.5, ",")
+        ('01:02:05.250', '00:00:01,500')
+    """
+    minutes, rest = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+
+
 def clock_time(seconds: float) -> str:
     """A time as people write it.
 

@@ -1,4 +1,4 @@
-"""What is made of an analysis beside its tables: the report, pictures, the video with overlay, exports."""
+"""Optional outputs of an analysis: the report, pictures, the video with overlay, exports."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is wanted.
+    """The outputs to write.
 
     Attributes:
-        report: The page ``report.html``.
-        overlay: The video again with faces, answers and words drawn in, ``overlay.mp4``.
-        plot: Timeline and summary as PNG and SVG.
-        formats: Of ``multimodal.export.formats.FORMATS``.
+        report: Whether to write the page ``report.html``.
+        overlay: Whether to write ``overlay.mp4``, the video with faces, emotions and words drawn on it.
+        plot: Whether to write timeline and summary as PNG and SVG.
+        formats: Export formats, keys of ``multimodal.export.formats.FORMATS``.
     """
 
     report: bool = True
@@ -34,16 +34,16 @@ class Outputs:
 
 
 def parse_outputs(report: bool, overlay: bool, plot: bool, export: str | None) -> Outputs:
-    """Makes sure of what a user wants before any work is done.
+    """Checks the output options before any work is done.
 
     Args:
-        report: Whether there shall be a page.
-        overlay: Whether the video shall be drawn again.
-        plot: Whether there shall be pictures.
-        export: Formats between commas; None for none.
+        report: Whether to write the page.
+        overlay: Whether to write the video with overlay.
+        plot: Whether to write pictures.
+        export: Comma-separated export formats; None for none.
 
     Raises:
-        ConfigError: A format that there is not.
+        ConfigError: An export format is unknown.
 
     Example:
         >>> parse_outputs(True, False, False, "srt, vtt").formats
@@ -54,87 +54,87 @@ def parse_outputs(report: bool, overlay: bool, plot: bool, export: str | None) -
     return Outputs(report, overlay, plot, () if export is None else check_formats(export))
 
 
-def not_applicable(analysis: Analysis, extras: Outputs) -> tuple[str, ...]:
-    """What is wanted and cannot be made of this input, by its nature; asked for a whole pile, that is no failure.
+def not_applicable(analysis: Analysis, outputs: Outputs) -> tuple[str, ...]:
+    """Requested outputs that this kind of input cannot have; they are skipped, which is not a failure.
 
     Args:
-        analysis: Of a recording, or of words alone.
-        extras: What is wanted.
+        analysis: The analysis of a recording or of a text.
+        outputs: The requested outputs.
 
     Returns:
-        A plain line for each.
+        One line for each.
     """
     from multimodal.export.formats import inapplicable
 
-    lines = ["no overlay: there is no picture"] if extras.overlay and not analysis.media.has_video else []
-    if formats := inapplicable(analysis, extras.formats):
-        lines.append(f"no {', '.join(formats)}: these words have no times")
+    lines = ["no overlay: the input has no video"] if outputs.overlay and not analysis.media.has_video else []
+    if formats := inapplicable(analysis, outputs.formats):
+        lines.append(f"no {', '.join(formats)}: the text has no times")
     return tuple(lines)
 
 
-def stale(folder: Path, made: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
-    """What was made of an earlier analysis and still stands beside a new one, which it does not show.
+def stale(folder: Path, written: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
+    """Outputs of an earlier analysis that are still in the folder of a new one.
 
     Args:
-        folder: Of the new analysis.
-        made: What was made of it.
+        folder: Folder of the new analysis.
+        written: Outputs of the new analysis.
 
     Returns:
-        A plain line, or nothing.
+        One line that names the old files; empty without such files.
     """
     from multimodal.export.formats import FORMATS
     from multimodal.plots.slides import FILES
 
-    own = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(FORMATS.values()), "clips")
-    fresh = set(made)
-    old = [name for name in own if folder / name not in fresh and (folder / name).exists()]
-    return (f"of an earlier analysis: {', '.join(old)}; make them again or remove them",) if old else ()
+    names = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(FORMATS.values()), "clips")
+    new = set(written)
+    old = [name for name in names if folder / name not in new and (folder / name).exists()]
+    return (f"from an earlier analysis: {', '.join(old)}; write them again or remove them",) if old else ()
 
 
 def write_outputs(
     analysis: Analysis,
     folder: Path,
-    extras: Outputs,
+    outputs: Outputs,
     media: Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[Path | MultimodalError]:
-    """Makes what is wanted, one after the other; one that fails does not keep the others from being made.
+    """Writes the requested outputs one after the other; a failure does not stop the others.
 
     Args:
-        analysis: Of a recording, or of words alone.
-        folder: Where it was saved.
-        extras: What is wanted; what ``not_applicable`` names is passed over.
-        media: Where the recording lies now; None for where the analysis says.
-        progress: Called with seconds done and seconds in all of the overlay.
+        analysis: The analysis of a recording or of a text.
+        folder: Folder of the analysis.
+        outputs: The requested outputs; those that ``not_applicable`` names are skipped.
+        media: Path of the recording; None for the path in the analysis.
+        progress: Takes seconds done and seconds in total of the overlay.
 
     Yields:
-        Each file that was written, or the error that kept one from being written.
+        Each file that was written, or the error of one that could not be written.
     """
-    for work in _writers(analysis, folder, extras, media, progress):
+    for write in _writers(analysis, folder, outputs, media, progress):
         try:
-            yield from work()
+            yield from write()
         except MultimodalError as error:
             yield error
 
 
 def _writers(
-    analysis: Analysis, folder: Path, extras: Outputs, media: Path | None, progress: ProgressCallback | None
+    analysis: Analysis, folder: Path, outputs: Outputs, media: Path | None, progress: ProgressCallback | None
 ) -> Iterator[Callable[[], list[Path]]]:
-    if extras.formats:
+    if outputs.formats:
         from multimodal.export.formats import export, inapplicable
 
-        for name in extras.formats:
-            if name not in inapplicable(analysis, extras.formats):
+        for name in outputs.formats:
+            if name not in inapplicable(analysis, outputs.formats):
                 yield partial(export, analysis, folder, [name])
-    if extras.plot:
+    if outputs.plot:
         from multimodal.plots.slides import write_plots
 
         yield lambda: write_plots(analysis, folder)
-    if extras.overlay and analysis.media.has_video:
+    if outputs.overlay and analysis.media.has_video:
         from multimodal.video.overlay import write_overlay
 
         yield lambda: [write_overlay(analysis, folder, media, progress)]
-    if extras.report:
+    if outputs.report:
         from multimodal.report.page import write_report
 
         yield lambda: [write_report(analysis, folder, media)]

@@ -1,4 +1,4 @@
-"""How far the reading of one recording is, when its streams are read one after the other."""
+"""Progress over one recording whose streams are read one after the other."""
 
 from __future__ import annotations
 
@@ -7,53 +7,62 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from multimodal.types import AudioBlock
 
 ProgressCallback = Callable[[float, float], None]
-"""Called with seconds done and seconds in all."""
+"""Takes the seconds done and the seconds in total."""
 
 Progress = Callable[[float], None]
-"""Called with the seconds of the recording that one pass over it has read."""
+"""Takes the position in the recording, in seconds, that a pass has reached."""
 
 COSTS: Mapping[str, float] = {"words": 0.2, "audio": 0.01, "face": 0.14}
-"""Seconds that a pass takes per second of recording on two cores, roughly: only their proportion counts."""
+"""Approximate seconds per second of recording on two cores; only their ratio matters."""
 
 
 def share_progress(
     passes: Collection[str], duration_seconds: float, callback: ProgressCallback | None
 ) -> dict[str, Progress | None]:
-    """Divides one bar among the passes over a recording, by how long they usually take.
+    """Divides one progress bar among the passes over a recording, in proportion to their usual duration.
 
     Args:
         passes: Keys of ``COSTS``, in the order in which they run.
-        duration_seconds: Of the recording.
-        callback: What draws the bar.
+        duration_seconds: Length of the recording.
+        callback: Draws the bar; None for no bar.
 
     Returns:
-        For each pass what it is to call; None without a callback.
+        Per pass, the function to call with its position; None without a callback.
 
     Example:
         >>> bars = share_progress(["audio", "face"], 60.0, lambda done, total: print(round(done), total))
         >>> bars["audio"](60.0)
         4 60.0
-        >>> bars["face"](75.0)  # streams may be longer than stated
+        >>> bars["face"](75.0)  # a stream may be longer than the container says
         60 60.0
     """
-    whole = sum(COSTS[name] for name in passes)
-    before, shared = 0.0, dict[str, Progress | None]()
+    total = sum(COSTS[name] for name in passes)
+    before, reporters = 0.0, dict[str, Progress | None]()
     for name in passes:
-        shared[name] = None if callback is None else _part(callback, duration_seconds, before, COSTS[name] / whole)
-        before += COSTS[name] / whole
-    return shared
+        share = COSTS[name] / total
+        reporters[name] = None if callback is None else _reporter(callback, duration_seconds, before, share)
+        before += share
+    return reporters
 
 
 def counted(blocks: Iterable[AudioBlock], progress: Progress | None) -> Iterator[AudioBlock]:
-    """Hands sound on and tells how far it is."""
+    """Passes audio blocks on and reports the position after each.
+
+    Args:
+        blocks: Audio in order of time.
+        progress: Takes the position in seconds; None to report nothing.
+
+    Yields:
+        The same blocks.
+    """
     for block in blocks:
         yield block
         if progress is not None:
             progress(block.start_seconds + len(block.samples) / block.sample_rate)
 
 
-def _part(callback: ProgressCallback, duration: float, before: float, share: float) -> Progress:
-    def tell(seconds: float) -> None:
+def _reporter(callback: ProgressCallback, duration: float, before: float, share: float) -> Progress:
+    def report(seconds: float) -> None:
         callback(min(before * duration + share * min(max(seconds, 0.0), duration), duration), duration)
 
-    return tell
+    return report

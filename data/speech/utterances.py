@@ -1,19 +1,19 @@
-"""Cuts the sound of a recording into utterances: by its transcript where there is one, else at pauses.
+"""Cuts the audio of a recording into utterances: by its transcript if there is one, otherwise at pauses.
 
-What comes out for difficult sound:
+Results for difficult audio:
 
 ==========================================  ===========================================================================
 silence, noise, tones, clicks, music         no utterance, and a warning that no speech was found (singing may pass)
-no sound, or less than 0.5 s of it           no utterance, and a warning that says so
-very quiet speech                            raised for the detector only, by up to 50 dB; below -55 dB of full scale a
-                                             warning; below about -80 dB it is not found
-clipped sound                                used as it is; a warning where 1 % of the time is clipped
-an offset                                    removed, by a running mean of 2 s
-telephone sound (8 kHz)                      resampled on reading and used like any other
-one dead channel of two                      the mean of both is half as loud, which changes nothing here
-a gap in the sound                           silence where it is at most 1 s or lies within a transcript's utterance,
-                                             else an end of whatever was being said
-values that are no numbers                   silence, and a warning
+no audio, or less than 0.5 s of it           no utterance, and a warning
+very quiet speech                            amplified for detection only, by up to 50 dB; a warning below -55 dB of
+                                             full scale; not detected below about -80 dB
+clipped audio                                used unchanged; a warning from 1 % of the time on
+DC offset                                    removed, by a running mean of 2 s
+telephone audio (8 kHz)                      resampled while reading
+one dead channel of two                      the mean of both is half as loud, which does not matter here
+a gap in the audio                           silence if at most 1 s or within a transcript's utterance, otherwise the
+                                             end of the utterance
+invalid values                               silence, and a warning
 ==========================================  ===========================================================================
 """
 
@@ -28,45 +28,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.data.speech.endpointing import Endpointer, Span
-from multimodal.data.speech.stream import CHUNK, SAMPLE_RATE, AudioBuffer, Piece, SoundFacts, even_pieces
+from multimodal.data.speech.stream import CHUNK, SAMPLE_RATE, AudioBuffer, AudioQuality, Piece, even_pieces
 from multimodal.data.speech.voice_activity import VoiceActivity
 from multimodal.types import AudioBlock, Utterance
 
 __all__ = ["SAMPLE_RATE", "SpeechReader", "SpokenUtterance", "read_speech"]
 
 SHORTEST_SECONDS = 0.5
-"""Of an utterance that is cut at pauses; the longest is set in ``pauses``."""
+"""Length of an utterance that is cut at pauses; ``endpointing`` sets the maximum."""
 
 BEFORE, AFTER = round(0.15 * SAMPLE_RATE), round(0.1 * SAMPLE_RATE)
-"""Samples kept before and after speech. On 120 acted clips it was noticed at most 0.16 s late in 95 of 100, and lost
-0.1 s after it had ended."""
+"""Samples kept before and after speech. On 120 acted clips the start was detected at most 0.16 s late in 95 of 100, and
+the end 0.1 s late."""
 
 LEAST_TRANSCRIBED_SECONDS = 0.25
-"""Sound that a transcript's utterance must have: a short syllable. Pitch and pace of less say nothing."""
+"""Audio that a transcript's utterance must have: a short syllable. Pitch and pace need at least that."""
 
 MOST_TRANSCRIBED_SECONDS = 60.0
-"""Sound that is kept of a transcript's utterance. A plain text file may be one utterance of an hour."""
+"""Audio that is kept of a transcript's utterance. A plain text file may be one utterance of an hour."""
 
 SILENT = 1e-4
-"""Peak, -80 dB: three steps of a 16-bit recording. Nothing louder is no sound at all."""
+"""Peak, -80 dB: three steps of a 16-bit recording. Audio below it counts as silence."""
 
 TOO_QUIET_DECIBELS = -55.0
-"""Effective level of speech, in dB of full scale, below which a warning says so. RAVDESS is recorded far from full
+"""Effective level of speech, in dB of full scale, below which there is a warning. RAVDESS is recorded far below full
 scale, and still 97 of 100 of its clips are louder."""
 
 CLIPPED_SHARE = 0.01
-"""Share of the time clipped from which on a warning says so."""
+"""Share of clipped time from which on there is a warning."""
 
 
 @dataclass(frozen=True)
 class SpokenUtterance:
-    """An utterance with its sound.
+    """An utterance with its audio.
 
     Attributes:
-        utterance: When, and from a transcript who and what; times on the recording's clock.
-        samples: ``(samples,)`` float32 in -1 … 1, mono, 16 kHz, without offset, of exactly that stretch; gaps in the
-            sound are silence. A transcript's utterance may reach beyond the sound: then what there is of it.
-        offset_seconds: How far into the utterance the samples begin; 0 unless the sound begins later than it.
+        utterance: Times on the recording's clock; speaker and text only from a transcript.
+        samples: ``(samples,)`` float32 in -1 … 1, mono, 16 kHz, without offset, from start to end; gaps in the audio
+            are silence. If a transcript's utterance exceeds the audio, only the part with audio.
+        offset_seconds: Time from the start of the utterance to the first sample; 0 unless the audio starts later.
     """
 
     utterance: Utterance
@@ -75,24 +75,24 @@ class SpokenUtterance:
 
 
 class SpeechReader:
-    """The utterances in a recording's sound; iterate over it, as often as the blocks can be iterated over.
+    """An iterable over the utterances of a recording; it can be repeated if the blocks can.
 
-    Without a transcript they are 0.5 to 15 s long and do not overlap. Memory stays flat over hours: at most the last
-    60 s of sound are kept.
+    Without a transcript, utterances are 0.5 to 15 s long and do not overlap. Memory does not grow with the recording:
+    at most the last 60 s of audio are kept.
 
     Args:
-        blocks: Sound in order of time at 16 kHz, such as ``read_audio`` gives.
-        utterances: A transcript's, which then are cut as they are, in any order, overlapping or not: whole up to 60 s,
-            then their first 60 s. One with less than 0.25 s of sound, or only silence, is left out. None to find speech
-            by voice activity; an empty transcript has no utterances.
+        blocks: Audio in order of time at 16 kHz, as from ``read_audio``.
+        utterances: Utterances of a transcript, in any order, overlapping or not; each is cut as it is, up to its first
+            60 s. One with less than 0.25 s of audio, or only silence, is skipped. None to detect speech by voice
+            activity; an empty transcript has no utterances.
 
     Attributes:
-        warnings: Plain lines on what was not found or is wrong with the sound; complete when an iteration has ended.
+        warnings: One line per problem of the audio; complete after an iteration.
 
     Raises:
         ConfigError: While iterating: the blocks have another sample rate.
-        DependencyError: While iterating: voice activity is needed and not installed.
-        MultimodalError: While iterating: whatever reading the blocks raises.
+        DependencyError: While iterating: voice activity is needed but not installed.
+        MultimodalError: While iterating: reading the blocks fails.
 
     Example:
         >>> silence = AudioBlock(0.0, np.zeros(32000, np.float32), 16000)
@@ -108,37 +108,37 @@ class SpeechReader:
 
     def __iter__(self) -> Generator[SpokenUtterance]:
         self.warnings.clear()
-        facts, notes = SoundFacts(), _Notes()
-        pieces = even_pieces(self.blocks, facts)
+        quality, counts = AudioQuality(), _Counts()
+        pieces = even_pieces(self.blocks, quality)
         if self.utterances is None:
-            spoken = _Listener().utterances(pieces)
+            utterances = _SpeechDetector().utterances(pieces)
         else:
-            spoken = _transcribed(pieces, self.utterances, notes)
-        for found in spoken:
-            notes.count(found.samples)
-            yield found
-        if self.utterances is None and not notes.samples:
-            self.warnings.append(_nothing_found(facts))
-        self.warnings += notes.lines(len(self.utterances or ())) + _faults(facts)
+            utterances = _cut_transcript(pieces, self.utterances, counts)
+        for utterance in utterances:
+            counts.add(utterance.samples)
+            yield utterance
+        if self.utterances is None and not counts.samples:
+            self.warnings.append(_no_speech_warning(quality))
+        self.warnings += counts.warnings(len(self.utterances or ())) + _quality_warnings(quality)
 
 
 def read_speech(blocks: Iterable[AudioBlock], utterances: Sequence[Utterance] | None = None) -> SpeechReader:
-    """Cuts sound into utterances; the same as ``SpeechReader``, named as a verb.
+    """Cuts audio into utterances; the function form of ``SpeechReader``.
 
     Args:
-        blocks: Sound in order of time at 16 kHz, such as ``read_audio`` gives.
-        utterances: A transcript's; None to find speech by voice activity.
+        blocks: Audio in order of time at 16 kHz, as from ``read_audio``.
+        utterances: Utterances of a transcript; None to detect speech by voice activity.
 
     Returns:
-        An iterable of utterances in the order in which their sound ends; its ``warnings`` say what is wrong with it.
+        An iterable of utterances in the order in which their audio ends; its ``warnings`` name problems of the audio.
 
     Raises:
-        MultimodalError: While iterating, as ``SpeechReader``.
+        MultimodalError: While iterating, see ``SpeechReader``.
 
     Example:
-        >>> sound = [AudioBlock(10.0, np.full(16000, 0.1, np.float32), 16000)]
-        >>> sound[0].samples[::2] = -0.1
-        >>> (answer,) = read_speech(sound, [Utterance(10.25, 10.75, "Participant", "Yes.")])
+        >>> block = AudioBlock(10.0, np.full(16000, 0.1, np.float32), 16000)
+        >>> block.samples[::2] = -0.1
+        >>> (answer,) = read_speech([block], [Utterance(10.25, 10.75, "Participant", "Yes.")])
         >>> answer.utterance.text, len(answer.samples)
         ('Yes.', 8000)
     """
@@ -148,43 +148,45 @@ def read_speech(blocks: Iterable[AudioBlock], utterances: Sequence[Utterance] | 
 # --- without a transcript --------------------------------------------------------------------------------------------
 
 
-class _Listener:
-    """Listens to pieces of sound and cuts out what is said."""
+class _SpeechDetector:
+    """Detects speech in pieces of audio and cuts out its utterances."""
 
     def __init__(self) -> None:
         self._activity = VoiceActivity()
-        self._track = AudioBuffer()
-        self._pauses = Endpointer()
-        self._origin = 0  # place of the present stretch
-        self._free = 0  # place from which on nothing was given out
+        self._buffer = AudioBuffer()
+        self._endpointer = Endpointer()
+        self._origin = 0  # position of the current run of pieces
+        self._free = 0  # position after the last utterance
 
     def utterances(self, pieces: Iterable[Piece]) -> Generator[SpokenUtterance]:
         for piece in pieces:
             if piece.begins:
                 self._activity.reset()
-                self._pauses, self._origin, self._free = Endpointer(), piece.start, piece.start
-            self._track.add(piece.start, piece.samples)
+                self._endpointer, self._origin, self._free = Endpointer(), piece.start, piece.start
+            self._buffer.add(piece.start, piece.samples)
             for probability in self._activity.probabilities(piece.samples).tolist():
-                yield from self._cut_out(self._pauses.take(probability))
+                yield from self._cut_out(self._endpointer.take(probability))
             if piece.ends:
-                yield from self._cut_out(self._pauses.finish())
-            self._track.forget(self._origin + self._pauses.earliest * CHUNK - round(SHORTEST_SECONDS * SAMPLE_RATE))
+                yield from self._cut_out(self._endpointer.finish())
+            self._buffer.forget(
+                self._origin + self._endpointer.earliest * CHUNK - round(SHORTEST_SECONDS * SAMPLE_RATE)
+            )
 
     def _cut_out(self, spans: Iterable[Span]) -> Iterator[SpokenUtterance]:
         for span in spans:
             start, end = self._with_margins(span)
             if end - start >= SHORTEST_SECONDS * SAMPLE_RATE:
                 self._free = end
-                yield SpokenUtterance(Utterance(start / SAMPLE_RATE, end / SAMPLE_RATE), self._track.cut(start, end))
+                yield SpokenUtterance(Utterance(start / SAMPLE_RATE, end / SAMPLE_RATE), self._buffer.cut(start, end))
 
     def _with_margins(self, span: Span) -> tuple[int, int]:
-        """Places of a span with its margins, widened to the shortest utterance where the sound allows."""
+        """Start and end of a span with its margins, widened to the shortest utterance if there is enough audio."""
         start = max(self._origin + span.start * CHUNK - BEFORE, self._free)
-        end = min(self._origin + span.end * CHUNK + (0 if span.joined else AFTER), self._track.end)
+        end = min(self._origin + span.end * CHUNK + (0 if span.continues else AFTER), self._buffer.end)
         shortest = round(SHORTEST_SECONDS * SAMPLE_RATE)
         if end - start < shortest:
             start = max(start - (shortest - (end - start)) // 2, self._free)
-            end = min(start + shortest, self._track.end)
+            end = min(start + shortest, self._buffer.end)
             start = max(end - shortest, self._free)
         return start, end
 
@@ -193,106 +195,108 @@ class _Listener:
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """A transcript's utterance and the places of the sound that is kept of it."""
+class _Range:
+    """A transcript's utterance and the positions of its audio, in samples."""
 
     utterance: Utterance
     start: int
     end: int
 
     @staticmethod
-    def of(utterance: Utterance) -> _Wanted:
+    def of(utterance: Utterance) -> _Range:
         end_seconds = min(utterance.end_seconds, utterance.start_seconds + MOST_TRANSCRIBED_SECONDS)
-        return _Wanted(utterance, round(utterance.start_seconds * SAMPLE_RATE), round(end_seconds * SAMPLE_RATE))
+        return _Range(utterance, round(utterance.start_seconds * SAMPLE_RATE), round(end_seconds * SAMPLE_RATE))
 
 
-def _transcribed(pieces: Iterable[Piece], utterances: Sequence[Utterance], notes: _Notes) -> Generator[SpokenUtterance]:
-    """Cuts out the utterances of a transcript while the sound goes by."""
+def _cut_transcript(
+    pieces: Iterable[Piece], utterances: Sequence[Utterance], counts: _Counts
+) -> Generator[SpokenUtterance]:
+    """Cuts out the utterances of a transcript while reading the audio once."""
     waiting = deque(sorted(utterances, key=lambda utterance: utterance.start_seconds))
-    under_way: list[_Wanted] = []
-    track = AudioBuffer()
+    current: list[_Range] = []
+    buffer = AudioBuffer()
     for piece in pieces:
-        track.add(piece.start, piece.samples)
-        while waiting and waiting[0].start_seconds * SAMPLE_RATE < track.end:
-            under_way.append(_Wanted.of(waiting.popleft()))
-        yield from _cut_wanted(track, [wanted for wanted in under_way if wanted.end <= track.end], notes)
-        under_way = [wanted for wanted in under_way if wanted.end > track.end]
-        track.forget(min((wanted.start for wanted in under_way), default=track.end))
-    yield from _cut_wanted(track, under_way, notes)
-    notes.soundless += [utterance.start_seconds for utterance in waiting]
+        buffer.add(piece.start, piece.samples)
+        while waiting and waiting[0].start_seconds * SAMPLE_RATE < buffer.end:
+            current.append(_Range.of(waiting.popleft()))
+        yield from _cut_ranges(buffer, [span for span in current if span.end <= buffer.end], counts)
+        current = [span for span in current if span.end > buffer.end]
+        buffer.forget(min((span.start for span in current), default=buffer.end))
+    yield from _cut_ranges(buffer, current, counts)
+    counts.silent_starts += [utterance.start_seconds for utterance in waiting]
 
 
-def _cut_wanted(track: AudioBuffer, ended: Sequence[_Wanted], notes: _Notes) -> Iterator[SpokenUtterance]:
-    for wanted in sorted(ended, key=lambda wanted: wanted.end):
-        start, end = track.heard(wanted.start, wanted.end) or (0, 0)
-        samples = track.cut(start, end)
+def _cut_ranges(buffer: AudioBuffer, ranges: Sequence[_Range], counts: _Counts) -> Iterator[SpokenUtterance]:
+    for span in sorted(ranges, key=lambda span: span.end):
+        start, end = buffer.extent(span.start, span.end) or (0, 0)
+        samples = buffer.cut(start, end)
         if end - start < LEAST_TRANSCRIBED_SECONDS * SAMPLE_RATE or max(samples.max(), -samples.min()) < SILENT:
-            notes.soundless.append(wanted.utterance.start_seconds)
+            counts.silent_starts.append(span.utterance.start_seconds)
             continue
-        notes.shortened += wanted.utterance.end_seconds - wanted.utterance.start_seconds > MOST_TRANSCRIBED_SECONDS
-        yield SpokenUtterance(wanted.utterance, samples, (start - wanted.start) / SAMPLE_RATE)
+        counts.shortened += span.utterance.end_seconds - span.utterance.start_seconds > MOST_TRANSCRIBED_SECONDS
+        yield SpokenUtterance(span.utterance, samples, (start - span.start) / SAMPLE_RATE)
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Notes:
-    """What was noticed about the utterances.
+class _Counts:
+    """Statistics of the utterances, for the warnings.
 
     Attributes:
-        samples: Given out.
+        samples: Number of samples in all utterances.
         energy: Sum of their squares.
-        soundless: Starts, in seconds, of a transcript's utterances without sound.
-        shortened: How many of a transcript's utterances were too long to be kept whole.
+        silent_starts: Starts, in seconds, of a transcript's utterances without audio.
+        shortened: Number of a transcript's utterances that were cut to the longest allowed.
     """
 
     samples: int = 0
     energy: float = 0.0
-    soundless: list[float] = field(default_factory=list)
+    silent_starts: list[float] = field(default_factory=list)
     shortened: int = 0
 
-    def count(self, samples: NDArray[np.float32]) -> None:
+    def add(self, samples: NDArray[np.float32]) -> None:
         self.samples += len(samples)
         self.energy += float(np.dot(samples, samples))
 
-    def lines(self, utterances: int) -> list[str]:
-        found = []
-        if self.soundless:
-            found.append(
-                f"{len(self.soundless)} of the transcript's {utterances} utterances have no sound to judge "
-                f"(the first at {min(self.soundless):.1f} s): their voice is left out"
+    def warnings(self, utterances: int) -> list[str]:
+        lines = []
+        if self.silent_starts:
+            lines.append(
+                f"{len(self.silent_starts)} of the transcript's {utterances} utterances have no audio "
+                f"(first at {min(self.silent_starts):.1f} s): their voice is ignored"
             )
         if self.shortened:
-            found.append(
+            lines.append(
                 f"{self.shortened} of the transcript's {utterances} utterances are longer than "
-                f"{MOST_TRANSCRIBED_SECONDS:.0f} s: only so much of their voice is heard"
+                f"{MOST_TRANSCRIBED_SECONDS:.0f} s: only the start of their voice is used"
             )
         level = _decibels(math.sqrt(self.energy / max(self.samples, 1)))
         if self.samples and level < TOO_QUIET_DECIBELS:
-            found.append(f"the speech is very quiet ({level:.0f} dB of full scale): what the voice shows is less sure")
-        return found
+            lines.append(f"the speech is very quiet ({level:.0f} dB of full scale): voice results are less reliable")
+        return lines
 
 
-def _nothing_found(facts: SoundFacts) -> str:
-    if not facts.seconds:
+def _no_speech_warning(quality: AudioQuality) -> str:
+    if not quality.seconds:
         return "no speech was found: there is no sound"
-    if facts.seconds < SHORTEST_SECONDS:
-        return f"no speech was found: the sound lasts {facts.seconds:.2f} s, and {SHORTEST_SECONDS} s are needed"
-    if facts.peak < SILENT:
+    if quality.seconds < SHORTEST_SECONDS:
+        return f"no speech was found: the sound lasts {quality.seconds:.2f} s, but must last {SHORTEST_SECONDS} s"
+    if quality.peak < SILENT:
         return "no speech was found: the sound is silent"
-    if _decibels(facts.peak) < TOO_QUIET_DECIBELS:
-        return f"no speech was found: the sound is very quiet (at most {_decibels(facts.peak):.0f} dB of full scale)"
+    if _decibels(quality.peak) < TOO_QUIET_DECIBELS:
+        return f"no speech was found: the sound is very quiet (peak {_decibels(quality.peak):.0f} dB of full scale)"
     return "no speech was found in the sound"
 
 
-def _faults(facts: SoundFacts) -> list[str]:
-    found = []
-    if facts.clipped_share >= CLIPPED_SHARE:
-        found.append(f"the sound is clipped in {facts.clipped_share:.0%} of its time: it was recorded too loud")
-    if facts.broken_samples:
-        found.append(f"the sound holds values that are no numbers, taken as silence: {facts.broken_samples}")
-    return found
+def _quality_warnings(quality: AudioQuality) -> list[str]:
+    lines = []
+    if quality.clipped_share >= CLIPPED_SHARE:
+        lines.append(f"the sound is clipped in {quality.clipped_share:.0%} of its time: it was recorded too loud")
+    if quality.invalid_samples:
+        lines.append(f"the sound has invalid values, replaced by silence: {quality.invalid_samples}")
+    return lines
 
 
 def _decibels(level: float) -> float:

@@ -1,11 +1,10 @@
-"""Voice activity: how likely somebody speaks, every 32 ms, by silero-vad's network.
+"""Voice activity: the probability of speech every 32 ms, from silero-vad's network.
 
-The network is written out here in torch and reads many chunks at once: 0.002 s of one core per second of sound, an
-eighth of what the wheel's own TorchScript takes. The weights are the safetensors file of the ``silero-vad`` wheel, read
-beside its package, which itself is not imported (it sets torch's number of threads for everybody). On 300 clips of
-acted speech and in noise they did as well as the TorchScript file (a pickle, in a format that torch is giving up), and
-better than the copy that comes with faster-whisper (version 6.0, which needs onnxruntime): 96.0, 95.7 and 94.8 % of the
-loud frames were found.
+The network is implemented here in torch and processes many chunks at once: 0.002 s of one core per second of audio, an
+eighth of the time of the wheel's own TorchScript. The weights are the safetensors file of the ``silero-vad`` wheel,
+whose package is not imported (it sets torch's number of threads globally). On 300 clips of acted speech, clean and in
+noise, they detect 96.0 % of the loud frames; the TorchScript file (a pickle, in a deprecated format) detects 95.7 %,
+the copy in faster-whisper (version 6.0, which needs onnxruntime) 94.8 %.
 
 Source: Silero Team, "Silero VAD", github.com/snakers4/silero-vad (MIT), wheel 6.2.1 to 6.2.3.
 """
@@ -31,28 +30,28 @@ WEIGHTS = "data/silero_vad_16k.safetensors"
 WEIGHTS_SHA256 = "c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1"
 
 CONTEXT = 64
-"""Samples before a chunk that the network sees with it; as many behind it are its own end, mirrored."""
+"""Samples before a chunk that the network reads with it; the same number after it are its own end, mirrored."""
 
 WINDOW, HOP = 256, 128
-"""Samples of the network's Fourier transform: four windows to a chunk."""
+"""Samples of the network's Fourier transform: four windows per chunk."""
 
 LOUD_ENOUGH = 0.1
-"""Effective level, -20 dB of full scale, that quieter sound is raised to. Of speech 40 dB below the usual level the
-network alone misses three quarters."""
+"""Effective level, -20 dB of full scale, to which quieter audio is amplified. Without it the network misses three
+quarters of speech that is 40 dB below the usual level."""
 
 LOUDNESS_QUANTILE = 0.8
-"""Of a piece's chunks: speech fills more than a fifth of 2 s, a slammed door does not."""
+"""Quantile of a piece's chunk levels: speech fills more than a fifth of 2 s, a slammed door does not."""
 
-MOST_RAISED = 316.0
-"""Largest factor, 50 dB. White, pink and brown noise is no speech to the network at any level, so it may be raised."""
+MAX_GAIN = 316.0
+"""Largest factor, 50 dB. The network takes white, pink and brown noise for speech at no level, so this is safe."""
 
-FADING = 10 ** (-0.5 * PIECE / SAMPLE_RATE / 20)
-"""Factor per piece, 0.5 dB per second, by which the remembered loudness fades: pauses hardly change the gain."""
+DECAY = 10 ** (-0.5 * PIECE / SAMPLE_RATE / 20)
+"""Factor per piece, 0.5 dB per second, by which the stored level decays: pauses hardly change the gain."""
 
-SURELY_SILENT = 0.35
-FORGET_AFTER = 5
-"""Pieces without any probability of ``SURELY_SILENT``, 10 s, after which the network starts afresh. Ten minutes of
-noise at -34 dB otherwise make it miss an eighth of the speech that follows."""
+SILENCE_PROBABILITY = 0.35
+RESET_AFTER = 5
+"""Pieces, 10 s, in which every probability is below ``SILENCE_PROBABILITY``, after which the network's state is reset.
+Without it, ten minutes of noise at -34 dB make it miss an eighth of the speech that follows."""
 
 
 class VoiceNetwork(nn.Module):
@@ -76,14 +75,14 @@ class VoiceNetwork(nn.Module):
         self.final_conv = nn.Conv1d(128, 1, 1)
 
     def forward(self, chunks: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Reads chunks that follow each other.
+        """Processes consecutive chunks.
 
         Args:
-            chunks: ``(chunks, CONTEXT + CHUNK)``, each with the end of the one before.
-            state: What the last call gave; None at the start.
+            chunks: ``(chunks, CONTEXT + CHUNK)``, each preceded by the end of the previous one.
+            state: State after the last call; None at the start.
 
         Returns:
-            ``(chunks,)`` probabilities of speech, and the state after them.
+            Probabilities of speech, ``(chunks,)``, and the state after them.
         """
         real, imaginary = self.stft_conv(functional.pad(chunks[:, None], (0, CONTEXT), mode="reflect")).chunk(2, dim=1)
         features = (real.square() + imaginary.square()).sqrt()
@@ -95,23 +94,23 @@ class VoiceNetwork(nn.Module):
 
 @cache
 def load_voice_network() -> VoiceNetwork:
-    """Loads the published network, once for all.
+    """Loads the published network; later calls return the same object.
 
     Returns:
-        The network in evaluation mode on the CPU; it keeps no state of its own.
+        The network in evaluation mode on the CPU; it has no state of its own.
 
     Raises:
-        DependencyError: The wheel is not installed, or does not hold the file.
+        DependencyError: The wheel is not installed or lacks the file.
         WeightsError: The file is not the published one.
 
     Example:
         >>> sum(weights.numel() for weights in load_voice_network().parameters())
         309633
     """
-    found = importlib.util.find_spec("silero_vad")
-    if found is None or found.origin is None:
-        raise DependencyError("silero-vad", "is not installed", "run `pip install silero-vad==6.2.3`")
-    weights = load(published_bytes(Path(found.origin).parent / WEIGHTS, WEIGHTS_SHA256).tobytes())
+    package = importlib.util.find_spec("silero_vad")
+    if package is None or package.origin is None:
+        raise DependencyError("silero-vad", "is not installed", "pip install silero-vad==6.2.3")
+    weights = load(published_bytes(Path(package.origin).parent / WEIGHTS, WEIGHTS_SHA256).tobytes())
     cell = "lstm_cell."
     named = {f"lstm.{k[len(cell) :]}_l0" if k.startswith(cell) else k: values for k, values in weights.items()}
     network = VoiceNetwork()
@@ -120,14 +119,14 @@ def load_voice_network() -> VoiceNetwork:
 
 
 class VoiceActivity:
-    """Probabilities of speech for sound that comes in pieces; quiet sound is raised first.
+    """Speech probabilities of audio in pieces; quiet audio is amplified first.
 
     Args:
-        network: Which network; None for the published one.
+        network: The network; None for the published one.
 
     Raises:
         DependencyError: The network is not installed.
-        WeightsError: Its file is not the published one.
+        WeightsError: The file of the network is not the published one.
 
     Example:
         >>> VoiceActivity().probabilities(np.zeros(1024, np.float32)).round(1).tolist()
@@ -140,59 +139,59 @@ class VoiceActivity:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what was said: what comes next does not follow on it. How loud the sound is, is remembered."""
+        """Resets the network for audio that does not follow on the last piece; the level is kept."""
         self._state: tuple[Tensor, Tensor] | None = None
         self._context = torch.zeros(CONTEXT)
         self._silent_pieces = 0
 
     @torch.inference_mode()
     def probabilities(self, samples: Samples) -> NDArray[np.float32]:
-        """Reads the next piece.
+        """Processes the next piece.
 
         Args:
-            samples: ``(samples,)`` at 16 kHz in -1 … 1 without offset; any number of them, but chunks are counted
-                from the start of each piece, so only the last of a stretch may be other than whole chunks.
+            samples: ``(samples,)`` at 16 kHz in -1 … 1 without offset. Chunks start anew in each piece, so only the
+                last piece of a run may have an incomplete chunk.
 
         Returns:
-            ``(chunks,)`` in 0 … 1, one per started chunk of ``CHUNK`` samples.
+            Probabilities ``(chunks,)`` in 0 … 1, one per chunk of ``CHUNK`` samples, the last one padded.
         """
         if not len(samples):
             return np.zeros(0, np.float32)
-        raised = torch.from_numpy(self._gain.raised(samples))
-        sound = torch.cat((self._context, functional.pad(raised, (0, -len(raised) % CHUNK))))
-        self._context = sound[-CONTEXT:].clone()
-        found, self._state = self._network(sound.unfold(0, CONTEXT + CHUNK, CHUNK), self._state)
-        self._silent_pieces = 0 if float(found.max()) >= SURELY_SILENT else self._silent_pieces + 1
-        if self._silent_pieces >= FORGET_AFTER:
+        amplified = torch.from_numpy(self._gain.apply(samples))
+        audio = torch.cat((self._context, functional.pad(amplified, (0, -len(amplified) % CHUNK))))
+        self._context = audio[-CONTEXT:].clone()
+        probabilities, self._state = self._network(audio.unfold(0, CONTEXT + CHUNK, CHUNK), self._state)
+        self._silent_pieces = 0 if float(probabilities.max()) >= SILENCE_PROBABILITY else self._silent_pieces + 1
+        if self._silent_pieces >= RESET_AFTER:
             self._state, self._silent_pieces = None, 0
-        return np.asarray(found.numpy(), np.float32)
+        return np.asarray(probabilities.numpy(), np.float32)
 
 
 class Gain:
-    """Raises quiet sound to the level of ordinary speech; never lowers, and never raises into clipping.
+    """Amplifies quiet audio to the level of ordinary speech, without attenuation and without clipping.
 
-    The loudness it goes by is that of the present piece or, where that is more, what was heard before, slowly fading.
-    So it takes seconds, not the whole recording, to know how loud people speak.
+    The gain follows the level of the current piece or, if larger, the slowly decaying level of earlier ones. It adapts
+    within seconds.
 
     Example:
         >>> quiet = 0.001 * np.sin(np.arange(16000, dtype=np.float32))
-        >>> round(float(np.abs(Gain().raised(quiet)).max()), 2)
+        >>> round(float(np.abs(Gain().apply(quiet)).max()), 2)
         0.14
     """
 
     def __init__(self) -> None:
-        self._loudness = 0.0
+        self._level = 0.0
         self._factor = 0.0
 
-    def raised(self, samples: Samples) -> Samples:
-        """Gives ``(samples,)`` in -1 … 1, louder where they were quiet."""
+    def apply(self, samples: Samples) -> Samples:
+        """Returns the samples, ``(samples,)`` in -1 … 1, amplified if they are quiet."""
         whole = samples[: max(len(samples) // CHUNK, 1) * CHUNK]
         levels = np.sqrt(np.square(whole.reshape(-1, min(CHUNK, len(whole)))).mean(axis=1))
-        self._loudness = max(float(np.quantile(levels, LOUDNESS_QUANTILE)), FADING * self._loudness)
+        self._level = max(float(np.quantile(levels, LOUDNESS_QUANTILE)), DECAY * self._level)
         peak = float(np.abs(samples).max())
-        limits = (MOST_RAISED, LOUD_ENOUGH / max(self._loudness, 1e-9), 1 / max(peak, 1e-9))
+        limits = (MAX_GAIN, LOUD_ENOUGH / max(self._level, 1e-9), 1 / max(peak, 1e-9))
         before, self._factor = self._factor, max(1.0, min(limits))
         factors = np.full(len(samples), self._factor, np.float32)
-        if before:  # one chunk to pass from one factor to the next: a step would click
+        if before:  # one chunk of transition between the factors: a step would be audible as a click
             factors[:CHUNK] = np.linspace(before, self._factor, CHUNK, dtype=np.float32)[: len(samples)]
         return np.asarray(np.clip(samples * factors, -1, 1), np.float32)

@@ -1,8 +1,8 @@
-"""Finds out by its content which form a transcript has, and reads SRT, WebVTT and plain text.
+"""Detects the format of a transcript by its content, and reads SRT, WebVTT and plain text.
 
-This is our own reading, and so are the tables beside it, because the libraries at hand (webvtt-py 0.6, pysubs2 1.8,
-srt 3.5) take ``00:05 --> 00:02`` and ``00:07.0xx`` for times without a word, give no line numbers, and keep one voice
-of a cue in which two speak. ``csv`` and ``json`` of the standard library serve where they can.
+Captions and tables have a reader of their own because the available libraries (webvtt-py 0.6, pysubs2 1.8, srt 3.5)
+accept ``00:05 --> 00:02`` and ``00:07.0xx`` as times without an error, give no line numbers, and keep one voice of a
+cue in which two speak. ``csv`` and ``json`` of the standard library are used where they suffice.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from multimodal.data.transcripts.whisper_json import looks_like_json, read_json
 from multimodal.errors import TranscriptError
 
 MAXIMUM_LINES = 1_000_000
-"""A hundred hours of subtitles have about half a million."""
+"""Maximum number of lines: a hundred hours of subtitles have about half a million."""
 
 _TIMING = re.compile(rf"^[ \t]*{CLOCK}[ \t]*-->[ \t]*{CLOCK}", re.MULTILINE)
 _TIMING_ATTEMPT = re.compile(r"^[ \t]*[0-9]{1,9}[ \t]*:[^\n]*-->", re.MULTILINE)
 _CONSOLE = re.compile(rf"\[({CLOCK})[ \t]*-->[ \t]*({CLOCK})\](.*)")
-"""The lines that whisper prints while it works, which people save as text."""
+"""Lines that whisper prints while it runs, which people save as text."""
 
 _HEADER = re.compile(r"WEBVTT(?=[ \t\n]|\Z)")
 _LANGUAGE = re.compile(r"Language:[ \t]*([A-Za-z-]{2,35})[ \t]*")
@@ -57,17 +57,17 @@ _Line = tuple[int, str]
 
 
 def read_cues(path: str | PathLike[str], text: str) -> Reading:
-    """Reads a transcript in whatever form it has; its name decides only where the content leaves it open.
+    """Reads a transcript in any format; the name decides only if the content is ambiguous.
 
     Args:
-        path: For its suffix, and for errors.
-        text: Of the whole file.
+        path: Path of the file, for its suffix and for errors.
+        text: Content of the file.
 
     Returns:
-        Its cues in the order of the file, times unchecked.
+        The cues in the order of the file; times are not checked.
 
     Raises:
-        TranscriptError: A line cannot be understood, or there are too many.
+        TranscriptError: A line is invalid, or there are too many.
 
     Example:
         >>> read_cues("answer.srt", "I gave up.").kind
@@ -78,7 +78,7 @@ def read_cues(path: str | PathLike[str], text: str) -> Reading:
     expected = _KINDS.get(suffix, reading.kind)
     if reading.kind == expected:
         return reading
-    note = f"it is named {suffix} but was read as {reading.kind}"
+    note = f"the name ends in {suffix}, but the content was read as {reading.kind}"
     return replace(reading, warnings=(note, *reading.warnings))
 
 
@@ -89,26 +89,26 @@ def _by_content(path: str | PathLike[str], text: str, suffix: str) -> Reading:
         return read_json(path, text)
     if text.count("\n") > MAXIMUM_LINES:
         raise TranscriptError(path, f"has more than {MAXIMUM_LINES} lines", "split it")
-    # What tries to be times, in a file that says it holds captions, shall be refused with the number of its line.
+    # In a file named as captions, an attempt at times must be refused with its line number.
     timing = _TIMING_ATTEMPT if suffix in (".srt", ".vtt") else _TIMING
     if is_webvtt or timing.search(text):
         return read_captions(path, text, is_webvtt=is_webvtt)
     table = read_table(path, text, named=suffix in (".csv", ".tsv"))
     if table is None and suffix == ".json":
-        return read_json(path, text)  # which says where it is not JSON
+        return read_json(path, text)  # reports where it is not JSON
     return table or read_plain(text)
 
 
 def read_plain(text: str) -> Reading:
-    r"""Reads plain text: an utterance a line, without times.
+    r"""Reads plain text: one utterance per line, without times.
 
-    What whisper prints, ``[00:00.000 --> 00:04.000]  words``, keeps its times.
+    Lines that whisper prints, ``[00:00.000 --> 00:04.000]  text``, keep their times.
 
     Args:
-        text: Of the whole file.
+        text: Content of the file.
 
     Returns:
-        A cue per line that holds something; names before the words are taken by the rule of ``with_speakers``.
+        One cue per non-empty line; names before the text become speakers by the rule of ``with_speakers``.
 
     Example:
         >>> [(cue.speaker, cue.text) for cue in read_plain("P1: It broke.\n\nTwice.").cues]
@@ -122,36 +122,36 @@ def read_plain(text: str) -> Reading:
 
 
 def _console_cues(lines: list[_Line]) -> Iterator[Cue]:
-    held: Cue | None = None
+    current: Cue | None = None
     for number, line in lines:
         match = _CONSOLE.fullmatch(line)
         if match is None:
-            held = replace(held, text=f"{held.text}\n{line}") if held else None
+            current = replace(current, text=f"{current.text}\n{line}") if current else None
             continue
-        if held:
-            yield held
-        held = Cue(number, clock_seconds(match[1]), clock_seconds(match[2]), None, match[3].strip())
-    if held:
-        yield held
+        if current:
+            yield current
+        current = Cue(number, clock_seconds(match[1]), clock_seconds(match[2]), None, match[3].strip())
+    if current:
+        yield current
 
 
 def read_captions(path: str | PathLike[str], text: str, *, is_webvtt: bool) -> Reading:
     r"""Reads SRT or WebVTT.
 
-    Voice tags name the speakers; where a file has none, names before the words do by the rule of ``with_speakers``.
-    A cue in which several speak becomes several with the same times. Notes, styles, regions and settings are passed
-    over. Automatic captions, which time single words and show each line again below the next, are unrolled.
+    Voice tags name the speakers; in a file without them, names before the text do by the rule of ``with_speakers``. A
+    cue with several voices becomes several cues with the same times. Notes, styles, regions and settings are ignored.
+    Automatic captions, which time single words and repeat each line below the next, are unrolled.
 
     Args:
-        path: For errors.
-        text: Of the whole file.
-        is_webvtt: Whether it begins with the line ``WEBVTT``.
+        path: Path of the file, for errors.
+        text: Content of the file.
+        is_webvtt: Whether the file starts with the line ``WEBVTT``.
 
     Returns:
-        Its cues in the order of the file, their text without tags and entities.
+        The cues in the order of the file, their text without tags and entities.
 
     Raises:
-        TranscriptError: A line that should hold two times does not.
+        TranscriptError: A line that must have two times does not.
 
     Example:
         >>> text = "WEBVTT\n\n00:01.000 --> 00:02.500 align:start\n<v Ann>Fish &amp; <i>chips</i>"
@@ -166,10 +166,10 @@ def read_captions(path: str | PathLike[str], text: str, *, is_webvtt: bool) -> R
     captions = _captions(path, _without_notes(blocks) if is_webvtt else iter(blocks), is_webvtt, strays)
     if has_time_tags(text):
         captions = _unrolled(captions)
-    cues = [cue for caption in captions for cue in _spoken(caption)]
+    cues = [cue for caption in captions for cue in _voice_cues(caption)]
     if not any(cue.speaker for cue in cues):
         cues = with_speakers(cues)
-    notes = (f"text without times is left out ({_places(strays)})",) if strays else ()
+    notes = (f"text without times is ignored ({_places(strays)})",) if strays else ()
     cues = [replace(cue, text=unescape(cue.text)) for cue in cues]
     return Reading("WebVTT" if is_webvtt else "SRT", cues, language, notes)
 
@@ -179,7 +179,7 @@ def _places(numbers: list[int]) -> str:
 
 
 def _blocks(text: str, filled: Callable[[str], object]) -> Iterator[list[_Line]]:
-    """Numbered lines in runs between empty ones. To WebVTT a line with a space is not empty; YouTube relies on it."""
+    """Numbered lines, grouped by empty ones. In WebVTT a line with a space is not empty; YouTube relies on it."""
     block: list[_Line] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if filled(line):
@@ -192,14 +192,14 @@ def _blocks(text: str, filled: Callable[[str], object]) -> Iterator[list[_Line]]
 
 
 def _without_header(blocks: list[list[_Line]]) -> str | None:
-    """Takes the header off the first block, which may run into the first cue; gives the language it states."""
-    while not blocks[0][0][1].strip():  # lines of mere space before the header
+    """Removes the header from the first block, which may include the first cue; returns its language."""
+    while not blocks[0][0][1].strip():  # lines of only spaces before the header
         del blocks[0]
     lines = blocks[0]
     end = next((index for index in range(len(lines)) if _is_timing(lines, index)), len(lines))
-    found = (_LANGUAGE.fullmatch(line) for _, line in lines[:end])
+    matches = (_LANGUAGE.fullmatch(line) for _, line in lines[:end])
     blocks[0] = lines[end:]
-    return next((match[1].lower() for match in found if match), None)
+    return next((match[1].lower() for match in matches if match), None)
 
 
 def _without_notes(blocks: list[list[_Line]]) -> Iterator[list[_Line]]:
@@ -207,7 +207,7 @@ def _without_notes(blocks: list[list[_Line]]) -> Iterator[list[_Line]]:
 
 
 def _is_timing(block: list[_Line], index: int) -> bool:
-    """Whether a line means to hold times, well or badly: an arrow in what somebody says does not count."""
+    """Whether a line is meant as times, valid or not; an arrow within spoken text does not count."""
     line = block[index][1]
     if "-->" not in line:
         return False
@@ -217,7 +217,7 @@ def _is_timing(block: list[_Line], index: int) -> bool:
 def _captions(
     path: str | PathLike[str], blocks: Iterator[list[_Line]], is_webvtt: bool, strays: list[int]
 ) -> Iterator[_Caption]:
-    """Yields captions. In SRT a text may hold empty lines; in WebVTT what stands without times is no caption."""
+    """The captions. In SRT a text may contain empty lines; in WebVTT text without times is no caption."""
     current: _Caption | None = None
     for block in blocks:
         timings = [index for index in range(len(block)) if _is_timing(block, index)]
@@ -236,7 +236,7 @@ def _captions(
 
 
 def _without_index(lines: list[_Line], before_timing: bool, is_webvtt: bool) -> list[_Line]:
-    """Drops the number, in WebVTT any name, that stands before the times of a cue."""
+    """Drops the number, in WebVTT any identifier, before the times of a cue."""
     if before_timing and lines and (is_webvtt or lines[-1][1].strip().isdecimal()):
         return lines[:-1]
     return lines
@@ -244,16 +244,16 @@ def _without_index(lines: list[_Line], before_timing: bool, is_webvtt: bool) -> 
 
 def _times(path: str | PathLike[str], number: int, line: str) -> tuple[int, float, float]:
     left, _, right = line.partition("-->")
-    words = right.split(None, 1)  # what follows are settings
+    words = right.split(None, 1)  # settings may follow
     start, end = clock_seconds(left.strip()), clock_seconds(words[0]) if words else None
     if start is None or end is None:
-        fact = f"line {number} does not hold two times ({excerpt(line.strip())})"
+        fact = f"line {number} must have two times ({excerpt(line.strip())})"
         raise TranscriptError(path, fact, "write them as 00:00:01.000 --> 00:00:02.500")
     return number, start, end
 
 
-def _spoken(caption: _Caption) -> Iterator[Cue]:
-    """Cues of a caption: one, or as many as voices take turns in it."""
+def _voice_cues(caption: _Caption) -> Iterator[Cue]:
+    """The cues of a caption: one per turn of its voices."""
     turns: list[tuple[str | None, list[str]]] = []
     for speaker, part in voices("\n".join(caption.lines)):
         words = strip_tags(part)
@@ -267,13 +267,13 @@ def _spoken(caption: _Caption) -> Iterator[Cue]:
 
 
 def _unrolled(captions: Iterator[_Caption]) -> Iterator[_Caption]:
-    """Drops those first lines of a caption that the one before it ended with; automatic captions show two or three."""
-    shown: list[str] = []
+    """Drops first lines of a caption that repeat the end of the previous one, as in automatic captions."""
+    previous: list[str] = []
     for caption in captions:
         caption.lines = [line for line in caption.lines if plain_text(strip_tags(line))]
         lines = [plain_text(strip_tags(line)) for line in caption.lines]
-        again = next((size for size in (3, 2, 1) if len(lines) >= size and shown[-size:] == lines[:size]), 0)
-        shown = lines
-        if lines[again:]:
-            caption.lines = caption.lines[again:]
+        repeats = next((size for size in (3, 2, 1) if len(lines) >= size and previous[-size:] == lines[:size]), 0)
+        previous = lines
+        if lines[repeats:]:
+            caption.lines = caption.lines[repeats:]
             yield caption

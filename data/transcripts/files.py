@@ -1,6 +1,6 @@
-"""Transcripts: who said what, and when, from a file; and back into subtitles.
+"""Reads transcripts and writes subtitles.
 
-SRT, WebVTT, plain text, tables (CSV, TSV) and JSON of the whisper tools are read, each told by its content.
+SRT, WebVTT, plain text, tables (CSV, TSV) and JSON of the whisper tools are read; the content decides on the format.
 """
 
 from __future__ import annotations
@@ -28,34 +28,35 @@ from multimodal.data.transcripts.text import (
 )
 from multimodal.errors import TranscriptError
 from multimodal.files import atomic_write
+from multimodal.formatting import subtitle_time
 from multimodal.types import Utterance
 
 SUFFIXES = (".vtt", ".srt", ".json", ".tsv", ".csv", ".txt")
-"""Of files that are read as transcripts, those that say most first."""
+"""Suffixes of transcripts, the most informative formats first."""
 
 MAXIMUM_BYTES = 64 * 1024**2
-"""Twenty hours of whisper.cpp's fullest JSON, which is the most wordy; a thousand hours of subtitles."""
+"""Maximum file size: twenty hours of whisper.cpp's most detailed JSON, or a thousand hours of subtitles."""
 
 LATEST_SECONDS = 1000 * 3600.0
-"""Later times are no recording's: a date, or milliseconds that call themselves seconds."""
+"""Maximum time. Later ones are dates, or milliseconds labeled as seconds."""
 
 TOLERANCE_SECONDS = 0.5
-"""An utterance that ends by no more than this after the recording is cut without a word: speech recognizers round."""
+"""An utterance that ends at most this long after the recording is cut without a warning: recognizers round."""
 
 CHARACTERS_PER_SECOND = 15.0
-"""How fast people speak; says how long the last utterance lasts where neither it nor the recording states an end."""
+"""Speaking rate; gives the length of the last utterance if neither it nor the recording has an end."""
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said.
+    """The utterances of a transcript.
 
     Attributes:
-        utterances: In order of time, each with words; in the order of the file where it states no times.
-        timed: Whether the file states times. Without them every utterance lies at 0.0 to 0.0, which means nowhere:
-            only the order holds, and nothing can be cut from a recording by it.
-        language: As the file names it (``en``, ``english``); None where it does not.
-        warnings: Plain lines on what was cut, left out, put in order or guessed.
+        utterances: Utterances with text, in order of time; in the order of the file if it has no times.
+        timed: Whether the file has times. Without them all utterances are at 0.0 to 0.0 and cannot be located in a
+            recording.
+        language: Language as the file names it (``en``, ``english``); None if it does not.
+        warnings: One line for everything that was cut, ignored, sorted or guessed.
     """
 
     utterances: tuple[Utterance, ...]
@@ -67,22 +68,22 @@ class Transcript:
 def read_transcript(
     path: str | PathLike[str], *, speakers: Sequence[str] = (), duration_seconds: float | None = None
 ) -> Transcript:
-    r"""Reads a transcript of any of the known forms.
+    r"""Reads a transcript in any supported format.
 
     Args:
         path: SRT, WebVTT, plain text, CSV, TSV or JSON; the content decides, not the name.
-        speakers: Whom to keep, in any case; everybody, also the unnamed, when empty.
-        duration_seconds: End of the recording, where there is one: later utterances are left out, and what reaches
-            beyond it is cut, both with a warning.
+        speakers: Names of the speakers to keep, case-insensitive; empty for all, including unnamed ones.
+        duration_seconds: End of the recording, if there is one: later utterances are ignored and longer ones cut, both
+            with a warning.
 
     Returns:
-        The utterances. Their text is that of the file without tags and entities, lines joined with a space.
+        The utterances. Their text has no tags or entities; lines are joined with a space.
 
     Raises:
-        InputMissingError: There is no such file.
-        InputUnreadableError: It is a folder, empty, or may not be read.
-        TranscriptError: It is too large or no text; a line of it cannot be understood, ends before it starts, or
-            states a time that cannot be; nothing of it lies within the recording; or a speaker is not in it.
+        InputMissingError: The file is not found.
+        InputUnreadableError: The path is a folder, or the file is empty or not readable.
+        TranscriptError: The file is too large or not text; a line is invalid, ends before it starts, or has an invalid
+            time; no utterance is within the recording; or a speaker is not found.
 
     Example:
         >>> _ = Path("talk.srt").write_text("1\n00:00:01,000 --> 00:00:02,500\n<i>Hello</i>\nthere.\n")
@@ -93,23 +94,23 @@ def read_transcript(
     reading = read_cues(path, text)
     cues = [replace(cue, text=words) for cue in reading.cues if (words := plain_text(cue.text))]
     if len(cues) > MAXIMUM_UTTERANCES:
-        raise TranscriptError(path, f"holds more than {MAXIMUM_UTTERANCES} utterances", "split it")
-    warnings = [*decoding, *reading.warnings, *([] if cues else ["it holds no words"])]
+        raise TranscriptError(path, f"has more than {MAXIMUM_UTTERANCES} utterances", "split it")
+    warnings = [*decoding, *reading.warnings, *([] if cues else ["the transcript has no words"])]
     timed = any(cue.start_seconds is not None for cue in cues) or (not cues and reading.kind in ("SRT", "WebVTT"))
     if timed:
-        cues = _placed(path, reading, cues, duration_seconds, warnings)
-    cues = _spoken_by(path, cues, speakers, warnings)
+        cues = _sorted_by_time(path, reading, cues, duration_seconds, warnings)
+    cues = _of_speakers(path, cues, speakers, warnings)
     return Transcript(tuple(map(_utterance, cues)), timed, reading.language, tuple(warnings))
 
 
 def find_transcript(media_path: str | PathLike[str]) -> Path | None:
-    """Looks for a transcript beside a recording: the same name up to the suffix.
+    """Finds the transcript next to a recording: the same name with another suffix.
 
     Args:
         media_path: The recording.
 
     Returns:
-        The file; of several the first in the order of ``SUFFIXES``. None where there is none but the recording.
+        The transcript, the first in the order of ``SUFFIXES``; None if there is none.
 
     Example:
         >>> _ = Path("walk.vtt").write_text("WEBVTT")
@@ -118,11 +119,11 @@ def find_transcript(media_path: str | PathLike[str]) -> Path | None:
     """
     media = Path(media_path)
     for suffix in itertools.chain.from_iterable((suffix, suffix.upper()) for suffix in SUFFIXES):
-        beside = media.with_name(media.stem + suffix)
+        candidate = media.with_name(media.stem + suffix)
         try:
-            if beside.is_file() and not (media.exists() and beside.samefile(media)):
-                return beside
-        except OSError:  # a name that is too long with this suffix
+            if candidate.is_file() and not (media.exists() and candidate.samefile(media)):
+                return candidate
+        except OSError:  # the name is too long with this suffix
             continue
     return None
 
@@ -131,8 +132,8 @@ def _read_bytes(path: str | PathLike[str]) -> bytes:
     with open_file(path) as file:
         data = file.read(MAXIMUM_BYTES + 1)
     if len(data) > MAXIMUM_BYTES:
-        fact = f"is larger than {MAXIMUM_BYTES // 1024**2} MB, which no transcript is"
-        raise TranscriptError(path, fact, "choose a transcript, or split it")
+        fact = f"is larger than {MAXIMUM_BYTES // 1024**2} MB"
+        raise TranscriptError(path, fact, "choose a transcript or split it")
     return data
 
 
@@ -143,14 +144,14 @@ def _utterance(cue: Cue) -> Utterance:
 # --- times --------------------------------------------------------------------------------------------------------
 
 
-def _placed(
+def _sorted_by_time(
     path: str | PathLike[str], reading: Reading, cues: list[Cue], duration: float | None, warnings: list[str]
 ) -> list[Cue]:
-    """Checks the times of cues, puts them in order and cuts them to the recording."""
+    """Checks the times of cues, sorts them and cuts them to the recording."""
     for cue in cues:
         _check_times(path, reading.place(cue), cue)
     early = [after for before, after in itertools.pairwise(cues) if _start(after) < _start(before)]
-    _warn(warnings, reading, early, "starts before the one above it; all were put in order of time")
+    _warn(warnings, reading, early, "starts before the previous one; utterances were sorted by time")
     ordered = _with_ends(sorted(cues, key=_start), duration, warnings)
     _warn(warnings, reading, _overlapping(ordered), "starts before an earlier one ends; overlapping speech is kept")
     return ordered if duration is None else _within(path, reading, ordered, duration, warnings)
@@ -165,28 +166,28 @@ def _end(cue: Cue) -> float:
 
 
 def _warn(warnings: list[str], reading: Reading, cues: Sequence[Cue], fact: str) -> None:
-    """One line for all of a kind, naming the first."""
+    """Adds one line for all cues with the same problem; it names the first."""
     if cues:
-        warnings.append(f"{reading.place(cues[0])} {fact}" + (f" ({len(cues)} such)" if len(cues) > 1 else ""))
+        warnings.append(f"{reading.place(cues[0])} {fact}" + (f" ({len(cues)} in total)" if len(cues) > 1 else ""))
 
 
 def _check_times(path: str | PathLike[str], place: str, cue: Cue) -> None:
     start, end = cue.start_seconds, cue.end_seconds
     if start is None:
-        raise TranscriptError(path, f"{place} has no start, others have", "add it, or leave all times out")
+        raise TranscriptError(path, f"{place} has no start time, but others do", "add it or remove all times")
     if end is not None and end < start:
-        raise TranscriptError(path, f"{place} ends ({end:g} s) before it starts ({start:g} s)", "mend its times")
+        raise TranscriptError(path, f"{place} ends ({end:g} s) before it starts ({start:g} s)", "correct its times")
     for time in (start, end or 0.0):
         if not 0 <= time <= LATEST_SECONDS:
-            remedy = "mend it; milliseconds belong in a column named start_ms"
-            raise TranscriptError(path, f"{place} states {time:g} s, which is no time of a recording", remedy)
+            remedy = "correct it, or name the column start_ms if it is in milliseconds"
+            raise TranscriptError(path, f"{place} has the invalid time {time:g} s", remedy)
 
 
 def _with_ends(cues: list[Cue], duration: float | None, warnings: list[str]) -> list[Cue]:
-    """Where no end is stated, an utterance lasts until the next begins, the last to the end or as long as it takes."""
+    """Sets missing ends to the next start; the last one to the end of the recording or by the speaking rate."""
     if all(cue.end_seconds is not None for cue in cues):
         return cues
-    warnings.append("where it states no end, an utterance was taken to last until the next")
+    warnings.append("missing end times were set to the start of the next utterance")
     last = _start(cues[-1])
     end = last + len(cues[-1].text) / CHARACTERS_PER_SECOND if duration is None else max(last, duration)
     ends = [*(_start(cue) for cue in cues[1:]), end]
@@ -197,30 +198,30 @@ def _with_ends(cues: list[Cue], duration: float | None, warnings: list[str]) -> 
 
 
 def _overlapping(cues: Sequence[Cue]) -> list[Cue]:
-    """Cues that start before an earlier one has ended, unless several voices share the times of one."""
-    found = []
+    """Cues that start before the end of an earlier one, except several voices in one caption."""
+    overlapping = []
     latest: Cue | None = None
     for cue in cues:
         if latest and _start(cue) < _end(latest) and cue.number != latest.number:
-            found.append(cue)
+            overlapping.append(cue)
         if latest is None or _end(cue) > _end(latest):
             latest = cue
-    return found
+    return overlapping
 
 
 def _within(
     path: str | PathLike[str], reading: Reading, cues: Sequence[Cue], duration: float, warnings: list[str]
 ) -> list[Cue]:
-    kept = [cue for cue in cues if _start(cue) < duration]
-    if cues and not kept:
+    inside = [cue for cue in cues if _start(cue) < duration]
+    if cues and not inside:
         first = f"{reading.place(cues[0])} is at {_start(cues[0]):g} s"
-        fact = f"has nothing within the {duration:g} s of the recording: {first}"
+        fact = f"has no utterance within the {duration:g} s of the recording: {first}"
         raise TranscriptError(path, fact, "choose the transcript of this recording")
     end = f"the end of the recording at {duration:g} s"
-    _warn(warnings, reading, cues[len(kept) :], f"starts after {end} and is left out")
-    over = [cue for cue in kept if _end(cue) > duration + TOLERANCE_SECONDS]
-    _warn(warnings, reading, over, f"reaches beyond {end} and is cut")
-    return [replace(cue, end_seconds=min(_end(cue), duration)) for cue in kept]
+    _warn(warnings, reading, cues[len(inside) :], f"starts after {end} and is ignored")
+    over = [cue for cue in inside if _end(cue) > duration + TOLERANCE_SECONDS]
+    _warn(warnings, reading, over, f"extends beyond {end} and is cut")
+    return [replace(cue, end_seconds=min(_end(cue), duration)) for cue in inside]
 
 
 # --- speakers -----------------------------------------------------------------------------------------------------
@@ -230,43 +231,43 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFKC", plain_name(name) or "").casefold()
 
 
-def _spoken_by(path: str | PathLike[str], cues: list[Cue], wanted: Sequence[str], warnings: list[str]) -> list[Cue]:
-    """Keeps the cues of the wanted speakers."""
-    if not wanted or not cues:
+def _of_speakers(path: str | PathLike[str], cues: list[Cue], names: Sequence[str], warnings: list[str]) -> list[Cue]:
+    """The cues of the given speakers; all cues without names."""
+    if not names or not cues:
         return cues
-    there = {_key(cue.speaker): cue.speaker for cue in cues if cue.speaker}
-    for name in wanted:
-        if _key(name) not in there:
-            raise _no_such_speaker(path, name, list(there.values()))
-    keys = set(map(_key, wanted))
+    speakers = {_key(cue.speaker): cue.speaker for cue in cues if cue.speaker}
+    for name in names:
+        if _key(name) not in speakers:
+            raise _speaker_not_found(path, name, list(speakers.values()))
+    keys = set(map(_key, names))
     unnamed = sum(cue.speaker is None for cue in cues)
     if unnamed:
-        warnings.append(f"utterances without a named speaker are left out ({unnamed})")
+        warnings.append(f"utterances without a named speaker are ignored ({unnamed})")
     return [cue for cue in cues if cue.speaker and _key(cue.speaker) in keys]
 
 
-def _no_such_speaker(path: str | PathLike[str], name: str, there: Sequence[str]) -> TranscriptError:
-    if not there:
-        return TranscriptError(path, f"names no speakers, so not {excerpt(name)}", "leave --speaker out")
-    listed = ", ".join(map(excerpt, there[:10])) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
-    return TranscriptError(path, f"has no speaker {excerpt(name)}", f"choose from {listed}")
+def _speaker_not_found(path: str | PathLike[str], name: str, speakers: Sequence[str]) -> TranscriptError:
+    if not speakers:
+        return TranscriptError(path, f"names no speakers, so {excerpt(name)} is not found", "remove --speaker")
+    choices = ", ".join(map(excerpt, speakers[:10])) + (f" and {len(speakers) - 10} more" if len(speakers) > 10 else "")
+    return TranscriptError(path, f"has no speaker {excerpt(name)}", f"choose from {choices}")
 
 
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
 def write_srt(path: str | PathLike[str], utterances: Iterable[Utterance]) -> None:
-    r"""Writes subtitles as SRT, whole or not at all.
+    r"""Writes subtitles as SRT, completely or not at all.
 
-    The speaker stands before the words, ``Name: words``. SRT has no entities of its own; they are written only where
-    the words would otherwise be taken for a tag, an entity or a line of times. Utterances without words are left out.
+    The speaker precedes the text, ``Name: text``. SRT has no entities; they are written only if the text could be read
+    as a tag, an entity or a line of times. Utterances without text are skipped.
 
     Args:
-        path: Where the file shall stand.
-        utterances: In the order to be written; times are rounded to a millisecond.
+        path: The file to write.
+        utterances: Utterances in the order to write; times are rounded to milliseconds.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
 
     Example:
         >>> write_srt("out.srt", [Utterance(1.0, 2.5, "Ann", "1 < 2 & so on")])
@@ -278,23 +279,23 @@ def write_srt(path: str | PathLike[str], utterances: Iterable[Utterance]) -> Non
     blocks = []
     for number, (utterance, speaker, words) in enumerate(_with_words(utterances), start=1):
         line = _srt_escaped(f"{speaker}: {words}" if speaker else words)
-        times = f"{_clock(utterance.start_seconds, ',')} --> {_clock(utterance.end_seconds, ',')}"
+        times = f"{subtitle_time(utterance.start_seconds, ',')} --> {subtitle_time(utterance.end_seconds, ',')}"
         blocks.append(f"{number}\n{times}\n{line}\n")
     _write(Path(path), "\n".join(blocks))
 
 
 def write_vtt(path: str | PathLike[str], utterances: Iterable[Utterance]) -> None:
-    r"""Writes subtitles as WebVTT, whole or not at all.
+    r"""Writes subtitles as WebVTT, completely or not at all.
 
-    Speakers stand in voice tags. Reading it back gives the same utterances, apart from the rounding of times and
-    the joining of lines. Utterances without words are left out.
+    Speakers are written as voice tags. Reading the file back gives the same utterances, apart from rounded times and
+    joined lines. Utterances without text are skipped.
 
     Args:
-        path: Where the file shall stand.
-        utterances: In the order to be written; times are rounded to a millisecond.
+        path: The file to write.
+        utterances: Utterances in the order to write; times are rounded to milliseconds.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
 
     Example:
         >>> write_vtt("out.vtt", [Utterance(1.0, 2.5, "Ann", "1 < 2 & so on")])
@@ -307,7 +308,7 @@ def write_vtt(path: str | PathLike[str], utterances: Iterable[Utterance]) -> Non
     blocks = ["WEBVTT\n"]
     for utterance, speaker, words in _with_words(utterances):
         line = f"<v {_escaped(speaker)}>{_escaped(words)}" if speaker else _vtt_nameless(words)
-        times = f"{_clock(utterance.start_seconds, '.')} --> {_clock(utterance.end_seconds, '.')}"
+        times = f"{subtitle_time(utterance.start_seconds, '.')} --> {subtitle_time(utterance.end_seconds, '.')}"
         blocks.append(f"{times}\n{line}\n")
     _write(Path(path), "\n".join(blocks))
 
@@ -319,19 +320,13 @@ def _with_words(utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, st
             yield utterance, plain_name(utterance.speaker), words
 
 
-def _clock(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
-
-
 def _escaped(text: str) -> str:
     plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return plain.replace("{\\", "&#123;\\")  # such overrides of SubStation Alpha stray into either form
+    return plain.replace("{\\", "&#123;\\")  # style overrides of SubStation Alpha occur in both formats
 
 
 def _vtt_nameless(words: str) -> str:
-    """Escapes the mark of what looks like a name before the words, lest it be read as the speaker's."""
+    """Escapes the mark after what looks like a speaker name, so that it is not read as one."""
     if not is_named(words):
         return _escaped(words)
     mark = next(index for index, character in enumerate(words) if character in "[:：")

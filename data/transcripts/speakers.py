@@ -1,4 +1,4 @@
-"""Who speaks, where a transcript says it only by a name before the words; taken up where that is safe."""
+"""Detects speakers that a transcript states only as a name before the text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _DASH = re.compile(r"[-‐–—](?=\s|\w|\[)\s?")
 
 
 def is_named(text: str) -> bool:
-    """Whether a text begins like ``Name: words`` or ``[Name] words``.
+    """Whether a text starts like ``Name: text`` or ``[Name] text``.
 
     Example:
         >>> is_named("Ann Lee: yes"), is_named("[Ann] yes"), is_named("at 10:30"), is_named("so: this is it")
@@ -65,20 +65,20 @@ def is_named(text: str) -> bool:
 
 
 def with_speakers(cues: Sequence[Cue], *, carry_on: bool = False) -> list[Cue]:
-    r"""Takes names that stand before the words for speakers, where that is safe.
+    r"""Turns names before the text into speakers, if that is safe.
 
-    A line may begin with ``Name:`` or ``[Name]``, after a dash or not. A name has at most four words and 40 characters
-    and begins with a letter that is not small. It is taken for a speaker when it is a role or code (Interviewer,
-    Speaker 1, SPEAKER_00, P7), or when it stands before at least two lines and such names before at least a quarter
-    of all cues. So neither ``Note: ...`` nor a list of ``Pros: ...``, ``Cons: ...`` makes speakers. Two lines of a
-    cue that begin with dashes are two people's.
+    A line may start with ``Name:`` or ``[Name]``, optionally after a dash. A name has at most four words and 40
+    characters and starts with an uppercase or uncased letter. It is a speaker if it is a role or code (Interviewer,
+    Speaker 1, SPEAKER_00, P7), or if it precedes at least two lines and such names precede at least a quarter of all
+    cues. So neither ``Note: ...`` nor a list of ``Pros: ...``, ``Cons: ...`` gives speakers. Two lines of a cue that
+    start with dashes belong to two people.
 
     Args:
-        cues: Of one file, none with a speaker yet.
-        carry_on: Whether a line without a name belongs to the speaker of the line above, with none empty between.
+        cues: The cues of one file, without speakers.
+        carry_on: Whether a line without a name belongs to the speaker of the line directly above.
 
     Returns:
-        The cues; one in which several people speak becomes several with the same times.
+        The cues; one with several speakers becomes several with the same times.
 
     Example:
         >>> cues = [Cue(1, None, None, None, "Interviewer: Well?"), Cue(2, None, None, None, "Note: it is late.")]
@@ -101,8 +101,8 @@ def with_speakers(cues: Sequence[Cue], *, carry_on: bool = False) -> list[Cue]:
 
 
 def _safe_names(cues: Sequence[Cue]) -> frozenset[str]:
-    named = (_name_before(line) for cue in cues for line in cue.text.split("\n"))
-    counts = Counter(found[0].casefold() for found in named if found is not None)
+    matches = (_name_before(line) for cue in cues for line in cue.text.split("\n"))
+    counts = Counter(match[0].casefold() for match in matches if match is not None)
     recurring = {name for name, count in counts.items() if count > 1}
     if sum(counts[name] for name in recurring) * 4 < len(cues):
         recurring = set()
@@ -110,7 +110,7 @@ def _safe_names(cues: Sequence[Cue]) -> frozenset[str]:
 
 
 def _name_before(line: str) -> tuple[str, str] | None:
-    """The name a line begins with, and the rest of it."""
+    """The name at the start of a line, and the rest of the line."""
     line = line.lstrip()
     dash = _DASH.match(line)
     match = _NAME_BEFORE.match(line, dash.end() if dash else 0)
@@ -125,13 +125,13 @@ def _name_before(line: str) -> tuple[str, str] | None:
 def _turns(lines: list[str], names: frozenset[str]) -> Iterator[tuple[str | None, list[str]]]:
     dialogue = sum(_DASH.match(line.lstrip()) is not None for line in lines) > 1
     name: str | None = None
-    held: list[str] = []
+    turn: list[str] = []
     for line in lines:
-        found = _name_before(line)
-        known = found if found is not None and found[0].casefold() in names else None
+        match = _name_before(line)
+        known = match if match is not None and match[0].casefold() in names else None
         dash = _DASH.match(line.lstrip()) if dialogue else None
         if known or dash:
-            yield name, held
-            name, held = (known[0], []) if known else (None, [])
-        held.append(known[1] if known else line.lstrip()[dash.end() :] if dash else line)
-    yield name, held
+            yield name, turn
+            name, turn = (known[0], []) if known else (None, [])
+        turn.append(known[1] if known else line.lstrip()[dash.end() :] if dash else line)
+    yield name, turn

@@ -1,6 +1,6 @@
-"""Reads transcripts that are tables (CSV, TSV), and what tables and JSON share: fields that go by their names.
+"""Reads transcripts in tables (CSV, TSV), and the named fields that tables and JSON share.
 
-Names count in any case and with the usual synonyms; ``start_ms`` or ``Start (ms)`` states its unit.
+Names of fields are case-insensitive and have the usual synonyms; ``start_ms`` or ``Start (ms)`` states the unit.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from multimodal.data.transcripts.text import MAXIMUM_UTTERANCES, Cue, Reading, c
 from multimodal.errors import TranscriptError
 
 MAXIMUM_VALUES = 5_000_000
-"""Cells of a table, values of a JSON file: 40 hours of whisper.cpp's fullest output. Each takes about 100 bytes."""
+"""Maximum number of cells of a table or values of a JSON file: 40 hours of whisper.cpp's most detailed output. Each
+takes about 100 bytes."""
 
 SLOWEST_SPEECH = 0.04
-"""Characters per second below which whole numbers must be milliseconds: read as seconds, one letter took 25 of them.
-People speak about 15; openai-whisper's TSV, whisper.cpp's CSV and others state milliseconds and do not say so."""
+"""Characters per second below which whole numbers are milliseconds: as seconds, one letter would take 25 of them.
+People speak about 15; openai-whisper's TSV, whisper.cpp's CSV and others have milliseconds without saying so."""
 
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "start": ("start", "start_time", "starttime", "begin", "begin_time", "from", "onset", "in", "timestamp", "time"),
@@ -43,19 +44,19 @@ _DIVISORS |= dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(?:[.,][0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
 _WHOLE = re.compile(r"[0-9]{1,15}")
 Fields = dict[str, tuple[object, int | None]]
-"""Role onto the value as stated and what to divide it by for seconds, None where no unit is stated."""
+"""Role to the stated value and its divisor to seconds; the divisor is None if no unit is stated."""
 
 
 @functools.lru_cache(maxsize=1024)
 def field_role(name: str) -> tuple[str, int, int | None] | None:
-    """Says what a column or key of that name holds.
+    """The role of a column or key with a given name.
 
     Args:
-        name: In any case and spelling.
+        name: Name in any case and spelling.
 
     Returns:
-        The role (start, end, duration, speaker, text), its rank among the synonyms, and what to divide by for
-        seconds, None where the name states no unit; None altogether for an unknown name.
+        The role (start, end, duration, speaker, text), the rank of the name among its synonyms, and the divisor to
+        seconds, None if the name states no unit; None for an unknown name.
 
     Example:
         >>> field_role("Start (ms)"), field_role("endTime"), field_role("confidence")
@@ -69,7 +70,7 @@ def field_role(name: str) -> tuple[str, int, int | None] | None:
 
 
 def by_role(names: Iterable[str]) -> dict[str, tuple[int, int | None]]:
-    """Index and divisor of the best name for each role.
+    """The index and divisor of the best name for each role.
 
     Example:
         >>> by_role(["id", "name", "Speaker", "text"])
@@ -77,9 +78,9 @@ def by_role(names: Iterable[str]) -> dict[str, tuple[int, int | None]]:
     """
     best: dict[str, tuple[int, int, int | None]] = {}
     for index, name in enumerate(names):
-        found = field_role(name) if len(name) <= 64 else None
-        if found and (found[0] not in best or found[1] < best[found[0]][0]):
-            best[found[0]] = (found[1], index, found[2])
+        field = field_role(name) if len(name) <= 64 else None
+        if field and (field[0] not in best or field[1] < best[field[0]][0]):
+            best[field[0]] = (field[1], index, field[2])
     return {role: (index, divisor) for role, (_, index, divisor) in best.items()}
 
 
@@ -87,19 +88,19 @@ def by_role(names: Iterable[str]) -> dict[str, tuple[int, int | None]]:
 
 
 def cues_of(path: str | PathLike[str], unit: str, rows: Iterable[tuple[int, Fields]], warnings: list[str]) -> list[Cue]:
-    """Reads the times of rows.
+    """Converts rows to cues.
 
     Args:
-        path: For errors.
-        unit: What the rows are counted in: line or entry.
-        rows: Number and fields of each.
-        warnings: Takes a line when whole numbers were read as milliseconds.
+        path: Path of the file, for errors.
+        unit: Unit of the row numbers: line or entry.
+        rows: Number and fields of each row.
+        warnings: Receives a line if whole numbers were read as milliseconds.
 
     Returns:
-        A cue per row.
+        One cue per row.
 
     Raises:
-        TranscriptError: A time is none, or there are too many rows.
+        TranscriptError: A time is invalid, or there are too many rows.
 
     Example:
         >>> cues_of("a.csv", "line", [(2, {"start": ("0:01,5", None), "text": ("Hi", None)})], [])
@@ -109,17 +110,17 @@ def cues_of(path: str | PathLike[str], unit: str, rows: Iterable[tuple[int, Fiel
     all_whole = True
     for number, fields in rows:
         if len(cues) == MAXIMUM_UTTERANCES:
-            raise TranscriptError(path, f"holds more than {MAXIMUM_UTTERANCES} utterances", "split it")
+            raise TranscriptError(path, f"has more than {MAXIMUM_UTTERANCES} utterances", "split it")
         place = f"{unit} {number}"
         start, whole_start = _seconds(path, place, fields.get("start"))
         end, whole_end = _seconds(path, place, fields.get("end"))
-        lasts, whole_duration = _seconds(path, place, fields.get("duration"))
-        if end is None and start is not None and lasts is not None:
-            end = start + lasts
+        duration, whole_duration = _seconds(path, place, fields.get("duration"))
+        if end is None and start is not None and duration is not None:
+            end = start + duration
         all_whole = all_whole and whole_start and whole_end and whole_duration
         cues.append(Cue(number, start, end, plain_name(_string(fields.get("speaker"))), _string(fields.get("text"))))
     if all_whole and _is_too_slow(cues):
-        warnings.append("its times, whole numbers without a unit, were read as milliseconds")
+        warnings.append("times are whole numbers without a unit and were read as milliseconds")
         return [_thousandth(cue) for cue in cues]
     return cues
 
@@ -132,7 +133,7 @@ def _string(field: tuple[object, int | None] | None) -> str:
 def _seconds(
     path: str | PathLike[str], place: str, field: tuple[object, int | None] | None
 ) -> tuple[float | None, bool]:
-    """Seconds of a stated time, and whether it may as well be milliseconds; None where none is stated."""
+    """The seconds of a stated time, None without one, and whether it may be in milliseconds."""
     value, divisor = field or (None, None)
     token = value.strip() if isinstance(value, str) else value
     if token is None or token == "":
@@ -142,14 +143,14 @@ def _seconds(
         return clock, False
     number = number_of(token)
     if number is None:
-        fact = f"{place} has a time that is none ({excerpt(str(token)[:100])})"
-        raise TranscriptError(path, fact, "write seconds or h:mm:ss.mmm, or milliseconds in a column named start_ms")
+        fact = f"{place} has an invalid time ({excerpt(str(token)[:100])})"
+        raise TranscriptError(path, fact, "use seconds or h:mm:ss.mmm, or milliseconds in a column named start_ms")
     whole = isinstance(token, int) or (isinstance(token, str) and _WHOLE.fullmatch(token) is not None)
     return number / (divisor or 1), whole and divisor is None
 
 
 def number_of(token: object) -> float | None:
-    """A stated number; None for what is none, or not finite.
+    """A stated number; None if it is not a number or not finite.
 
     Example:
         >>> number_of("1,5"), number_of(2), number_of("nan"), number_of(True)
@@ -159,7 +160,7 @@ def number_of(token: object) -> float | None:
         number = float(token.replace(",", ".")) if _NUMBER.fullmatch(token) else math.nan
     elif isinstance(token, bool) or not isinstance(token, (int, float)):
         number = math.nan
-    else:  # an integer of JSON may have more digits than a float can hold
+    else:  # an integer in JSON may have more digits than a float
         number = float(token) if abs(token) < 10**15 or isinstance(token, float) else math.nan
     return number if math.isfinite(number) else None
 
@@ -184,21 +185,21 @@ def _thousandth(cue: Cue) -> Cue:
 
 
 def read_table(path: str | PathLike[str], text: str, *, named: bool) -> Reading | None:
-    r"""Reads a table with commas, semicolons, tabs or bars between its cells.
+    r"""Reads a table whose cells are separated by commas, semicolons, tabs or bars.
 
     The first line names the columns. Without such a line, columns are start, end and text, or start, end, speaker and
-    text where every line has four. What is beyond the last column, when that is the text, belongs to it.
+    text if every line has four. Cells beyond the last column belong to it if it is the text.
 
     Args:
-        path: For errors.
-        text: Of the whole file.
-        named: Whether the file says that it is a table; otherwise it must look like one with times.
+        path: Path of the file, for errors.
+        text: Content of the file.
+        named: Whether the file name says that it is a table; otherwise it must look like one with times.
 
     Returns:
-        A cue per line; None where it is no table and does not say that it is.
+        One cue per line; None if the file is not a table and not named like one.
 
     Raises:
-        TranscriptError: It says that it is a table and is none, or a line cannot be understood.
+        TranscriptError: The file is named like a table but is not one, or a line is invalid.
 
     Example:
         >>> read_table("a.csv", "Start (ms);Sprecher;Text\n1500;Ann;Ja; gut", named=True).cues
@@ -215,13 +216,13 @@ def read_table(path: str | PathLike[str], text: str, *, named: bool) -> Reading 
         if len(cells) > 2 and all(map(_is_time, cells[:2])):
             return _table(path, text, delimiter, has_names=False)
     if named and first:
-        fact = f"has no column of words; its first line is {excerpt(first)}"
+        fact = f"has no text column, its first line is {excerpt(first)}"
         raise TranscriptError(path, fact, "name the columns start, end, speaker, text")
     return None
 
 
 def _cells_of(line: str, delimiter: str) -> list[str]:
-    if len(line) > 4096:  # no line of names is
+    if len(line) > 4096:  # a line of names is never that long
         return []
     return next(csv.reader([line], delimiter=delimiter), [])
 
@@ -234,7 +235,7 @@ def _table(path: str | PathLike[str], text: str, delimiter: str, *, has_names: b
     if text.count(delimiter) > MAXIMUM_VALUES:
         raise TranscriptError(path, f"has more than {MAXIMUM_VALUES} cells", "split it")
     filled = ((number, cells) for number, cells in _rows(path, text, delimiter) if any(map(str.strip, cells)))
-    rows = list(itertools.islice(filled, MAXIMUM_UTTERANCES + 2))  # the names, and one too many
+    rows = list(itertools.islice(filled, MAXIMUM_UTTERANCES + 2))  # the names, and one more than allowed
     if has_names:
         names = rows.pop(0)[1]
     else:
@@ -248,10 +249,10 @@ def _table(path: str | PathLike[str], text: str, delimiter: str, *, has_names: b
 
 
 def _rows(path: str | PathLike[str], text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the number of their first line."""
+    """The rows with the number of their first line."""
     lines = text.split("\n")
-    if delimiter == "\t":  # the whisper tools quote nothing here, spreadsheets only whole cells
-        yield from ((number, [*map(_unquoted, line.split("\t"))]) for number, line in enumerate(lines, start=1))
+    if delimiter == "\t":  # the whisper tools do not quote here, spreadsheets quote whole cells
+        yield from ((number, [*map(_unquote, line.split("\t"))]) for number, line in enumerate(lines, start=1))
         return
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
     number = 1
@@ -260,11 +261,11 @@ def _rows(path: str | PathLike[str], text: str, delimiter: str) -> Iterator[tupl
             yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
-        fact = f"line {number} begins a row that cannot be read ({error})"
-        raise TranscriptError(path, fact, "close its quotation marks, or split it") from None
+        fact = f"line {number} starts a row that cannot be read ({error})"
+        raise TranscriptError(path, fact, "close its quotation marks or split it") from None
 
 
-def _unquoted(cell: str) -> str:
+def _unquote(cell: str) -> str:
     if len(cell) > 1 and cell[0] == cell[-1] == '"':
         return cell[1:-1].replace('""', '"')
     return cell

@@ -1,7 +1,7 @@
-"""What stands in a transcript, whatever its form: bytes into text, times, markup.
+"""Text of transcripts in any format: decoding, times, markup.
 
-Every pattern here is linear in the length of the text: no two neighboring parts of one can match the same character,
-and what stands between brackets ends at the next bracket.
+Every pattern takes linear time: no two neighboring parts can match the same character, and the content of brackets ends
+at the next bracket.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from os import PathLike
 from multimodal.errors import TranscriptError
 
 MAXIMUM_UTTERANCES = 200_000
-"""A hundred hours of talk have about half as many."""
+"""Maximum number of utterances: a hundred hours of speech have about half as many."""
 
 CLOCK = r"(?:[0-9]{1,9}:)?[0-9]{1,9}:[0-9]{1,2}(?:[.,][0-9]{1,9})?"
-"""A time as subtitles write it: hours where there are any, minutes, seconds, and a fraction after a point or comma."""
+"""A time in subtitles: optional hours, minutes, seconds, and an optional fraction after a point or comma."""
 
 _CLOCK_PARTS = re.compile(r"(?:([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,2})(?:[.,]([0-9]{1,9}))?")
 _TIME_TAG = re.compile(rf"<{CLOCK}>")
@@ -37,14 +37,14 @@ _BINARY = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    r"""Words as the file states them, not checked yet.
+    r"""One utterance as the file states it, unchecked.
 
     Attributes:
-        number: Line of the file, or entry of its list, from 1 on.
-        start_seconds: None where none is stated.
-        end_seconds: Likewise.
-        speaker: Name where known.
-        text: Its lines, with ``\n`` between.
+        number: Line of the file, or entry of its list, from 1.
+        start_seconds: Start; None if not stated.
+        end_seconds: End; None if not stated.
+        speaker: Name of the speaker; None if unknown.
+        text: The text, lines separated by ``\n``.
     """
 
     number: int
@@ -56,14 +56,14 @@ class Cue:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one file says.
+    """The content of one file.
 
     Attributes:
-        kind: The form it was read as: ``SRT``, ``WebVTT``, ``JSON``, ``table`` or ``plain text``.
-        cues: In the order of the file.
-        language: As the file names it.
-        warnings: Plain lines on what was left out or had to be guessed.
-        unit: What ``Cue.number`` counts.
+        kind: Format as which the file was read: ``SRT``, ``WebVTT``, ``JSON``, ``table`` or ``plain text``.
+        cues: The cues in the order of the file.
+        language: Language as the file names it; None if it does not.
+        warnings: One line for everything that was ignored or guessed.
+        unit: Unit of ``Cue.number``: ``line`` or ``entry``.
     """
 
     kind: str
@@ -73,70 +73,70 @@ class Reading:
     unit: str = "line"
 
     def place(self, cue: Cue) -> str:
-        """Where in the file a cue stands, for messages."""
+        """The position of a cue in the file, for messages."""
         return f"{self.unit} {cue.number}"
 
 
 def decode_text(path: str | PathLike[str], data: bytes) -> tuple[str, list[str]]:
-    r"""Turns the bytes of a transcript into text.
+    r"""Decodes the bytes of a transcript.
 
-    UTF-8 and UTF-16, with or without a byte order mark; what is neither is read as Windows-1252, or Latin-1 where that
-    has no such character. UTF-8 with a few broken characters stays UTF-8.
+    UTF-8 and UTF-16 are recognized with or without a byte order mark; anything else is read as Windows-1252, or as
+    Latin-1 if Windows-1252 lacks a character. UTF-8 with a few invalid characters remains UTF-8.
 
     Args:
-        path: For the error.
-        data: The whole file.
+        path: Path of the file, for the error.
+        data: Content of the file.
 
     Returns:
-        The text with ``\n`` at the end of lines, and warnings.
+        The text with ``\n`` line ends, and warnings.
 
     Raises:
-        TranscriptError: It is no text: it holds NUL or other control bytes.
+        TranscriptError: The file is not text: it has NUL or other control bytes.
 
     Example:
         >>> decode_text("talk.srt", "caf\u00e9\r\nbar".encode("utf-16"))
         ('café\nbar', [])
     """
-    text, warnings = _decoded(data)
+    text, warnings = _decode(data)
     if text is None or "\0" in text:
         line = data.count(b"\n", 0, max(data.find(b"\0"), 0)) + 1
-        raise TranscriptError(path, f"is no text (control bytes at line {line})", "choose a transcript")
+        raise TranscriptError(path, f"is not text (control bytes at line {line})", "choose a transcript")
     return text.replace("\r\n", "\n").replace("\r", "\n"), warnings
 
 
-def _decoded(data: bytes) -> tuple[str | None, list[str]]:
+def _decode(data: bytes) -> tuple[str | None, list[str]]:
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if marked or b"\0" in data:
-        text, warnings = _repaired(data, "utf-16" if marked else _utf16_without_mark(data))
-        # A thirty-second of all pairs of bytes is no character, so bytes that are none show.
+        text, warnings = _decode_leniently(data, "utf-16" if marked else _utf16_without_mark(data))
+        # One in 32 pairs of random bytes is not a character, so binary data is recognized.
         return (None, []) if text.count("\ufffd") > 1 + len(text) // 100 else (text, warnings)
     try:
         return data.decode("utf-8-sig"), []
     except UnicodeDecodeError:
         pass
-    repaired, warnings = _repaired(data, "utf-8-sig")
-    # In UTF-8 most characters beyond ASCII are whole; in a text of another encoding hardly one is.
+    repaired, warnings = _decode_leniently(data, "utf-8-sig")
+    # In UTF-8 most characters beyond ASCII are valid; in another encoding hardly any are.
     if repaired.count("\ufffd") * 2 < len(repaired) - len(repaired.encode("ascii", "ignore")):
         return repaired, warnings
     if _BINARY.search(data):
         return None, []
     try:
-        return data.decode("cp1252"), ["it is not UTF-8 and was read as Windows-1252"]
+        return data.decode("cp1252"), ["the transcript is not UTF-8 and was read as Windows-1252"]
     except UnicodeDecodeError:
-        return data.decode("latin-1"), ["it is not UTF-8 and was read as Latin-1"]
+        return data.decode("latin-1"), ["the transcript is not UTF-8 and was read as Latin-1"]
 
 
-def _repaired(data: bytes, encoding: str) -> tuple[str, list[str]]:
+def _decode_leniently(data: bytes, encoding: str) -> tuple[str, list[str]]:
     text = data.decode(encoding, "replace")
-    damaged = text.count("\ufffd")
-    return text, [f"damaged characters were replaced ({damaged})"] if damaged else []
+    invalid = text.count("\ufffd")
+    return text, [f"invalid characters were replaced ({invalid})"] if invalid else []
 
 
 def _utf16_without_mark(data: bytes) -> str:
     """Western letters in UTF-16 have a zero in every pair of bytes, always on the same side."""
     first, second = data[0::2].count(0), data[1::2].count(0)
     if max(first, second) * 4 < len(data) or min(first, second):
-        return "latin-1"  # which keeps the zeros, so that they are found
+        return "latin-1"  # keeps the zeros, so that they are detected later
     return "utf-16-be" if first else "utf-16-le"
 
 
@@ -144,10 +144,10 @@ def clock_seconds(token: str) -> float | None:
     """Reads a time such as ``1:02:03,456``, ``02:03.456`` or ``02:03``.
 
     Args:
-        token: Without space around it.
+        token: The time, without surrounding spaces.
 
     Returns:
-        Seconds, rounded once; None where it is no such time, or has more than 59 seconds, or 59 minutes beside hours.
+        Seconds; None if the token is not such a time, has more than 59 seconds, or hours and more than 59 minutes.
 
     Example:
         >>> clock_seconds("00:01:02,5"), clock_seconds("75:10"), clock_seconds("1:75:10")
@@ -175,7 +175,7 @@ def excerpt(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    r"""Joins the lines of a text with a space and drops what is no character: control codes, halves of UTF-16 pairs.
+    r"""Joins the lines of a text with a space; drops control codes and replaces halves of UTF-16 pairs.
 
     Example:
         >>> plain_text("  Well,\n\n I \x1b think so. ")
@@ -186,7 +186,7 @@ def plain_text(text: str) -> str:
 
 
 def plain_name(name: str | None) -> str | None:
-    """A speaker's name on one line with single spaces; None where nothing is left.
+    """A speaker's name on one line with single spaces; None if nothing remains.
 
     Example:
         >>> plain_name(" Ann  Lee "), plain_name(" ")
@@ -196,14 +196,19 @@ def plain_name(name: str | None) -> str | None:
 
 
 def has_time_tags(text: str) -> bool:
-    """Whether single words are timed, as in automatic captions: ``Hello <00:01.500>there``."""
+    """Whether single words have times, as in automatic captions: ``Hello <00:01.500>there``.
+
+    Example:
+        >>> has_time_tags("Hello <00:01.500>there"), has_time_tags("<b>Hello</b>")
+        (True, False)
+    """
     return _TIME_TAG.search(text) is not None
 
 
 def strip_tags(text: str) -> str:
-    r"""Drops formatting: ``<i>``, ``<c.yellow>``, ``<font ...>``, ``{\an8}``, and the times within a karaoke line.
+    r"""Drops formatting: ``<i>``, ``<c.yellow>``, ``<font ...>``, ``{\an8}``, and the times within a line.
 
-    Tags that neither SRT nor WebVTT knows are words of the text.
+    Tags that neither SRT nor WebVTT defines are part of the text.
 
     Example:
         >>> strip_tags(r"{\an8}<i>Well</i>, <00:01.500><c>click</c> <script>here")
@@ -214,7 +219,7 @@ def strip_tags(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Turns entities into their characters; one without its semicolon is left as it is.
+    """Replaces entities by their characters; an entity without semicolon is unchanged.
 
     Example:
         >>> unescape("R&D &lt;b&gt; &amp;amp; &#233;")
@@ -226,13 +231,13 @@ def unescape(text: str) -> str:
 def voices(text: str) -> Iterator[tuple[str | None, str]]:
     """Splits the text of one cue at its voice tags.
 
-    A voice lasts to its end tag, the next voice, or the end of the cue.
+    A voice lasts until its end tag, the next voice, or the end of the cue.
 
     Args:
-        text: With its tags.
+        text: Text with tags.
 
     Yields:
-        The speaker, None outside of any voice, and the text with the other tags.
+        The speaker, None outside any voice, and the text with its other tags.
 
     Example:
         >>> list(voices("<v Ann>Yes?</v> <v.loud Bob &amp; Co>No."))
@@ -246,11 +251,11 @@ def voices(text: str) -> Iterator[tuple[str | None, str]]:
 
 
 _NO_CHARACTERS = dict.fromkeys((0xFFFE, 0xFFFF))
-"""What Unicode has set aside, and XML refuses, beside the control codes."""
+"""Code points that are not characters in Unicode and invalid in XML."""
 
 
 def printable(text: str | None) -> str:
-    r"""A text on one line, without what is no character or may not stand in XML.
+    r"""A text on one line, without characters that are invalid in XML.
 
     Example:
         >>> printable("one\ntwo \x0b\ufffe three")

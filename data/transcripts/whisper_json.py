@@ -1,4 +1,4 @@
-"""Reads transcripts in JSON as the whisper tools write it, or as a plain list of utterances."""
+"""Reads transcripts in JSON, as the whisper tools write it or as a plain list of utterances."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from multimodal.data.transcripts.text import Reading, excerpt
 from multimodal.errors import TranscriptError
 
 SENTENCE_PAUSE_SECONDS = 1.0
-"""A longer silence between words that stand alone begins a new utterance."""
+"""A longer pause between single words starts a new utterance."""
 
 _LISTS = ("segments", "transcription", "utterances", "speakers", "chunks", "cues")
-"""Where the whisper tools keep their utterances; ``words`` and ``word_segments`` where there are none."""
+"""Keys of the utterances in the whisper tools; without them, ``words`` or ``word_segments``."""
 
 _JSON_BEGINS = re.compile(r'\{\s*"|\[\s*[{"]')
 _LANGUAGE = re.compile(r"[A-Za-z_-]{2,35}")
@@ -23,7 +23,7 @@ _ENDS_SENTENCE = (".", "?", "!", "…", "。", "？", "！", "।")
 
 
 def looks_like_json(text: str) -> bool:
-    """Whether a text, without space before it, begins as JSON does and nothing else.
+    """Whether a text without leading space starts like JSON.
 
     Example:
         >>> looks_like_json('{"text": ""}'), looks_like_json("[Ann] Hello")
@@ -33,21 +33,21 @@ def looks_like_json(text: str) -> bool:
 
 
 def read_json(path: str | PathLike[str], text: str) -> Reading:
-    """Reads JSON of openai-whisper, faster-whisper, whisperX, whisper.cpp and their kin, or a plain list.
+    """Reads JSON of openai-whisper, faster-whisper, whisperX, whisper.cpp and similar tools, or a plain list.
 
-    Utterances stand in ``segments``, ``transcription``, ``utterances``, ``speakers``, ``chunks`` or ``cues``, or are
-    the document itself, also one object a line. Single words, where there is nothing else, are joined into utterances
-    at the end of a sentence, at a change of the speaker, and at a pause of more than a second.
+    Utterances are in ``segments``, ``transcription``, ``utterances``, ``speakers``, ``chunks`` or ``cues``, or they are
+    the document itself, also with one object per line. If there are only single words, they are split into utterances
+    at the end of a sentence, at a change of speaker, and at a pause of more than a second.
 
     Args:
-        path: For errors.
-        text: Of the whole file.
+        path: Path of the file, for errors.
+        text: Content of the file.
 
     Returns:
-        A cue per entry.
+        One cue per entry.
 
     Raises:
-        TranscriptError: It is no JSON, nested too deeply, too large, or holds no utterances.
+        TranscriptError: The file is not valid JSON, nested too deeply, too large, or has no utterances.
 
     Example:
         >>> read_json("a.json", '{"transcription": [{"offsets": {"from": 0, "to": 1500}, "text": " Hi"}]}').cues
@@ -61,21 +61,21 @@ def read_json(path: str | PathLike[str], text: str) -> Reading:
 
 def _document(path: str | PathLike[str], text: str) -> object:
     if sum(map(text.count, ",[{")) > MAXIMUM_VALUES or text.count("\n") > MAXIMUM_VALUES:
-        raise TranscriptError(path, f"holds more than {MAXIMUM_VALUES} values", "split it")
+        raise TranscriptError(path, f"has more than {MAXIMUM_VALUES} values", "split it")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        objects = _object_a_line(text) if error.msg == "Extra data" else None
+        objects = _object_per_line(text) if error.msg == "Extra data" else None
         if objects is not None:
             return objects
-        raise TranscriptError(path, f"line {error.lineno} is no JSON ({error.msg})", "write it anew") from None
+        raise TranscriptError(path, f"line {error.lineno} is not valid JSON ({error.msg})", "export it again") from None
     except RecursionError:
-        raise TranscriptError(path, "is nested too deeply for a transcript", "choose another file") from None
+        raise TranscriptError(path, "is nested too deeply", "choose another file") from None
     except ValueError:  # Python refuses integers of more than 4300 digits, which take quadratic time
-        raise TranscriptError(path, "holds a number without end", "choose another file") from None
+        raise TranscriptError(path, "has a number with too many digits", "choose another file") from None
 
 
-def _object_a_line(text: str) -> list[object] | None:
+def _object_per_line(text: str) -> list[object] | None:
     objects = []
     try:
         for line in text.split("\n"):
@@ -96,14 +96,16 @@ def _language(document: object) -> str | None:
 
 def _entries(path: str | PathLike[str], document: object) -> Iterator[tuple[int, Fields]]:
     if isinstance(document, dict):
-        found = [value for value in map(document.get, _LISTS) if isinstance(value, list)]
+        lists = [value for value in map(document.get, _LISTS) if isinstance(value, list)]
         words = [value for value in map(document.get, ("words", "word_segments")) if isinstance(value, list)]
         text = document.get("text")
-        if not any(found) and isinstance(text, str) and not any(words):
+        if not any(lists) and isinstance(text, str) and not any(words):
             return enumerate(({"text": (line, None)} for line in text.split("\n")), start=1)
-        document = next(filter(None, (*found, *words)), found[0] if found else None)
+        document = next(filter(None, (*lists, *words)), lists[0] if lists else None)
     if not isinstance(document, list):
-        raise TranscriptError(path, f"holds none of {', '.join(_LISTS)}", "write a list of start, end, speaker, text")
+        raise TranscriptError(
+            path, f"has none of the keys {', '.join(_LISTS)}", "use a list of start, end, speaker, text"
+        )
     if document and all(isinstance(entry, dict) and "word" in entry and "text" not in entry for entry in document):
         return _sentences(document)
     return ((number, _fields(path, number, entry)) for number, entry in enumerate(document, start=1))
@@ -113,7 +115,8 @@ def _fields(path: str | PathLike[str], number: int, entry: object) -> Fields:
     if isinstance(entry, str):
         return {"text": (entry, None)}
     if not isinstance(entry, dict):
-        raise TranscriptError(path, f"entry {number} is no utterance ({excerpt(str(entry)[:100])})", "write objects")
+        fact = f"entry {number} is not an utterance ({excerpt(str(entry)[:100])})"
+        raise TranscriptError(path, fact, "use objects with start, end, speaker, text")
     scalars = {key: value for key, value in entry.items() if isinstance(value, (str, int, float))}
     keys = list(scalars)
     fields: Fields = {role: (scalars[keys[i]], divisor) for role, (i, divisor) in by_role(keys).items()}
@@ -121,7 +124,7 @@ def _fields(path: str | PathLike[str], number: int, entry: object) -> Fields:
 
 
 def _times_of(entry: Mapping[str, object]) -> Fields:
-    """Times that are kept in a field of their own: whisper.cpp's milliseconds, transformers' pair."""
+    """Times in a field of their own: milliseconds in whisper.cpp, a pair in transformers."""
     for key, divisor in (("offsets", 1000), ("timestamps", None)):
         pair = entry.get(key)
         if isinstance(pair, dict):
@@ -133,20 +136,20 @@ def _times_of(entry: Mapping[str, object]) -> Fields:
 
 
 def _span(words: object, known: Fields) -> Fields:
-    """Times of the first and last timed word, and the words, where the utterance states none itself."""
+    """Text and times of an utterance from its words, if it does not state them itself."""
     if not isinstance(words, list) or ("start" in known and "text" in known):
         return {}
     timed = [word for word in words if isinstance(word, dict)]
     starts = [word["start"] for word in timed if word.get("start") is not None]
     ends = [word["end"] for word in timed if word.get("end") is not None]
-    found: Fields = {"text": (_joined([str(word.get("word", "")) for word in timed]), None)}
+    fields: Fields = {"text": (_join([str(word.get("word", "")) for word in timed]), None)}
     if starts and ends:
-        found |= {"start": (starts[0], None), "end": (ends[-1], None)}
-    return {role: value for role, value in found.items() if role not in known}
+        fields |= {"start": (starts[0], None), "end": (ends[-1], None)}
+    return {role: value for role, value in fields.items() if role not in known}
 
 
-def _joined(words: Sequence[str]) -> str:
-    """Whisper's words bring the space before them, others' do not."""
+def _join(words: Sequence[str]) -> str:
+    """Joins words; those of whisper include the space before them, others do not."""
     return ("" if any(word.startswith(" ") for word in words) else " ").join(words)
 
 

@@ -1,91 +1,129 @@
-"""``python -m multimodal.batch MANIFEST.csv --out results``: a pile of recordings and answers, losing nothing.
+"""``python -m multimodal.batch MANIFEST.csv --out results``: many recordings and texts, on one machine or a cluster.
 
-A stopped batch goes on when the same command is given again: what is finished and still true is not done twice.
+A stopped batch continues when the same command runs again: inputs with a current result are not analyzed twice.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.batch.run import BatchSummary, ShowLine, cores, fitting_workers, local_engine, ray_engine, score_all
-from multimodal.console import DeviceOption, print_error, print_line, run_command
-from multimodal.errors import ConfigError
+from multimodal.console import DeviceOption, print_error, print_line, run_command, status_line
+from multimodal.errors import ConfigError, OutputError
+from multimodal.infer.command import ASR_HELP, DETECTOR_HELP, FPS_HELP, MODALITIES_HELP, MODEL_HELP
+from multimodal.infer.options import AnalysisOptions, parse_modalities
+
+if TYPE_CHECKING:
+    from multimodal.batch.run import BatchSummary
+    from multimodal.device import available_cores
 
 ENGINES = ("ray", "local")
 
 MEMORY_GIGABYTES = 3.0
-"""What a worker may take by default: everything together, with whisper base, takes 1.15 on 11 s of video."""
+"""Default memory of a worker: all modalities, with whisper base, take 1.15 GB on 11 s of video."""
 
 
 def batch(
-    source: Annotated[Path, typer.Argument(help="Table of inputs (CSV, TSV), or a folder.", metavar="MANIFEST|FOLDER")],
-    out: Annotated[Path, typer.Option(help="Folder of all results.", readable=False)],
+    source: Annotated[
+        Path, typer.Argument(help="Manifest of inputs (CSV or TSV), or a folder.", metavar="MANIFEST|FOLDER")
+    ],
+    out: Annotated[Path, typer.Option(help="Output directory; one subfolder per input.", readable=False)],
     engine: Annotated[str, typer.Option(help="ray, or local: this machine without Ray.")] = "ray",
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join, or auto; by default one is started.")
+        str | None,
+        typer.Option(help="Address of a Ray cluster to join, or auto (default: start one on this machine)."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default what cores and memory hold.")
+        int | None, typer.Option(min=1, help="Worker processes (default: as many as CPU and memory allow).")
     ] = None,
-    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs of each worker, as 0.5.")] = 0.0,
-    memory_per_worker: Annotated[float, typer.Option(min=0.1, help="GB that a worker may take.")] = MEMORY_GIGABYTES,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs per worker; may be a fraction, as 0.5.")] = 0.0,
+    memory_per_worker: Annotated[
+        float, typer.Option(min=0.1, help="GB of memory that a worker may use.")
+    ] = MEMORY_GIGABYTES,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one input may take.")] = 4 * 3600.0,
-    retries: Annotated[int, typer.Option(min=0, help="New attempts when an input took its worker down.")] = 1,
-    no_transcript: Annotated[bool, typer.Option("--no-transcript", help="Take none that lies beside.")] = False,
-    asr: Annotated[str | None, typer.Option(help="Speech-to-text: a folder, a size such as base, or none.")] = None,
-    modalities: Annotated[str | None, typer.Option(help="Signals to read, of face,audio,text; by default all.")] = None,
-    fps: Annotated[float, typer.Option(min=0.01, max=240, help="Pictures judged per second.")] = 5.0,
-    detector: Annotated[str, typer.Option(help="mtcnn, yunet, haar, or a YuNet .onnx file.")] = "mtcnn",
+    retries: Annotated[
+        int, typer.Option(min=0, help="Further attempts after an input crashed its worker or exceeded a limit.")
+    ] = 1,
+    no_transcript: Annotated[
+        bool, typer.Option("--no-transcript", help="Ignore transcript files next to the inputs.")
+    ] = False,
+    asr: Annotated[str | None, typer.Option(help=ASR_HELP)] = None,
+    modalities: Annotated[str | None, typer.Option(help=MODALITIES_HELP)] = None,
+    fps: Annotated[float | None, typer.Option(min=0.01, max=240, help=FPS_HELP)] = None,
+    detector: Annotated[str, typer.Option(help=DETECTOR_HELP)] = "mtcnn",
     device: DeviceOption = "auto",
-    model: Annotated[str, typer.Option(help="Shipped weights by name, a file, or a folder.")] = "default",
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "default",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback with each error.")] = False,
 ) -> None:
-    """Scores a pile of recordings and typed answers, on this machine or a Ray cluster.
+    """Analyzes many recordings and texts, on this machine or a Ray cluster.
 
     Writes a folder per input as infer does, results.parquet, results.csv, utterances.parquet and summary.csv. Exit code
-    0: all were scored; 1: some failed; 2: wrong usage; 130: stopped. Given again, the command goes on where it was.
+    0: all inputs were analyzed; 1: some inputs failed, results for the rest were written; 2: wrong usage; 130: stopped.
+    Run the same command again to continue a stopped batch.
     """
-    from multimodal.batch.tasks import BatchOptions
-    from multimodal.batch.worker import Limits
-
     if engine not in ENGINES:
         raise ConfigError("--engine", f"is {engine!r}", f"choose one of {', '.join(ENGINES)}")
     if engine == "local" and (address is not None or gpus_per_worker):
-        raise ConfigError("--engine", "local knows neither --address nor --gpus-per-worker", "leave them or it out")
-    signals = None if modalities is None else tuple(filter(None, map(str.strip, modalities.split(","))))
-    options = BatchOptions(signals, fps, detector, model, device, asr, not no_transcript)
+        fact = "local does not support --address or --gpus-per-worker"
+        raise ConfigError("--engine", fact, "remove them or use --engine ray")
+    analysis = AnalysisOptions(
+        modalities=parse_modalities(modalities),
+        sidecar_transcript=not no_transcript,
+        frames_per_second=fps,
+        detector=detector,
+    )
+    from multimodal.batch.run import default_workers, local_engine, ray_engine, run_batch
+    from multimodal.batch.tasks import BatchOptions
+    from multimodal.batch.worker_process import Limits
+
     memory = int(memory_per_worker * 1e9)
-    count = workers or fitting_workers(memory)
-    limits = Limits(timeout, memory, retries, max(1, cores() // count))
+    count = workers or default_workers(memory)
+    limits = Limits(timeout, memory, retries, max(1, available_cores() // count))
     if engine == "local":
-        run = local_engine(options, limits, count)
+        chosen = local_engine(limits, count)
     else:
-        run = ray_engine(options, limits, address, workers if address else count, gpus_per_worker)
-    report = score_all(source, out, options, run, _show(quiet))
-    _print_summary(report, out, quiet)
-    if report.errors:
-        raise typer.Exit(1)
+        chosen = ray_engine(limits, address, workers if address else count, gpus_per_worker)
+    options = BatchOptions(model, device, asr, analysis)
+    code = report(partial(run_batch, source, out, options, chosen, status_line(quiet)), out, quiet)
+    if code:
+        raise typer.Exit(code)
 
 
-def _print_summary(report: BatchSummary, out: Path, quiet: bool) -> None:
-    """The last lines: counts, where it is, and then every failure."""
+def report(run: Callable[[], BatchSummary], out: Path, quiet: bool) -> int:
+    """Runs a batch, prints its counts and errors, and returns the exit code."""
+    from multimodal.batch.run import ManifestError
+
+    try:
+        summary = run()
+    except ManifestError as error:
+        for row in error.errors:
+            print_error(str(row))
+        return 2
+    except OutputError as error:
+        for note in getattr(error, "__notes__", ()):
+            print(note, file=sys.stderr)
+        raise
+    if summary.interrupted:
+        print(summary.stop_line, file=sys.stderr)
+        return 130
+    _print_summary(summary, out, quiet)
+    return 1 if summary.errors else 0
+
+
+def _print_summary(summary: BatchSummary, out: Path, quiet: bool) -> None:
+    """Prints the counts and every failure."""
     if not quiet:
-        before = f" ({report.kept} of them before)" if report.kept else ""
-        print_line(f"{report.kept + report.done} done{before}, {len(report.errors)} failed; written to {out}")
-    for line in report.errors.values():
+        before = f" ({summary.finished_before} of them before)" if summary.finished_before else ""
+        done = summary.finished_before + summary.finished
+        print_line(f"{done} done{before}, {len(summary.errors)} failed; written to {out}")
+    for line in summary.errors.values():
         print_error(line)
-
-
-def _show(quiet: bool) -> ShowLine | None:
-    """Draws one line over and over; None where nobody watches."""
-    if quiet or not sys.stderr.isatty():
-        return None
-    return lambda line: print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

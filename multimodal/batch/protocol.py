@@ -1,20 +1,22 @@
-"""What a batch's driver and its workers say to each other: one line of JSON each.
+"""Messages between the driver of a batch and its workers: one line of JSON each.
 
-A worker's process decodes files that nobody vouches for. Whatever takes it over can send the driver text, and nothing
-that runs.
+A worker's process decodes files from unknown sources. Code that takes it over can send the driver text, and nothing
+that is executed.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from dataclasses import asdict
 from typing import IO, Any
 
 from multimodal.batch.tasks import BatchOptions, Fingerprint, Outcome, Task
 from multimodal.errors import MultimodalError
+from multimodal.infer.options import AnalysisOptions
 
 READY = "ready"
-"""A worker's first word: its model is loaded."""
+"""The first message of a worker: its model is loaded."""
 
 Message = BatchOptions | Task | Outcome | MultimodalError | str
 
@@ -24,8 +26,8 @@ _KINDS: dict[str, type[Any]] = {"options": BatchOptions, "task": Task, "outcome"
 
 
 def send(stream: IO[bytes], message: Message) -> None:
-    """Writes a message and flushes it."""
-    stream.write(json.dumps(_packed(message), allow_nan=False).encode("ascii") + b"\n")
+    """Writes a message and flushes the stream."""
+    stream.write(json.dumps(_encode(message), allow_nan=False).encode("ascii") + b"\n")
     stream.flush()
 
 
@@ -33,8 +35,8 @@ def receive(stream: IO[bytes]) -> Message:
     r"""Reads the next message.
 
     Raises:
-        EOFError: There is none any more.
-        ValueError: A line is no message.
+        EOFError: The stream has ended, perhaps within a message.
+        ValueError: A line is not a message.
 
     Example:
         >>> import io
@@ -45,52 +47,53 @@ def receive(stream: IO[bytes]) -> Message:
     if not line.endswith(b"\n"):
         raise EOFError
     try:
-        return _unpacked(json.loads(line))
+        return _decode(json.loads(line))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no message ({error})") from None
+        raise ValueError(f"not a message ({error})") from None
 
 
-def _packed(message: Message) -> dict[str, Any]:
+def _encode(message: Message) -> dict[str, Any]:
     if isinstance(message, MultimodalError):
         return {"kind": "error", "value": [type(message).__name__, message.subject, message.fact, message.remedy]}
     if isinstance(message, str):
         return {"kind": "text", "value": message}
-    values = dict(vars(message))
-    if isinstance(message, Outcome):
-        files = message.files
-        values["files"] = None if files is None else {name: _base64(content) for name, content in files.items()}
-        values["source"] = None if message.source is None else [vars(message.source[0]), message.source[1]]
-        if message.transcript is not None:
-            path, looks, digest = message.transcript
-            values["transcript"] = [path, vars(looks), digest]
     kind = next(name for name, known in _KINDS.items() if isinstance(message, known))
+    values = asdict(message)
+    if isinstance(message, Outcome) and message.files is not None:
+        values["files"] = {name: _base64(content) for name, content in message.files.items()}
     return {"kind": kind, "value": values}
 
 
-def _unpacked(found: Any) -> Message:
-    kind, value = found["kind"], found["value"]
+def _decode(entry: Any) -> Message:
+    kind, value = entry["kind"], entry["value"]
     if kind == "error":
         name, *line = map(str, value)
         return _ERRORS.get(name, MultimodalError)(*line)
     if kind == "text":
         return str(value)
-    if kind == "options" and value["modalities"] is not None:
-        value["modalities"] = tuple(value["modalities"])
+    if kind == "options":
+        value["analysis"] = _analysis_options(value["analysis"])
     if kind == "outcome":
-        _restore(value)
+        _decode_files(value)
     message: Message = _KINDS[kind](**value)
     return message
 
 
-def _restore(value: dict[str, Any]) -> None:
-    """Puts an outcome's bytes and looks back."""
+def _analysis_options(values: dict[str, Any]) -> AnalysisOptions:
+    if values["modalities"] is not None:
+        values["modalities"] = tuple(values["modalities"])
+    return AnalysisOptions(**values | {"speakers": tuple(values["speakers"])})
+
+
+def _decode_files(value: dict[str, Any]) -> None:
+    """Restores the bytes and the fingerprints of an outcome."""
     if value["files"] is not None:
         value["files"] = {name: base64.b64decode(content) for name, content in value["files"].items()}
     if value["source"] is not None:
         value["source"] = (Fingerprint(**value["source"][0]), value["source"][1])
     if value["transcript"] is not None:
-        path, looks, digest = value["transcript"]
-        value["transcript"] = (path, Fingerprint(**looks), digest)
+        path, print_, digest = value["transcript"]
+        value["transcript"] = (path, Fingerprint(**print_), digest)
 
 
 def _base64(content: bytes) -> str:

@@ -1,40 +1,43 @@
-"""Runs a batch over a Ray cluster: an actor per worker, which keeps a process of its own.
+"""Runs a batch on a Ray cluster: an actor per worker, each with its own process.
 
-What an input does to its process the actor survives and reports. What takes the actor itself - a killed process, a node
-that leaves - costs the input that it was at a new attempt elsewhere. Only actors that are up are given work, so that
-one that waits for a place holds nothing.
+The actor survives and reports what an input does to its process. If the actor itself is lost - killed, or with a node
+that leaves - its input is analyzed again elsewhere. Only actors that are up are given work, so an actor that waits for
+resources holds no input.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from multimodal.batch.analyzer import LoadFn
 from multimodal.batch.tasks import BatchOptions, Outcome, Task
-from multimodal.batch.worker import Limits, WorkerProcess
+from multimodal.batch.worker_process import Limits, WorkerProcess
 from multimodal.errors import ConfigError, DependencyError, MultimodalError
 
-LOSSES = 20
-"""Actors that may be lost over one input before it counts as failed: nodes come and go, but not for ever."""
+MAXIMUM_LOSSES = 20
+"""Actors that may be lost over one input before it fails: nodes come and go, but not forever."""
 
-GLANCE_SECONDS = 1.0
-"""How often it is looked whether the cluster has grown."""
+POLL_SECONDS = 1.0
+"""How often the size of the cluster is checked."""
+
+RUNTIME_ENVIRONMENT = {"env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}}
+"""An actor without a GPU share keeps the GPUs that its node shows."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where and how wide a batch runs.
+    """Where a batch runs, and with how many workers.
 
     Attributes:
-        address: Of a cluster to join, ``auto`` for the one that this machine belongs to; None to start one here.
-        workers: How many; None for as many as fit, also when the cluster grows.
+        address: Address of a cluster to join, ``auto`` for the one of this machine; None to start one here.
+        workers: Number of workers; None for as many as fit, also when the cluster grows.
         cpus: Cores per worker.
-        gpus: GPUs per worker, perhaps a part of one.
-        memory_bytes: Per worker, as Ray's scheduler counts it; None not to count it.
+        gpus: GPUs per worker, which may be a fraction.
+        memory_bytes: Memory per worker for Ray's scheduler; None for no request.
     """
 
     address: str | None = None
@@ -45,55 +48,54 @@ class Cluster:
 
 
 class RayWorker:
-    """What runs on the cluster: a keeper with its process."""
+    """The actor: one worker with its process."""
 
-    def __init__(self, options: BatchOptions, limits: Limits) -> None:
-        self.keeper = WorkerProcess(options, limits)
+    def __init__(self, options: BatchOptions, load: LoadFn, limits: Limits) -> None:
+        self.process = WorkerProcess(options, load, limits)
 
     def start(self) -> None:
         """Loads the model."""
-        self.keeper.start()
+        self.process.start()
 
-    def score(self, task: Task) -> Outcome:
-        """Scores one input."""
-        return self.keeper.score(task)
+    def analyze(self, task: Task) -> Outcome:
+        """Analyzes one input."""
+        return self.process.analyze(task)
 
 
 def run_ray(
-    tasks: Sequence[Task], options: BatchOptions, limits: Limits, cluster: Cluster
+    tasks: Sequence[Task], options: BatchOptions, load: LoadFn, *, limits: Limits, cluster: Cluster
 ) -> Generator[Outcome, None, None]:
-    """Scores inputs on a cluster.
+    """Analyzes inputs on a cluster.
 
     Args:
-        tasks: What to score; begun in this order.
-        options: How.
-        limits: What one input may take.
-        cluster: Where.
+        tasks: The inputs; started in this order.
+        options: How to analyze them.
+        load: What loads the analysis, see ``Analyzer``; its module must be installed on every node.
+        limits: What one input may use.
+        cluster: Where to run.
 
     Yields:
-        What became of each, as it ends. Leaving the loop early ends the actors at once.
+        The outcome of each input, as it ends. Leaving the loop early ends the actors at once.
 
     Raises:
         DependencyError: Ray is not installed.
-        ConfigError: There is no such cluster.
+        ConfigError: The cluster cannot be reached.
         MultimodalError: The model cannot be loaded.
     """
-    ray = _connected(cluster)
-    started = not ray.is_initialized()
-    if started:
-        _join(ray, cluster)
-    crew = _ActorPool(ray, options, limits, cluster, tasks)
+    ray = _import_ray()
+    own = not ray.is_initialized()
+    if own:
+        _connect(ray, cluster)
+    pool = _ActorPool(ray, (options, load, limits), cluster, tasks)
     try:
-        yield from crew.outcomes()
+        yield from pool.outcomes()
     finally:
-        crew.dismiss()
-        if started:
+        pool.close()
+        if own:
             ray.shutdown()
 
 
-def _connected(cluster: Cluster) -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+def _import_ray() -> Any:
     try:
         import ray
     except ImportError:
@@ -102,22 +104,23 @@ def _connected(cluster: Cluster) -> Any:
     return ray
 
 
-def _join(ray: Any, cluster: Cluster) -> None:
+def _connect(ray: Any, cluster: Cluster) -> None:
+    """Joins or starts a cluster. Ray sends no usage statistics for clusters that a program starts."""
     _check_address(cluster.address)
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if cluster.address is not None:
             ray.init(address=cluster.address, **quiet)
             return
-        # On this machine there are as many places as workers, however few its cores.
-        places = (cluster.workers or 1) * cluster.cpus
-        ray.init(address="local", num_cpus=max(1, round(places)), include_dashboard=False, **quiet)
+        # The cluster has room for all workers, however few the cores of this machine.
+        cpus = (cluster.workers or 1) * cluster.cpus
+        ray.init(address="local", num_cpus=max(1, round(cpus)), include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _unreachable(cluster.address, error) from None
 
 
 def _check_address(address: str | None) -> None:
-    """Asks whether anybody is there, because Ray would ask for minutes."""
+    """Raises ConfigError if nothing answers there; Ray would try for minutes."""
     host, _, port = (address or "").rpartition(":")
     if "/" in host or not host or not port.isdecimal():  # auto, local, ray://…
         return
@@ -129,84 +132,82 @@ def _check_address(address: str | None) -> None:
 
 def _unreachable(address: str | None, error: Exception) -> ConfigError:
     fact = f"cannot be reached ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-    return ConfigError(f"--address {address}", fact, "start it with ray start --head, or leave it out")
+    return ConfigError(f"--address {address}", fact, "start it with ray start --head, or remove --address")
 
 
 class _ActorPool:
-    """The actors of one batch, what each is doing, and what is left to do."""
+    """The actors of one batch, what each is doing, and the inputs that are left."""
 
     def __init__(
-        self, ray: Any, options: BatchOptions, limits: Limits, cluster: Cluster, tasks: Sequence[Task]
+        self, ray: Any, arguments: tuple[BatchOptions, LoadFn, Limits], cluster: Cluster, tasks: Sequence[Task]
     ) -> None:
         self.ray = ray
         self.cluster = cluster
-        self.arguments = (options, limits)
-        self.seat = ray.remote(max_restarts=0, max_task_retries=0)(RayWorker)
+        self.arguments = arguments
+        self.actor_class = ray.remote(max_restarts=0, max_task_retries=0, runtime_env=RUNTIME_ENVIRONMENT)(RayWorker)
         self.waiting = deque(tasks)
-        self.left = len(tasks)
+        self.remaining = len(tasks)
         self.losses: dict[int, int] = {}
-        self.busy: dict[Any, tuple[Any, Task | None]] = {}  # what is awaited, to the actor and its input
+        self.pending: dict[Any, tuple[Any, Task | None]] = {}  # reference to its actor and input
 
     def outcomes(self) -> Generator[Outcome, None, None]:
-        while self.left:
-            self._hire()
-            ready, _ = self.ray.wait(list(self.busy), num_returns=1, timeout=GLANCE_SECONDS)
+        while self.remaining:
+            self._request_actors()
+            ready, _ = self.ray.wait(list(self.pending), num_returns=1, timeout=POLL_SECONDS)
             for reference in ready:
-                outcome = self._heard(reference)
+                outcome = self._take(reference)
                 if outcome is not None:
-                    self.left -= 1
+                    self.remaining -= 1
                     yield outcome
 
-    def dismiss(self) -> None:
+    def close(self) -> None:
         """Ends every actor, and with it its process."""
-        for actor, _ in self.busy.values():
+        for actor, _ in self.pending.values():
             self.ray.kill(actor)
-        self.busy.clear()
+        self.pending.clear()
 
-    def _hire(self) -> None:
-        """Asks for as many actors as are wanted; those that find no place yet make an autoscaler act."""
-        wanted = self.cluster.workers or self._places()
-        for _ in range(min(wanted, self.left) - len(self.busy)):
-            needs = {"num_cpus": self.cluster.cpus, "num_gpus": self.cluster.gpus}
+    def _request_actors(self) -> None:
+        """Requests the actors that are missing; those without resources yet make an autoscaler act."""
+        workers = self.cluster.workers or self._capacity()
+        for _ in range(min(workers, self.remaining) - len(self.pending)):
+            resources = {"num_cpus": self.cluster.cpus, "num_gpus": self.cluster.gpus}
             if self.cluster.memory_bytes is not None and self.cluster.address is not None:
-                needs["memory"] = self.cluster.memory_bytes
-            actor = self.seat.options(**needs).remote(*self.arguments)
-            self.busy[actor.start.remote()] = (actor, None)
+                resources["memory"] = self.cluster.memory_bytes
+            actor = self.actor_class.options(**resources).remote(*self.arguments)
+            self.pending[actor.start.remote()] = (actor, None)
 
-    def _places(self) -> int:
-        """How many workers fit the cluster as it is now."""
-        there = self.ray.cluster_resources()
+    def _capacity(self) -> int:
+        """How many workers fit into the cluster as it is now."""
+        resources = self.ray.cluster_resources()
         needs = {"CPU": self.cluster.cpus, "GPU": self.cluster.gpus, "memory": self.cluster.memory_bytes or 0}
-        return max(1, min(int(there.get(name, 0) // need) for name, need in needs.items() if need))
+        return max(1, min(int(resources.get(name, 0) // need) for name, need in needs.items() if need))
 
-    def _heard(self, reference: Any) -> Outcome | None:
-        actor, task = self.busy.pop(reference)
+    def _take(self, reference: Any) -> Outcome | None:
+        """The outcome of an input, if the reference is to one; gives its actor the next input."""
+        actor, task = self.pending.pop(reference)
         try:
             outcome = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
             raise _cause(error) from None
         except self.ray.exceptions.RayError as error:
-            return self._lost(actor, task, error)
-        self._next(actor)
+            return self._lose(actor, task, error)
+        if self.waiting:
+            following = self.waiting.popleft()
+            self.pending[actor.analyze.remote(following)] = (actor, following)
+        else:
+            self.ray.kill(actor)
         return None if task is None else replace(outcome, index=task.index)
 
-    def _next(self, actor: Any) -> None:
-        if not self.waiting:
-            self.ray.kill(actor)
-            return
-        task = self.waiting.popleft()
-        self.busy[actor.score.remote(task)] = (actor, task)
-
-    def _lost(self, actor: Any, task: Task | None, error: Exception) -> Outcome | None:
-        """The actor is gone, not by its input's doing; the input is tried again, before all others."""
+    def _lose(self, actor: Any, task: Task | None, error: Exception) -> Outcome | None:
+        """Handles the loss of an actor, which is not the fault of its input: the input is the next to be analyzed."""
         self.ray.kill(actor)
         if task is None:
             return None
         self.losses[task.index] = self.losses.get(task.index, 0) + 1
-        if self.losses[task.index] < LOSSES:
+        if self.losses[task.index] < MAXIMUM_LOSSES:
             self.waiting.appendleft(task)
             return None
-        line = f"{task.path}: lost {LOSSES} workers ({type(error).__name__}); run the command again"
+        line = f"{task.path}: lost {MAXIMUM_LOSSES} workers ({type(error).__name__}); run the command again"
         return Outcome(task.index, error=line, died=True)
 
 

@@ -1,208 +1,213 @@
-"""One run of a batch: which inputs are left, the engine, the tables."""
+"""One run of a batch: finds the inputs without a current result, runs an engine on them, and writes the tables."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import typer
+from multimodal.batch.analyzer import MODEL, Analyzer, LoadFn
+from multimodal.batch.local_engine import run_local
+from multimodal.batch.ray_engine import Cluster, run_ray
+from multimodal.batch.store import Store
+from multimodal.batch.tables import write_tables
+from multimodal.batch.tasks import BatchOptions, Outcome, Task, is_current, make_receipt, plan
+from multimodal.batch.worker_process import Limits
+from multimodal.data.manifest import Manifest, read_folder, read_manifest
+from multimodal.device import available_cores
+from multimodal.errors import ConfigError, OutputError
 
-from multimodal.console import print_error
-from multimodal.errors import OutputError
+Engine = Callable[[Sequence[Task], BatchOptions, LoadFn], Generator[Outcome, None, None]]
+"""Analyzes inputs: ``run_local`` or ``run_ray`` with its limits."""
 
-if TYPE_CHECKING:
-    from multimodal.batch.store import Store
-    from multimodal.batch.tasks import BatchOptions, Outcome, Task
-    from multimodal.batch.worker import Limits
-    from multimodal.data.manifest import Manifest
+ShowProgress = Callable[[str], None]
+"""Shows the progress in one line; an empty line removes it."""
 
 
-Run = Callable[["Sequence[Task]"], "Generator[Outcome, None, None]"]
-"""An engine, ready to go."""
+class ManifestError(ConfigError):
+    """A manifest has invalid rows.
 
+    Args:
+        path: The manifest.
+        errors: One error for each invalid row.
+    """
 
-ShowLine = Callable[[str], None]
+    def __init__(self, path: Path, errors: Sequence[ConfigError]) -> None:
+        self.errors = tuple(errors)
+        lines = "; ".join(str(error) for error in errors)
+        super().__init__(path, f"has {len(errors)} invalid rows ({lines})", "correct them")
+
+    def __reduce__(self) -> tuple[type[ManifestError], tuple[Path, tuple[ConfigError, ...]]]:  # type: ignore[override]
+        return type(self), (Path(self.subject), self.errors)
 
 
 @dataclass
 class BatchSummary:
-    """What became of a pile.
+    """The end of a batch.
 
     Attributes:
         tasks: All inputs.
-        kept: How many were finished before.
-        done: How many were finished now.
-        errors: Place of each input that failed, to the reason, in the order of the manifest once all have ended.
+        finished_before: Inputs that already had a current result.
+        finished: Inputs that were analyzed in this run.
+        errors: Index of each input that failed, to the reason; in the order of the manifest once all have ended.
+        interrupted: Whether the batch was interrupted (Ctrl-C); then there are no tables.
     """
 
     tasks: Sequence[Task]
-    kept: int = 0
-    done: int = 0
+    finished_before: int = 0
+    finished: int = 0
     errors: dict[int, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def stop_line(self) -> str:
+        """What to tell after a batch that was stopped."""
+        count = self.finished_before + self.finished
+        return f"stopped: {count} of {len(self.tasks)} are finished and kept; run the same command again for the rest"
 
 
-def local_engine(options: BatchOptions, limits: Limits, workers: int) -> Run:
+def local_engine(limits: Limits, workers: int) -> Engine:
     """Processes on this machine."""
-    from multimodal.batch.local_engine import run_local
-
-    return lambda tasks: run_local(tasks, options, limits, workers)
+    return partial(run_local, limits=limits, workers=workers)
 
 
-def ray_engine(options: BatchOptions, limits: Limits, address: str | None, workers: int | None, gpus: float) -> Run:
-    """A Ray cluster: that of an address, or one of this machine's own."""
-    from multimodal.batch.ray_engine import Cluster, run_ray
-
+def ray_engine(limits: Limits, address: str | None, workers: int | None, gpus: float) -> Engine:
+    """A Ray cluster: the one at an address, or one that is started on this machine."""
     cpus = limits.threads if address is None else 1
-    cluster = Cluster(address, workers, cpus, gpus, limits.memory_bytes)
-    return lambda tasks: run_ray(tasks, options, limits, cluster)
+    return partial(run_ray, limits=limits, cluster=Cluster(address, workers, cpus, gpus, limits.memory_bytes))
 
 
-def score_all(source: Path, out: Path, options: BatchOptions, run: Run, show: ShowLine | None = None) -> BatchSummary:
-    """Scores what is not finished yet, and writes the tables.
+def run_batch(
+    source: Path,
+    out: Path,
+    options: BatchOptions,
+    engine: Engine,
+    show: ShowProgress | None = None,
+    analyzer: Analyzer = MODEL,
+) -> BatchSummary:
+    """Analyzes the inputs that have no current result, and writes the tables.
 
     Args:
         source: A manifest or a folder.
-        out: Folder of all results.
+        out: Folder for all results.
         options: How every input is analyzed.
-        run: The engine.
-        show: Gets the line on how far it is, after each input.
+        engine: Where it runs.
+        show: Called with the progress after each input.
+        analyzer: What analyzes: the model, or a function of your own.
 
     Returns:
         What became of each input.
 
     Raises:
-        MultimodalError: Nothing could be begun, or the results cannot be written. What was finished is kept.
-        typer.Exit: With 2 for wrong rows, which have been printed; with 130 when interrupted.
+        ManifestError: The manifest has invalid rows.
+        OutputError: The results cannot be written. What was finished is kept, and a note of the error says how much.
+        MultimodalError: The source cannot be read, or the model cannot be loaded.
     """
-    from multimodal.batch.store import Store
-    from multimodal.batch.tasks import plan, weights_of
-
     manifest = read_source(source, out)
-    tasks, weights, store = plan(manifest.rows), weights_of(options), Store(out)
+    tasks, versions, store = plan(manifest.rows), analyzer.versions(options), Store(out)
     with store.locked():
-        report = BatchSummary(tasks)
-        left = unfinished(tasks, store, options, weights)
-        report.kept = len(tasks) - len(left)
+        summary = BatchSummary(tasks)
+        remaining = unfinished(tasks, store, options, versions)
+        summary.finished_before = len(tasks) - len(remaining)
         try:
-            with closing(run(left)) as outcomes:
-                _gather(outcomes, report, store, options, weights, show)
-        except (KeyboardInterrupt, OutputError) as error:
-            _stopped(report, show)
-            if isinstance(error, OutputError):
-                raise
-            raise typer.Exit(130) from None
-        if show is not None:
-            show("")
-        _write(out, manifest, report, store)
-    return report
+            with closing(engine(remaining, options, analyzer.load)) as outcomes:
+                _collect(outcomes, summary, store, options, versions, show)
+        except KeyboardInterrupt:
+            summary.interrupted = True
+            return summary
+        except OutputError as error:
+            error.add_note(summary.stop_line)
+            raise
+        finally:
+            if show is not None:
+                show("")
+        summary.errors = dict(sorted(summary.errors.items()))
+        write_tables(out, manifest, [task.name for task in tasks], summary.errors, store.folder)
+    return summary
 
 
 def read_source(source: Path, out: Path) -> Manifest:
-    """Reads a manifest or a folder; with wrong rows prints all of them and ends.
+    """Reads a manifest or a folder.
 
     Raises:
-        MultimodalError: There is nothing to read.
-        typer.Exit: With 2 for wrong rows.
+        ManifestError: The manifest has invalid rows.
+        MultimodalError: The source cannot be read, or has no inputs.
     """
-    from multimodal.data.manifest import read_folder, read_manifest
-
     if source.is_dir():
         return read_folder(source, out)
     manifest = read_manifest(source)
-    for error in manifest.errors:
-        print_error(str(error))
     if manifest.errors:
-        raise typer.Exit(2)
+        raise ManifestError(source, manifest.errors)
     return manifest
 
 
-def unfinished(tasks: Sequence[Task], store: Store, options: BatchOptions, weights: dict[str, str]) -> list[Task]:
-    """The inputs whose results are not there, or not those that scoring them now would give."""
-    from multimodal.batch.tasks import is_current
-
-    left = []
+def unfinished(tasks: Sequence[Task], store: Store, options: BatchOptions, versions: Mapping[str, str]) -> list[Task]:
+    """The inputs without a current result."""
+    remaining = []
     for task in tasks:
-        stamp = store.stamp(task.name)
-        if stamp is None or not is_current(stamp, task, options, weights):
-            left.append(task)
-    return left
+        receipt = store.receipt(task.name)
+        if receipt is None or not is_current(receipt, task, options, versions):
+            remaining.append(task)
+    return remaining
 
 
-def _gather(
+def _collect(
     outcomes: Generator[Outcome, None, None],
-    report: BatchSummary,
+    summary: BatchSummary,
     store: Store,
     options: BatchOptions,
-    weights: dict[str, str],
-    show: ShowLine | None,
+    versions: Mapping[str, str],
+    show: ShowProgress | None,
 ) -> None:
-    """Takes what the engine gives, writes results, counts."""
-    from multimodal.batch.tasks import make_receipt
-
-    begun, seconds = time.monotonic(), 0.0
+    """Writes the results as they come, and counts."""
+    start, seconds = time.monotonic(), 0.0
     for outcome in outcomes:
-        task = report.tasks[outcome.index]
+        task = summary.tasks[outcome.index]
         if outcome.files is None:
             store.discard(task.name)
-            report.errors[outcome.index] = outcome.error or "failed"
+            summary.errors[outcome.index] = outcome.error or "failed"
         else:
-            store.finish(task.name, outcome.files, make_receipt(outcome, task, options, weights))
-            report.done += 1
+            store.write(task.name, outcome.files, make_receipt(outcome, task, options, versions))
+            summary.finished += 1
             seconds += outcome.seconds
         if show is not None:
-            show(progress_line(report, seconds, time.monotonic() - begun))
+            show(progress_line(summary, seconds, time.monotonic() - start))
 
 
-def progress_line(report: BatchSummary, seconds: float, elapsed: float) -> str:
-    """How far it is, in one line.
+def progress_line(summary: BatchSummary, seconds: float, elapsed: float) -> str:
+    """The progress in one line.
+
+    Args:
+        summary: The batch so far.
+        seconds: Length of the recordings that were analyzed.
+        elapsed: Seconds since the start.
 
     Example:
-        >>> report = BatchSummary([None] * 100, kept=10, done=29, errors={4: "is empty"})
-        >>> progress_line(report, 7200.0, 600.0)
+        >>> summary = BatchSummary([None] * 100, finished_before=10, finished=29, errors={4: "is empty"})
+        >>> progress_line(summary, 7200.0, 600.0)
         '39 done, 1 failed, 60 left, 12.0 hours of video per hour, 0:20:00 to go'
     """
-    ended = report.done + len(report.errors)
-    left = len(report.tasks) - report.kept - ended
-    rest = round(elapsed / max(ended, 1) * left)
+    ended = summary.finished + len(summary.errors)
+    remaining = len(summary.tasks) - summary.finished_before - ended
+    rest = round(elapsed / max(ended, 1) * remaining)
     clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
-    counts = f"{report.kept + report.done} done, {len(report.errors)} failed, {left} left"
+    done = summary.finished_before + summary.finished
+    counts = f"{done} done, {len(summary.errors)} failed, {remaining} left"
     return f"{counts}, {seconds / max(elapsed, 1e-9):.1f} hours of video per hour, {clock} to go"
 
 
-def _write(out: Path, manifest: Manifest, report: BatchSummary, store: Store) -> None:
-    from multimodal.batch.tables import write_tables
-
-    report.errors = dict(sorted(report.errors.items()))
-    write_tables(out, manifest, [task.name for task in report.tasks], report.errors, store.folder)
-
-
-def _stopped(report: BatchSummary, show: ShowLine | None) -> None:
-    if show is not None:
-        show("")
-    kept, all_ = report.kept + report.done, len(report.tasks)
-    print(f"stopped: {kept} of {all_} are finished and kept; run the same command again for the rest", file=sys.stderr)
+def default_workers(memory_bytes: int) -> int:
+    """How many workers of that memory this machine's cores and memory allow, at least one."""
+    memory = available_memory()
+    return max(1, min(available_cores(), memory // memory_bytes if memory else available_cores()))
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def fitting_workers(memory_bytes: int) -> int:
-    """How many workers this machine's cores and memory hold, at least one."""
-    return max(1, min(cores(), memory_of_machine() // memory_bytes if memory_of_machine() else cores()))
-
-
-def memory_of_machine() -> int:
-    """Bytes of memory, or of the container's share of it; 0 where the system does not say."""
+def available_memory() -> int:
+    """Bytes of memory of the machine or its container; 0 if the system does not say."""
     sizes = []
     try:
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -1,7 +1,7 @@
-"""The folder of results on disk: one driver at a time, results whole or not at all, a stamp beside each.
+"""The results on disk: one batch at a time, each result whole or absent, with a receipt next to it.
 
-Layout: ``<out>/<name>/`` as ``infer`` writes it, ``<out>/.batch/done/<name>.json`` the stamps, ``<out>/.batch/lock``,
-``<out>/.batch/work/`` what is being written, which a start sweeps away.
+Layout: ``<out>/<name>/`` as ``infer`` writes it; ``<out>/.batch/done/<name>.json``, the receipts; ``<out>/.batch/lock``
+and ``<out>/.batch/owner``, which batch is running; ``<out>/.batch/work/``, unfinished results, emptied at the start.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import json
 import os
 import shutil
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from multimodal.errors import MultimodalError, OutputError
 from multimodal.files import atomic_write, output_error
@@ -25,12 +26,12 @@ class Store:
     """The results of one study.
 
     Args:
-        out: The folder given by ``--out``; nothing is ever written outside it.
+        out: The folder given by ``--out``; nothing is written outside it.
 
     Example:
         >>> store = Store(Path(tempfile.mkdtemp()))
-        >>> store.finish("talk-1", {"analysis.json": b"{}"}, {"key": "k", "bytes": {"analysis.json": 2}})
-        >>> store.stamp("talk-1")["key"], store.stamp("talk-2")
+        >>> store.write("talk-1", {"analysis.json": b"{}"}, {"key": "k", "bytes": {"analysis.json": 2}})
+        >>> store.receipt("talk-1")["key"], store.receipt("talk-2")
         ('k', None)
     """
 
@@ -41,28 +42,28 @@ class Store:
         self.done = self.inner / "done"
 
     def folder(self, name: str) -> Path:
-        """Where a result stands."""
+        """The folder of a result."""
         return self.out / name
 
-    def stamp(self, name: str) -> dict[str, Any] | None:
-        """The stamp of a result that stands whole; None where there is none."""
+    def receipt(self, name: str) -> dict[str, Any] | None:
+        """The receipt of a complete result; None without one."""
         try:
-            noted = json.loads((self.done / f"{name}.json").read_text(encoding="utf-8"))
+            receipt = json.loads((self.done / f"{name}.json").read_text(encoding="utf-8"))
             size = (self.folder(name) / "analysis.json").stat().st_size
-            return noted if size == noted["bytes"]["analysis.json"] else None
+            return receipt if size == receipt["bytes"]["analysis.json"] else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def finish(self, name: str, files: Mapping[str, bytes], stamp: Mapping[str, Any]) -> None:
-        """Writes a result beside its place, renames it into place, and stamps it last.
+    def write(self, name: str, files: Mapping[str, bytes], receipt: Mapping[str, Any]) -> None:
+        """Writes a result to a temporary folder, renames it into place, and writes the receipt last.
 
         Raises:
-            OutputError: The disk is full, or the folder cannot be written. What was there of it is no longer finished.
+            OutputError: The disk is full, or the folder cannot be written. An earlier result no longer has a receipt.
         """
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             staged = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.work))
-            staged.chmod(0o777 & ~_mask())
+            staged.chmod(0o777 & ~_umask())
             for file, content in files.items():
                 (staged / file).write_bytes(content)
             self.discard(name)
@@ -72,10 +73,10 @@ class Store:
                 raise
             raise output_error(self.folder(name), error) from error
         with atomic_write(self.done / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(stamp), encoding="utf-8")
+            temporary.write_text(json.dumps(receipt), encoding="utf-8")
 
     def discard(self, name: str) -> None:
-        """Takes a result that is no longer true away, the stamp first; does nothing where there is none.
+        """Removes a result that is no longer current, its receipt first; does nothing without one.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -92,50 +93,45 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process; the system lets go of it when the process ends, however it ends.
+        """Locks the folder for this process; the system releases the lock when the process ends, however it ends.
 
         Raises:
-            OutputError: Another process holds it, or the folder cannot be written.
+            OutputError: Another batch runs in the folder, or the folder cannot be written.
         """
         try:
             self.inner.mkdir(parents=True, exist_ok=True)
-            file = (self.inner / "lock").open("a+", encoding="utf-8")
         except (FileExistsError, NotADirectoryError):
             raise OutputError(self.out, "is a file", "choose a folder with --out") from None
         except OSError as error:
             raise output_error(self.out, error) from error
-        with file:
-            self._take(file)
-            self._sweep()
+        owner = self.inner / "owner"
+        try:
+            lock = FileLock(self.inner / "lock", blocking=False).acquire()
+        except Timeout:
+            fact = f"is in use by {_read(owner) or 'another process'}"
+            raise OutputError(self.out, fact, "wait until it has ended, or choose another --out") from None
+        except PermissionError as error:
+            raise output_error(self.out, error) from error
+        except (OSError, NotImplementedError) as error:
+            fact = f"is on a file system without locks ({error})"
+            raise OutputError(self.out, fact, "choose another folder with --out") from None
+        with lock:
+            with suppress(OSError):  # it is only shown to a second batch; a full disk shows soon enough
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+            self._clean()
             try:
                 yield
             finally:
                 with suppress(OSError):
-                    file.truncate(0)
+                    owner.unlink(missing_ok=True)
 
-    def _take(self, file: IO[str]) -> None:
-        try:
-            _lock(file.fileno())
-        except (BlockingIOError, PermissionError):
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            fact = f"is in use by {holder}"
-            raise OutputError(self.out, fact, "wait until it has ended, or choose another --out") from None
-        except OSError as error:
-            fact = f"lies on a file system that cannot lock ({error.strerror})"
-            raise OutputError(self.out, fact, "choose another folder with --out") from None
-        with suppress(OSError):  # only what a second driver is told; a full disk shows soon enough
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-
-    def _sweep(self) -> None:
-        """Removes what an earlier driver was writing when it was killed, and checks that there can be written."""
+    def _clean(self) -> None:
+        """Removes the unfinished files of a batch that was killed, and checks that the folder can be written."""
         shutil.rmtree(self.work, ignore_errors=True)
         for folder in (self.out, self.done):
-            for left in folder.glob(".*"):
-                if left.is_file():  # a table or a stamp that was being written
-                    left.unlink(missing_ok=True)
+            for file in folder.glob(".*"):
+                if file.is_file():  # an unfinished table or receipt
+                    file.unlink(missing_ok=True)
         try:
             self.work.mkdir(exist_ok=True)
             for folder in (self.out, self.work):
@@ -145,22 +141,14 @@ class Store:
             raise output_error(self.out, error) from error
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        # Far behind the text, which a second driver must be able to read.
-        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        # Linux hands this on to the server of NFS 4, so that it holds across machines too.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
-def _mask() -> int:
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,7 +1,7 @@
 """The tables of a study: a row per input, all utterances, and means by task, question and participant.
 
-Each analysis is read once. Text cells of the CSV files that a spreadsheet would run as a formula begin with an
-apostrophe; the parquet files hold them as they are.
+Each analysis is read once. Text cells of the CSV files that a spreadsheet would execute as a formula begin with an
+apostrophe; the parquet files contain them unchanged.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from multimodal.files import atomic_write, path_text
 from multimodal.types import MODALITIES, UNCERTAIN
 
 MEASURES = (*FUSED_LABELS, UNCERTAIN, "mean_valence", "mean_arousal", "confidence")
-"""What of an input is averaged."""
+"""Columns that the summary averages."""
 
 RESULT_COLUMNS: Mapping[str, type] = {
     "result": str,
     "status": str,
     "error": str,
     "duration_seconds": float,
-    **{f"coverage_{signal}": float for signal in MODALITIES},
+    **{f"coverage_{modality}": float for modality in MODALITIES},
     "utterances": int,
     "dominant": str,
     **dict.fromkeys(MEASURES, float),
 }
-"""What ``results`` says of an input after what the manifest says."""
+"""Columns of ``results`` after those of the manifest."""
 
 UTTERANCE_COLUMNS: Mapping[str, type] = {
     "result": str,
@@ -43,13 +43,13 @@ UTTERANCE_COLUMNS: Mapping[str, type] = {
     "text": str,
     "modalities": str,
     "face_id": int,
-    **{f"{signal}_{label}": float for signal, labels in ESTIMATE_LABELS.items() for label in labels},
+    **{f"{modality}_{label}": float for modality, labels in ESTIMATE_LABELS.items() for label in labels},
     **{name: str if name == "emotion" else float for name in LAST_COLUMNS},
 }
-"""What ``utterances`` says of an utterance after what the manifest says of its input."""
+"""Columns of ``utterances`` after those of the manifest."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones in Japanese Excel
-"""Beginnings of a cell that a spreadsheet may run."""
+"""Beginnings of a cell that a spreadsheet may execute."""
 
 BLOCK = 20_000
 """Utterances written at a time: some 10 MB."""
@@ -63,11 +63,11 @@ def write_tables(
     """Writes ``results.parquet``, ``results.csv``, ``utterances.parquet`` and ``summary.csv``.
 
     Args:
-        out: Where to.
+        out: Folder for the tables.
         manifest: The inputs.
-        names: Of each input's result.
-        errors: Place of each input that failed, to the reason; gains those whose result cannot be read.
-        folder: Where a result stands.
+        names: Name of the result of each input.
+        errors: Index of each input that failed, to the reason; inputs whose result cannot be read are added.
+        folder: Gives the folder of a result by its name.
 
     Raises:
         OutputError: A table cannot be written.
@@ -78,9 +78,9 @@ def write_tables(
             content = None if index in errors else _analysis(folder(name))
             if content is None:
                 errors.setdefault(index, f"{row.path}: has a result that cannot be read; run the command again")
-            said = carried_columns(manifest, row, RESULT_COLUMNS)
-            rows.append(said | _result(name, content, errors.get(index)))
-            blocks.add(carried_columns(manifest, row, UTTERANCE_COLUMNS), name, content)
+            cells = manifest_cells(manifest, row, RESULT_COLUMNS)
+            rows.append(cells | _result(name, content, errors.get(index)))
+            blocks.add(manifest_cells(manifest, row, UTTERANCE_COLUMNS), name, content)
     with atomic_write(out / "results.parquet") as temporary:
         _write_parquet(temporary, rows, _schema(manifest, RESULT_COLUMNS))
     write_csv(out / "results.csv", _schema(manifest, RESULT_COLUMNS), rows)
@@ -90,9 +90,9 @@ def write_tables(
     )
 
 
-def carried_columns(manifest: Manifest, row: Row, taken: Iterable[str]) -> Cells:
-    """What the manifest says of an input; a column called like one of ours gets ``manifest_`` before its name."""
-    ours = set(taken)
+def manifest_cells(manifest: Manifest, row: Row, columns: Iterable[str]) -> Cells:
+    """The cells of the manifest for an input; the name of a column that is in ``columns`` too gets ``manifest_``."""
+    ours = set(columns)
     return {
         _header(name, ours): path_text(Path(row.columns[name])) if name.lower() == "path" else row.columns[name]
         for name in manifest.columns
@@ -105,7 +105,7 @@ def _header(name: str, ours: set[str]) -> str:
 
 
 def neutral(text: str) -> str:
-    r"""Makes a cell that a spreadsheet shows and does not run.
+    r"""Makes a cell that a spreadsheet shows and does not execute.
 
     Example:
         >>> neutral("=HYPERLINK(1)"), neutral("-3"), neutral("calm")
@@ -115,7 +115,7 @@ def neutral(text: str) -> str:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a table that Excel opens as it is meant: with a byte order mark, texts quoted, nothing run."""
+    """Writes a table that Excel opens correctly: with a byte order mark, quoted texts, and without formulas."""
     names = list(columns)
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
@@ -148,7 +148,7 @@ def _result(name: str, content: Mapping[str, Any] | None, error: str | None) -> 
         "status": "done",
         "error": None,
         "duration_seconds": round(segment["end_seconds"] - segment["start_seconds"], 3),
-        **{f"coverage_{signal}": content["coverage"].get(signal) for signal in MODALITIES},
+        **{f"coverage_{modality}": content["coverage"].get(modality) for modality in MODALITIES},
         "utterances": len(utterances),
         "dominant": summary["dominant"],
         **{label: (summary["shares"] or {}).get(label) for label in FUSED_LABELS},
@@ -161,28 +161,28 @@ def _result(name: str, content: Mapping[str, Any] | None, error: str | None) -> 
 
 def _confidence(utterances: Sequence[Mapping[str, Any]]) -> float | None:
     """Mean over utterances, weighted by their length as valence is."""
-    found = [
+    weighted = [
         (each["confidence"], max(each["end_seconds"] - each["start_seconds"], 1e-9))
         for each in utterances
         if each["confidence"] is not None
     ]
-    total = math.fsum(length for _, length in found)
-    return round(math.fsum(value * length for value, length in found) / total, 4) if found else None
+    total = math.fsum(length for _, length in weighted)
+    return round(math.fsum(value * length for value, length in weighted) / total, 4) if weighted else None
 
 
 def _plain(manifest: Manifest, row: Row, cells: Cells) -> Cells:
-    """A row of results with the manifest's own columns under their plain names, for the summary."""
-    said = {name.lower(): row.columns[name].strip() for name in manifest.columns if name}
-    own = {name: cells.get(name) for name in ("status", *MEASURES)}
-    return own | {name: said[name] for name in GROUPINGS if name in said}
+    """A row of results with the groupings of the manifest under their plain names, for the summary."""
+    values = {name.lower(): row.columns[name].strip() for name in manifest.columns if name}
+    measures = {name: cells.get(name) for name in ("status", *MEASURES)}
+    return measures | {name: values[name] for name in GROUPINGS if name in values}
 
 
 def _utterance(name: str, entry: Mapping[str, Any]) -> Cells:
     row = {key: entry.get(key) for key in UTTERANCE_COLUMNS if not isinstance(entry.get(key), dict)}
     row |= {"result": name, "utterance_speaker": entry["speaker"], "modalities": "+".join(entry["modalities"])}
-    for signal in ESTIMATE_LABELS:
-        estimate = entry["estimates"][signal] or {}
-        row |= {f"{signal}_{label}": value for label, value in estimate.items()}
+    for modality in ESTIMATE_LABELS:
+        probabilities = entry["estimates"][modality] or {}
+        row |= {f"{modality}_{label}": value for label, value in probabilities.items()}
     return row
 
 
@@ -228,9 +228,9 @@ class _Blocks:
             self.writer.close()
             self.file.close()
 
-    def add(self, said: Cells, name: str, content: Mapping[str, Any] | None) -> None:
-        """Takes the utterances of one input."""
-        self.rows += [said | _utterance(name, entry) for entry in (content or {"utterances": []})["utterances"]]
+    def add(self, cells: Cells, name: str, content: Mapping[str, Any] | None) -> None:
+        """Adds the utterances of one input, each with the cells of its manifest row."""
+        self.rows += [cells | _utterance(name, entry) for entry in (content or {"utterances": []})["utterances"]]
         if len(self.rows) >= BLOCK:
             self._write()
 

@@ -1,7 +1,7 @@
-"""What a batch is to do: a task per input, where its result goes, and whether it is finished already.
+"""What a batch has to do: a task per input, the name of its result, and whether the result is current.
 
-A result is finished when its folder stands and the stamp beside it, written last, holds the hash of input, transcript,
-options and weights. A file of the size and modification time that the stamp notes is not hashed again.
+A result is current if its receipt, which is written last, holds the hash of the input, its transcript, the options and
+the versions. A file of the size and modification time in the receipt is not hashed again.
 """
 
 from __future__ import annotations
@@ -20,54 +20,61 @@ from typing import Any
 from multimodal.data.manifest import Row
 from multimodal.data.transcripts.files import SUFFIXES, find_transcript
 from multimodal.errors import ConfigError
+from multimodal.infer.options import AnalysisOptions
 
-RECEIPT_VERSION = 1
-"""Raised when an analysis of the same input with the same weights comes out otherwise."""
+RECEIPT_VERSION = 2
+"""Raised when the same input, options and weights give another result."""
 
 NAME_DIGITS = 16
-"""Of the hash in a folder's name: two of 10,000 inputs share one with a chance of 3e-12, and that is refused."""
-
-MODEL = "multimodal.batch_worker:load_analysis"
-"""What a worker calls to get the analysis by the model."""
+"""Digits of the hash in a folder's name: two of 10,000 inputs share one with a chance of 3e-12, which is refused."""
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How every input is analyzed.
+    """How every input of a batch is analyzed.
 
     Attributes:
-        modalities: Signals to read; None for all.
-        frames_per_second: Pictures judged per second.
-        detector: As ``infer --detector``.
-        model: As ``infer --model``.
-        device: As ``infer --device``; no part of the hash, since a pile may move to another machine.
-        asr: As ``infer --asr``.
-        beside: Whether transcripts beside recordings are taken.
-        analysis: ``module:function`` that a worker calls with these options to get what analyzes a ``Task``.
+        model: The weights, see ``load_model``.
+        device: Where to compute, see ``load_model``; not part of a receipt, so that a batch may go on elsewhere.
+        asr: The speech-to-text, see ``load_model``.
+        analysis: Options of each input; its transcript, speaker and segment come from the manifest.
+
+    Raises:
+        ConfigError: An option belongs into the manifest, or the detector is not given by its name.
     """
 
-    modalities: tuple[str, ...] | None = None
-    frames_per_second: float = 5.0
-    detector: str = "mtcnn"
     model: str = "default"
     device: str = "auto"
     asr: str | None = None
-    beside: bool = True
-    analysis: str = MODEL
+    analysis: AnalysisOptions = AnalysisOptions()
+
+    def __post_init__(self) -> None:
+        own = self.analysis
+        per_input = {
+            "transcript": own.transcript,
+            "speakers": own.speakers or None,
+            "start_seconds": own.start_seconds,
+            "end_seconds": own.end_seconds,
+        }
+        for name, value in per_input.items():
+            if value is not None:
+                raise ConfigError(name, "differs from input to input", "give it in the manifest")
+        if not isinstance(own.detector, str):
+            raise ConfigError("detector", "is an object, which workers cannot receive", "give its name or file")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One input to be scored.
+    """One input to analyze.
 
     Attributes:
-        index: Place in the manifest.
-        name: Of the folder of its result.
+        index: Position in the manifest.
+        name: Folder name of its result.
         path: The input, absolute.
-        transcript: Its transcript, where the manifest names one.
-        speaker: Whose words are judged.
-        start_seconds: Where the stretch that is judged begins.
-        end_seconds: Where it ends.
+        transcript: Its transcript, if the manifest names one.
+        speaker: The speaker to analyze; None for all.
+        start_seconds: Start of the segment to analyze; None for the beginning.
+        end_seconds: End of the segment; None for the end.
     """
 
     index: int
@@ -81,7 +88,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Size in bytes and time of modification in nanoseconds: what spares a file from being hashed again."""
+    """Size in bytes and modification time in nanoseconds: an unchanged file is not hashed again."""
 
     size: int
     modified: int
@@ -89,16 +96,16 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input.
+    """The end of one task.
 
     Attributes:
-        index: Of the task.
-        files: Names and content of the result; None where it failed.
-        source: What the input looked like, and its hash.
-        transcript: Path, looks and hash of the transcript that was read, where there was one.
-        seconds: Of the recording that were judged.
-        error: Why it failed, one line; None where it did not.
-        died: Whether the worker's process was lost over it.
+        index: Index of the task.
+        files: File names and content of the result; None if the task failed.
+        source: Fingerprint and hash of the input.
+        transcript: Path, fingerprint and hash of the transcript, if there was one.
+        seconds: Length of what was analyzed.
+        error: The reason in one line if the task failed.
+        died: Whether the worker's process died or was killed.
     """
 
     index: int
@@ -117,10 +124,10 @@ def plan(rows: Sequence[Row]) -> list[Task]:
         rows: Inputs of a study.
 
     Returns:
-        Tasks in the same order, each with a name of its own.
+        Tasks in the same order, each with its own name.
 
     Raises:
-        ConfigError: Two names are the same, which chance does not bring about.
+        ConfigError: Two inputs have the same name, which does not happen by chance.
     """
     tasks = [
         Task(
@@ -135,30 +142,30 @@ def plan(rows: Sequence[Row]) -> list[Task]:
         for index, row in enumerate(rows)
     ]
     if len({task.name for task in tasks}) != len(tasks):
-        raise ConfigError("manifest", "has two inputs whose names hash alike", "rename one of them")
+        raise ConfigError("manifest", "has two inputs whose names have the same hash", "rename one of them")
     return tasks
 
 
 def result_name(row: Row) -> str:
-    """Names the folder of a result: what is plain in the file's name, and a hash of what tells the input from others.
+    """Names the folder of a result: the plain part of the file's name, and a hash of what identifies the input.
 
     Args:
         row: The input.
 
     Returns:
-        Up to 57 letters, digits, ``-`` and ``_``: safe on every file system, and the same wherever the study lies.
+        Up to 57 letters, digits, ``-`` and ``_``: valid on every file system, and the same wherever the study lies.
 
     Example:
         >>> result_name(Row(2, Path("/study/../etc/pass wd.mp4"), "../etc/pass wd.mp4"))
         'pass_wd-4deeb03b5bb3c508'
     """
     plain = re.sub(r"[^A-Za-z0-9-]+", "_", Path(row.name).stem).strip("-_")[:40] or "input"
-    told = "\0".join(row.identity).encode("utf-8", "surrogateescape")
-    return f"{plain}-{hashlib.sha256(told).hexdigest()[:NAME_DIGITS]}"
+    identity = "\0".join(row.identity).encode("utf-8", "surrogateescape")
+    return f"{plain}-{hashlib.sha256(identity).hexdigest()[:NAME_DIGITS]}"
 
 
 def fingerprint(path: str | PathLike[str]) -> Fingerprint | None:
-    """Looks at a file without opening it; None where there is none."""
+    """Size and time of a file, without opening it; None if it does not exist."""
     try:
         facts = os.stat(path)  # noqa: PTH116 - a path as text may be any bytes
     except (OSError, ValueError):
@@ -167,7 +174,7 @@ def fingerprint(path: str | PathLike[str]) -> Fingerprint | None:
 
 
 def sha256_of(path: str | PathLike[str]) -> str:
-    """SHA-256 of a file; empty where it cannot be read."""
+    """SHA-256 of a file; empty if it cannot be read."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -176,99 +183,94 @@ def sha256_of(path: str | PathLike[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _neighbors(folder: str, _modified: int) -> frozenset[str]:
+def _file_names(folder: str, _modified: int) -> frozenset[str]:
     return frozenset(name.lower() for name in os.listdir(folder))  # noqa: PTH208 - names only
 
 
-def transcript_beside(path: Path) -> Path | None:
-    """The transcript beside a recording, looked for in one listing of the folder for all its files."""
+def transcript_of(task: Task, options: BatchOptions) -> str | None:
+    """The transcript of an input: the one of the manifest, else the file next to the input if that is used."""
+    if task.transcript is not None or not options.analysis.sidecar_transcript:
+        return task.transcript
+    path = sidecar_transcript(Path(task.path))
+    return None if path is None else str(path)
+
+
+def sidecar_transcript(path: Path) -> Path | None:
+    """The transcript next to a recording; the folder is listed once for all its files."""
     if path.suffix.lower() in SUFFIXES:
         return None
     try:
         folder = path.parent
-        names = _neighbors(str(folder), folder.stat().st_mtime_ns)
+        names = _file_names(str(folder), folder.stat().st_mtime_ns)
     except OSError:
         return None
     stem = path.stem.lower()
     return find_transcript(path) if any(stem + suffix in names for suffix in SUFFIXES) else None
 
 
-def weights_of(options: BatchOptions) -> dict[str, str]:
-    """The hash of every part that will be used, from the cards; of other files their size and time.
-
-    Raises:
-        WeightsError: There are no such weights.
-        ConfigError: A signal that there is not.
-    """
-    if options.analysis != MODEL:
-        return {"model": options.model}
-    from multimodal.models.selection import check_modalities, choose_weights, find_card
-    from multimodal.types import MODALITIES
-
-    check_modalities(MODALITIES if options.modalities is None else options.modalities)
-    sources = choose_weights(options.model, options.modalities)
-    cards = {part: find_card(source, part) for part, source in sources.items()}
-    found = {part: sha256_of(card) for part, card in cards.items()}
-    others = {"detector": options.detector, "asr": f"{options.asr}/model.bin"}
-    seen = {name: fingerprint(path) for name, path in others.items()}
-    return found | {name: f"{each.size} {each.modified}" for name, each in seen.items() if each is not None}
-
-
-def key_of(
-    task: Task, options: BatchOptions, weights: Mapping[str, str], sha256: str, words: tuple[str, str] | None
+def receipt_key(
+    task: Task,
+    options: BatchOptions,
+    versions: Mapping[str, str],
+    sha256: str,
+    transcript: tuple[str, str] | None,
 ) -> str:
-    """The hash that says for what a result is the result.
+    """Hashes everything that a result depends on.
 
     Args:
         task: The input.
         options: How it is analyzed.
-        weights: Part to hash.
-        sha256: Of the input.
-        words: Path and hash of the transcript.
+        versions: Versions of the analyzer's parts.
+        sha256: Hash of the input.
+        transcript: Path and hash of the transcript.
 
     Returns:
         64 hexadecimal digits.
     """
     how = {name: value for name, value in asdict(options).items() if name != "device"}
     what = {name: value for name, value in asdict(task).items() if name not in ("index", "name")}
-    said = json.dumps([RECEIPT_VERSION, what, how, dict(weights), sha256, words], sort_keys=True)
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+    content = json.dumps([RECEIPT_VERSION, what, how, dict(versions), sha256, transcript], sort_keys=True)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def is_current(stamp: Mapping[str, Any], task: Task, options: BatchOptions, weights: Mapping[str, str]) -> bool:
-    """Whether the result that a stamp belongs to is what scoring the input again would give.
+def is_current(receipt: Mapping[str, Any], task: Task, options: BatchOptions, versions: Mapping[str, str]) -> bool:
+    """Whether analyzing the input again would give the result that the receipt belongs to.
 
-    An input that is gone has not changed: recordings may be deleted once they are scored.
+    An input that no longer exists has not changed: recordings may be deleted once they are analyzed.
     """
     try:
-        sha256 = _sha256(task.path, stamp["source"])
-        words = task.transcript or (transcript_beside(Path(task.path)) if options.beside else None)
-        noted = stamp["transcript"]
-        if words is None and noted is not None and not Path(task.path).exists():
-            words = noted["path"]  # gone together with its recording
-        told = None if words is None else (str(words), _sha256(words, noted or {}))
-        return bool(stamp["key"] == key_of(task, options, weights, sha256, told))
+        sha256 = _sha256(task.path, receipt["source"])
+        earlier = receipt["transcript"]
+        path = transcript_of(task, options)
+        if path is None and earlier is not None and not Path(task.path).exists():
+            path = earlier["path"]  # deleted together with its recording
+        transcript = None if path is None else (path, _sha256(path, earlier or {}))
+        return bool(receipt["key"] == receipt_key(task, options, versions, sha256, transcript))
     except (KeyError, TypeError):
         return False
 
 
-def _sha256(path: str | PathLike[str], noted: Mapping[str, Any]) -> str:
-    seen = fingerprint(path)
-    if noted and (seen is None or (seen.size, seen.modified) == (noted["size"], noted["modified"])):
-        return str(noted["sha256"])
+def _sha256(path: str | PathLike[str], receipt: Mapping[str, Any]) -> str:
+    """Hash of a file; taken from the receipt if the file has the same size and time, or no longer exists."""
+    now = fingerprint(path)
+    if receipt and (now is None or (now.size, now.modified) == (receipt["size"], receipt["modified"])):
+        return str(receipt["sha256"])
     return sha256_of(path)
 
 
-def make_receipt(outcome: Outcome, task: Task, options: BatchOptions, weights: Mapping[str, str]) -> dict[str, Any]:
-    """What is noted beside a finished result."""
+def make_receipt(outcome: Outcome, task: Task, options: BatchOptions, versions: Mapping[str, str]) -> dict[str, Any]:
+    """The content of the receipt of a finished result."""
     if outcome.source is None or outcome.files is None:
-        raise ValueError("only a result has a stamp")
-    print_, sha256 = outcome.source
-    words = outcome.transcript
+        raise ValueError("only a result has a receipt")
+    source, sha256 = outcome.source
+    transcript = outcome.transcript
+    path_and_hash = None if transcript is None else (transcript[0], transcript[2])
     return {
-        "key": key_of(task, options, weights, sha256, None if words is None else (words[0], words[2])),
-        "source": asdict(print_) | {"sha256": sha256},
-        "transcript": None if words is None else asdict(words[1]) | {"path": words[0], "sha256": words[2]},
+        "key": receipt_key(task, options, versions, sha256, path_and_hash),
+        "source": asdict(source) | {"sha256": sha256},
+        "transcript": None
+        if transcript is None
+        else asdict(transcript[1]) | {"path": transcript[0], "sha256": transcript[2]},
         "bytes": {name: len(content) for name, content in outcome.files.items()},
         "seconds": outcome.seconds,
     }

@@ -1,169 +1,249 @@
-"""``python -m multimodal.evaluate PART --data FOLDER``: figures of one part on a corpus, as a table or as JSON."""
+"""``python -m multimodal.evaluate face|audio|text|fusion``: metrics of one part on a corpus, as a table or as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from multimodal.console import DeviceOption, run_command
-from multimodal.device import choose_device
-from multimodal.errors import DependencyError, WeightsError
-from multimodal.evaluate.face import evaluate_face
-from multimodal.evaluate.tables import table, write_figures
+from multimodal.console import DeviceOption, print_line, run_command
+from multimodal.errors import ConfigError, DependencyError, WeightsError
 
-if TYPE_CHECKING:
-    from multimodal.models.weights import Weights
+SUMMARY = """Prints metrics of one part on a labeled corpus.
 
-PARTS = ("face", "audio", "text", "fusion")
+Each part has its own options: multimodal evaluate face --help. Exit code 0: done; 1: failed; 2: wrong usage."""
+
+FUSION_CORPORA = ("synthetic", "iemocap")
+
+DataOption = Annotated[Path, typer.Option(metavar="FOLDER|FILE", help="Directory or file of the corpus.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(metavar="NAME|FILE|FOLDER", help="Weights to evaluate: name of shipped weights, a file or a folder."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Output directory for metrics as JSON and as pictures (default: not written)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object (default: a table).")]
 
 
-def evaluate(
-    part: Annotated[str, typer.Argument(help=f"Which part: {', '.join(PARTS)}.")],
-    data: Annotated[Path | None, typer.Option(help="Folder or file of the corpus.")] = None,
-    corpus: Annotated[str, typer.Option(help="Which: audio ravdess …, text goemotions …, fusion composed …")] = "",
-    split: Annotated[str, typer.Option(help="Face: train, valid or test. Text: train, dev or test.")] = "",
-    labels: Annotated[str, typer.Option(help="Audio: seven, or native for the corpus's own.")] = "seven",
-    faces: Annotated[Path | None, typer.Option(help="Composed utterances: folder of FER+.")] = None,
-    voices: Annotated[list[str] | None, typer.Option(help="Likewise: NAME=FOLDER, repeatable.")] = None,
-    texts: Annotated[Path | None, typer.Option(help="Likewise: GoEmotions, folder or file.")] = None,
-    seed: Annotated[int, typer.Option(help="Likewise: of the composition.")] = 0,
-    model: Annotated[str, typer.Option(help="Name of shipped weights, a file or a folder.")] = "default",
+def face(
+    data: DataOption,
+    corpus: Annotated[str, typer.Option(metavar="NAME", help="Corpus: ferplus.")] = "ferplus",
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="Split of FER+: train, valid or test.")] = "valid",
+    model: ModelOption = "default",
     device: DeviceOption = "auto",
-    out: Annotated[Path | None, typer.Option(help="Folder for the figures as JSON and as pictures.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: OutOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Prints how good one part is on a corpus."""
-    if part not in PARTS:
-        raise typer.BadParameter(f"is {part!r}; choose one of {', '.join(PARTS)}", param_hint="PART")
-    try:
-        from multimodal.evaluate.metrics import classification_figures as _needs_libraries  # noqa: F401
-    except ModuleNotFoundError as error:
-        remedy = "pip install 'multimodal-emotion[train]'"
-        raise DependencyError(f"{error.name}", "is not installed, and evaluation needs it", remedy) from None
-    composed = part == "fusion" and corpus in ("", "composed")
-    corpora = {"--faces": faces, "--voices": voices or None, "--texts": texts}
-    _check_options(part, corpus, split, labels)
-    _check_corpora(composed, data, corpora)
+    """Evaluates a face model on FER+.
+
+    Example: multimodal evaluate face --data ferplus --split test
+    """
+    with _evaluation_libraries():
+        from multimodal.data.corpora.ferplus import FOLDERS, read_ferplus
+        from multimodal.device import choose_device
+        from multimodal.evaluate.face import evaluate_face
+        from multimodal.models.weights import load_weights
+
+    _check_choice("--corpus", corpus, ("ferplus",))
+    _check_choice("--split", split, FOLDERS)
     chosen = choose_device(device)
-    if composed and faces is not None and texts is not None:
-        figures, name, judged = _composed(model, faces, voices or [], texts, split, seed, chosen)
+    weights = load_weights(model, "face", chosen)
+    figures = evaluate_face(weights, read_ferplus(data, split, check_counts=False), chosen)
+    _print_figures(figures, weights.name, split, out, as_json)
+
+
+def audio(
+    data: DataOption,
+    corpus: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Corpus, such as ravdess or emodb, or manifest for your own table of clips."),
+    ],
+    labels: Annotated[
+        str, typer.Option(metavar="SET", help="Label set: seven (the fused labels) or native (the corpus's own).")
+    ] = "seven",
+    model: ModelOption = "default",
+    device: DeviceOption = "auto",
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluates an audio model on a speech corpus.
+
+    Example: multimodal evaluate audio --corpus ravdess --data ravdess --labels native
+    """
+    with _evaluation_libraries():
+        from multimodal.data.corpora.voices import VOICE_CORPORA
+        from multimodal.device import choose_device
+        from multimodal.evaluate.audio import LABEL_SETS, evaluate_audio
+        from multimodal.models.weights import load_weights
+
+    _check_choice("--corpus", corpus, VOICE_CORPORA)
+    _check_choice("--labels", labels, LABEL_SETS)
+    chosen = choose_device(device)
+    weights = load_weights(model, "audio", chosen)
+    figures = evaluate_audio(weights, corpus, data, labels, chosen)
+    _print_figures(figures, weights.name, f"{corpus}, {labels} labels", out, as_json)
+
+
+def text(
+    data: DataOption,
+    corpus: Annotated[
+        str, typer.Option(metavar="NAME", help="Corpus: goemotions, meld, isear, dailydialog, iemocap or csv.")
+    ] = "goemotions",
+    split: Annotated[
+        str,
+        typer.Option(metavar="SPLIT", help="Split: train, dev or test (default: dev, or test if there is no dev)."),
+    ] = "",
+    model: ModelOption = "default",
+    device: DeviceOption = "auto",
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluates a text model on a corpus of labeled texts.
+
+    Example: multimodal evaluate text --corpus goemotions --data goemotions
+    """
+    with _evaluation_libraries():
+        from multimodal.data.corpora.texts import PARTS, TEXT_CORPORA, part_to_judge, read_text_corpus
+        from multimodal.device import choose_device
+        from multimodal.evaluate.text import evaluate_text
+        from multimodal.models.weights import load_weights
+
+    _check_choice("--corpus", corpus, TEXT_CORPORA)
+    _check_choice("--split", split, ("", *PARTS))
+    weights = load_weights(model, "text", choose_device(device))
+    part = split or part_to_judge(data)
+    figures = evaluate_text(weights, read_text_corpus(corpus, data, part, check_counts=False))
+    _print_figures(figures, weights.name, corpus if data.is_file() else f"{corpus}, {part} part", out, as_json)
+
+
+def fusion(
+    corpus: Annotated[
+        str, typer.Option(metavar="NAME", help="Corpus: synthetic (synthetic utterances) or iemocap.")
+    ] = "synthetic",
+    faces: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Directory of FER+ (required for synthetic).")
+    ] = None,
+    voices: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="Speech corpus and its directory, such as ravdess=FOLDER; repeatable (required for synthetic).",
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER|FILE", help="Directory or file of GoEmotions (required for synthetic)."),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="SPLIT", help="Split of FER+: train, valid or test (default: the first of test, valid, train)."
+        ),
+    ] = "",
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the synthetic utterances.")] = 0,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="IEMOCAP_full_release (required for iemocap).")
+    ] = None,
+    model: ModelOption = "default",
+    device: DeviceOption = "auto",
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluates a fusion head on synthetic utterances or on IEMOCAP.
+
+    Synthetic utterances combine a face, a voice clip and a comment with the same label; they need --faces, --voices
+    and --texts. IEMOCAP needs --data.
+    """
+    _check_choice("--corpus", corpus, FUSION_CORPORA)
+    sources = {"--faces": faces, "--voices": voices or None, "--texts": texts}
+    if corpus == "synthetic":
+        _check_sources(sources, {"--data": data}, corpus)
     else:
-        figures, name, judged = _one_corpus(part, model, data or Path(), corpus, split, labels, chosen)
-    if out is not None:
-        write_figures(out, figures)
-    typer.echo(json.dumps(figures) if as_json else table(name, judged, figures))
+        _check_sources({"--data": data}, {**sources, "--split": split or None}, corpus)
+    if faces is not None and texts is not None:
+        figures, name, title = _synthetic(model, faces, voices or [], texts, split, seed, device)
+    else:
+        figures, name, title = _iemocap(model, data or Path(), device)
+    _print_figures(figures, name, title, out, as_json)
 
 
-def _check_options(part: str, corpus: str, split: str, labels: str) -> None:
-    """Refuses what the part does not know, before anything is loaded."""
-    from multimodal.data.corpora.ferplus import FOLDERS
-    from multimodal.data.corpora.texts import TEXT_CORPORA
-    from multimodal.data.corpora.voices import VOICE_CORPORA
-    from multimodal.evaluate.audio import LABEL_SETS
-
-    for option, given, parts in (
-        ("--split", split != "", ("face", "text", "fusion")),
-        ("--labels", labels != "seven", ("audio",)),
-    ):
-        if given and part not in parts:
-            named = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-            raise typer.BadParameter(f"is for {named}, not for {part}", param_hint=option)
-    known = {
-        "face": ("ferplus",),
-        "audio": tuple(VOICE_CORPORA),
-        "text": tuple(TEXT_CORPORA),
-        "fusion": ("composed", "iemocap"),
-    }[part]
-    if corpus not in (known if part == "audio" else ("", *known)):
-        fact = f"is {corpus!r}" if corpus else "is missing"
-        raise typer.BadParameter(f"{fact}; choose one of {', '.join(known)}", param_hint="--corpus")
-    if part in ("face", "fusion") and split not in ("", *FOLDERS):
-        raise typer.BadParameter(f"is {split!r}; choose one of {', '.join(FOLDERS)}", param_hint="--split")
-    if labels not in LABEL_SETS:
-        raise typer.BadParameter(f"is {labels!r}; choose one of {', '.join(LABEL_SETS)}", param_hint="--labels")
+COMMANDS = {"face": face, "audio": audio, "text": text, "fusion": fusion}
+"""The parts and their commands."""
 
 
-def _check_corpora(composed: bool, data: Path | None, corpora: Mapping[str, object]) -> None:
-    """Asks for the corpora that are needed, and refuses others."""
-    given = [option for option, value in corpora.items() if value is not None]
-    missing = [option for option, value in corpora.items() if value is None]
-    if composed and data is not None:
-        raise typer.BadParameter("is not for composed utterances; give --faces, --voices, --texts", param_hint="--data")
-    if composed and missing:
-        raise typer.BadParameter("is missing; composed utterances need it", param_hint=missing[0])
-    if not composed and given:
-        raise typer.BadParameter("is for composed utterances alone; give --data", param_hint=given[0])
-    if not composed and data is None:
-        raise typer.BadParameter("is missing; name the folder or file of the corpus", param_hint="--data")
-
-
-def _one_corpus(
-    part: str, model: str, data: Path, corpus: str, split: str, labels: str, device: str
-) -> tuple[dict[str, Any], str, str]:
-    from multimodal.models.weights import load_weights
-
-    weights = load_weights(model, part, device)
-    judge = {"face": _face, "audio": _audio, "text": _text, "fusion": _iemocap}[part]
-    figures, judged = judge(weights, data, corpus, split, labels, device)
-    return figures, weights.name, judged
-
-
-def _composed(
+def _synthetic(
     model: str, faces: Path, voices: list[str], texts: Path, split: str, seed: int, device: str
 ) -> tuple[dict[str, Any], str, str]:
-    from multimodal.evaluate.synthetic import evaluate_synthetic, parse_voices
-    from multimodal.infer.model import load_model
+    with _evaluation_libraries():
+        from multimodal.data.corpora.ferplus import FOLDERS
+        from multimodal.device import choose_device
+        from multimodal.evaluate.synthetic import evaluate_synthetic, parse_voices
+        from multimodal.infer.model import load_model
 
-    named = parse_voices(voices)
-    parts = load_model(model, device).parts
+    _check_choice("--split", split, ("", *FOLDERS))
+    folders, chosen = parse_voices(voices), choose_device(device)
+    parts = load_model(model, chosen).parts
     if "fusion" not in parts:
-        raise WeightsError(model, "holds no fusion head", "name one with --model")
-    figures = evaluate_synthetic(parts, faces, named, texts, split=split, seed=seed, device=device)
-    return figures, parts["fusion"].name, f"utterances composed with seed {seed}"
+        raise WeightsError(model, "contains no fusion head", "choose another model with --model")
+    figures = evaluate_synthetic(parts, faces, folders, texts, split=split, seed=seed, device=chosen)
+    return figures, parts["fusion"].name, f"synthetic utterances, seed {seed}"
 
 
-def _face(
-    weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
-) -> tuple[dict[str, Any], str]:
-    from multimodal.data.corpora.ferplus import read_ferplus
+def _iemocap(model: str, data: Path, device: str) -> tuple[dict[str, Any], str, str]:
+    with _evaluation_libraries():
+        from multimodal.device import choose_device
+        from multimodal.iemocap.evaluate import evaluate_iemocap
+        from multimodal.models.weights import load_weights
 
-    split = split or "valid"
-    return evaluate_face(weights, read_ferplus(data, split, check_counts=False), device), split
-
-
-def _audio(
-    weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
-) -> tuple[dict[str, Any], str]:
-    from multimodal.evaluate.audio import evaluate_audio
-
-    return evaluate_audio(weights, corpus, data, labels, device), f"{corpus}, {labels} labels"
+    chosen = choose_device(device)
+    weights = load_weights(model, "fusion", chosen)
+    figures = evaluate_iemocap(weights, data, device=chosen, check_counts=False)
+    note = ", which was in the training data" if figures["heard_in_training"] else ""
+    return figures, weights.name, f"session {figures['session']} of IEMOCAP{note}"
 
 
-def _text(
-    weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
-) -> tuple[dict[str, Any], str]:
-    from multimodal.data.corpora.texts import part_to_judge, read_text_corpus
-    from multimodal.evaluate.text import evaluate_text
-
-    corpus, part = corpus or "goemotions", split or part_to_judge(data)
-    judged = corpus if data.is_file() else f"{corpus}, {part} part"
-    return evaluate_text(weights, read_text_corpus(corpus, data, part, check_counts=False)), judged
+def _check_choice(option: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise ConfigError(option, f"invalid value {value!r}", f"choose one of {', '.join(filter(None, choices))}")
 
 
-def _iemocap(
-    weights: Weights, data: Path, corpus: str, split: str, labels: str, device: str
-) -> tuple[dict[str, Any], str]:
-    from multimodal.iemocap.evaluate import evaluate_iemocap
+def _check_sources(required: Mapping[str, object], excluded: Mapping[str, object], corpus: str) -> None:
+    """Checks that the options of one corpus are complete and those of the other absent."""
+    for option, value in excluded.items():
+        if value is not None:
+            raise ConfigError(option, f"does not apply to --corpus {corpus}", "remove it or choose another corpus")
+    missing = [option for option, value in required.items() if value is None]
+    if missing:
+        raise ConfigError(missing[0], "is missing", f"add {', '.join(missing)} for --corpus {corpus}")
 
-    figures = evaluate_iemocap(weights, data, device=device, check_counts=False)
-    heard = ", which its training heard" if figures["heard_in_training"] else ""
-    return figures, f"session {figures['session']} of IEMOCAP{heard}"
+
+@contextmanager
+def _evaluation_libraries() -> Iterator[None]:
+    """Names the remedy if a library that only evaluation needs is missing."""
+    try:
+        import multimodal.evaluate.metrics  # noqa: F401
+
+        yield
+    except ModuleNotFoundError as error:
+        remedy = "pip install 'multimodal-emotion[train]'"
+        raise DependencyError(f"{error.name}", "is not installed, but evaluation needs it", remedy) from None
+
+
+def _print_figures(figures: dict[str, Any], name: str, title: str, out: Path | None, as_json: bool) -> None:
+    """Writes the metrics to a folder, if one is given, and prints them."""
+    from multimodal.evaluate.tables import table, write_figures
+
+    if out is not None:
+        write_figures(out, figures)
+    print_line(json.dumps(figures) if as_json else table(name, title, figures))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return run_command(evaluate, arguments, "evaluate")
+    return run_command(COMMANDS, arguments, "evaluate", SUMMARY)

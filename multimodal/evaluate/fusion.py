@@ -8,16 +8,16 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from multimodal.data.corpora.synthetic import SynthesisConfig, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate.metrics import classification_figures
 from multimodal.evaluate.synthetic_features import EncodedPools
-from multimodal.fusion.alignment import Floats, FusionInputs, collate
+from multimodal.fusion.alignment import Floats, FusionInputs
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_average
+from multimodal.fusion.prediction import predict, subset_name
 from multimodal.types import MODALITIES
 
 SHORT = ("macro_f1", "accuracy", "balanced_accuracy", "ece", "nll", "n")
@@ -39,18 +39,18 @@ class Head:
 
     Attributes:
         network: In evaluation mode.
-        sizes: Signal to its features.
+        shape: Its shape.
         temperatures: Subset of signals to what divides its logits; 1 where it is not named.
     """
 
     network: nn.Module
-    sizes: Mapping[str, int]
+    shape: FusionShape
     temperatures: Mapping[str, float]
 
     def answers(self, streams: Sequence[FusionInputs], subset: Sequence[str]) -> Floats:
         """Calibrated probabilities ``(utterances, 7)``, as if only some of the signals had been there."""
-        logits = fused_logits(self.network, [each.only(subset) for each in streams], self.sizes)
-        return softmax(logits, self.temperatures.get(subset_name(subset), 1.0))
+        utterances = [each.only(subset) for each in streams]
+        return predict(self.network, self.shape, utterances, self.temperatures).probabilities
 
 
 def evaluate_fusion(
@@ -157,39 +157,3 @@ def reliability(probabilities: Floats, labels: Any, bins: int = 10) -> list[tupl
 
 SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITIES, size))
 """All combinations of signals, from one to all."""
-
-
-def subset_name(modalities: Sequence[str]) -> str:
-    """How a combination of signals is named in specs and tables.
-
-    Example:
-        >>> subset_name(("face", "text"))
-        'face+text'
-    """
-    return "+".join(modalities)
-
-
-def sizes_of(shape: FusionShape) -> dict[str, int]:
-    """Signal to features, as ``collate`` wants it."""
-    return {"face": shape.face_size, "audio": shape.audio_size, "text": shape.text_size}
-
-
-@torch.inference_mode()
-def fused_logits(
-    network: nn.Module, utterances: Sequence[FusionInputs], sizes: Mapping[str, int], batch_size: int = 128
-) -> Floats:
-    """Logits ``(utterances, labels)`` float64 of a head in evaluation mode."""
-    device = next(network.parameters()).device
-    rows = [
-        network(collate(utterances[start : start + batch_size], sizes, len(FUSED_LABELS)).to(device)).logits.cpu()
-        for start in range(0, len(utterances), batch_size)
-    ]
-    logits: Floats = torch.cat(rows).double().numpy()
-    return logits
-
-
-def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Probabilities ``(n, labels)`` of logits divided by a temperature."""
-    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    rows: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return rows

@@ -17,7 +17,7 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
-from multimodal.evaluate.fusion import Head, evaluate_fusion, sizes_of
+from multimodal.evaluate.fusion import Head, evaluate_fusion
 from multimodal.evaluate.synthetic_features import (
     EncodedPools,
     encode_pools,
@@ -101,8 +101,7 @@ def evaluate_synthetic(
     if reason := incompatibility(parts):
         raise WeightsError(head.name, f"cannot be judged, since {reason}", "name a folder with all four parts")
     encoded = read_parts(parts, _faces(faces, split), _clips(voices), _texts(texts), seed, device)
-    sizes = sizes_of(FusionShape(**head.spec.fusion))
-    judged = Head(head.network, sizes, head.spec.temperatures)
+    judged = Head(head.network, FusionShape(**head.spec.fusion), head.spec.temperatures)
     figures = evaluate_fusion(judged, encoded, SynthesisConfig(), count, seed)
     parameters = sum(value.numel() for value in head.network.parameters())
     return {**figures, "parameters": parameters, "seed": seed}

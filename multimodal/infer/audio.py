@@ -1,7 +1,7 @@
-"""Listens to a recording: what each utterance's voice sounds like.
+"""Analyzes the audio of a recording: the voice in each utterance.
 
-The sound is read once from start to end. Of an utterance that has ended only its features are kept, because a voice is
-judged against everything that the same speaker says in the recording.
+The audio is read once from start to end. Only the features of each utterance are kept; they are normalized per speaker
+across the recording.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from multimodal.progress import Progress, counted
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
 
 BATCH = 16
-"""Utterances whose features are computed together: at most some minutes of sound are held at a time."""
+"""Utterances whose features are computed together: at most some minutes of audio are in memory at a time."""
 
 
 @dataclass(frozen=True)
 class AudioResult:
-    """What was heard of one recording.
+    """Audio encodings of one recording.
 
     Attributes:
-        encodings: Every stretch of speech with what it sounds like, in order of its end.
-        warnings: Plain lines on what was damaged, and on what limits the result.
+        encodings: Every utterance with its encoding, in order of its end.
+        warnings: One line for each damaged part and each limit of the result.
     """
 
     encodings: tuple[tuple[Utterance, EncodedUtterance], ...]
@@ -49,59 +49,59 @@ def analyze_audio(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> AudioResult:
-    """Judges the voice in every stretch of speech.
+    """Encodes the voice in every utterance.
 
     Args:
         media: Facts of a recording with sound.
         weights: The audio encoder, on ``device``.
-        utterances: Who speaks when, where that is known; None to find out where somebody speaks.
+        utterances: Who speaks when; None to detect speech.
         device: Where the encoder computes.
-        progress: Told the seconds that are done.
+        progress: Called with the seconds done.
 
     Returns:
-        The stretches in which a voice could be judged: of ``utterances``, or found.
+        The utterances with enough speech, given or detected, and their encodings.
 
     Raises:
-        MediaError: There is no sound, or none that can be decoded.
+        MediaError: There is no audio stream, or nothing of it can be decoded.
     """
     blocks = read_audio(media.path, sample_rate=SAMPLE_RATE, info=media)
     speech = read_speech(counted(blocks, progress), utterances)
     mfcc = Mfcc(MfccSettings(**weights.spec.mfcc)).to(device)
-    found: list[tuple[Utterance, float]] = []
+    utterances_read: list[Utterance] = []
+    starts: list[float] = []
     features: list[VoiceFeatures] = []
-    waiting: list[NDArray[np.float32]] = []
+    batch: list[NDArray[np.float32]] = []
     for spoken in speech:
-        found.append((spoken.utterance, spoken.utterance.start_seconds + spoken.offset_seconds))
-        waiting.append(spoken.samples)
-        if len(waiting) >= BATCH:
-            features += voice_features(waiting, mfcc)
-            waiting.clear()
-    features += voice_features(waiting, mfcc)
-    return AudioResult(tuple(_judged(found, features, weights)), (*blocks.warnings, *speech.warnings))
+        utterances_read.append(spoken.utterance)
+        starts.append(spoken.utterance.start_seconds + spoken.offset_seconds)
+        batch.append(spoken.samples)
+        if len(batch) >= BATCH:
+            features += voice_features(batch, mfcc)
+            batch.clear()
+    features += voice_features(batch, mfcc)
+    encodings = _encode(utterances_read, starts, features, weights)
+    return AudioResult(tuple(zip(utterances_read, encodings, strict=True)), (*blocks.warnings, *speech.warnings))
 
 
-def _judged(
-    found: Sequence[tuple[Utterance, float]], features: Sequence[VoiceFeatures], weights: Weights
-) -> list[tuple[Utterance, EncodedUtterance]]:
-    """The voice of each utterance, measured against all of its speaker's; the unnamed count as one speaker.
-
-    Beside each utterance stands when its sound begins, in seconds.
-    """
-    indices: dict[str | None, list[int]] = {}
+def _encode(
+    utterances: Sequence[Utterance], starts: Sequence[float], features: Sequence[VoiceFeatures], weights: Weights
+) -> list[EncodedUtterance]:
+    """Encodes utterances, whose audio starts at ``starts`` seconds, per speaker; unnamed speakers count as one."""
     settings = MfccSettings(**weights.spec.mfcc)
-    for index, (utterance, _) in enumerate(found):
-        indices.setdefault(utterance.speaker, []).append(index)
-    judged: dict[int, EncodedUtterance] = {}
-    for own in indices.values():
-        rows, states = encode_speaker(weights.network, [features[index] for index in own], weights.spec.temperature)
-        for index, row, steps in zip(own, rows.double().tolist(), states, strict=True):
-            times = found[index][1] + state_times(features[index], len(steps), settings)
-            judged[index] = EncodedUtterance(_fused(row, weights.spec), steps.numpy(), times)
-    return [(utterance, judged[index]) for index, (utterance, _) in enumerate(found)]
+    by_speaker: dict[str | None, list[int]] = {}
+    for index, utterance in enumerate(utterances):
+        by_speaker.setdefault(utterance.speaker, []).append(index)
+    encodings: dict[int, EncodedUtterance] = {}
+    for indices in by_speaker.values():
+        rows, states = encode_speaker(weights.network, [features[index] for index in indices], weights.spec.temperature)
+        for index, row, steps in zip(indices, rows.double().tolist(), states, strict=True):
+            times = starts[index] + state_times(features[index], len(steps), settings)
+            encodings[index] = EncodedUtterance(_estimate(row, weights.spec), steps.numpy(), times)
+    return [encodings[index] for index in range(len(utterances))]
 
 
-def _fused(row: Sequence[float], spec: ModelSpec) -> ModalityEstimate:
-    """Sums the encoder's own labels into the fused ones; those that count towards none are left out."""
+def _estimate(row: Sequence[float], spec: ModelSpec) -> ModalityEstimate:
+    """Sums the encoder's labels into the fused labels; labels without a fused one are left out."""
     probabilities = dict.fromkeys(FUSED_LABELS, 0.0)
     for group, value in zip(spec.groups or spec.labels, row, strict=True):
         if group is not None:

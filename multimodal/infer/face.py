@@ -1,19 +1,20 @@
-"""Watches a recording: finds, follows and scores every face in the sampled pictures.
+"""Analyzes the video of a recording: detects, tracks and classifies every face in the sampled frames.
 
-A frame goes from the reader's thread to the face tracker, its crops wait in a small batch for the face encoder, and
-what remains of each is a ``FaceObservation``; no picture is kept.
+Each frame goes to the face tracker, its face crops to the face encoder in small batches. A ``FaceObservation`` of each
+face is kept, and no picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from multimodal.data.faces.detectors import Detector
+from multimodal.data.faces.detectors import Detector, load_detector
 from multimodal.data.faces.tracking import FaceTracker, TrackedFace, align
 from multimodal.data.media.frames import read_frames
 from multimodal.encoders.face import predict
@@ -22,20 +23,23 @@ from multimodal.progress import Progress
 from multimodal.types import FaceObservation, Frame, MediaInfo
 
 BATCH = 32
-"""Crops scored together: enough for the encoder to be efficient, few enough for progress to be smooth."""
+"""Crops classified together: enough for an efficient encoder, few enough for smooth progress."""
+
+FRAMES_PER_SECOND = 5.0
+"""Rate if the card of the weights names none."""
 
 RARELY_VISIBLE = 0.2
-"""Share of the sampled frames below which a warning says that little was seen."""
+"""Share of the sampled frames with a face below which a warning is given."""
 
 
 @dataclass(frozen=True)
 class FaceResult:
-    """What was seen of one recording.
+    """Faces of one recording.
 
     Attributes:
         times: Presentation time in seconds of every sampled frame, in order.
         faces: Every face in every sampled frame, in order of time.
-        warnings: Plain lines on what was damaged, and on how little was seen.
+        warnings: One line for each damaged part, and if few frames show a face.
     """
 
     times: tuple[float, ...]
@@ -52,76 +56,93 @@ def analyze_faces(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> FaceResult:
-    """Follows and scores every face in every sampled frame, reading the picture once from start to end.
+    """Tracks and classifies every face in the sampled frames, reading the video once from start to end.
 
     Args:
-        media: Facts of a recording with a picture.
+        media: Facts of a recording with a video stream.
         weights: The face encoder, on ``device``.
-        detector: Finds the faces.
-        frames_per_second: How many pictures to judge per second; None for what the weights were tuned for.
+        detector: The face detector.
+        frames_per_second: Frames to analyze per second; None for the rate on the card of ``weights``.
         device: Where the encoder computes.
-        progress: Told the seconds that are done.
+        progress: Called with the seconds done.
 
     Returns:
         Times, faces and warnings.
 
     Raises:
-        MediaError: There is no picture, or none that can be decoded.
-        ConfigError: A rate that cannot be.
+        MediaError: There is no video stream, or no frame of it can be decoded.
+        ConfigError: ``frames_per_second`` is not above 0.
     """
-    rate = frames_per_second or weights.spec.frames_per_second or 5.0
+    rate = frames_per_second or weights.spec.frames_per_second or FRAMES_PER_SECOND
     times: list[float] = []
-    tracker, scorer = FaceTracker(detector), _Scorer(weights, device)
+    tracker, classifier = FaceTracker(detector), _Classifier(weights, device)
     with read_frames(media.path, frames_per_second=rate, info=media) as reader:
         for frame in reader:
             times.append(frame.time_seconds)
             for face in tracker.update(frame):
-                scorer.add(frame, face)
+                classifier.add(frame, face)
             if progress is not None:
                 progress(frame.time_seconds)
-    faces = scorer.finish()
-    return FaceResult(tuple(times), tuple(faces), (*reader.warnings, *_limits(times, faces)))
+    faces = classifier.finish()
+    return FaceResult(tuple(times), tuple(faces), (*reader.warnings, *_warnings(times, faces)))
 
 
-class _Scorer:
-    """Collects faces in the order seen and scores their crops in batches."""
+def open_detector(name: str) -> Detector:
+    """Loads a face detector.
+
+    Args:
+        name: ``mtcnn``, ``yunet``, ``haar``, or the path of a YuNet ``.onnx`` file.
+
+    Returns:
+        The detector.
+
+    Raises:
+        ConfigError: The name is unknown.
+        DependencyError: The detector must be downloaded first.
+        WeightsError: The file is not the published one.
+    """
+    return load_detector("yunet", Path(name)) if name.endswith(".onnx") else load_detector(name)
+
+
+class _Classifier:
+    """Collects faces in order of time and classifies their crops in batches."""
 
     def __init__(self, weights: Weights, device: str) -> None:
         self.weights = weights
         self.device = device
-        self.seen: list[FaceObservation] = []
-        self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
+        self.observations: list[FaceObservation] = []
+        self.crops: list[tuple[int, NDArray[np.uint8]]] = []
 
     def add(self, frame: Frame, face: TrackedFace) -> None:
-        """Notes a face; keeps its crop until the batch is full if the face can be judged."""
+        """Adds a face, and its crop to the batch if the face is clear."""
         score = min(max(float(face.detection.score), 0.0), 1.0)
-        self.seen.append(FaceObservation(frame.time_seconds, face.face_id, face.box, score, face.quality))
+        self.observations.append(FaceObservation(frame.time_seconds, face.face_id, face.box, score, face.quality))
         if face.quality == "clear":
             size = self.weights.spec.face_size or 48
-            self.waiting.append((len(self.seen) - 1, align(frame.image, face.detection, size)))
-        if len(self.waiting) >= BATCH:
-            self._score()
+            self.crops.append((len(self.observations) - 1, align(frame.image, face.detection, size)))
+        if len(self.crops) >= BATCH:
+            self._classify()
 
     def finish(self) -> list[FaceObservation]:
-        """Scores what is left and gives all observations."""
-        if self.waiting:
-            self._score()
-        return self.seen
+        """Classifies the remaining crops and returns all observations."""
+        if self.crops:
+            self._classify()
+        return self.observations
 
-    def _score(self) -> None:
+    def _classify(self) -> None:
         spec = self.weights.spec
-        crops = torch.from_numpy(np.stack([crop for _, crop in self.waiting])).to(self.device)
+        crops = torch.from_numpy(np.stack([crop for _, crop in self.crops])).to(self.device)
         probabilities, embeddings = predict(self.weights.network, crops, spec.temperature, spec.flip)
-        rows = zip(self.waiting, probabilities.cpu().double().numpy(), embeddings.cpu().numpy(), strict=True)
+        rows = zip(self.crops, probabilities.cpu().double().numpy(), embeddings.cpu().numpy(), strict=True)
         for (index, _), row, embedding in rows:
             named = dict(zip(spec.labels, map(float, row), strict=True))
-            self.seen[index] = replace(self.seen[index], probabilities=named, embedding=embedding)
-        self.waiting.clear()
+            self.observations[index] = replace(self.observations[index], probabilities=named, embedding=embedding)
+        self.crops.clear()
 
 
-def _limits(times: Sequence[float], faces: Sequence[FaceObservation]) -> list[str]:
-    """Plain lines on how little was seen, where that is so."""
-    scored = len({seen.time_seconds for seen in faces if seen.probabilities is not None})
+def _warnings(times: Sequence[float], faces: Sequence[FaceObservation]) -> list[str]:
+    """One line if few frames, or none, show a face that can be classified."""
+    scored = len({face.time_seconds for face in faces if face.probabilities is not None})
     if not faces:
         return ["no face was found"]
     if not scored:

@@ -1,4 +1,4 @@
-"""Answers from all signals of each stretch: by the trained head where it fits the encoders, else by their average."""
+"""Fuses the modalities of each segment: with the trained head where it fits the encoders, else with late fusion."""
 
 from __future__ import annotations
 
@@ -6,44 +6,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import HEAD, NORMS, affect_from_norms
-from multimodal.fusion.alignment import FusionInputs, build_inputs, collate, tolerance_seconds
+from multimodal.fusion.alignment import FusionInputs, build_inputs, tolerance_seconds
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
+from multimodal.fusion.prediction import predict
 from multimodal.fusion.segments import within
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
 from multimodal.types import MODALITIES, MODALITY_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
 
-BATCH = 32
-"""Stretches that are answered together, at most."""
-
-ROWS = 16_384
-"""Steps, and tokens, of a batch with what fills it up, at most: 25 MB of states. A longer text goes alone."""
-
 LATE = {"name": "late average"}
-"""What ``models`` of an analysis says where the average answered; it has no weights and so no hash."""
+"""What ``models`` of an analysis names for late fusion, which has no weights and so no hash."""
 
 AFFECT_SOURCES: Mapping[str, Mapping[str, str]] = {
     NORMS: {"source": NORMS, "reference": "Russell and Mehrabian 1977"},
     HEAD: {"source": HEAD},
 }
-"""What ``valence_arousal`` of an analysis says."""
+"""Values of ``valence_arousal`` of an analysis."""
 
 
 @dataclass(frozen=True)
 class FusionResult:
-    """Stretches with their joint answers.
+    """Segments with their fused estimates.
 
     Attributes:
-        estimates: As given, with ``fused``, ``uncertain``, ``valence`` and ``arousal`` where any signal was there.
-        model: Name, and hash where it has one, of what answered; None where nothing was to be answered.
-        valence_arousal: Where both come from, one of ``AFFECT_SOURCES``; None likewise.
-        warnings: Plain lines: that the average answered, and why.
+        estimates: The segments, with ``fused``, ``uncertain``, ``valence`` and ``arousal`` where any modality is
+            present.
+        model: Name of what fused them, and its hash if it has one; None if no modality was present anywhere.
+        valence_arousal: Source of both, one of ``AFFECT_SOURCES``; None if no modality was present anywhere.
+        warnings: One line if late fusion was used, with the reason.
     """
 
     estimates: tuple[UtteranceEstimate, ...]
@@ -57,140 +52,81 @@ def fuse(
     faces: Sequence[FaceObservation],
     frame_times: Sequence[float],
     parts: Mapping[str, Weights],
-    device: str = "cpu",
 ) -> FusionResult:
-    """Joins what each signal says of a stretch into one answer.
+    """Fuses the modalities of each segment into one estimate.
 
     Args:
-        estimates: The stretches, with each signal's own estimate and states.
+        estimates: The segments, with the estimates and states of each modality.
         faces: Every face in every sampled frame, in order of time.
         frame_times: Seconds of every sampled frame, in order.
-        parts: Part to its weights: the encoders that were loaded, and ``fusion`` where there is a head.
-        device: Where the head computes.
+        parts: Part to its weights: the encoders in use, and ``fusion`` if there is a trained head.
 
     Returns:
-        The answers. A stretch without any signal has none.
+        The fused estimates. A segment without any modality has none.
 
     Example:
         >>> from multimodal.types import Utterance
-        >>> words = ModalityEstimate({label: 1 / 7 for label in FUSED_LABELS})
-        >>> said = UtteranceEstimate(Utterance(0.0, 1.0), {"text": words})
-        >>> found = fuse([said], (), (), {})
-        >>> found.model, round(found.estimates[0].fused.confidence, 3)
+        >>> text = ModalityEstimate({label: 1 / 7 for label in FUSED_LABELS})
+        >>> result = fuse([UtteranceEstimate(Utterance(0.0, 1.0), {"text": text})], (), (), {})
+        >>> result.model, round(result.estimates[0].fused.confidence, 3)
         ({'name': 'late average'}, 0.143)
     """
     if not any(estimate.modalities for estimate in estimates):
         return FusionResult(tuple(estimates))
     reason = incompatibility(parts)
     if reason is not None:
-        averaged = tuple(map(_averaged, estimates))
-        line = f"the signals' answers were averaged, since {reason}"
-        return FusionResult(averaged, LATE, AFFECT_SOURCES[NORMS], (line,))
+        line = f"using late fusion (average): {reason}"
+        return FusionResult(tuple(map(_with_average, estimates)), LATE, AFFECT_SOURCES[NORMS], (line,))
     head = parts["fusion"]
-    there = [index for index, estimate in enumerate(estimates) if estimate.modalities]
-    streams = list(_streams([estimates[index] for index in there], faces, frame_times, head.spec))
-    answered = list(estimates)
-    for index, answer in zip(there, predict(head, streams, device), strict=True):
-        answered[index] = _with_answer(estimates[index], *answer, head.spec)
-    source = HEAD if FusionShape(**head.spec.fusion).dimensions else NORMS
-    return FusionResult(tuple(answered), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
+    spec, shape = head.spec, FusionShape(**head.spec.fusion)
+    indices = [index for index, estimate in enumerate(estimates) if estimate.modalities]
+    inputs = list(_inputs([estimates[index] for index in indices], faces, frame_times, spec, shape))
+    answers = predict(head.network, shape, inputs, spec.temperatures, spec.temperature)
+    fused = list(estimates)
+    for index, probabilities, affect in zip(indices, answers.probabilities, answers.affect, strict=True):
+        fused[index] = _with_prediction(estimates[index], probabilities, affect, spec)
+    source = HEAD if shape.dimensions else NORMS
+    return FusionResult(tuple(fused), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
 
 
 def incompatibility(parts: Mapping[str, Weights]) -> str | None:
-    """Why the trained head cannot answer, as a clause that follows "since"; None where it can.
+    """Says why the trained head cannot be used with these encoders.
 
     Args:
-        parts: Part to its weights: the encoders that were loaded, and ``fusion`` where there is a head.
+        parts: Part to its weights: the encoders in use, and ``fusion`` if there is a trained head.
+
+    Returns:
+        The reason, as a clause; None if the head can be used.
 
     Example:
         >>> incompatibility({})
-        'there is no trained fusion head'
+        'no trained fusion head available'
     """
     head = parts.get("fusion")
     if head is None:
-        return "there is no trained fusion head"
+        return "no trained fusion head available"
     trained = head.spec.encoders
     for modality in (name for name in MODALITIES if name in parts):
         if modality not in trained:
             return f"the fusion head {head.name} was trained without the {MODALITY_NAMES[modality]}"
         if trained[modality] != parts[modality].sha256:
-            return f"the fusion head {head.name} was trained with another encoder of the {MODALITY_NAMES[modality]}"
+            return f"the fusion head {head.name} was trained with another {MODALITY_NAMES[modality]} encoder"
     if foreign := [label for label in head.spec.labels if label not in FUSED_LABELS]:
-        return f"the fusion head {head.name} answers with {foreign[0]}, which is none of the emotions here"
+        return f"the fusion head {head.name} predicts {foreign[0]}, which is not an emotion of this version"
     if FusionShape(**head.spec.fusion).summary_size:
-        return f"the fusion head {head.name} reads the prosody of whole utterances, which is not kept here"
+        return f"the fusion head {head.name} needs the prosody of whole utterances, which inference does not compute"
     return None
 
 
-@torch.inference_mode()
-def predict(
-    head: Weights, streams: Sequence[FusionInputs], device: str = "cpu"
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Runs the head over utterances, those of like length together, which changes no answer.
-
-    Args:
-        head: The fusion head, on ``device``.
-        streams: What it reads, in any number.
-        device: Where it computes.
-
-    Returns:
-        Per utterance, in order, calibrated probabilities ``(labels,)`` float64 that sum to 1, and what it says of
-        valence, arousal and dominance ``(dimensions,)`` float64, -1 … 1.
-    """
-    shape = FusionShape(**head.spec.fusion)
-    sizes = {"face": shape.face_size, "audio": shape.audio_size, "text": shape.text_size}
-    found: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-    for chosen in _batches([_length(each) for each in streams]):
-        output = head.network(collate([streams[index] for index in chosen], sizes, shape.labels).to(device))
-        divisors = [[temperature(head.spec, streams[index].modalities)] for index in chosen]
-        logits = output.logits.double().cpu() / torch.tensor(divisors, dtype=torch.float64)
-        affect = output.affect.double().clamp(-1.0, 1.0).cpu().numpy()
-        found |= dict(zip(chosen, zip(logits.softmax(dim=1).numpy(), affect, strict=True), strict=True))
-    return [found[index] for index in range(len(streams))]
-
-
-def temperature(spec: ModelSpec, modalities: Sequence[str]) -> float:
-    """What divides the logits when these signals are there.
-
-    Args:
-        spec: Of the fusion head.
-        modalities: Those there.
-
-    Example:
-        >>> spec = ModelSpec("fusion", "dual_recurrent", FUSED_LABELS, 1.5, temperatures={"face+text": 1.2})
-        >>> temperature(spec, ["text", "face"]), temperature(spec, ["text"])
-        (1.2, 1.5)
-    """
-    key = "+".join(name for name in MODALITIES if name in modalities)
-    return spec.temperatures.get(key, spec.temperature)
-
-
-def _length(streams: FusionInputs) -> int:
-    """Of the longer stream."""
-    return max(len(streams.times), 0 if streams.text is None else len(streams.text))
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of those of like length together, within ``BATCH`` and ``ROWS``."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) == BATCH or (len(batch) + 1) * lengths[index] > ROWS):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _streams(
+def _inputs(
     estimates: Sequence[UtteranceEstimate],
     faces: Sequence[FaceObservation],
     frame_times: Sequence[float],
     spec: ModelSpec,
+    shape: FusionShape,
 ) -> Iterator[FusionInputs]:
-    """What the head reads of each stretch in which there is a signal."""
-    half = tolerance_seconds(np.array(frame_times, np.float64))
-    size = FusionShape(**spec.fusion).face_size
+    """Builds the head's inputs for segments that have any modality."""
+    tolerance = tolerance_seconds(np.array(frame_times, np.float64))
     for estimate in estimates:
         utterance = estimate.utterance
         audio, text = (estimate.encodings.get(name) for name in ("audio", "text"))
@@ -199,24 +135,24 @@ def _streams(
             utterance.end_seconds,
             {name: each.probabilities for name, each in estimate.estimates.items()},
             audio=None if audio is None or audio.times is None else (audio.times, audio.states),
-            face=_own_face(within(faces, utterance), estimate.face_id, size),
-            tolerance_seconds=half,
+            face=_embeddings(within(faces, utterance), estimate.face_id, shape.face_size),
+            tolerance_seconds=tolerance,
             text=None if text is None else text.states,
             labels=spec.labels,
         )
 
 
-def _own_face(
-    shown: Sequence[FaceObservation], face_id: int | None, size: int
+def _embeddings(
+    observations: Sequence[FaceObservation], face_id: int | None, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Seconds and embeddings ``(observations, size)`` of one face."""
-    own = [(seen.time_seconds, seen.embedding) for seen in shown if seen.face_id == face_id]
-    scored = [(time, embedding) for time, embedding in own if embedding is not None]
-    embeddings = np.stack([each for _, each in scored]) if scored else np.zeros((0, size), np.float32)
-    return np.array([time for time, _ in scored], np.float64), embeddings
+    """Seconds ``(observations,)`` and embeddings ``(observations, size)`` of one face."""
+    rows = [(each.time_seconds, each.embedding) for each in observations if each.face_id == face_id]
+    times = [time for time, embedding in rows if embedding is not None]
+    embeddings = [embedding for _, embedding in rows if embedding is not None]
+    return np.array(times, np.float64), np.stack(embeddings) if embeddings else np.zeros((0, size), np.float32)
 
 
-def _with_answer(
+def _with_prediction(
     estimate: UtteranceEstimate, row: NDArray[np.float64], affect: NDArray[np.float64], spec: ModelSpec
 ) -> UtteranceEstimate:
     probabilities = dict.fromkeys(FUSED_LABELS, 0.0) | dict(zip(spec.labels, row.tolist(), strict=True))
@@ -226,8 +162,8 @@ def _with_answer(
     return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)
 
 
-def _averaged(estimate: UtteranceEstimate) -> UtteranceEstimate:
-    """The late-fusion answer, where any signal was there."""
+def _with_average(estimate: UtteranceEstimate) -> UtteranceEstimate:
+    """Adds the late-fusion estimate where any modality is present."""
     fused = late_estimate(estimate.estimates, FUSED_LABELS)
     if fused is None:
         return estimate

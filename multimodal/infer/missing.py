@@ -1,4 +1,4 @@
-"""Keeps account of what a recording lacks, so that the rest of it is read all the same."""
+"""Collects what is missing or damaged in a recording, so that the other modalities are analyzed all the same."""
 
 from __future__ import annotations
 
@@ -10,20 +10,30 @@ from multimodal.types import MediaInfo
 
 
 class MissingInputs:
-    """What of a recording cannot be read: errors, one of which is raised if nothing can be; warnings otherwise."""
+    """What of a recording cannot be read.
+
+    Attributes:
+        media: Facts of the recording.
+        errors: One error for each missing part; raised as one if nothing can be read.
+        warnings: One line for each missing part that the user should know about otherwise.
+    """
 
     def __init__(self, media: MediaInfo) -> None:
         self.media = media
-        self.failures: list[MultimodalError] = []
-        self.notes: list[str] = []
+        self.errors: list[MultimodalError] = []
+        self.warnings: list[str] = []
 
     def add(self, error: MultimodalError, remedy: bool = False) -> None:
-        """Notes that something is not there, and in the warning also how to get it."""
-        self.failures.append(error)
-        self.notes.append(f"the file {error.fact}; {error.remedy}" if remedy else f"the file {error.fact}")
+        """Adds a missing part with a warning, which also names the remedy if asked to."""
+        self.errors.append(error)
+        self.warnings.append(f"the file {error.fact}; {error.remedy}" if remedy else f"the file {error.fact}")
 
-    def holds(self, modality: str) -> bool:
-        """Whether there is a stream for ``face`` or ``audio``; notes it if not."""
+    def add_silently(self, error: MultimodalError) -> None:
+        """Adds a missing part that needs no warning."""
+        self.errors.append(error)
+
+    def has(self, modality: str) -> bool:
+        """Whether the recording has the stream of ``face`` or ``audio``; adds an error if not."""
         path = self.media.path
         if modality == "audio" and not self.media.has_audio:
             remedy = "choose a recording with sound, or add another signal to --modalities"
@@ -31,20 +41,20 @@ class MissingInputs:
         elif modality == "face" and not self.media.has_video:
             # A voice note has no picture by its nature; that needs no warning.
             remedy = "choose a video, or add another signal to --modalities"
-            self.failures.append(MediaError(path, "holds no picture", remedy))
+            self.add_silently(MediaError(path, "holds no picture", remedy))
         return self.media.has_audio if modality == "audio" else self.media.has_video
 
     @contextmanager
     def collect_errors(self) -> Iterator[None]:
-        """Notes that a stream cannot be decoded, and goes on: another may be whole."""
+        """Adds the error of a stream that cannot be decoded, and goes on with the next stream."""
         try:
             yield
         except MediaError as error:
             self.add(error)
 
     def error(self) -> MultimodalError:
-        """One line for a recording of which nothing can be read."""
-        facts = dict.fromkeys(error.fact for error in self.failures)
+        """One error for a recording of which nothing can be read."""
+        facts = dict.fromkeys(error.fact for error in self.errors)
         if len(facts) == 1:
-            return self.failures[0]
-        return MediaError(self.media.path, " and ".join(facts), self.failures[-1].remedy)
+            return self.errors[0]
+        return MediaError(self.media.path, " and ".join(facts), self.errors[-1].remedy)

@@ -1,7 +1,7 @@
-"""The model that joins the parts: load it once, analyze many recordings.
+"""The model: load it once, analyze many recordings.
 
-Words, sound and picture of a recording are read one after the other, each once from start to end. What was found at
-instants is then put onto the stretches that are judged: utterances, and windows where nobody speaks.
+A recording is read in passes, each once from start to end: speech-to-text, audio, video. Their results are then
+assigned to segments: the utterances, and windows where nobody speaks.
 """
 
 from __future__ import annotations
@@ -9,74 +9,70 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
+from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
-from multimodal.analysis.result import Analysis
-from multimodal.data.emotions import FUSED_LABELS
-from multimodal.data.faces.detectors import Detector, load_detector
 from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
-from multimodal.fusion.segments import fill_gaps, join, windows
-from multimodal.infer.face import FaceResult, analyze_faces
-from multimodal.infer.fusion import fuse
+from multimodal.infer.combine import Readings, combine, timed_utterances
+from multimodal.infer.face import analyze_faces, open_detector
 from multimodal.infer.missing import MissingInputs
+from multimodal.infer.options import AnalysisOptions
 from multimodal.infer.segment import crop_transcript, select_segment
-from multimodal.infer.text import TextResult, analyze_text, is_text_input, load_transcript, read_text_input, transcribe
-from multimodal.models.selection import FUSION, PARTS, check_modalities, choose_weights
+from multimodal.infer.text import analyze_text, is_text_input, load_transcript, read_text_input, transcribe
+from multimodal.models.selection import FUSION, check_modalities, choose_weights
 from multimodal.models.weights import Weights, load_weights
-from multimodal.progress import Progress, ProgressCallback, share_progress
-from multimodal.types import MODALITIES, MediaInfo, Utterance
+from multimodal.progress import ProgressCallback, share_progress
+from multimodal.types import MODALITIES, MediaInfo
 
 if TYPE_CHECKING:
+    from multimodal.analysis.result import Analysis
     from multimodal.data.speech.recognition import Recognizer
     from multimodal.data.transcripts.files import Transcript
-    from multimodal.infer.audio import AudioResult
 
-ASR = "speech_to_text"
-"""What ``models`` of an analysis calls it, where it was used."""
+SPEECH_TO_TEXT = "speech_to_text"
+"""Key of the recognizer in ``models`` of an analysis, where it was used."""
 
 
 def load_model(
     name: str = "default", device: str = "auto", modalities: Sequence[str] | None = None, asr: str | None = None
 ) -> Model:
-    """Loads the recognizer; weights are checked against the hash on their card.
+    """Loads a model; the hash of all weights is checked.
 
     Args:
         name: ``default``, the name of shipped weights, a ``.safetensors`` file, or a folder. A file replaces the part
-            that it is of, a folder all parts that it holds; the other parts are the shipped ones.
+            that it is for, a folder all parts that it holds; the other parts are the shipped ones.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        modalities: Signals whose parts are wanted, of ``MODALITIES``; None for all that there are weights for.
+        modalities: Modalities to load, of ``face``, ``audio`` and ``text``; None for all that have weights.
         asr: Speech-to-text for recordings without a transcript: a folder with a model, a size such as ``base``,
-            ``none``, or None for what is at hand. It is loaded when it is first needed.
+            ``none``, or None for the one that is installed. It is loaded when it is first needed.
 
     Returns:
         A model for any number of recordings.
 
     Raises:
-        WeightsError: Unknown or damaged weights, or none for a signal that is wanted.
-        ConfigError: A device that this machine lacks, or a signal that there is not.
+        WeightsError: The weights are unknown or damaged, or a modality has none.
+        ConfigError: The device is not available, or a modality is unknown.
 
     Example:
         >>> load_model("default", "cpu", ["face"]).face.spec.face_size
         48
     """
     check_modalities(MODALITIES if modalities is None else modalities)
-    chosen = choose_device(device)
+    resolved = choose_device(device)
     sources = choose_weights(name, modalities)
-    return Model({part: load_weights(source, part, chosen) for part, source in sources.items()}, chosen, asr)
+    return Model({part: load_weights(source, part, resolved) for part, source in sources.items()}, resolved, asr)
 
 
 @dataclass(frozen=True)
 class Model:
-    """Loaded parts, ready to analyze.
+    """Loaded weights, ready to analyze recordings.
 
     Attributes:
-        parts: Signal to its encoder and card; ``fusion`` to the head that joins them, where there is one.
+        parts: Modality to its encoder; ``fusion`` to the fusion head, if there is one.
         device: Where they compute: ``cpu``, ``cuda`` or ``mps``.
-        asr: Which speech-to-text is used, see ``load_model``.
+        asr: The speech-to-text to use, see ``load_model``.
     """
 
     parts: Mapping[str, Weights]
@@ -85,22 +81,22 @@ class Model:
 
     @property
     def face(self) -> Weights | None:
-        """The face encoder; None where it was not loaded."""
+        """The face encoder; None if it is not loaded."""
         return self.parts.get("face")
 
     @property
     def audio(self) -> Weights | None:
-        """The audio encoder; None where it was not loaded."""
+        """The audio encoder; None if it is not loaded."""
         return self.parts.get("audio")
 
     @property
     def text(self) -> Weights | None:
-        """The text encoder; None where it was not loaded."""
+        """The text encoder; None if it is not loaded."""
         return self.parts.get("text")
 
     @cached_property
     def recognizer(self) -> Recognizer | None:
-        """Speech-to-text, loaded when first asked for; None where it is off or there is none."""
+        """Speech-to-text, loaded at first use; None if it is off or not installed."""
         from multimodal.data.speech.recognition import load_recognizer
 
         return None if self.asr == "none" else load_recognizer(self.asr, self.device)
@@ -108,204 +104,140 @@ class Model:
     def analyze(
         self,
         path: str | PathLike[str],
+        options: AnalysisOptions = AnalysisOptions(),
         *,
-        modalities: Sequence[str] | None = None,
-        transcript: str | PathLike[str] | None = None,
-        beside: bool = True,
-        speakers: Sequence[str] = (),
-        frames_per_second: float | None = None,
-        detector: str | Detector = "mtcnn",
-        face_id: int | None = None,
-        start_seconds: float | None = None,
-        end_seconds: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> Analysis:
-        """Says which emotions a recording, or typed words, show, when, and how surely.
+        """Estimates which emotions a recording or a text shows, when, and with what confidence.
 
-        The stretches that are judged are the utterances of the transcript; without one those of speech-to-text, where
-        words are read; else those found in the sound; and windows of 4 s where nobody speaks. A signal that the
-        recording lacks, or that cannot be decoded, is absent, and the others are read. Each stretch gets one answer
-        from all signals that are there: of the trained head, if it was trained with these encoders, else their average.
+        Segments are the utterances of the transcript, else those of speech-to-text if text is analyzed, else those
+        that voice activity detection finds; and windows of 4 s where nobody speaks. A modality that is missing or
+        cannot be decoded is skipped. The estimates of a segment's modalities are fused by the trained head if it was
+        trained with these encoders, else averaged.
 
         Args:
-            path: A local video or sound file; or words alone: a transcript or typed answers.
-            modalities: Signals to read, of those loaded; None for all of them.
-            transcript: Of the recording; None for the one beside it, with the same name up to the suffix.
-            beside: Whether one beside the recording is looked for.
-            speakers: Whose utterances are judged, as the transcript names them; everybody's when empty.
-            frames_per_second: How many pictures to judge per second; None for what the weights were tuned for.
-            detector: ``mtcnn``, ``yunet``, ``haar``, a YuNet file, or a loaded detector.
-            face_id: Whose face counts, as an earlier analysis numbers them; None for that of each stretch which is the
-                largest and longest seen.
-            start_seconds: Where the only stretch that is judged begins; None for the beginning. Times stay those of the
-                file. An utterance belongs to the stretch in which its middle lies.
-            end_seconds: Where it ends; None for the end.
+            path: A local video or audio file; or a text: a transcript or typed answers.
+            options: What to read and how.
             progress: Called with seconds done and seconds in all.
 
         Returns:
-            Observations per frame and estimates per utterance.
+            Observations per video frame and estimates per segment.
 
         Raises:
-            InputMissingError: There is no such file.
-            InputUnreadableError: A folder, an empty file, or no permission.
-            MediaError: Not media, or nothing that is to be read is there and can be decoded; or no such face is seen.
-            TranscriptError: A transcript that cannot be understood or lacks a speaker; or words alone are to be read
-                and there are none.
-            ConfigError: An option that cannot be.
+            InputMissingError: The file does not exist.
+            InputUnreadableError: The path is a folder, an empty file, or may not be read.
+            MediaError: The file is not media, or has no modality that can be analyzed, or does not show the face.
+            TranscriptError: The transcript is invalid or lacks a speaker; or only text is analyzed and there is none.
+            ConfigError: An option does not fit the model or the input.
         """
-        modalities = self._modalities(modalities)
+        modalities = self._select(options.modalities)
         if is_text_input(path):
-            return self._analyze_typed(path, modalities, transcript, speakers, face_id, (start_seconds, end_seconds))
-        media = select_segment(probe(path), start_seconds, end_seconds)
-        missing = MissingInputs(media)
-        words = self._transcript(media, modalities, transcript, beside, speakers, missing)
-        recognizer = self._recognizer_for(media, missing) if "text" in modalities and words is None else None
-        there = [modality for modality in ("audio", "face") if modality in modalities and missing.holds(modality)]
-        bars = share_progress([*(["words"] if recognizer else []), *there], media.duration_seconds, progress)
-        heard: AudioResult | None = None
-        seen: FaceResult | None = None
-        if recognizer is not None:
-            with missing.collect_errors():
-                words = transcribe(media, recognizer, bars["words"])
-        if "audio" in there:
-            with missing.collect_errors():
-                heard = self._listen(media, _placed(words), bars["audio"])
-        if "face" in there:
-            finder = load_detector_for(detector) if isinstance(detector, str) else detector
-            with missing.collect_errors():
-                seen = self._watch(media, finder, frames_per_second, bars["face"])
-        said = analyze_text(words, self.parts["text"]) if words is not None and "text" in modalities else None
-        if heard is None and seen is None and said is None:
-            raise missing.error()
-        found = self._joined(media, words, said, heard, seen, missing.notes, face_id)
-        return found if recognizer is None else replace(found, models={**found.models, ASR: {"name": recognizer.name}})
+            return self._analyze_text_input(path, modalities, options)
+        return self._analyze_recording(path, modalities, options, progress)
 
-    def _analyze_typed(
+    def _select(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
+        """The modalities to analyze, in the order of ``MODALITIES``."""
+        selected = tuple(part for part in self.parts if part != FUSION) if modalities is None else modalities
+        for modality in selected:
+            if modality not in self.parts:
+                raise ConfigError("modalities", f"{modality} is not loaded", "add it to the modalities of load_model")
+        return tuple(modality for modality in MODALITIES if modality in selected)
+
+    def _analyze_text_input(
+        self, path: str | PathLike[str], modalities: Sequence[str], options: AnalysisOptions
+    ) -> Analysis:
+        if options.transcript is not None:
+            raise ConfigError("--transcript", f"{fspath(path)} is already a transcript", "remove --transcript")
+        if "text" not in modalities:
+            raise MediaError(path, "holds only text", "add text to --modalities, or choose a recording")
+        media, transcript = read_text_input(path, options.speakers)
+        media = select_segment(media, options.start_seconds, options.end_seconds)
+        transcript = crop_transcript(transcript, media)
+        readings = Readings(transcript, analyze_text(transcript, self.parts["text"]))
+        return combine(media, readings, self.parts, options.face_id)
+
+    def _analyze_recording(
         self,
         path: str | PathLike[str],
         modalities: Sequence[str],
-        transcript: str | PathLike[str] | None,
-        speakers: Sequence[str],
-        face_id: int | None,
-        stretch: tuple[float | None, float | None],
+        options: AnalysisOptions,
+        progress: ProgressCallback | None,
     ) -> Analysis:
-        if transcript is not None:
-            raise ConfigError("--transcript", f"is given for {Path(path).name}, which is words itself", "leave it out")
-        if "text" not in modalities:
-            raise MediaError(path, "holds words alone", "add text to --modalities, or choose a recording")
-        media, words = read_text_input(path, speakers)
-        media = select_segment(media, *stretch)
-        words = crop_transcript(words, media)
-        return self._joined(media, words, analyze_text(words, self.parts["text"]), None, None, [], face_id)
+        media = select_segment(probe(path), options.start_seconds, options.end_seconds)
+        missing = MissingInputs(media)
+        transcript = _read_transcript(media, modalities, options, missing)
+        recognizer = self._find_recognizer(media, missing) if "text" in modalities and transcript is None else None
+        streams = [modality for modality in ("audio", "face") if modality in modalities and missing.has(modality)]
+        passes = share_progress([*(["words"] if recognizer else []), *streams], media.duration_seconds, progress)
+        audio = face = None
+        if recognizer is not None:
+            with missing.collect_errors():
+                transcript = transcribe(media, recognizer, passes["words"])
+        if "audio" in streams:
+            # Imported here: without audio nobody waits for the audio libraries.
+            from multimodal.infer.audio import analyze_audio
 
-    def _modalities(self, modalities: Sequence[str] | None) -> tuple[str, ...]:
-        """The signals to read, in the order of ``MODALITIES``."""
-        wanted = tuple(part for part in self.parts if part != FUSION) if modalities is None else modalities
-        check_modalities(wanted)
-        for modality in wanted:
-            if modality not in self.parts:
-                raise ConfigError("modalities", f"{modality} was not loaded", "name it in load_model")
-        return tuple(modality for modality in MODALITIES if modality in wanted)
+            with missing.collect_errors():
+                audio = analyze_audio(
+                    media,
+                    self.parts["audio"],
+                    timed_utterances(transcript),
+                    device=self.device,
+                    progress=passes["audio"],
+                )
+        if "face" in streams:
+            detector = open_detector(options.detector) if isinstance(options.detector, str) else options.detector
+            with missing.collect_errors():
+                face = analyze_faces(
+                    media,
+                    self.parts["face"],
+                    detector,
+                    frames_per_second=options.frames_per_second,
+                    device=self.device,
+                    progress=passes["face"],
+                )
+        text = None
+        if transcript is not None and "text" in modalities:
+            text = analyze_text(transcript, self.parts["text"])
+        if audio is None and face is None and text is None:
+            raise missing.error()
+        readings = Readings(transcript, text, audio, face, tuple(missing.warnings))
+        analysis = combine(media, readings, self.parts, options.face_id)
+        if recognizer is None:
+            return analysis
+        return replace(analysis, models={**analysis.models, SPEECH_TO_TEXT: {"name": recognizer.name}})
 
-    def _transcript(
-        self,
-        media: MediaInfo,
-        modalities: Sequence[str],
-        path: str | PathLike[str] | None,
-        beside: bool,
-        speakers: Sequence[str],
-        missing: MissingInputs,
-    ) -> Transcript | None:
-        words, notes = load_transcript(media, path, beside=beside, speakers=speakers)
-        missing.notes += notes
-        # Words without times are of use only to be read.
-        return crop_transcript(words, media) if words is not None and (words.timed or "text" in modalities) else None
-
-    def _recognizer_for(self, media: MediaInfo, missing: MissingInputs) -> Recognizer | None:
-        """Speech-to-text for a recording without a transcript; where there is none, notes why and what to do."""
+    def _find_recognizer(self, media: MediaInfo, missing: MissingInputs) -> Recognizer | None:
+        """Speech-to-text for a recording without a transcript; if there is none, notes the reason and the remedy."""
         if not media.has_audio:
             missing.add(TranscriptError(media.path, "has no transcript and no sound", "name one with --transcript"))
-        elif self.asr == "none":
+            return None
+        if self.asr == "none":
             fact, remedy = "has no transcript, and speech-to-text is off", "name one with --transcript"
-            missing.failures.append(TranscriptError(media.path, fact, remedy))
-        else:
-            from multimodal.data.speech.recognition import HOW_TO_GET
+            missing.add_silently(TranscriptError(media.path, fact, remedy))
+            return None
+        from multimodal.data.speech.recognition import HOW_TO_GET
 
-            fact, remedy = "there is no speech-to-text on this machine", HOW_TO_GET
-            try:
-                if self.recognizer is not None:
-                    return self.recognizer
-            except MultimodalError as error:
-                if self.asr is not None:
-                    raise
-                fact, remedy = f"speech-to-text cannot be used: {error.subject} {error.fact}", error.remedy
-            missing.add(TranscriptError(media.path, f"has no transcript, and {fact}", remedy), remedy=True)
+        fact, remedy = "there is no speech-to-text on this machine", HOW_TO_GET
+        try:
+            if self.recognizer is not None:
+                return self.recognizer
+        except MultimodalError as error:
+            if self.asr is not None:
+                raise
+            fact, remedy = f"speech-to-text cannot be used: {error.subject} {error.fact}", error.remedy
+        missing.add(TranscriptError(media.path, f"has no transcript, and {fact}", remedy), remedy=True)
         return None
 
-    def _listen(
-        self, media: MediaInfo, utterances: Sequence[Utterance] | None, progress: Progress | None
-    ) -> AudioResult:
-        # Here and not above: whoever does not listen need not wait for the libraries of sound.
-        from multimodal.infer.audio import analyze_audio
 
-        return analyze_audio(media, self.parts["audio"], utterances, device=self.device, progress=progress)
-
-    def _watch(self, media: MediaInfo, detector: Detector, rate: float | None, progress: Progress | None) -> FaceResult:
-        weights = self.parts["face"]
-        return analyze_faces(media, weights, detector, frames_per_second=rate, device=self.device, progress=progress)
-
-    def _joined(
-        self,
-        media: MediaInfo,
-        words: Transcript | None,
-        said: TextResult | None,
-        heard: AudioResult | None,
-        seen: FaceResult | None,
-        notes: Sequence[str],
-        face_id: int | None,
-    ) -> Analysis:
-        """Puts everything onto the stretches that are judged, and answers from all of it."""
-        if face_id is not None:
-            _check_face(media, seen, face_id)
-        voices = dict(heard.encodings) if heard else {}
-        wordings = dict(said.encodings) if said else {}
-        spoken = [*(words.utterances if words else ()), *(voices if _placed(words) is None else ())]
-        faces, times = (seen.faces, seen.times) if seen else ((), ())
-        ends = (media.read_end_seconds, media.read_start_seconds)
-        # Silence is worth a line only where a face may show something in it.
-        stretches = fill_gaps(spoken, *ends) if seen else sorted(spoken, key=_start)
-        estimates = join(stretches or windows(ends[0], start_seconds=ends[1]), faces, voices, wordings, face_id)
-        fused = fuse(estimates, faces, times, self.parts, self.device)
-        used = {"face": seen, "audio": heard, "text": wordings}
-        models = {part: self._facts(part) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}
-        read = [line for result in (words, said, heard, seen) if result for line in result.warnings]
-        warnings = tuple(dict.fromkeys([*read, *notes, *fused.warnings]))
-        source = fused.valence_arousal
-        return Analysis(media, models, FUSED_LABELS, times, faces, fused.estimates, warnings, source, face_id)
-
-    def _facts(self, part: str) -> dict[str, str]:
-        return {"name": self.parts[part].name, "sha256": self.parts[part].sha256}
-
-
-def _check_face(media: MediaInfo, seen: FaceResult | None, face_id: int) -> None:
-    """Raises MediaError unless that face was seen."""
-    known = sorted({face.face_id for face in seen.faces}) if seen else []
-    if face_id not in known:
-        shown = f"shows no face {face_id}, but {', '.join(map(str, known))}" if known else "shows no face to choose"
-        raise MediaError(media.path, shown, "leave --face out" if not known else "choose one of them with --face")
-
-
-def _placed(words: Transcript | None) -> tuple[Utterance, ...] | None:
-    """Utterances that say who speaks when; None where nothing does."""
-    return words.utterances or None if words is not None and words.timed else None
-
-
-def _start(utterance: Utterance) -> float:
-    return utterance.start_seconds
-
-
-def load_detector_for(name: str) -> Detector:
-    """A detector by its name, or YuNet from a given ``.onnx`` file."""
-    if name.endswith(".onnx"):
-        return load_detector("yunet", Path(name))
-    return load_detector(name)
+def _read_transcript(
+    media: MediaInfo, modalities: Sequence[str], options: AnalysisOptions, missing: MissingInputs
+) -> Transcript | None:
+    """The transcript of a recording; None without one, or if it has no times and text is not analyzed."""
+    transcript, warnings = load_transcript(
+        media, options.transcript, sidecar=options.sidecar_transcript, speakers=options.speakers
+    )
+    missing.warnings += warnings
+    if transcript is None or not (transcript.timed or "text" in modalities):
+        return None
+    return crop_transcript(transcript, media)

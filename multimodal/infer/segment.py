@@ -1,4 +1,4 @@
-"""Which part of a recording is judged, where it is not the whole: a task out of a long session, one answer of many."""
+"""Selects the part of a recording to analyze: one task of a long session, one answer of many."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from multimodal.types import MediaInfo, Utterance
 
 
 def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: float | None) -> MediaInfo:
-    """Notes with a recording's facts which part of it is to be read.
+    """Adds the segment to analyze to a recording's facts.
 
     Args:
         media: Facts of the recording.
-        start_seconds: Where the part begins; None for the beginning.
-        end_seconds: Where it ends; None, or a time behind the end, for the end.
+        start_seconds: Start of the segment; None for the beginning.
+        end_seconds: End of the segment; None, or a time after the end of the recording, for its end.
 
     Returns:
-        The same facts with their ``stretch``; unchanged where neither is given.
+        The facts with the segment as ``segment``; unchanged if neither time is given.
 
     Raises:
-        ConfigError: The part would be empty, or begins behind the end; or the input has no times.
+        ConfigError: The segment is empty or starts after the end of the recording, or the input has no times.
 
     Example:
         >>> from pathlib import Path
@@ -32,45 +32,44 @@ def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: f
     if start_seconds is None and end_seconds is None:
         return media
     if not media.duration_seconds:
-        fact = "has words without times, so no stretch of it can be chosen"
-        raise ConfigError(media.path, fact, "leave start and end out")
+        raise ConfigError(media.path, "has text without times, so no segment can be selected", "remove start and end")
     start = 0.0 if start_seconds is None else start_seconds
     end = media.duration_seconds if end_seconds is None else min(end_seconds, media.duration_seconds)
     if not 0 <= start < (end if end_seconds is None else end_seconds):
-        fact = f"is asked for from {start:g} s to {end:g} s"
+        fact = f"the segment from {start:g} s to {end:g} s is invalid"
         raise ConfigError(media.path, fact, "give a start that is at least 0 and before the end")
     if start >= media.duration_seconds:
-        fact = f"ends at {media.duration_seconds:.1f} s, before the start of the stretch at {start:g} s"
+        fact = f"ends at {media.duration_seconds:.1f} s, before the start of the segment at {start:g} s"
         raise ConfigError(media.path, fact, "correct the start")
     return replace(media, segment=(start, end))
 
 
-def crop_transcript(words: Transcript, media: MediaInfo) -> Transcript:
-    """Keeps the utterances whose middle lies in the part that is read, cut to it; their words stay whole.
+def crop_transcript(transcript: Transcript, media: MediaInfo) -> Transcript:
+    """Keeps the utterances whose middle lies in the segment, with times clipped to it and text unchanged.
 
-    So stretches that follow each other share out the utterances, each to exactly one of them.
+    Adjacent segments thus divide the utterances among them: each belongs to exactly one.
 
     Args:
-        words: Who said what when.
-        media: Facts of the recording.
+        transcript: The transcript of the whole recording.
+        media: Facts of the recording, with the segment.
 
     Returns:
-        The transcript, unchanged where the whole is read.
+        The transcript of the segment; unchanged if there is no segment.
 
     Raises:
-        TranscriptError: It states no times.
+        TranscriptError: There is a segment, and the transcript has no times.
     """
     if media.segment is None:
-        return words
-    if not words.timed:
-        fact = "has words without times, so nobody can tell which belong to the stretch"
-        raise TranscriptError(media.path, fact, "leave start and end out, or give a transcript with times")
+        return transcript
+    if not transcript.timed:
+        fact = "has a transcript without times, so no segment can be selected"
+        raise TranscriptError(media.path, fact, "remove start and end, or give a transcript with times")
     start, end = media.segment
-    kept = [each for each in words.utterances if start <= (each.start_seconds + each.end_seconds) / 2 < end]
-    cut = [_cut(each, start, end) for each in kept]
-    return replace(words, utterances=tuple(cut))
+    inside = [each for each in transcript.utterances if start <= (each.start_seconds + each.end_seconds) / 2 < end]
+    return replace(transcript, utterances=tuple(_clip(each, start, end) for each in inside))
 
 
-def _cut(utterance: Utterance, start: float, end: float) -> Utterance:
-    inside = (max(utterance.start_seconds, start), min(utterance.end_seconds, end))
-    return replace(utterance, start_seconds=inside[0], end_seconds=inside[1])
+def _clip(utterance: Utterance, start: float, end: float) -> Utterance:
+    return replace(
+        utterance, start_seconds=max(utterance.start_seconds, start), end_seconds=min(utterance.end_seconds, end)
+    )

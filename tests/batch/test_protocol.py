@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from multimodal.batch.protocol import READY, Message, receive, send
 from multimodal.batch.tasks import BatchOptions, Fingerprint, Outcome, Task
 from multimodal.errors import WeightsError
+from multimodal.infer.options import AnalysisOptions
 
 PRINTS = st.builds(Fingerprint, st.integers(0, 2**63), st.integers(0, 2**63))
 OUTCOMES = st.builds(
@@ -41,7 +42,8 @@ def test_messages_come_through(messages: list[Message]) -> None:
 
 
 def test_options_and_names_of_undecodable_bytes_come_through() -> None:
-    options = BatchOptions(("face", "text"), 2.5, asr="none", beside=False)
+    analysis = AnalysisOptions(("face", "text"), sidecar_transcript=False, frames_per_second=2.5, detector="haar")
+    options = BatchOptions("own", asr="none", analysis=analysis)
     task = Task(0, "a", os.fsdecode(b"caf\xe9.mp4"))
     assert through(options, BatchOptions(), task, READY) == [options, BatchOptions(), task, READY]
 

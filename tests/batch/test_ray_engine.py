@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,12 @@ from batch_fixtures import (
     wait_until_more,
     write_pile,
 )
-from batch_stub import STUB, started
+from batch_stub import STUB, load, started
 
-from multimodal.batch import run as batch_run
 from multimodal.batch.ray_engine import Cluster, run_ray
-from multimodal.batch.run import BatchSummary, score_all
+from multimodal.batch.run import BatchSummary, Engine, run_batch
 from multimodal.batch.tasks import BatchOptions, Outcome, Task
-from multimodal.batch.worker import Limits
+from multimodal.batch.worker_process import Limits
 from multimodal.errors import ConfigError, WeightsError
 
 pytestmark = [pytest.mark.skipif(find_spec("ray") is None, reason="needs ray"), pytest.mark.slow]
@@ -64,14 +64,14 @@ def machines() -> Iterator[Machines]:
         cluster.nodes.shutdown()
 
 
-def engine(options: BatchOptions, machines: Machines, workers: int | None = 2, **limits: Any) -> batch_run.Run:
+def engine(machines: Machines, workers: int | None = 2, **limits: Any) -> Engine:
     chosen = Limits(**{"timeout_seconds": 60.0, "retries": 0, **limits})
-    return lambda tasks: run_ray(tasks, options, chosen, Cluster(machines.address, workers))
+    return partial(run_ray, limits=chosen, cluster=Cluster(machines.address, workers))
 
 
 def score_on(machines: Machines, source: Path, out: Path, notes: Path, **chosen: Any) -> BatchSummary:
-    options = BatchOptions(detector=str(notes), model=chosen.pop("version", "default"), analysis=STUB)
-    return score_all(source, out, options, engine(options, machines, **chosen))
+    options = BatchOptions(chosen.pop("version", "default"), asr=str(notes))
+    return run_batch(source, out, options, engine(machines, **chosen), analyzer=STUB)
 
 
 def test_the_same_with_and_without(machines: Machines, tmp_path: Path, notes: Path) -> None:
@@ -81,7 +81,7 @@ def test_the_same_with_and_without(machines: Machines, tmp_path: Path, notes: Pa
     report = score_on(machines, pile, tmp_path / "ray", notes, **limits)
     (pile / "z-grow.txt").write_text("grow")
     alone = score(pile, tmp_path / "alone", tmp_path / "alone-notes", **limits)
-    assert report.done == alone.done == 12 and report.errors == alone.errors and len(report.errors) == 8
+    assert report.finished == alone.finished == 12 and report.errors == alone.errors and len(report.errors) == 8
     assert snapshot(tmp_path / "ray") == snapshot(tmp_path / "alone")
     assert not sys.modules["ray"].is_initialized()
 
@@ -97,7 +97,7 @@ def actors() -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if path.read_bytes().startswith(b"ray::Seat"):
+            if path.read_bytes().startswith(b"ray::RayWorker"):
                 found.append(int(path.parent.name))
         except OSError:
             continue
@@ -133,8 +133,8 @@ def test_a_node_leaves_and_another_joins(machines: Machines, tmp_path: Path, not
     outcomes: list[Outcome] = []
     widths: list[int] = []
 
-    def run(tasks: list[Task]) -> Iterator[Outcome]:
-        for outcome in engine(options, machines, workers=None)(tasks):
+    def run(*given: Any) -> Iterator[Outcome]:
+        for outcome in engine(machines, workers=None)(*given):
             outcomes.append(outcome)
             widths.append(len(actors()))
             if len(outcomes) == 8:
@@ -143,9 +143,9 @@ def test_a_node_leaves_and_another_joins(machines: Machines, tmp_path: Path, not
                 machines.join()
             yield outcome
 
-    options = BatchOptions(detector=str(notes), analysis=STUB)
-    report = score_all(pile, tmp_path / "out", options, run)  # type: ignore[arg-type]
-    assert report.done == 60 and report.errors == {}
+    options = BatchOptions(asr=str(notes))
+    report = run_batch(pile, tmp_path / "out", options, run, analyzer=STUB)  # type: ignore[arg-type]
+    assert report.finished == 60 and report.errors == {}
     assert sorted(outcome.index for outcome in outcomes) == list(range(60))
     begun = started(notes)
     assert len(begun) - 60 in (0, 1) and set(begun) == {task.name for task in report.tasks}  # at most what it was at
@@ -157,7 +157,7 @@ def test_a_node_leaves_and_another_joins(machines: Machines, tmp_path: Path, not
 
 def test_no_cluster_at_the_address(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be reached"):
-        list(run_ray([Task(0, "a", "a")], BatchOptions(), Limits(), Cluster("127.0.0.1:1")))
+        list(run_ray([Task(0, "a", "a")], BatchOptions(), load, limits=Limits(), cluster=Cluster("127.0.0.1:1")))
 
 
 def test_by_default_a_cluster_is_started_here_and_ctrl_c_ends_it(tmp_path: Path, notes: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -16,19 +17,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import typer
 from batch_fixtures import HARM, TABLES, environment, finished, rows_of, score, snapshot, write_pile
-from batch_stub import STUB, started
+from batch_stub import STUB, load_broken, started
 from checkout import RunCommand
 
 from multimodal.batch import command as batch
 from multimodal.batch import run as batch_run
 from multimodal.batch import tasks as batch_plan
-from multimodal.batch.run import score_all
+from multimodal.batch.run import BatchSummary, ManifestError, run_batch
 from multimodal.batch.store import Store
 from multimodal.batch.tables import neutral
 from multimodal.batch.tasks import BatchOptions, result_name
-from multimodal.batch.worker import Limits, resident_bytes
+from multimodal.batch.worker import function_name
+from multimodal.batch.worker_process import Limits, resident_bytes
+from multimodal.console import status_line
 from multimodal.data.manifest import Row
 from multimodal.errors import MultimodalError, WeightsError
 
@@ -40,7 +42,7 @@ def test_every_input_is_one_result_or_one_reason(tmp_path: Path, notes: Path) ->
         tmp_path / "pile", {f"a{n}.txt": f"word{n}" for n in range(6)} | {"b.txt": "bad", "c.txt": "fault"}
     )
     report = score(pile, tmp_path / "out", notes)
-    assert (report.done, report.kept, list(report.errors)) == (6, 0, [6, 7])
+    assert (report.finished, report.finished_before, list(report.errors)) == (6, 0, [6, 7])
     assert report.errors[6] == f"{pile / 'b.txt'}: is not media; choose another file"
     assert report.errors[7] == f"{pile / 'c.txt'}: unexpected ZeroDivisionError: by nought; please report it"
     shown = sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != ".batch")
@@ -130,7 +132,7 @@ def test_finished_work_is_not_done_twice(tmp_path: Path, notes: Path) -> None:
     score(pile, tmp_path / "out", notes)
     before, begun = snapshot(tmp_path / "out"), len(started(notes))
     report = score(pile, tmp_path / "out", notes)
-    assert (report.kept, report.done, len(report.errors)) == (5, 0, 1)
+    assert (report.finished_before, report.finished, len(report.errors)) == (5, 0, 1)
     assert len(started(notes)) == begun + 1  # what failed is tried again
     assert snapshot(tmp_path / "out") == before
 
@@ -164,8 +166,8 @@ def test_a_scan_hashes_nothing_that_is_unchanged(tmp_path: Path, notes: Path, mo
     pile = write_pile(tmp_path / "pile", {f"{n}.txt": f"w{n}" for n in range(20)})
     score(pile, tmp_path / "out", notes)
     looked: list[str] = []
-    seen = batch_plan.fingerprint
-    monkeypatch.setattr(batch_plan, "fingerprint", lambda path: looked.append(str(path)) or seen(path))
+    fingerprint = batch_plan.fingerprint
+    monkeypatch.setattr(batch_plan, "fingerprint", lambda path: looked.append(str(path)) or fingerprint(path))
     monkeypatch.setattr(batch_plan, "sha256_of", lambda path: pytest.fail(f"{path} was read"))
     score(pile, tmp_path / "out", notes)
     assert sorted(looked) == sorted(str(path) for path in pile.iterdir())  # each once
@@ -190,7 +192,7 @@ def test_harmful_inputs_fail_alone(tmp_path: Path, notes: Path) -> None:
     good = {f"{n}.txt": f"w{n}" for n in range(8)}
     pile = write_pile(tmp_path / "pile", good | {f"{n}-{word}.txt": word for n, word in enumerate(HARM)})
     report = score(pile, tmp_path / "out", notes, timeout_seconds=4.0, memory_bytes=500_000_000)
-    assert report.done == 8 and len(report.errors) == len(HARM)
+    assert report.finished == 8 and len(report.errors) == len(HARM)
     for index, line in report.errors.items():
         word = Path(report.tasks[index].path).stem.partition("-")[2]
         assert line.startswith(f"{report.tasks[index].path}: {HARM[word]}") and "; " in line
@@ -224,10 +226,18 @@ def test_a_model_that_cannot_be_loaded_ends_it(tmp_path: Path, notes: Path) -> N
 
 
 def test_an_analysis_that_cannot_be_loaded_ends_it(tmp_path: Path) -> None:
-    options = BatchOptions(analysis="batch_stub:none_such")
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
-    with pytest.raises(MultimodalError, match="cannot load the model"):
-        score_all(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(), 1))
+    engine, broken = batch_run.local_engine(Limits(), 1), replace(STUB, load=load_broken)
+    with pytest.raises(MultimodalError, match=r"cannot load the model \(RuntimeError\('cannot be loaded'\)\)"):
+        run_batch(pile, tmp_path / "out", BatchOptions(), engine, analyzer=broken)
+
+
+def test_an_analysis_that_workers_cannot_import_is_refused(tmp_path: Path) -> None:
+    pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
+    local = replace(STUB, load=lambda options: load_broken(options))
+    with pytest.raises(ValueError, match="is not at the top level of a module"):
+        run_batch(pile, tmp_path / "out", BatchOptions(), batch_run.local_engine(Limits(), 1), analyzer=local)
+    assert function_name(load_broken) == "batch_stub:load_broken"
 
 
 # --- the command --------------------------------------------------------------------------------------------------
@@ -263,6 +273,14 @@ def test_the_same_analysis_as_infer_writes(study: Path, run_cli: RunCommand, tmp
     assert [entry["text"] for entry in stretch["utterances"]] == ["That was sad."]
 
 
+def test_a_manifest_with_wrong_rows_is_one_error_with_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,start\na.txt,x\nb.txt,\n,3\n")
+    with pytest.raises(ManifestError, match="has 2 invalid rows") as caught:
+        run_batch(tmp_path / "m.csv", tmp_path / "out", BatchOptions(), batch_run.local_engine(Limits(), 1))
+    assert [error.subject for error in caught.value.errors] == [f"{tmp_path / 'm.csv'}, line {n}" for n in (2, 4)]
+    assert pickle.loads(pickle.dumps(caught.value)).errors[0].fact == caught.value.errors[0].fact
+
+
 def test_wrong_rows_are_all_told_and_nothing_begins(tmp_path: Path, run_cli: RunCommand) -> None:
     (tmp_path / "m.csv").write_text("path,start\na.txt,x\nb.txt,\n,3\n")
     done = run_cli("batch", "m.csv", "--out", "out", cwd=tmp_path)
@@ -275,7 +293,10 @@ def test_wrong_rows_are_all_told_and_nothing_begins(tmp_path: Path, run_cli: Run
     ("words", "line"),
     [
         (("--engine", "slurm"), "error: --engine: is 'slurm'; choose one of ray, local"),
-        (("--engine", "local", "--address", "auto"), "error: --engine: local knows neither"),
+        (
+            ("--engine", "local", "--address", "auto"),
+            "error: --engine: local does not support --address or --gpus",
+        ),
         (("--modalities", "smell"), "error: --modalities: 'smell' is not a signal"),
         (("--model", "none such"), "error: none such: "),
     ],
@@ -295,40 +316,43 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_without_ray(without_ray: None, tmp_path: Path, notes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm"})
-    assert score(pile, tmp_path / "out", notes).done == 1
+    assert score(pile, tmp_path / "out", notes).finished == 1
     code = batch.main([str(pile), "--out", str(tmp_path / "ray"), "--modalities", "text"])
     assert code == 1 and "ray: is not installed; pip install ray, or choose --engine local" in capsys.readouterr().err
 
 
 def test_other_jobs_do_not_load_ray() -> None:
-    jobs = ", ".join(f"multimodal.{job}" for job in ("batch", "batch_ray", "infer", "train"))
+    jobs = ", ".join(f"multimodal.{job}" for job in ("batch.run", "batch.ray_engine", "infer.command", "train.command"))
     code = f"import sys, {jobs}; print('ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
     assert done.stdout.strip() == "False"
 
 
-def test_interrupted_before_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(tasks: Any) -> Any:
+def test_interrupted_before_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
         yield
 
-    with pytest.raises(typer.Exit) as left:
-        score_all(write_pile(tmp_path / "p", {"a.txt": "x"}), tmp_path / "o", BatchOptions(analysis=STUB), interrupted)
-    assert left.value.exit_code == 130
+    def run() -> BatchSummary:
+        return run_batch(pile, tmp_path / "o", BatchOptions(), interrupted, analyzer=STUB)
+
+    pile = write_pile(tmp_path / "p", {"a.txt": "x"})
+    assert run().interrupted and not list((tmp_path / "o").glob("results.*"))
+    assert batch.report(run, tmp_path / "o", quiet=False) == 130
+    expected = "stopped: 0 of 1 are finished and kept; run the same command again for the rest\n"
+    assert capsys.readouterr() == ("", expected)
 
 
 def test_one_line_shows_how_far_it_is(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
-    shown = batch._show(quiet=False)
-    options = BatchOptions(detector=str(notes), analysis=STUB)
+    shown = status_line(quiet=False)
+    engine = batch_run.local_engine(Limits(retries=0), 1)
     pile = write_pile(tmp_path / "pile", {"a.txt": "calm", "b.txt": "bad", "c.txt": "calm"})
-    score_all(pile, tmp_path / "out", options, batch_run.local_engine(options, Limits(retries=0), 1), shown)
+    run_batch(pile, tmp_path / "out", BatchOptions(asr=str(notes)), engine, shown, STUB)
     lines = terminal.getvalue().split("\r\x1b[K")[1:]
     assert [re.split(r", \d+\.\d hours", line)[0] for line in lines[:3]] == [
         *("1 done, 0 failed, 2 left", "1 done, 1 failed, 1 left", "2 done, 1 failed, 0 left")
     ]
-    assert batch._show(quiet=True) is None
-    monkeypatch.setattr(terminal, "isatty", lambda: False)
-    assert batch._show(quiet=False) is None
+    assert lines[-1] == ""

@@ -98,7 +98,7 @@ def test_killed_at_every_renaming(call: int, tmp_path: Path, notes: Path) -> Non
     before = finished(out)
     assert len(before) == min((call - 1) // 2, 3)  # the folder, then the stamp
     report = score(pile, out, notes)
-    assert report.kept == len(before) and snapshot(out) == snapshot(tmp_path / "calm")
+    assert report.finished_before == len(before) and snapshot(out) == snapshot(tmp_path / "calm")
 
 
 def test_an_orphan_that_never_ends_is_no_more(tmp_path: Path, notes: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_second_driver_is_refused_until_the_first_is_dead(tmp_path: Path, note
     assert code == 1 and said == "" and f"is in use by process {first.pid} on " in complained
     first.kill()
     first.communicate()
-    assert score(tmp_path / "other", out, notes).done == 1
+    assert score(tmp_path / "other", out, notes).finished == 1
 
 
 def test_read_only_results(tmp_path: Path, run_cli: RunCommand) -> None:

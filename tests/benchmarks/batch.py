@@ -20,19 +20,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from batch_stub import STUB
+from batch_stub import STUB, load
 
 from multimodal.batch import run as batch_run
 from multimodal.batch import tasks as batch_plan
 from multimodal.batch.ray_engine import Cluster, run_ray
 from multimodal.batch.tasks import BatchOptions
-from multimodal.batch.worker import Limits
+from multimodal.batch.worker_process import Limits
 from multimodal.data.manifest import read_manifest
 from multimodal.sample import make_sample
 
@@ -144,14 +145,14 @@ def per_file(folder: Path, count: int) -> dict[str, float]:
     folder.mkdir()
     (folder / "a.txt").write_text("calm")
     tasks = [batch_plan.Task(index, f"t{index}", str(folder / "a.txt")) for index in range(count)]
-    options, limits = BatchOptions(detector=str(folder / "notes"), analysis=STUB), Limits()
+    options, limits = BatchOptions(asr=str(folder / "notes")), Limits()
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}"
     found = {}
     for engine in ("local", "ray"):
         if engine == "local":
-            outcomes = batch_run.local_engine(options, limits, 1)(tasks)
+            outcomes = batch_run.local_engine(limits, 1)(tasks, options, load)
         else:
-            outcomes = run_ray(tasks, options, limits, Cluster(workers=1))
+            outcomes = run_ray(tasks, options, load, limits=limits, cluster=Cluster(workers=1))
         begun = time.perf_counter()
         next(outcomes)
         first = time.perf_counter()
@@ -187,9 +188,9 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
             (place / f"{index}.txt").write_text(f"w{index}")
         rows = "".join(f"{index}.txt,P{index % 200},task {index % 5}\n" for index in range(count))
         (place / "study.csv").write_text("path,participant,task\n" + rows)
-        options = BatchOptions(detector=str(place / "notes"), analysis=STUB)
+        options = BatchOptions(asr=str(place / "notes"))
 
-        def engine(tasks: Any) -> Any:
+        def engine(tasks: Any, *_: Any) -> Any:
             for task in tasks:
                 looks = fingerprint(task.path)
                 yield Outcome(task.index, files_of(task, options, "calm"), (looks, sha256_of(task.path)), None, 60.0)  # noqa: B023
@@ -197,9 +198,10 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
         marks = [time.perf_counter()]
         read_manifest(place / "study.csv")
         marks.append(time.perf_counter())
-        batch_run.score_all(place / "study.csv", place / "out", options, engine)
+        batch_run.run_batch(place / "study.csv", place / "out", options, engine, analyzer=STUB)
         marks.append(time.perf_counter())
-        looks = looked_at(lambda: batch_run.score_all(place / "study.csv", place / "out", options, engine))  # noqa: B023
+        again = partial(batch_run.run_batch, place / "study.csv", place / "out", options, engine, analyzer=STUB)
+        looks = looked_at(again)
         marks.append(time.perf_counter())
         names = ("manifest", "first_run", "resume_and_tables")
         stages = {f"{name}_seconds": round(marks[n + 1] - marks[n], 2) for n, name in enumerate(names)}

@@ -26,7 +26,7 @@ ARGUMENTS = ("clip.mp4", "--out", "full")
 
 NO_SPACE = """
 import errno, pandas, sys
-from multimodal.infer import main
+from multimodal.infer.command import main
 def full(*arguments, **options):
     raise OSError(errno.ENOSPC, "No space left on device")
 pandas.DataFrame.to_csv = full
@@ -35,7 +35,7 @@ raise SystemExit(main(sys.argv[1:]))
 
 KILLED_WHILE_WRITING = """
 import os, pandas, signal, sys
-from multimodal.infer import main
+from multimodal.infer.command import main
 def killed(self, target, **options):
     target.write_text("time_seconds,fa")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -45,7 +45,7 @@ raise SystemExit(main(sys.argv[1:]))
 
 KILLED_WHILE_RENAMING = """
 import os, pathlib, signal, sys
-from multimodal.infer import main
+from multimodal.infer.command import main
 replace, done = pathlib.Path.replace, []
 def killed(self, target):
     done.append(target)

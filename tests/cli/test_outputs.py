@@ -55,7 +55,7 @@ def test_what_an_input_has_no_room_for_is_said_and_no_failure(analysis: Analysis
     assert names(list(write_outputs(heard, tmp_path / "heard", wanted))) == {
         *("report.html", "emotions.vtt", "utterances.jsonl")
     }
-    assert not_applicable(heard, wanted) == ("no overlay: there is no picture",)
+    assert not_applicable(heard, wanted) == ("no overlay: the input has no video",)
     assert not_applicable(analysis, wanted) == ()
     typed = replace(
         heard,
@@ -66,7 +66,7 @@ def test_what_an_input_has_no_room_for_is_said_and_no_failure(analysis: Analysis
         ),
     )
     assert names(list(write_outputs(typed, tmp_path / "typed", wanted))) == {"report.html", "utterances.jsonl"}
-    assert not_applicable(typed, wanted)[1:] == ("no vtt: these words have no times",)
+    assert not_applicable(typed, wanted)[1:] == ("no vtt: the text has no times",)
 
 
 def test_an_unknown_format_is_told_before_any_work() -> None:
@@ -95,7 +95,7 @@ def test_what_an_earlier_analysis_left_is_named(analysis: Analysis, tmp_path: Pa
     made = list(write_outputs(analysis, tmp_path, parse_outputs(True, False, False, "vtt")))
     (line,) = stale(tmp_path, made)
     old = [*sorted(PICTURES, key=lambda name: (name[0] == "s", name)), "utterances.parquet", "frames.parquet", "clips"]
-    assert line == f"of an earlier analysis: {', '.join(old)}; make them again or remove them"
+    assert line == f"from an earlier analysis: {', '.join(old)}; write them again or remove them"
 
 
 @pytest.mark.slow
@@ -109,5 +109,5 @@ def test_infer_says_it_only_where_the_analysis_is_another(tmp_path: Path, run_cl
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout.endswith(
         "  written to results/a\n"
-        "  of an earlier analysis: report.html, utterances.jsonl; make them again or remove them\n"
+        "  from an earlier analysis: report.html, utterances.jsonl; write them again or remove them\n"
     )

@@ -107,7 +107,7 @@ def test_without_speech_program_there_is_a_murmur(
 ) -> None:
     monkeypatch.setattr(sample.shutil, "which", lambda name: None)
     clip = make_sample(tmp_path / "quiet.mp4")
-    assert "murmur instead of speech" in caplog.text
+    assert "noise instead of speech" in caplog.text
     assert len(subtitles(clip.with_suffix(".srt"))) == len(sample.DIALOGUE)
     assert_sound_fits_transcript(clip)
 
@@ -121,7 +121,7 @@ def test_broken_speech_program_does_not_stop_it(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert make_sample(tmp_path / "a.mp4", seconds=4).is_file()
-    assert "murmur instead of speech" in caplog.text
+    assert "noise instead of speech" in caplog.text
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_other_lengths_keep_whole_utterances(tmp_path: Path, seconds: float) -> 
 def test_existing_files_are_left_alone_unless_forced(tmp_path: Path) -> None:
     transcript = tmp_path / "a.srt"
     transcript.write_text("mine")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         make_sample(tmp_path / "a.mp4", seconds=2)
     assert transcript.read_text() == "mine" and not (tmp_path / "a.mp4").exists()
     make_sample(tmp_path / "a.mp4", seconds=2, overwrite=True)
@@ -154,7 +154,7 @@ def test_existing_files_are_left_alone_unless_forced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [1.9, 601.0, -5.0, float("nan")])
 def test_length_out_of_range_is_refused(tmp_path: Path, seconds: float) -> None:
-    with pytest.raises(ConfigError, match="choose from 2 to 600"):
+    with pytest.raises(ConfigError, match="choose a length from 2 to 600"):
         make_sample(tmp_path / "a.mp4", seconds=seconds)
     assert not list(tmp_path.iterdir())
 
@@ -162,13 +162,13 @@ def test_length_out_of_range_is_refused(tmp_path: Path, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "fact"),
     [
-        (["clip.avi"], 2, "does not end in .mp4"),
+        (["clip.avi"], 2, "must end in .mp4"),
         (["clip.mp4", "--seconds", "0"], 2, "out of range"),
         (["clip.mp4", "--seconds", "nan"], 2, "out of range"),
         (["clip.mp4", "--seconds", "long"], 2, "--seconds"),
         (["clip.mp4", "--color"], 2, "--color"),
         (["file.txt/clip.mp4"], 1, "cannot be written"),
-        (["taken.mp4"], 1, "exists already"),
+        (["taken.mp4"], 1, "already exists"),
     ],
 )
 def test_failure_ends_in_one_line_that_says_what_is_wrong(

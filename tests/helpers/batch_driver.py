@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from batch_stub import STUB
@@ -11,7 +12,7 @@ from batch_stub import STUB
 from multimodal.batch import command as batch
 from multimodal.batch import run as batch_run
 from multimodal.batch.tasks import BatchOptions
-from multimodal.batch.worker import Limits
+from multimodal.batch.worker_process import Limits
 from multimodal.console import run_command
 
 
@@ -27,19 +28,15 @@ def main() -> int:
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--memory", type=float, default=1.0)
     chosen = parser.parse_args()
-    options = BatchOptions(detector=chosen.notes, analysis=STUB)
+    options = BatchOptions(asr=chosen.notes)
     limits = Limits(chosen.timeout, int(chosen.memory * 1e9), chosen.retries)
     if chosen.engine == "local":
-        run = batch_run.local_engine(options, limits, chosen.workers)
+        engine = batch_run.local_engine(limits, chosen.workers)
     else:
-        run = batch_run.ray_engine(options, limits, chosen.address, chosen.workers, 0.0)
+        engine = batch_run.ray_engine(limits, chosen.address, chosen.workers, 0.0)
 
-    def command() -> int:
-        report = batch_run.score_all(chosen.source, chosen.out, options, run)
-        batch._print_summary(report, chosen.out, False)
-        return int(bool(report.errors))
-
-    return run_command(command, [], "batch")
+    run = partial(batch_run.run_batch, chosen.source, chosen.out, options, engine, analyzer=STUB)
+    return run_command(lambda: batch.report(run, chosen.out, quiet=False), [], "batch")
 
 
 if __name__ == "__main__":

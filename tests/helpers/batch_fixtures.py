@@ -16,9 +16,9 @@ from batch_stub import STUB
 from checkout import HELPERS, subprocess_environment, with_helpers
 
 from multimodal.batch import run as batch_run
-from multimodal.batch.run import BatchSummary, score_all
+from multimodal.batch.run import BatchSummary, run_batch
 from multimodal.batch.tasks import BatchOptions
-from multimodal.batch.worker import Limits
+from multimodal.batch.worker_process import Limits
 
 TABLES = ["results.csv", "results.parquet", "summary.csv", "utterances.parquet"]
 DRIVER = HELPERS / "batch_driver.py"
@@ -46,9 +46,9 @@ def write_pile(folder: Path, contents: dict[str, str]) -> Path:
 def score(
     source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any
 ) -> BatchSummary:
-    options = BatchOptions(detector=str(notes), model=version, analysis=STUB)
     chosen = Limits(**{"timeout_seconds": 30.0, "retries": 0, **limits})
-    return score_all(source, out, options, batch_run.local_engine(options, chosen, workers))
+    engine = batch_run.local_engine(chosen, workers)
+    return run_batch(source, out, BatchOptions(version, asr=str(notes)), engine, analyzer=STUB)
 
 
 def snapshot(out: Path) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """A cheap analysis for batches: what an input's first word says happens, and every start is noted.
 
-``detector`` of the options names the file of notes; ``model`` plays the version of the weights.
+``asr`` of the options names the file of notes; ``model`` plays the version of the weights.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from multimodal.batch.analyzer import AnalyzedInput, AnalyzeFn, Analyzer
 from multimodal.batch.tasks import BatchOptions, Task, sha256_of
-from multimodal.batch.worker import AnalyzeFn, Scored
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import InputMissingError, MediaError, WeightsError
-
-STUB = "batch_stub:load"
 
 
 def load(options: BatchOptions) -> AnalyzeFn:
@@ -26,21 +24,33 @@ def load(options: BatchOptions) -> AnalyzeFn:
         raise WeightsError("broken", "is damaged", "copy it again")
     note(options, f"load {os.getpid()}")
 
-    def analyze(task: Task) -> Scored:
+    def analyze(task: Task) -> AnalyzedInput:
         path = Path(task.path)
         note(options, f"start {task.name} {os.getpid()}")
         if not path.exists():
             raise InputMissingError(path, "does not exist", "check the path")
         word, *more = path.read_text().split() or [""]
         misbehave(word, more, path)
-        return Scored(files_of(task, options, word), sha256_of(path), 60.0)
+        return AnalyzedInput(files_of(task, options, word), sha256_of(path), 60.0)
 
     return analyze
 
 
+def load_broken(options: BatchOptions) -> AnalyzeFn:
+    raise RuntimeError("cannot be loaded")
+
+
+def versions(options: BatchOptions) -> dict[str, str]:
+    return {"model": options.model}
+
+
+STUB = Analyzer(load, versions)
+
+
 def note(options: BatchOptions, line: str) -> None:
-    with Path(options.detector).open("a") as file:
-        file.write(line + "\n")
+    if options.asr is not None:
+        with Path(options.asr).open("a") as file:
+            file.write(line + "\n")
 
 
 def started(notes: Path) -> list[str]:
@@ -83,9 +93,9 @@ def files_of(task: Task, options: BatchOptions, word: str) -> dict[str, bytes]:
     """What the schema asks for, the same for the same input."""
     leading = FUSED_LABELS[len(word) % len(FUSED_LABELS)]
     shares = {label: float(label == leading) for label in FUSED_LABELS}
-    empty = dict.fromkeys(("face", "audio", "words"))
+    estimates = {"face": None, "audio": None, "text": None, "fused": shares}
     entry = {"start_seconds": 0.0, "end_seconds": 2.0, "speaker": task.speaker, "text": word, "modalities": ["text"]}
-    entry |= {"face_id": None, **empty, "fused": shares, "emotion": leading}
+    entry |= {"face_id": None, "estimates": estimates, "emotion": leading}
     entry |= {"valence": -0.5, "arousal": 0.25, "confidence": 0.75}
     content = {
         "media": {"path": task.path, "duration_seconds": 60.0},

@@ -17,7 +17,7 @@ from multimodal.models.weights import Weights, load_weights, save_weights
 
 HEAD_NAME = "dual_recurrent.random-v1"
 
-NO_HEAD = "the signals' answers were averaged, since there is no trained fusion head"
+NO_HEAD = "using late fusion (average): no trained fusion head available"
 SHIPPED_NOTES = () if "fusion" in DEFAULTS else (NO_HEAD,)
 """Warnings of every answer from the shipped parts."""
 

@@ -31,9 +31,9 @@ from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, MediaError, WeightsError
 from multimodal.infer import audio as listening
 from multimodal.infer import face as watching
-from multimodal.infer import model
 from multimodal.infer.audio import analyze_audio
 from multimodal.infer.model import Model, load_model
+from multimodal.infer.options import AnalysisOptions
 from multimodal.models.selection import DEFAULTS
 from multimodal.models.weights import load_weights
 from multimodal.types import AudioBlock, Utterance
@@ -89,7 +89,7 @@ def heard_seconds(analysis: Analysis) -> list[tuple[float, float]]:
 def test_voice_equals_encoder_per_speaker(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "two.wav", np.concatenate([buzz(2.0), buzz(2.0, 3), buzz(2.0, 1)]))
     said = [Utterance(0.2, 1.8, "Ada"), Utterance(2.1, 3.9, "Ben"), Utterance(4.0, 6.0, "Ada")]
-    voices = dict(analyze_audio(probe(path), hearing.parts["audio"], said).voices)
+    voices = dict(analyze_audio(probe(path), hearing.parts["audio"], said).encodings)
     assert list(voices) == said
     (samples,) = [np.concatenate([block.samples for block in read_audio(path)])]
     pieces = [samples[round(each.start_seconds * 16000) : round(each.end_seconds * 16000)] for each in said]
@@ -111,7 +111,7 @@ def test_voice_equals_encoder_per_speaker(hearing: Model, tmp_path: Path) -> Non
 def test_states_have_their_time_on_the_recordings_clock(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "late.wav", np.concatenate([np.zeros(24000, np.float32), buzz(2.0), np.zeros(16000)]))
     early, late = Utterance(1.0, 4.0, "Ada"), Utterance(2.0, 3.0, "Ben")
-    voices = dict(analyze_audio(probe(path), hearing.parts["audio"], [early, late]).voices)
+    voices = dict(analyze_audio(probe(path), hearing.parts["audio"], [early, late]).encodings)
     for utterance, begin, end in ((early, 1.4, 3.6), (late, 2.0, 3.0)):  # of the silence 0.1 s is kept
         times, states = voices[utterance].times, voices[utterance].states
         assert times is not None and len(times) == len(states)
@@ -124,7 +124,7 @@ def test_states_have_their_time_on_the_recordings_clock(hearing: Model, tmp_path
 
 def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
     hot = load_weights(str(save_voice_weights(tmp_path, temperature=1e6)), "audio")
-    for _, voice in analyze_audio(probe(write_voice(tmp_path / "note.wav")), hot, SPOKEN).voices:
+    for _, voice in analyze_audio(probe(write_voice(tmp_path / "note.wav")), hot, SPOKEN).encodings:
         # So hot, all eight are equal; neutral and calm are one.
         assert list(voice.estimate.probabilities.values()) == pytest.approx([2 / 8] + [1 / 8] * 6, abs=1e-3)
 
@@ -134,10 +134,10 @@ def test_many_utterances_keep_their_order_and_their_answers(hearing: Model, tmp_
     path = write_voice(tmp_path / "long.wav", np.concatenate([buzz(1.0, seed) for seed in range(20)]))
     said = [Utterance(second, second + 0.9, f"P{second}") for second in range(20)]
     together = analyze_audio(probe(path), hearing.parts["audio"], said)  # more than a batch of features
-    assert [utterance for utterance, _ in together.voices] == said
+    assert [utterance for utterance, _ in together.encodings] == said
     for index in (0, 7, 19):
-        (alone,) = analyze_audio(probe(path), hearing.parts["audio"], [said[index]]).voices
-        ours = together.voices[index][1].estimate.probabilities
+        (alone,) = analyze_audio(probe(path), hearing.parts["audio"], [said[index]]).encodings
+        ours = together.encodings[index][1].estimate.probabilities
         assert list(alone[1].estimate.probabilities.values()) == pytest.approx(list(ours.values()), abs=1e-4)
 
 
@@ -174,18 +174,19 @@ def test_a_voice_note_works_alone(whole: Model, found: None, tmp_path: Path, nam
         : len(analysis.utterances)
     ]
     first = content["utterances"][0]
-    assert list(first["audio"]) == list(FUSED_LABELS) and first["confidence"] == max(first["fused"].values())
-    assert content["summary"]["signal"] == "fused" and content["summary"]["dominant"] in FUSED_LABELS
-    by_signal = content["summary"]["shares_by_modality"]
-    assert by_signal["face"] is None and by_signal["text"] is None
-    for shares in (content["summary"]["shares"], by_signal["audio"]):
+    assert list(first["estimates"]["audio"]) == list(FUSED_LABELS)
+    assert first["confidence"] == max(first["estimates"]["fused"].values())
+    assert content["summary"]["modality"] == "fused" and content["summary"]["dominant"] in FUSED_LABELS
+    by_modality = content["summary"]["shares_by_modality"]
+    assert by_modality["face"] is None and by_modality["text"] is None
+    for shares in (content["summary"]["shares"], by_modality["audio"]):
         assert list(shares) == list(FUSED_LABELS) and sum(shares.values()) == pytest.approx(1, abs=1e-3)
     assert content["models"]["fusion"]["name"] == HEAD_NAME
 
 
 @pytest.mark.slow
 def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk: Path) -> None:
-    analysis = whole.analyze(talk, frames_per_second=5)
+    analysis = whole.analyze(talk, AnalysisOptions(frames_per_second=5))
     table = analysis.utterances
     # Speech at SPOKEN; silence of 4 s after it. The half second before is a pause, and nobody's.
     assert table["start_seconds"].tolist() == [0.5, 2.25, 4.0]
@@ -229,7 +230,7 @@ def test_nothing_said_is_no_emotion(whole: Model, tmp_path: Path, noise: float) 
 @pytest.mark.slow
 def test_a_broken_sound_track_leaves_the_face_whole(whole: Model, found: None, talk: Path, tmp_path: Path) -> None:
     broken = blank_stream(Path(shutil.copy(talk, tmp_path)), "audio")
-    analysis, alone = whole.analyze(broken), whole.analyze(talk, modalities=["face"])
+    analysis, alone = whole.analyze(broken), whole.analyze(talk, AnalysisOptions(modalities=("face",)))
     assert analysis.warnings == ("the file holds no sound that can be decoded",)
     pd.testing.assert_frame_equal(analysis.frames, alone.frames)
     pd.testing.assert_frame_equal(analysis.utterances, alone.utterances)
@@ -239,7 +240,7 @@ def test_a_broken_sound_track_leaves_the_face_whole(whole: Model, found: None, t
 @pytest.mark.slow
 def test_a_broken_picture_leaves_the_voice_whole(whole: Model, found: None, talk: Path, tmp_path: Path) -> None:
     broken = blank_stream(Path(shutil.copy(talk, tmp_path)), "video")
-    analysis, alone = whole.analyze(broken), whole.analyze(talk, modalities=["audio"])
+    analysis, alone = whole.analyze(broken), whole.analyze(talk, AnalysisOptions(modalities=("audio",)))
     assert analysis.warnings == ("the file holds no picture that can be decoded",)
     pd.testing.assert_frame_equal(analysis.utterances, alone.utterances)
     assert analysis.summary == alone.summary and analysis.emotions == FUSED_LABELS
@@ -251,15 +252,17 @@ def test_neither_usable_is_one_line(whole: Model, talk: Path, tmp_path: Path) ->
         whole.analyze(broken)
     assert "no sound that can be decoded and holds no picture that can be decoded; " in str(caught.value)
     with pytest.raises(MediaError, match="holds no sound; choose a recording with sound, or add another signal"):
-        whole.analyze(write_media(tmp_path / "mute.mp4", Pictures(every(40, 1.0))), modalities=["audio"])
+        whole.analyze(
+            write_media(tmp_path / "mute.mp4", Pictures(every(40, 1.0))), AnalysisOptions(modalities=("audio",))
+        )
     with pytest.raises(MediaError, match="holds no picture; choose a video, or add another signal"):
-        whole.analyze(write_voice(tmp_path / "note.wav"), modalities=["face"])
+        whole.analyze(write_voice(tmp_path / "note.wav"), AnalysisOptions(modalities=("face",)))
 
 
 @pytest.mark.slow
 def test_progress_covers_both_passes_once(whole: Model, found: None, talk: Path) -> None:
     told: list[tuple[float, float]] = []
-    whole.analyze(talk, frames_per_second=5, progress=lambda done, total: told.append((done, total)))
+    whole.analyze(talk, AnalysisOptions(frames_per_second=5), progress=lambda done, total: told.append((done, total)))
     done, totals = zip(*told, strict=True)
     assert set(totals) == {totals[0]} and totals[0] == pytest.approx(8.0, abs=0.1)
     assert list(done) == sorted(done) and done[-1] > 7.7 and done[0] < 0.5
@@ -274,7 +277,7 @@ def test_voice_alone_opens_no_picture(hearing: Model, found: None, talk: Path, m
         raise AssertionError("the picture was opened")
 
     monkeypatch.setattr(watching, "read_frames", refuse)
-    monkeypatch.setattr(model, "load_detector", refuse)
+    monkeypatch.setattr(watching, "load_detector", refuse)
     assert set(hearing.parts) == {"audio", "fusion"} and hearing.face is None
     analysis = hearing.analyze(talk)
     assert heard_seconds(analysis) == [(0.5, 2.0), (2.25, 4.0)] and analysis.emotions == FUSED_LABELS
@@ -309,8 +312,8 @@ def test_a_folder_replaces_the_parts_that_it_holds(weights: Path, tmp_path: Path
     assert {part: loaded.name for part, loaded in head.parts.items()} == {"face": DEFAULTS["face"], "fusion": HEAD_NAME}
     with pytest.raises(WeightsError, match="holds no face or audio model"):
         load_model(str(tmp_path), "cpu", ["face", "audio"])
-    with pytest.raises(ConfigError, match="audio was not loaded; name it in load_model"):
-        load_model("default", "cpu", ["face"]).analyze("talk.mp4", modalities=["audio"])
+    with pytest.raises(ConfigError, match="audio is not loaded; add it to the modalities of load_model"):
+        load_model("default", "cpu", ["face"]).analyze("talk.mp4", AnalysisOptions(modalities=("audio",)))
 
 
 def test_a_folder_with_two_models_of_a_part_is_ambiguous(tmp_path: Path) -> None:
@@ -366,7 +369,9 @@ def test_a_signal_without_weights_says_what_to_do(weights: Path, monkeypatch: py
 @pytest.mark.corpus
 def test_speech_is_heard_and_music_is_not(whole: Model, shared_folder: Path) -> None:
     clips = shared_folder / "clips"
-    hamilton, cartoon = (whole.analyze(clips / name, frames_per_second=2) for name in ("hamilton.mp4", "no_face.mp4"))
+    hamilton, cartoon = (
+        whole.analyze(clips / name, AnalysisOptions(frames_per_second=2)) for name in ("hamilton.mp4", "no_face.mp4")
+    )
     assert hamilton.coverage["audio"] > 0.8 and "face+audio" in set(hamilton.utterances["modalities"])
     assert heard_seconds(cartoon) == [] and cartoon.coverage["audio"] == 0.0
     assert any("no speech was found" in line for line in cartoon.warnings)

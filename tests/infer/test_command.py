@@ -26,6 +26,7 @@ from fusion_fixtures import SHIPPED_NOTES, shipped_fusion
 from media_fixtures import Sound, tone, write_media
 from voice_fixtures import FRAME_RATE, write_face_clip
 
+from multimodal.analysis.result import SCHEMA_VERSION
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.models.selection import DEFAULTS, shipped_folder
 
@@ -158,7 +159,7 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     content = read_analysis(pile / "results" / "talk")
     keys = {"schema", "schema_version", "media", "models", "emotions", "utterances", "summary", "coverage", "warnings"}
     assert set(content) == keys | {"valence_arousal"}
-    assert (content["schema"], content["schema_version"]) == ("multimodal-emotion/analysis", 1)
+    assert (content["schema"], content["schema_version"]) == ("multimodal-emotion/analysis", SCHEMA_VERSION)
     assert content["media"] | {"path": "", "sha256": ""} == {
         **{"path": "", "sha256": "", "duration_seconds": 3.0, "width": 320, "height": 240, "frame_rate": 25.0},
         **{"has_video": True, "has_audio": False},
@@ -168,37 +169,26 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": shipped_fusion()}
     assert content["emotions"] == list(FUSED_LABELS) and tuple(content["warnings"]) == SHIPPED_NOTES
     assert content["valence_arousal"] == {"source": "norms", "reference": "Russell and Mehrabian 1977"}
-    summary = {"signal", "shares", "judged_seconds", "dominant", "shares_by_modality", "mean_valence", "mean_arousal"}
-    assert set(content["summary"]) == summary | {"uncertain"} and content["summary"]["signal"] == "fused"
-    by_signal = content["summary"]["shares_by_modality"]
-    assert list(by_signal["face"]) == list(FACE_LABELS) and sum(by_signal["face"].values()) == pytest.approx(
+    summary = {"modality", "shares", "judged_seconds", "dominant", "shares_by_modality", "mean_valence", "mean_arousal"}
+    assert set(content["summary"]) == summary | {"uncertain"} and content["summary"]["modality"] == "fused"
+    by_modality = content["summary"]["shares_by_modality"]
+    assert list(by_modality["face"]) == list(FACE_LABELS) and sum(by_modality["face"].values()) == pytest.approx(
         1, abs=1e-3
     )
-    assert by_signal | {"face": None} == {"face": None, "audio": None, "text": None}
+    assert by_modality | {"face": None} == {"face": None, "audio": None, "text": None}
     assert list(content["summary"]["shares"]) == list(FUSED_LABELS)
     assert content["summary"]["judged_seconds"] == 3.0  # the answer is of the whole stretch
     assert content["coverage"] == {"face": pytest.approx(2 / 3, abs=1e-3), "audio": 0.0, "text": 0.0}
     (utterance,) = content["utterances"]
-    absent = dict.fromkeys(("speaker", "text", "audio", "words"))
-    assert utterance.items() >= {**absent, "start_seconds": 0.0, "end_seconds": 3.0, "face_id": 0}.items()
-    assert set(utterance) - set(absent) == {
-        "start_seconds",
-        "end_seconds",
-        "face_id",
-        "modalities",
-        "face",
-        "fused",
-        "emotion",
-        "valence",
-        "arousal",
-        "confidence",
-    }
-    assert utterance["modalities"] == ["face"] and list(utterance["face"]) == list(FACE_LABELS)
-    assert list(utterance["fused"]) == list(FUSED_LABELS) and sum(utterance["fused"].values()) == pytest.approx(
-        1, abs=1e-3
-    )
-    assert utterance["confidence"] == max(utterance["fused"].values())
-    assert utterance["emotion"] in ("uncertain", max(utterance["fused"], key=utterance["fused"].get))
+    estimates, absent = utterance["estimates"], dict.fromkeys(("speaker", "text"))
+    place = {**absent, "start_seconds": 0.0, "end_seconds": 3.0, "face_id": 0}
+    assert {key: utterance[key] for key in place} == place
+    assert set(utterance) - set(place) == {"modalities", "estimates", "emotion", "valence", "arousal", "confidence"}
+    assert utterance["modalities"] == ["face"] and list(estimates["face"]) == list(FACE_LABELS)
+    assert estimates["audio"] is estimates["text"] is None and list(estimates["fused"]) == list(FUSED_LABELS)
+    assert sum(estimates["fused"].values()) == pytest.approx(1, abs=1e-3)
+    assert utterance["confidence"] == max(estimates["fused"].values())
+    assert utterance["emotion"] in ("uncertain", max(estimates["fused"], key=estimates["fused"].get))
     assert -1 <= utterance["valence"] == content["summary"]["mean_valence"] <= 1
     assert -1 <= utterance["arousal"] == content["summary"]["mean_arousal"] <= 1
 
@@ -227,7 +217,7 @@ def test_table_columns_and_rows(finished: subprocess.CompletedProcess[str], pile
         (["--fps", "abc"], "--fps", "--help"),
         (["--fps", "0"], "--fps", "--help"),
         (["--device", "tpu"], "--device: is 'tpu'", "choose one of auto, cpu, cuda, mps"),
-        (["--detector", "nonsense"], "detector: 'nonsense'", "choose one of mtcnn, yunet, haar"),
+        (["--detector", "nonsense"], "--detector: 'nonsense'", "choose mtcnn, yunet, haar or the path"),
         (["--modalities", "smell"], "--modalities: 'smell'", "choose from face"),
         (["--nope"], "--nope", "--help"),
         (["--model", ""], "--model: is empty", "leave it out"),

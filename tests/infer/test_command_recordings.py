@@ -15,6 +15,7 @@ from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
 from multimodal.infer.model import Model, load_model
+from multimodal.infer.options import AnalysisOptions
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 @cache
 def analyzed(path: Path) -> Analysis:
     """By the face alone."""
-    return load_model("default", "cpu", ["face"]).analyze(path, frames_per_second=5.0)
+    return load_model("default", "cpu", ["face"]).analyze(path, AnalysisOptions(frames_per_second=5.0))
 
 
 @cache
@@ -164,6 +165,6 @@ def test_input_kinds(everything: Model, shared_folder: Path, tmp_path: Path, nam
     fused = table.loc[there, [f"fused_{label}" for label in FUSED_LABELS]].astype(float)
     assert fused.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)
     assert content["models"]["fusion"] == (shipped_fusion() if there.any() else None)
-    assert (content["summary"]["signal"] == "fused") == bool(there.any())
+    assert (content["summary"]["modality"] == "fused") == bool(there.any())
     if name == "answer.txt" and content["summary"]["uncertain"] == 0:
         assert table["emotion"].tolist() == ["anger", "happiness"]

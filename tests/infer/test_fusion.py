@@ -27,8 +27,9 @@ from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import join
 from multimodal.infer.command import main
-from multimodal.infer.fusion import BATCH, LATE, ROWS, _batches, fuse, incompatibility, predict, temperature
+from multimodal.infer.fusion import LATE, fuse, incompatibility
 from multimodal.infer.model import Model, load_model
+from multimodal.infer.options import AnalysisOptions
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import (
@@ -115,27 +116,6 @@ def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], sce
 
 
 @pytest.mark.slow
-@settings(max_examples=settings.default.max_examples // 10)  # 0.8 s each: up to 40 utterances, alone and together
-@given(st.lists(scenes(), min_size=2, max_size=40))
-def test_company_changes_no_answer(head: Weights, several: list[Scene]) -> None:
-    streams = [scene.streams() for scene in several]
-    together = predict(head, streams)
-    for each, (row, _) in zip(streams, together, strict=True):
-        np.testing.assert_allclose(predict(head, [each])[0][0], row, atol=1e-5)
-    for ours, theirs in zip(predict(head, streams[::-1]), together[::-1], strict=True):
-        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
-
-
-@given(st.lists(st.one_of(st.integers(0, 30), st.integers(0, 10**6)), max_size=100))
-def test_batches_hold_each_utterance_once_within_memory(lengths: list[int]) -> None:
-    batches = list(_batches(lengths))
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    for batch in batches:
-        assert 1 <= len(batch) <= BATCH
-        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= ROWS
-
-
-@pytest.mark.slow
 @settings(max_examples=settings.default.max_examples // 4)  # 0.1 s each
 @given(scenes(), st.integers(0, 2**32 - 1))
 def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: int) -> None:
@@ -145,10 +125,10 @@ def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: 
     steps = torch.arange(batch.audio.shape[1])[None] < batch.steps[:, None]
     spoken = torch.arange(batch.text.shape[1])[None] < batch.tokens[:, None]
     read = {
-        "voice": steps & batch.present[:, 1, None],
+        "audio": steps & batch.present[:, 1, None],
         "face": steps & batch.face_mask,
-        "words": spoken,
-        "evidence": batch.present,
+        "text": spoken,
+        "log_probabilities": batch.present,
     }
     for name, mask in read.items():
         values = getattr(batch, name)
@@ -193,33 +173,24 @@ def test_contradictory_input_never_crashes(
     assert all(each.fused is not None for each in found.estimates)
 
 
-def test_signals_differ_in_what_they_add(parts: dict[str, Weights]) -> None:
-    rng = np.random.default_rng(1)
-    full = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng), "text": shares(FUSED_LABELS, rng)}
-    times = np.arange(10) * 0.08 + 0.1
-    states = {name: rng.standard_normal((10, size)).astype(np.float32) for name, size in SIZES.items()}
-    scene = Scene(0.0, 1.0, 0.1, full, (times, states["audio"]), (times, states["face"]), states["text"])
-    rows = [predict(parts["fusion"], [scene.streams().only(signals)])[0][0] for signals in SUBSETS]
-    assert len({tuple(row.round(4)) for row in rows}) == 7
-
-
 # --- what travels with the head -----------------------------------------------------------------------------------
 
 
-def test_temperature_is_that_of_the_signals_there(tmp_path: Path, head: Weights) -> None:
-    rng = np.random.default_rng(2)
-    said = {"face": shares(FACE_LABELS, rng), "text": shares(FUSED_LABELS, rng)}
-    scene = Scene(
-        *(0.0, 1.0, 0.1, said, (np.zeros(1), np.zeros((1, 2)))),
-        (np.array([0.5]), np.ones((1, 3))),
-        np.ones((2, 4), np.float32),
+def test_the_temperatures_of_the_card_are_used(tmp_path: Path, head: Weights) -> None:
+    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(2)))
+    spoken = UtteranceEstimate(
+        Utterance(0.0, 0.0),
+        {"text": said},
+        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
     )
-    hot = loaded_head(tmp_path, temperatures={"face+text": 4.0, "face": 1e6}, temperature=2.0)
-    for signals, divisor in ((("face", "text"), 4.0), (("face",), 1e6), (("text",), 2.0)):
-        (plain, _), (cooled, _) = (predict(each, [scene.streams().only(signals)])[0] for each in (head, hot))
-        expected = plain ** (1 / divisor)
-        np.testing.assert_allclose(cooled, expected / expected.sum(), atol=1e-6)
-        assert temperature(hot.spec, signals) == divisor
+    for name, spec in (("own", {"temperatures": {"text": 4.0}}), ("other", {"temperature": 4.0})):
+        hot = loaded_head(tmp_path / name, **spec)
+        plain, cooled = (
+            fuse([spoken], (), (), {**ENCODERS, "fusion": each}).estimates[0].fused for each in (head, hot)
+        )
+        assert plain is not None and cooled is not None
+        expected = np.array(list(plain.probabilities.values())) ** (1 / 4.0)
+        np.testing.assert_allclose(list(cooled.probabilities.values()), expected / expected.sum(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("threshold", "uncertain"), [(None, False), (0.0, False), (1.01, True)])
@@ -282,14 +253,14 @@ def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
     voice = {**own, "audio": "of another"}
     faceless = {"audio": own["audio"], "text": own["text"]}
     assert incompatibility({**ENCODERS, "fusion": head}) is None
-    assert incompatibility(ENCODERS) == "there is no trained fusion head"
+    assert incompatibility(ENCODERS) == "no trained fusion head available"
     name = f"the fusion head {HEAD_NAME}"
-    assert incompatibility(changed(head, encoders=voice)) == f"{name} was trained with another encoder of the voice"
+    assert incompatibility(changed(head, encoders=voice)) == f"{name} was trained with another voice encoder"
     assert incompatibility(changed(head, encoders=faceless)) == f"{name} was trained without the face"
     foreign = changed(head, labels=(*FUSED_LABELS[:-1], "frustration"))
-    assert incompatibility(foreign) == f"{name} answers with frustration, which is none of the emotions here"
+    assert incompatibility(foreign) == f"{name} predicts frustration, which is not an emotion of this version"
     prosody = changed(head, fusion={**head.spec.fusion, "summary_size": 6})
-    assert incompatibility(prosody) == f"{name} reads the prosody of whole utterances, which is not kept here"
+    assert incompatibility(prosody) == f"{name} needs the prosody of whole utterances, which inference does not compute"
     # What was not loaded is not compared.
     without = {part: loaded for part, loaded in changed(head, encoders=voice).items() if part != "audio"}
     assert incompatibility(without) is None
@@ -299,7 +270,7 @@ def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
 def test_then_the_plain_average_answers_and_says_so(scene: Scene) -> None:
     estimate, faces = estimate_of(scene)
     found = fuse([estimate], faces, frame_times(scene), ENCODERS)
-    expected = late_estimate({name: getattr(estimate, name) for name in MODALITIES}, FUSED_LABELS)
+    expected = late_estimate(estimate.estimates, FUSED_LABELS)
     assert found.estimates[0].fused == expected and not found.estimates[0].uncertain
     assert found.warnings == (NO_HEAD,) and found.model == LATE and found.valence_arousal == NORMS
 
@@ -332,17 +303,17 @@ def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path
     assert seeing.analyze(talk).to_dict()["models"]["fusion"]["name"] == HEAD_NAME
     face = replace(seeing.parts["face"], sha256="0" * 64)
     analysis = replace(seeing, parts={**seeing.parts, "face": face}).analyze(talk)
-    line = f"averaged, since the fusion head {HEAD_NAME} was trained with another encoder of the face"
-    assert analysis.warnings == (f"the signals' answers were {line}",)
+    line = f"the fusion head {HEAD_NAME} was trained with another face encoder"
+    assert analysis.warnings == (f"using late fusion (average): {line}",)
     assert analysis.to_dict()["models"]["fusion"] == {"name": "late average"}
 
 
 @pytest.mark.slow
 def test_a_face_can_be_chosen(seeing: Model, talk: Path) -> None:
-    chosen, usual = seeing.analyze(talk, face_id=0), seeing.analyze(talk)
+    chosen, usual = seeing.analyze(talk, AnalysisOptions(face_id=0)), seeing.analyze(talk)
     assert chosen.to_dict() == usual.to_dict() and set(chosen.utterances["face_id"]) == {0}
-    with pytest.raises(MediaError, match=r"shows no face 7, but 0; choose one of them with --face"):
-        seeing.analyze(talk, face_id=7)
+    with pytest.raises(MediaError, match=r"shows no face 7, only 0; choose one of them with --face"):
+        seeing.analyze(talk, AnalysisOptions(face_id=7))
 
 
 def seen(time: float, face_id: int, label: str, width: float) -> FaceObservation:
@@ -355,7 +326,7 @@ def test_only_the_chosen_face_counts() -> None:
     stretches = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
     largest, chosen = join(stretches, faces), join(stretches, faces, face_id=1)
     assert [each.face_id for each in largest] == [0, 0] and [each.face_id for each in chosen] == [1, None]
-    assert chosen[0].face is not None and chosen[0].face.probabilities["fear"] == 0.65 and chosen[1].face is None
+    assert chosen[0].estimates["face"].probabilities["fear"] == 0.65 and chosen[1].estimates == {}
 
 
 @pytest.mark.slow
@@ -364,7 +335,7 @@ def test_an_unknown_face_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main([str(talk), "--modalities", "face", "--face", "3"]) == 1
-    assert capsys.readouterr().err == f"error: {talk}: shows no face 3, but 0; choose one of them with --face\n"
+    assert capsys.readouterr().err == f"error: {talk}: shows no face 3, only 0; choose one of them with --face\n"
     assert main([str(talk), "--modalities", "face", "--face", "-1"]) == 2
 
 

@@ -16,6 +16,7 @@ from multimodal.data.media.probe import probe
 from multimodal.errors import ConfigError
 from multimodal.fusion.segments import fill_gaps, windows
 from multimodal.infer.model import Model, load_model
+from multimodal.infer.options import AnalysisOptions
 from multimodal.infer.segment import select_segment
 from multimodal.types import Utterance
 
@@ -87,29 +88,32 @@ def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "interview.vtt"
     path.write_text(DIALOGUE)
     whole = literate.analyze(path)
-    parts = [literate.analyze(path, start_seconds=start, end_seconds=end) for start, end in ((0, 3), (3, 7), (7, None))]
+    parts = [
+        literate.analyze(path, AnalysisOptions(start_seconds=start, end_seconds=end))
+        for start, end in ((0, 3), (3, 7), (7, None))
+    ]
     said = [[each.utterance.text for each in part.estimates] for part in parts]
     assert [text for part in said for text in part] == [each.utterance.text for each in whole.estimates] and list(
         map(len, said)
     ) == [1, 1, 1]
     second = parts[1].to_dict()
-    assert second["stretch"] == {"start_seconds": 3.0, "end_seconds": 7.0} and "stretch" not in whole.to_dict()
+    assert second["segment"] == {"start_seconds": 3.0, "end_seconds": 7.0} and "segment" not in whole.to_dict()
     assert second["utterances"][0]["start_seconds"] == 3.0  # cut to the stretch, on the file's own clock
-    assert second["utterances"][0]["words"] == whole.to_dict()["utterances"][1]["words"]
+    assert second["utterances"][0]["estimates"] == whole.to_dict()["utterances"][1]["estimates"]
     assert second["coverage"]["text"] == 0.25  # of the stretch: 1 of 4 s
 
 
 def test_answers_without_times_have_no_stretch(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "answer.txt"
     path.write_text("I am happy.\n")
-    with pytest.raises(ConfigError, match="words without times"):
-        literate.analyze(path, end_seconds=3.0)
+    with pytest.raises(ConfigError, match="text without times"):
+        literate.analyze(path, AnalysisOptions(end_seconds=3.0))
 
 
 @pytest.mark.slow
 def test_faces_of_a_stretch(tmp_path: Path) -> None:
     clip = write_face_clip(tmp_path / "face.mp4", 3.0, gone=(0, 0))
-    analysis = load_model("default", "cpu", ["face"]).analyze(clip, start_seconds=1.0, end_seconds=2.0)
+    analysis = load_model("default", "cpu", ["face"]).analyze(clip, AnalysisOptions(start_seconds=1.0, end_seconds=2.0))
     times = list(analysis.frames["time_seconds"])
     assert min(times) >= 1.0 and max(times) < 2.0 and len(times) == 5
     assert analysis.coverage["face"] == pytest.approx(1.0)

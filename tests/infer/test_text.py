@@ -35,6 +35,7 @@ from multimodal.infer import face as watching
 from multimodal.infer import text as reading
 from multimodal.infer.command import main
 from multimodal.infer.model import Model, load_model
+from multimodal.infer.options import AnalysisOptions
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import load_weights, save_weights
 from multimodal.types import AudioBlock, Utterance
@@ -130,7 +131,7 @@ def test_words_are_judged_as_the_encoder_judges_them(weights: Path) -> None:
     loaded = load_weights(str(weights), "text")
     texts = ["I am happy.", "...", "Really? " * 40, ""]
     utterances = tuple(Utterance(index, index + 0.5, None, text) for index, text in enumerate(texts))
-    found = dict(reading.analyze_text(Transcript(utterances, True, "en"), loaded).wordings)
+    found = dict(reading.analyze_text(Transcript(utterances, True, "en"), loaded).encodings)
     assert list(found) == [utterances[0], utterances[2]]  # without a word there is nothing to judge
     expected = read_texts(loaded.network, loaded.tokenizer, texts, temperature=1.0, window_tokens=24)
     for index in (0, 2):
@@ -144,7 +145,7 @@ def test_words_are_judged_as_the_encoder_judges_them(weights: Path) -> None:
 
 def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
     hot = load_weights(str(save_text_weights(tmp_path, temperature=1e6)), "text")
-    ((_, wording),) = reading.analyze_text(Transcript((Utterance(0, 1, None, "I am happy."),), True), hot).wordings
+    ((_, wording),) = reading.analyze_text(Transcript((Utterance(0, 1, None, "I am happy."),), True), hot).encodings
     assert list(wording.estimate.probabilities.values()) == pytest.approx([1 / 7] * 7, abs=1e-4)
 
 
@@ -178,17 +179,17 @@ def test_typed_answers_work_alone(literate: Model, tmp_path: Path) -> None:
     assert [entry["text"] for entry in content["utterances"]][:3] == [
         *("I feel really happy.", "Wow!", "I feel really happy.")
     ]
-    first, second, third = content["utterances"][:3]
-    assert first == third and list(first["words"]) == list(FUSED_LABELS) and first["words"] != second["words"]
-    assert first["confidence"] == max(first["fused"].values()) and first["modalities"] == ["text"]
-    assert [entry["fused"] is None for entry in content["utterances"]] == [
-        entry["words"] is None for entry in content["utterances"]
+    first, _, third = content["utterances"][:3]
+    words = [entry["estimates"]["text"] for entry in content["utterances"]]
+    assert first == third and list(words[0]) == list(FUSED_LABELS) and words[0] != words[1] and words[0] == words[2]
+    assert first["confidence"] == max(first["estimates"]["fused"].values()) and first["modalities"] == ["text"]
+    assert [entry["estimates"]["fused"] is None for entry in content["utterances"]] == [
+        probabilities is None for probabilities in words
     ]
     assert content["models"]["face"] is None and content["models"]["audio"] is None
     assert (content["models"]["text"]["name"], content["models"]["fusion"]["name"]) == (TEXT_NAME, HEAD_NAME)
-    judged = [entry for entry in content["utterances"] if entry["words"]]
-    assert content["coverage"]["text"] == pytest.approx(len(judged) / len(content["utterances"]), abs=1e-4)
-    assert content["emotions"] == list(FUSED_LABELS) and content["summary"]["signal"] == "fused"
+    assert content["coverage"]["text"] == pytest.approx(sum(map(bool, words)) / len(words), abs=1e-4)
+    assert content["emotions"] == list(FUSED_LABELS) and content["summary"]["modality"] == "fused"
     assert len(analysis.frames) == 0 and "text" in analysis.estimates[0].encodings
 
 
@@ -196,7 +197,7 @@ def test_typed_answers_work_alone(literate: Model, tmp_path: Path) -> None:
 def test_subtitles_work_alone(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "interview.vtt"
     path.write_text(DIALOGUE, encoding="utf-8")
-    everybody, ben = literate.analyze(path), literate.analyze(path, speakers=["ben"])
+    everybody, ben = literate.analyze(path), literate.analyze(path, AnalysisOptions(speakers=("ben",)))
     assert spoken(everybody) == ALL and modalities(everybody) == ["text"] * 3  # silence has no line of its own
     assert spoken(ben) == BEN and set(ben.utterances["speaker"]) == {"Ben"}
     assert everybody.media.duration_seconds == 7.5
@@ -206,10 +207,10 @@ def test_subtitles_work_alone(literate: Model, tmp_path: Path) -> None:
 def test_words_alone_need_the_signal_that_reads_them(whole: Model, tmp_path: Path) -> None:
     path = tmp_path / "answer.txt"
     path.write_text("Fine.", encoding="utf-8")
-    with pytest.raises(MediaError, match="holds words alone; add text to --modalities"):
-        whole.analyze(path, modalities=["face"])
-    with pytest.raises(ConfigError, match=r"is given for answer\.txt, which is words itself; leave it out"):
-        whole.analyze(path, transcript=path)
+    with pytest.raises(MediaError, match="holds only text; add text to --modalities"):
+        whole.analyze(path, AnalysisOptions(modalities=("face",)))
+    with pytest.raises(ConfigError, match=r"answer\.txt is already a transcript; remove --transcript"):
+        whole.analyze(path, AnalysisOptions(transcript=path))
     assert modalities(whole.analyze(path)) == ["text"]
 
 
@@ -218,7 +219,7 @@ def test_another_language_is_not_judged(literate: Model, tmp_path: Path) -> None
     path.write_text(TALKS["German"].replace(". ", ".\n"), encoding="utf-8")
     analysis = literate.analyze(path)
     assert analysis.warnings == (
-        "the words do not look English; the text model knows English alone, so they were not judged",
+        "the text does not look English and was not analyzed; the text model supports only English",
     )
     assert len(analysis.estimates) == 2 and modalities(analysis) == ["", ""] and analysis.coverage["text"] == 0.0
     assert analysis.utterances["text"].str.len().min() > 50  # they stand there all the same
@@ -229,7 +230,7 @@ def test_another_language_is_not_judged(literate: Model, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_the_transcript_says_who_speaks_when(whole: Model, interview: Path) -> None:
-    analysis = whole.analyze(interview, frames_per_second=2)
+    analysis = whole.analyze(interview, AnalysisOptions(frames_per_second=2))
     table = analysis.utterances
     assert table["start_seconds"].tolist() == [0.5, 2.25, 4.0, 6.5]
     assert modalities(analysis) == ["face+audio+text", "face+audio+text", "face", "face+audio+text"]
@@ -237,39 +238,39 @@ def test_the_transcript_says_who_speaks_when(whole: Model, interview: Path) -> N
     assert analysis.coverage["text"] == analysis.coverage["audio"] == pytest.approx(4.25 / 8, abs=0.01)
     assert analysis.emotions == FUSED_LABELS and analysis.warnings == ()
     assert table["emotion"].notna().all() and analysis.to_dict()["models"]["fusion"]["name"] == HEAD_NAME
-    states = [tuple(each.encodings[name].states for name in ("audio", "text")) for each in analysis.estimates]
-    assert [all(part is not None for part in pair) for pair in states] == [True, True, False, True]
+    both = {"audio", "text"}
+    assert [set(each.encodings) for each in analysis.estimates] == [both, both, set(), both]
     assert set(analysis.models) == {"face", "audio", "text", "fusion"}
 
 
 @pytest.mark.slow
 def test_only_the_wanted_speaker_is_judged(whole: Model, interview: Path) -> None:
-    analysis = whole.analyze(interview, speakers=["Ben"], modalities=["audio", "text"])
+    analysis = whole.analyze(interview, AnalysisOptions(speakers=("Ben",), modalities=("audio", "text")))
     assert spoken(analysis) == BEN and modalities(analysis) == ["audio+text"] * 2
     with pytest.raises(TranscriptError, match="has no speaker 'Eve'; choose from 'Ada', 'Ben'"):
-        whole.analyze(interview, speakers=["Eve"])
-    with pytest.raises(TranscriptError, match="has no transcript, which would say who speaks; name one"):
-        whole.analyze(interview, speakers=["Ben"], beside=False)
+        whole.analyze(interview, AnalysisOptions(speakers=("Eve",)))
+    with pytest.raises(TranscriptError, match="has no transcript, which is needed to select speakers; name one"):
+        whole.analyze(interview, AnalysisOptions(speakers=("Ben",), sidecar_transcript=False))
 
 
 def test_a_named_transcript_goes_before_the_one_beside(literate: Model, interview: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.srt"
     other.write_text("1\n00:00:01,000 --> 00:00:02,000\nIt is sad.\n", encoding="utf-8")
-    assert spoken(literate.analyze(interview, transcript=other)) == [(1.0, 2.0, "It is sad.")]
+    assert spoken(literate.analyze(interview, AnalysisOptions(transcript=other))) == [(1.0, 2.0, "It is sad.")]
     with pytest.raises(TranscriptError, match="has no transcript, and speech-to-text is off"):
-        literate.analyze(interview, beside=False)
+        literate.analyze(interview, AnalysisOptions(sidecar_transcript=False))
 
 
 @pytest.mark.slow
 def test_what_lies_beside_and_is_no_transcript_is_passed_over(whole: Model, interview: Path) -> None:
     beside = interview.with_suffix(".vtt")
     beside.write_text("WEBVTT\n\n00:09.000 --> 00:02.000\nBackwards.\n", encoding="utf-8")
-    analysis = whole.analyze(interview, modalities=["face", "text"], frames_per_second=1)
+    analysis = whole.analyze(interview, AnalysisOptions(modalities=("face", "text"), frames_per_second=1))
     (warning,) = analysis.warnings
-    assert warning.startswith("talk.vtt, beside it, ") and warning.endswith(", and was passed over")
+    assert warning.startswith("ignored talk.vtt next to the recording: it ")
     assert modalities(analysis) == ["face", "face"]
     with pytest.raises(TranscriptError):
-        whole.analyze(interview, transcript=beside)
+        whole.analyze(interview, AnalysisOptions(transcript=beside))
 
 
 def test_warnings_of_a_transcript_name_it(literate: Model, interview: Path) -> None:
@@ -283,11 +284,11 @@ def test_warnings_of_a_transcript_name_it(literate: Model, interview: Path) -> N
 def test_words_without_times_belong_to_no_moment(whole: Model, interview: Path) -> None:
     interview.with_suffix(".vtt").unlink()
     interview.with_suffix(".txt").write_text("I feel happy.\nIt is fine.\n", encoding="utf-8")
-    analysis = whole.analyze(interview, modalities=["face", "text"], frames_per_second=1)
+    analysis = whole.analyze(interview, AnalysisOptions(modalities=("face", "text"), frames_per_second=1))
     assert spoken(analysis) == [(0.0, 0.0, "I feel happy."), (0.0, 0.0, "It is fine.")]
     assert modalities(analysis) == ["text", "text", "face", "face"]
-    assert analysis.warnings == ("talk.txt: states no times, so its words belong to no moment of the recording",)
-    alone = whole.analyze(interview, modalities=["face"], frames_per_second=1)
+    assert analysis.warnings == ("talk.txt: has no times, so its utterances are not aligned with the recording",)
+    alone = whole.analyze(interview, AnalysisOptions(modalities=("face",), frames_per_second=1))
     assert modalities(alone) == ["face", "face"] and alone.warnings == ()
 
 
@@ -353,25 +354,27 @@ def recognizer(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 def test_without_a_transcript_one_is_made(weights: Path, recognizer: StandIn, talk: Path) -> None:
     told: list[float] = []
     model = load_model(str(weights), "cpu")
-    analysis = model.analyze(talk, frames_per_second=2, progress=lambda done, _: told.append(done))
+    analysis = model.analyze(talk, AnalysisOptions(frames_per_second=2), progress=lambda done, _: told.append(done))
     assert spoken(analysis) == [(1.0, 2.5, "I am happy."), (6.0, 7.0, "It is fine.")]
     assert modalities(analysis) == ["face", "face+audio+text", "face", "face+audio+text", "face"]
     assert analysis.warnings == ("it mumbles",) and recognizer.heard_seconds == pytest.approx(8.0, abs=0.2)
     assert analysis.to_dict()["models"]["speech_to_text"] == {"name": "whisper-none"}
     assert told == sorted(told) and told[-1] == pytest.approx(8.0, abs=0.6) and 0.2 < told[0] < 1.5
-    model.analyze(talk, modalities=["text"])
+    model.analyze(talk, AnalysisOptions(modalities=("text",)))
     assert recognizer.loaded == 1  # once for all recordings
 
 
 def test_a_transcript_spares_speech_to_text(weights: Path, recognizer: StandIn, interview: Path) -> None:
     model = load_model(str(weights), "cpu", ["text"])
     assert spoken(model.analyze(interview)) == ALL and recognizer.loaded == 0
-    assert len(spoken(model.analyze(interview, beside=False))) == 2 and recognizer.loaded == 1
+    assert (
+        len(spoken(model.analyze(interview, AnalysisOptions(sidecar_transcript=False)))) == 2 and recognizer.loaded == 1
+    )
 
 
 @pytest.mark.slow
 def test_voice_and_face_alone_need_no_words(weights: Path, recognizer: StandIn, talk: Path) -> None:
-    load_model(str(weights), "cpu", ["face", "audio"]).analyze(talk, frames_per_second=1)
+    load_model(str(weights), "cpu", ["face", "audio"]).analyze(talk, AnalysisOptions(frames_per_second=1))
     assert recognizer.loaded == 0
 
 
@@ -380,7 +383,10 @@ def test_foreign_speech_is_not_judged(weights: Path, recognizer: StandIn, talk: 
     recognizer.language = "de"
     analysis = load_model(str(weights), "cpu", ["audio", "text"]).analyze(talk)
     assert len(spoken(analysis)) == 2 and modalities(analysis) == ["audio", "audio"]
-    assert "the words are in another language (de)" in analysis.warnings[1] and analysis.coverage["text"] == 0.0
+    assert (
+        "the text is in another language (de) and was not analyzed" in analysis.warnings[1]
+        and analysis.coverage["text"] == 0.0
+    )
     assert analysis.to_dict()["models"]["text"] is None
 
 
@@ -399,11 +405,11 @@ def test_without_speech_to_text_the_run_goes_on(
 ) -> None:
     monkeypatch.setattr(recognition, "load_recognizer", lambda name, device: None)
     model = load_model(str(weights), "cpu", ["face", "text"])
-    analysis = model.analyze(interview, frames_per_second=2, beside=False)
+    analysis = model.analyze(interview, AnalysisOptions(frames_per_second=2, sidecar_transcript=False))
     fact = "has no transcript, and there is no speech-to-text on this machine"
     assert modalities(analysis) == ["face", "face"] and analysis.warnings == (f"the file {fact}; {HOW_TO_GET}",)
     with pytest.raises(TranscriptError, match=fact) as caught:
-        model.analyze(interview, modalities=["text"], beside=False)
+        model.analyze(interview, AnalysisOptions(modalities=("text",), sidecar_transcript=False))
     assert caught.value.remedy == HOW_TO_GET
 
 
@@ -413,7 +419,7 @@ def test_speech_to_text_that_fails_to_load(weights: Path, talk: Path, monkeypatc
         raise DependencyError("faster_whisper", "is not installed", "pip install faster-whisper")
 
     monkeypatch.setattr(recognition, "load_recognizer", load)
-    analysis = load_model(str(weights), "cpu", ["face", "text"]).analyze(talk, frames_per_second=1)
+    analysis = load_model(str(weights), "cpu", ["face", "text"]).analyze(talk, AnalysisOptions(frames_per_second=1))
     (warning,) = analysis.warnings
     assert "speech-to-text cannot be used: faster_whisper is not installed" in warning
     with pytest.raises(DependencyError):  # what was asked for by name is not passed over
@@ -430,7 +436,7 @@ def test_no_sound_and_no_words(whole: Model, literate: Model, tmp_path: Path) ->
 @pytest.mark.slow
 def test_broken_sound_is_said_once(weights: Path, recognizer: StandIn, talk: Path, tmp_path: Path) -> None:
     broken = blank_stream(Path(shutil.copy(talk, tmp_path)), "audio")
-    analysis = load_model(str(weights), "cpu").analyze(broken, frames_per_second=1)
+    analysis = load_model(str(weights), "cpu").analyze(broken, AnalysisOptions(frames_per_second=1))
     assert analysis.warnings == ("the file holds no sound that can be decoded",)
     assert modalities(analysis) == ["face", "face"]
 

@@ -34,12 +34,12 @@ def test_a_line_without_end_is_judged_as_far_as_anybody_talks(
         Transcript(tuple(Utterance(0.0, 0.0, None, text) for text in (whole, beyond)), False), weights
     )
     assert found.warnings == (
-        "1 of 2 utterances are longer than 1,000 characters: only so much of their words is judged",
+        "1 of 2 utterances are longer than 1,000 characters: the text beyond that was not analyzed",
     )
-    assert [utterance.text for utterance, _ in found.wordings] == [whole, beyond]  # the words themselves stay whole
+    assert [utterance.text for utterance, _ in found.encodings] == [whole, beyond]  # the words themselves stay whole
     (expected,) = read_texts(weights.network, tiny_tokenizer(), [whole], window_tokens=24)
     assert expected is not None
-    for _, encoded in found.wordings:
+    for _, encoded in found.encodings:
         answer = [encoded.estimate.probabilities[label] for label in FUSED_LABELS]
         np.testing.assert_allclose(answer, expected.probabilities, atol=1e-6)
         assert len(encoded.states) == len(expected.states)
@@ -49,5 +49,5 @@ def test_a_line_without_end_is_judged_as_far_as_anybody_talks(
 def test_a_long_answer_is_judged_whole(weights: Weights) -> None:
     talk = "it is fine, " * 400 + "i feel sad. " * 400  # an hour has about ten times as much
     found = reading.analyze_text(Transcript((Utterance(0.0, 0.0, None, talk),), False), weights)
-    assert found.warnings == () and len(found.wordings) == 1
-    assert len(found.wordings[0][1].states) == len(tiny_tokenizer().encode(talk, add_special_tokens=False).ids)
+    assert found.warnings == () and len(found.encodings) == 1
+    assert len(found.encodings[0][1].states) == len(tiny_tokenizer().encode(talk, add_special_tokens=False).ids)

@@ -16,10 +16,11 @@ import torch
 
 from multimodal import load_model
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.evaluate.fusion import SUBSETS, sizes_of, subset_name
+from multimodal.evaluate.fusion import SUBSETS
 from multimodal.evaluate.synthetic import evaluate_synthetic
 from multimodal.fusion.alignment import FusionInputs, collate
 from multimodal.fusion.dual_recurrent import FusionShape
+from multimodal.fusion.prediction import subset_name
 from multimodal.models.selection import DEFAULTS, shipped_folder
 from multimodal.models.weights import Weights, load_weights
 from multimodal.types import MODALITIES
@@ -82,7 +83,7 @@ def test_any_subset_of_noise_gives_finite_answers(head: Weights) -> None:
         text=draws.normal(0, 100, (9, shape.text_size)),
         log_probabilities={name: np.log(draws.dirichlet(np.ones(7))) for name in MODALITIES},
     )
-    batch = collate([whole.only(subset) for subset in SUBSETS], sizes_of(shape), shape.labels)
+    batch = collate([whole.only(subset) for subset in SUBSETS], shape.sizes, shape.labels)
     with torch.inference_mode():
         assert bool(head.network(batch).logits.isfinite().all())
 

@@ -130,12 +130,29 @@ def test_installed_labels_are_not_the_users(installed: Path, users_folder: Path)
     assert finished.stdout.split()[:2] == ["neutral", "happiness"], finished.stderr
 
 
+def assert_helps(finished: subprocess.CompletedProcess[str], name: str) -> None:
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.lower().startswith("usage: multimodal") and (name == "cli" or name in finished.stdout)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cli", *cli.COMMANDS])
 def test_command_answers_beside_a_users_own_folders(installed: Path, users_folder: Path, name: str) -> None:
-    finished = command(sys.executable, "-m", f"multimodal.{name}", "--help", cwd=users_folder, path=installed)
-    assert finished.returncode == 0, finished.stderr
-    assert "usage" in finished.stdout.lower()
+    job = [sys.executable, "-m", f"multimodal.{name}", "--help"]
+    assert_helps(command(*job, cwd=users_folder, path=installed), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_console_script_knows_every_command(installed: Path, users_folder: Path, name: str) -> None:
+    script = next((installed / "bin").glob("multimodal*"))
+    assert_helps(command(script, name, "--help", cwd=users_folder, path=installed), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cli", *cli.COMMANDS])
+def test_command_runs_in_a_checkout(name: str) -> None:
+    assert_helps(command(sys.executable, "-m", f"multimodal.{name}", "--help", cwd=ROOT), name)
 
 
 @pytest.mark.slow
@@ -146,18 +163,28 @@ def test_console_script_makes_a_sample(installed: Path, users_folder: Path) -> N
     assert (users_folder / "clip.mp4").stat().st_size > 10_000
 
 
-@pytest.mark.slow
-def test_editable_installation_finds_the_mapped_folders(
-    sources: Path, users_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture(scope="module")
+def editable(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Code that makes this interpreter find an editable installation, as its site-packages would."""
     prefix = tmp_path_factory.mktemp("prefix")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     done = command(*pip, "--prefix", prefix, "--editable", sources, cwd=prefix)
     assert done.returncode == 0, done.stderr
     (hook,) = prefix.rglob("__editable__*.pth")
-    code = f"import site; site.addsitedir({str(hook.parent)!r})\nfrom multimodal.data import emotions as found\n"
-    finished = python(code + "print(found.__file__)", users_folder)
+    return f"import site; site.addsitedir({str(hook.parent)!r})\n"
+
+
+@pytest.mark.slow
+def test_editable_installation_finds_the_mapped_folders(editable: str, sources: Path, users_folder: Path) -> None:
+    finished = python(f"{editable}from multimodal.data import emotions; print(emotions.__file__)", users_folder)
     assert finished.stdout.strip() == str(sources / "data" / "emotions.py"), finished.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cli", *cli.COMMANDS])
+def test_command_runs_from_an_editable_installation(editable: str, users_folder: Path, name: str) -> None:
+    code = f"import runpy, sys; sys.argv[1:] = ['--help']; runpy.run_module('multimodal.{name}', run_name='__main__')"
+    assert_helps(python(editable + code, users_folder), name)
 
 
 @pytest.mark.parametrize("name", MAPPED)
@@ -210,7 +237,7 @@ def test_no_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
 def test_package_runs_as_a_module(tmp_path: Path) -> None:
     finished = command(sys.executable, "-m", "multimodal", "sample", "a.avi", cwd=tmp_path, path=ROOT)
     assert finished.returncode == 2
-    assert finished.stderr == "error: a.avi: does not end in .mp4; name it like interview.mp4\n"
+    assert finished.stderr == "error: a.avi: the name must end in .mp4; choose a name such as interview.mp4\n"
 
 
 def test_fetch_says_what_it_can_fetch(tmp_path: Path) -> None:

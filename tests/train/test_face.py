@@ -309,7 +309,7 @@ def test_what_is_missing_is_one_line(
 def test_missing_library_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "multimodal.train.face", None)
     with pytest.raises(DependencyError, match=r"pip install 'multimodal-emotion\[train\]'"):
-        train.train("face", tmp_path, tmp_path, tmp_path)
+        train.face(tmp_path, tmp_path, tmp_path)
 
 
 def test_run_without_git_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

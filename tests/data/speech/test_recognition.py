@@ -157,18 +157,18 @@ class TestLoading:
     def test_a_size_that_is_not_here(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(recognition, "_cached_size", lambda size: None)
-        with pytest.raises(DependencyError, match="not on this machine"):
+        with pytest.raises(DependencyError, match="not found on this machine"):
             load_recognizer("large-v3")
 
     def test_a_folder_without_a_model(self, tmp_path: Path) -> None:
-        with pytest.raises(WeightsError, match=r"holds no model\.bin"):
+        with pytest.raises(WeightsError, match=r"contains no model\.bin"):
             load_recognizer(str(tmp_path))
 
     def test_a_damaged_model(self, tmp_path: Path) -> None:
         pytest.importorskip("faster_whisper")
         (tmp_path / "model.bin").write_bytes(b"no model")
         (tmp_path / "config.json").write_text("{}")
-        with pytest.raises(WeightsError, match="no model that can be loaded"):
+        with pytest.raises(WeightsError, match="the model cannot be loaded"):
             load_recognizer(str(tmp_path))
 
     def test_nothing_can_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,15 +18,15 @@ from speech_fixtures import RATE, Samples, babble, blocks_of, joined, not_speech
 
 from multimodal.data.media.audio import read_audio
 from multimodal.data.speech.endpointing import (
-    LONG_PAUSE,
-    LONGEST,
+    LONG_PAUSE_CHUNKS,
+    MAX_SPEECH_CHUNKS,
     MIN_SPEECH_CHUNKS,
-    NO_SPEECH,
-    SPEECH,
+    OFFSET,
+    ONSET,
     Endpointer,
     Span,
 )
-from multimodal.data.speech.stream import SoundFacts, even_pieces
+from multimodal.data.speech.stream import AudioQuality, even_pieces
 from multimodal.data.speech.utterances import SpokenUtterance, read_speech
 from multimodal.data.speech.voice_activity import VoiceActivity, load_voice_network
 from multimodal.errors import ConfigError
@@ -46,7 +46,7 @@ def talk() -> Samples:
 TALK = [(1.0, 3.0), (4.5, 6.0)]
 
 
-def heard(sound: Samples, start_seconds: float = 0.0) -> tuple[list[SpokenUtterance], list[str]]:
+def utterances_of(sound: Samples, start_seconds: float = 0.0) -> tuple[list[SpokenUtterance], list[str]]:
     reader = read_speech(blocks_of(sound, start_seconds))
     return list(reader), reader.warnings
 
@@ -68,18 +68,18 @@ def check_times(spoken: list[SpokenUtterance], expected: list[tuple[float, float
 @pytest.mark.slow
 def test_speech_is_still_found_after_a_long_noise() -> None:
     noise = np.random.default_rng(0).normal(0, 0.02, 30 * RATE).astype(np.float32)
-    spoken, _ = heard(joined(noise, babble(2), silence(1)))
+    spoken, _ = utterances_of(joined(noise, babble(2), silence(1)))
     check_times(spoken, [(30.0, 32.0)])
 
 
 def test_utterances_stand_where_somebody_speaks(talk: Samples) -> None:
-    spoken, lines = heard(talk)
+    spoken, lines = utterances_of(talk)
     check_times(spoken, TALK)
     assert lines == []
 
 
 def test_samples_are_exactly_the_stretch(talk: Samples) -> None:
-    for item in heard(talk, start_seconds=100.0)[0]:
+    for item in utterances_of(talk, start_seconds=100.0)[0]:
         first = round((item.utterance.start_seconds - 100) * RATE)
         assert len(item.samples) == round((item.utterance.end_seconds - item.utterance.start_seconds) * RATE)
         assert item.samples.dtype == np.float32 and item.offset_seconds == 0
@@ -89,18 +89,18 @@ def test_samples_are_exactly_the_stretch(talk: Samples) -> None:
 
 @pytest.mark.parametrize(("pause", "count"), [(0.3, 1), (0.9, 2)])
 def test_only_a_real_pause_ends_an_utterance(pause: float, count: int) -> None:
-    spoken, _ = heard(joined(silence(0.5), babble(3), silence(pause), babble(3, seed=1), silence(1)))
+    spoken, _ = utterances_of(joined(silence(0.5), babble(3), silence(pause), babble(3, seed=1), silence(1)))
     assert len(spoken) == count
 
 
 @pytest.mark.slow
 def test_a_short_word_waits_for_the_rest_of_the_sentence() -> None:
-    spoken, _ = heard(joined(silence(1), babble(0.4), silence(0.8), babble(2, seed=1), silence(1)))
+    spoken, _ = utterances_of(joined(silence(1), babble(0.4), silence(0.8), babble(2, seed=1), silence(1)))
     check_times(spoken, [(1.0, 4.2)])
 
 
 def test_one_word_alone_is_half_a_second_long() -> None:
-    spoken, _ = heard(joined(silence(2), babble(0.3), silence(2)))
+    spoken, _ = utterances_of(joined(silence(2), babble(0.3), silence(2)))
     ((start, end),) = times(spoken)
     assert end - start >= 0.5 and 1.6 <= start <= 2.0 and 2.3 <= end <= 2.8
 
@@ -109,7 +109,7 @@ def test_one_word_alone_is_half_a_second_long() -> None:
 def test_a_long_speech_is_cut_at_its_best_pause() -> None:
     """From 1 to 29.6 s, with short pauses 8.1 s and 19.3 s into it."""
     parts = (babble(8, seed=1), silence(0.2), babble(11, seed=2), silence(0.2), babble(9.2, seed=3))
-    spoken, _ = heard(joined(silence(1), *parts, silence(1)))
+    spoken, _ = utterances_of(joined(silence(1), *parts, silence(1)))
     found = times(spoken)
     assert [start for start, _ in found[1:]] == [end for _, end in found[:-1]]  # nothing is lost
     assert [end for _, end in found[:-1]] == pytest.approx([9.1, 20.3], abs=0.15)
@@ -119,7 +119,7 @@ def test_a_long_speech_is_cut_at_its_best_pause() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [14.9, 15.3, 31.0])
 def test_utterance_length_limits(seconds: float) -> None:
-    found = times(heard(joined(silence(1), babble(seconds), silence(1)))[0])
+    found = times(utterances_of(joined(silence(1), babble(seconds), silence(1)))[0])
     assert all(0.5 <= end - start <= 15 for start, end in found)
     assert sum(end - start for start, end in found) == pytest.approx(seconds + 0.3, abs=0.25)
 
@@ -132,16 +132,16 @@ probabilities = st.lists(
 @given(probabilities)
 def test_spans_follow_their_rules(runs: list[tuple[float, int]]) -> None:
     values = [value for value, length in runs for _ in range(length)]
-    pauses = Endpointer()
-    spans = [span for value in values for span in pauses.take(value)] + list(pauses.finish())
+    endpointer = Endpointer()
+    spans = [span for value in values for span in endpointer.take(value)] + list(endpointer.finish())
     edges = [edge for span in spans for edge in (span.start, span.end)]
     assert edges == sorted(edges) and all(0 <= edge <= len(values) for edge in edges)
     for span in spans:
         inside = values[span.start : span.end]
-        assert len(inside) <= LONGEST and sum(value >= SPEECH for value in inside) >= MIN_SPEECH_CHUNKS
-        assert longest_run(inside, below=NO_SPEECH) < LONG_PAUSE
+        assert len(inside) <= MAX_SPEECH_CHUNKS and sum(value >= ONSET for value in inside) >= MIN_SPEECH_CHUNKS
+        assert longest_run(inside, below=OFFSET) < LONG_PAUSE_CHUNKS
     covered = {index for span in spans for index in range(span.start, span.end)}
-    lost = [index for index, value in enumerate(values) if value >= SPEECH and index not in covered]
+    lost = [index for index, value in enumerate(values) if value >= ONSET and index not in covered]
     assert longest_run([float(index not in lost) for index in range(len(values))], below=0.5) < MIN_SPEECH_CHUNKS
 
 
@@ -154,11 +154,11 @@ def longest_run(values: list[float], below: float) -> int:
 
 
 def test_spans_by_hand() -> None:
-    pauses = Endpointer()
+    endpointer = Endpointer()
     values = [0.4] * 3 + [0.9] * 40 + [0.4] * 20 + [0.1] * 15 + [0.9] * 2 + [0.1] * 16 + [0.9] * 5 + [0.1] * 40
-    spans = [span for value in values for span in pauses.take(value)]
+    spans = [span for value in values for span in endpointer.take(value)]
     # 0.4 does not begin speech but goes on with it; a pause of 15 chunks ends nothing; 5 chunks are no speech
-    assert spans == [Span(3, 80)] and list(pauses.finish()) == []
+    assert spans == [Span(3, 80)] and list(endpointer.finish()) == []
 
 
 # --- what is no speech -----------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ NOT_SPEECH = not_speech(5)
 @pytest.mark.parametrize("decibels", [0, -30, -60])
 @pytest.mark.parametrize("name", NOT_SPEECH)
 def test_what_is_no_speech(name: str, decibels: int) -> None:
-    spoken, lines = heard(NOT_SPEECH[name] * np.float32(10 ** (decibels / 20)))
+    spoken, lines = utterances_of(NOT_SPEECH[name] * np.float32(10 ** (decibels / 20)))
     assert spoken == [] and lines[0].startswith("no speech was found")
 
 
@@ -184,7 +184,7 @@ def test_silence(level: float) -> None:
 def test_a_slammed_door_does_not_hide_quiet_speech(talk: Samples) -> None:
     slam = np.random.default_rng(0).normal(0, 0.3, RATE // 5).astype(np.float32)
     sound = joined(slam, silence(2), talk / 300)
-    check_times(heard(sound)[0], [(start + 2.2, end + 2.2) for start, end in TALK])
+    check_times(utterances_of(sound)[0], [(start + 2.2, end + 2.2) for start, end in TALK])
 
 
 # --- difficult sound -------------------------------------------------------------------------------------------------
@@ -193,14 +193,14 @@ def test_a_slammed_door_does_not_hide_quiet_speech(talk: Samples) -> None:
 @pytest.mark.parametrize(("level", "warned"), [(0.1, False), (0.0015, True), (0.0005, True)])
 def test_quiet_speech_is_found_and_not_made_louder(talk: Samples, level: float, warned: bool) -> None:
     sound = np.round(talk * np.float32(level / 0.4) * 32768).astype(np.float32) / 32768  # as 16 bits hold it
-    spoken, lines = heard(sound)
+    spoken, lines = utterances_of(sound)
     check_times(spoken, TALK)
     assert max(float(np.abs(item.samples).max()) for item in spoken) == pytest.approx(level, rel=0.1)
     assert [line.startswith("the speech is very quiet") for line in lines] == [True] * warned
 
 
 def test_an_offset_is_removed(talk: Samples) -> None:
-    plain, shifted = heard(talk)[0], heard(talk + np.float32(0.3))[0]
+    plain, shifted = utterances_of(talk)[0], utterances_of(talk + np.float32(0.3))[0]
     assert times(shifted) == times(plain)
     for item, expected in zip(shifted, plain, strict=True):
         assert abs(float(item.samples.mean())) < 0.005
@@ -209,14 +209,14 @@ def test_an_offset_is_removed(talk: Samples) -> None:
 
 def test_an_offset_that_comes_later_is_removed_too(talk: Samples) -> None:
     sound = joined(talk, silence(6) + np.float32(0.2), talk + np.float32(0.2))
-    spoken, _ = heard(sound)
+    spoken, _ = utterances_of(sound)
     check_times(spoken, TALK + [(start + 13, end + 13) for start, end in TALK])
     assert abs(float(spoken[-1].samples.mean())) < 0.01
 
 
 def test_clipped_speech_is_used_and_said_to_be_clipped(talk: Samples) -> None:
     sound = np.clip(talk * 10, -1, 1)
-    spoken, (line,) = heard(sound)
+    spoken, (line,) = utterances_of(sound)
     check_times(spoken, TALK)
     chunks = np.pad(np.abs(sound), (0, -len(sound) % 512)).reshape(-1, 512)
     share = ((chunks >= 0.99).sum(axis=1) >= 3).mean()
@@ -224,7 +224,7 @@ def test_clipped_speech_is_used_and_said_to_be_clipped(talk: Samples) -> None:
 
 
 def test_sound_scaled_to_fit_is_not_clipped(talk: Samples) -> None:
-    assert heard(talk / np.abs(talk).max())[1] == []
+    assert utterances_of(talk / np.abs(talk).max())[1] == []
 
 
 def test_telephone_sound(tmp_path: Path, talk: Samples) -> None:
@@ -247,9 +247,9 @@ def test_one_dead_channel(tmp_path: Path, talk: Samples) -> None:
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.4, 0), (0.6, 1)])
 def test_very_short_files(seconds: float, count: int) -> None:
-    spoken, lines = heard(babble(seconds))
+    spoken, lines = utterances_of(babble(seconds))
     assert len(spoken) == count and all(len(item.samples) == round(seconds * RATE) for item in spoken)
-    assert lines == ["no speech was found: the sound lasts 0.40 s, and 0.5 s are needed"] * (1 - count)
+    assert lines == ["no speech was found: the sound lasts 0.40 s, but must last 0.5 s"] * (1 - count)
 
 
 def test_no_sound_at_all() -> None:
@@ -261,10 +261,10 @@ def test_no_sound_at_all() -> None:
 def test_values_that_are_no_numbers_are_silence(talk: Samples) -> None:
     sound = talk.copy()
     sound[20000:20100], sound[30000], sound[90000:] = np.nan, np.inf, np.nan
-    spoken, lines = heard(sound)
+    spoken, lines = utterances_of(sound)
     assert len(spoken) == 2
     assert all(np.isfinite(item.samples).all() and np.abs(item.samples).max() <= 1 for item in spoken)
-    assert lines == [f"the sound holds values that are no numbers, taken as silence: {101 + len(sound) - 90000}"]
+    assert lines == [f"the sound has invalid values, replaced by silence: {101 + len(sound) - 90000}"]
 
 
 def test_a_short_gap_is_silence_and_shifts_nothing() -> None:
@@ -310,7 +310,7 @@ def test_another_sample_rate_is_refused() -> None:
 
 def test_pieces_hold_every_sample_once() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 100001).astype(np.float32)
-    facts = SoundFacts()
+    facts = AudioQuality()
     pieces = list(even_pieces(blocks_of(sound, 3.0, size=777), facts))
     assert [piece.start for piece in pieces] == [48000 + 32768 * index for index in range(4)]
     assert [(piece.begins, piece.ends) for piece in pieces] == [(index == 0, index == 3) for index in range(4)]
@@ -370,7 +370,7 @@ def test_utterances_that_reach_beyond_the_sound(tone: Samples) -> None:
     assert [item.offset_seconds for item in spoken] == [1.0, 0, 0]
     assert [len(item.samples) for item in spoken] == [RATE, RATE, RATE // 2]
     assert np.abs(spoken[0].samples - tone[:RATE]).max() < 0.005
-    assert lines == ["1 of the transcript's 3 utterances are longer than 60 s: only so much of their voice is heard"]
+    assert lines == ["1 of the transcript's 3 utterances are longer than 60 s: only the start of their voice is used"]
 
 
 def test_utterances_without_sound_are_left_out_and_counted(tone: Samples) -> None:
@@ -379,9 +379,7 @@ def test_utterances_without_sound_are_left_out_and_counted(tone: Samples) -> Non
     without = [*outside, Utterance(2.5, 2.5), Utterance(2.5, 2.6), Utterance(5.2, 7.8)]  # the last in the silence
     spoken, lines = transcribed(sound, *without, Utterance(2.0, 5.0), start=1.0)
     assert [item.utterance for item in spoken] == [Utterance(2.0, 5.0)]
-    assert lines == [
-        "6 of the transcript's 7 utterances have no sound to judge (the first at 0.2 s): their voice is left out"
-    ]
+    assert lines == ["6 of the transcript's 7 utterances have no audio (first at 0.2 s): their voice is ignored"]
 
 
 def test_a_gap_within_an_utterance_is_silence(tone: Samples) -> None:

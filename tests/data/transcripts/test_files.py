@@ -150,7 +150,7 @@ def test_content_decides_where_the_name_lies(tmp_path: Path, name: str, lie: str
     transcript = read_transcript(written(tmp_path, FORMS[name], lie))
     assert transcript.utterances == honest.utterances
     kind, suffix = KINDS[Path(name).suffix], Path(lie).suffix
-    said = [f"it is named {suffix} but was read as {kind}"] if KINDS.get(suffix, kind) != kind else []
+    said = [f"the name ends in {suffix}, but the content was read as {kind}"] if KINDS.get(suffix, kind) != kind else []
     assert list(transcript.warnings) == [*said, *honest.warnings]
 
 
@@ -158,7 +158,7 @@ def test_content_decides_where_the_name_lies(tmp_path: Path, name: str, lie: str
 def test_text_that_calls_itself_srt(tmp_path: Path, name: str, kind: str) -> None:
     transcript = read_transcript(written(tmp_path, FORMS[name], "talk.srt"))
     assert transcript.utterances == read_transcript(written(tmp_path, FORMS[name], name)).utterances
-    assert transcript.warnings == (f"it is named .srt but was read as {kind}",)
+    assert transcript.warnings == (f"the name ends in .srt, but the content was read as {kind}",)
 
 
 def test_webvtt_behind_empty_lines(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_webvtt_behind_empty_lines(tmp_path: Path) -> None:
 def test_webvtt_without_its_first_line(tmp_path: Path) -> None:
     transcript = read_transcript(written(tmp_path, SRT.replace(",", "."), "talk.vtt"))
     assert len(transcript.utterances) == 2
-    assert transcript.warnings == ("it is named .vtt but was read as SRT",)
+    assert transcript.warnings == ("the name ends in .vtt, but the content was read as SRT",)
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
@@ -179,7 +179,7 @@ def test_encodings_and_line_ends(tmp_path: Path, encoding: str, ending: str) -> 
     transcript = read_transcript(written(tmp_path, text.encode(encoding)))
     assert rows(transcript.utterances) == SRT_ROWS
     fallback = encoding in ("cp1252", "latin-1")
-    assert transcript.warnings == (("it is not UTF-8 and was read as Windows-1252",) if fallback else ())
+    assert transcript.warnings == (("the transcript is not UTF-8 and was read as Windows-1252",) if fallback else ())
 
 
 def test_utf16_with_either_mark_and_other_scripts(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_characters_that_only_windows_or_only_latin_has(tmp_path: Path) -> None:
 def test_utf8_that_breaks_off_stays_utf8(tmp_path: Path) -> None:
     transcript = read_transcript(written(tmp_path, "আমি খুশি é".encode()[:-1], "a.txt"))
     assert transcript.utterances[0].text == "আমি খুশি \ufffd"
-    assert transcript.warnings == ("damaged characters were replaced (1)",)
+    assert transcript.warnings == ("invalid characters were replaced (1)",)
 
 
 def test_typed_answer_has_no_times(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_other_forms_without_times(
 def test_silence_is_no_error(tmp_path: Path, text: str) -> None:
     name = "a.json" if text[0] in "[{" else "a.txt"
     transcript = read_transcript(written(tmp_path, text, name), speakers=["Ann"], duration_seconds=3)
-    assert transcript.utterances == () and transcript.warnings == ("it holds no words",)
+    assert transcript.utterances == () and transcript.warnings == ("the transcript has no words",)
 
 
 # --- beside the recording -----------------------------------------------------------------------------------------

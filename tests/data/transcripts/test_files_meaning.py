@@ -84,11 +84,11 @@ def test_only_the_wanted_speakers(tmp_path: Path) -> None:
     for wanted in (["ANN lee"], [" ann  Lee ", "bob & co"]):
         transcript = read_transcript(path, speakers=wanted)
         assert len(transcript.utterances) == 1 + len(wanted)
-        assert transcript.warnings == ("utterances without a named speaker are left out (1)",)
+        assert transcript.warnings == ("utterances without a named speaker are ignored (1)",)
     for wanted in (["Carl"], ["Ann Lee", "Carl"]):
         with pytest.raises(TranscriptError, match=r"has no speaker 'Carl'; choose from 'Ann Lee', 'Bob & Co'$"):
             read_transcript(path, speakers=wanted)
-    with pytest.raises(TranscriptError, match="names no speakers, so not 'Ann'"):
+    with pytest.raises(TranscriptError, match="names no speakers, so 'Ann' is not found"):
         read_transcript(written(tmp_path, SRT), speakers=["Ann"])
 
 
@@ -102,7 +102,7 @@ def cue(start: str, end: str, text: str = "x") -> str:
 def test_end_before_start_names_the_line(tmp_path: Path) -> None:
     path = written(tmp_path, cue("00:01.0", "00:02.0") + cue("00:05.0", "00:02.0"))
     with pytest.raises(
-        TranscriptError, match=r"talk.srt: line 6 ends \(2 s\) before it starts \(5 s\); mend its times$"
+        TranscriptError, match=r"talk.srt: line 6 ends \(2 s\) before it starts \(5 s\); correct its times$"
     ):
         read_transcript(path)
     for name, text, place in (
@@ -117,13 +117,13 @@ def test_overlaps_are_kept_and_said_once(tmp_path: Path) -> None:
     text = cue("00:01.0", "00:05.0") + cue("00:02.0", "00:03.0") + cue("00:04.0", "00:06.0") + cue("00:06.0", "00:07.0")
     transcript = read_transcript(written(tmp_path, text))
     assert [each.start_seconds for each in transcript.utterances] == [1, 2, 4, 6]
-    assert transcript.warnings == ("line 6 starts before an earlier one ends; overlapping speech is kept (2 such)",)
+    assert transcript.warnings == ("line 6 starts before an earlier one ends; overlapping speech is kept (2 in total)",)
 
 
 def test_disorder_is_mended_and_said(tmp_path: Path) -> None:
     transcript = read_transcript(written(tmp_path, cue("00:05.0", "00:06.0", "b") + cue("00:01.0", "00:02.0", "a")))
     assert [each.text for each in transcript.utterances] == ["a", "b"]
-    assert transcript.warnings == ("line 6 starts before the one above it; all were put in order of time",)
+    assert transcript.warnings == ("line 6 starts before the previous one; utterances were sorted by time",)
 
 
 def test_past_the_end_of_the_recording(tmp_path: Path) -> None:
@@ -131,12 +131,12 @@ def test_past_the_end_of_the_recording(tmp_path: Path) -> None:
     transcript = read_transcript(written(tmp_path, text), duration_seconds=4.0)
     assert [(each.start_seconds, each.end_seconds) for each in transcript.utterances] == [(1, 2), (3, 4)]
     assert transcript.warnings[1:] == (
-        "line 10 starts after the end of the recording at 4 s and is left out (2 such)",
-        "line 6 reaches beyond the end of the recording at 4 s and is cut",
+        "line 10 starts after the end of the recording at 4 s and is ignored (2 in total)",
+        "line 6 extends beyond the end of the recording at 4 s and is cut",
     )
     rounded = read_transcript(written(tmp_path, cue("00:01.0", "00:04.4")), duration_seconds=4.0)
     assert rounded.utterances[0].end_seconds == 4.0 and rounded.warnings == ()
-    with pytest.raises(TranscriptError, match=r"has nothing within the 0\.5 s of the recording: line 2 is at 1 s"):
+    with pytest.raises(TranscriptError, match=r"has no utterance within the 0\.5 s of the recording: line 2 is at 1 s"):
         read_transcript(written(tmp_path, text), duration_seconds=0.5)
 
 
@@ -146,7 +146,7 @@ def test_missing_ends_last_until_the_next(tmp_path: Path) -> None:
     for duration, end in ((20.0, 20.0), (None, 9 + 30 / 15)):
         transcript = read_transcript(path, duration_seconds=duration)
         assert [(u.start_seconds, u.end_seconds) for u in transcript.utterances] == [*expected, (9, pytest.approx(end))]
-        assert transcript.warnings == ("where it states no end, an utterance was taken to last until the next",)
+        assert transcript.warnings == ("missing end times were set to the start of the next utterance",)
 
 
 def test_whole_seconds_stay_seconds(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_text_without_times_is_left_out_and_said(tmp_path: Path) -> None:
     stray = "WEBVTT\n\n00:01.000 --> 00:02.000\none\n\nlost\n\nlost too\n"
     transcript = read_transcript(written(tmp_path, stray, "a.vtt"))
     assert rows(transcript.utterances) == [(1.0, 2.0, None, "one")]
-    assert transcript.warnings == ("text without times is left out (line 6 and 1 more)",)
+    assert transcript.warnings == ("text without times is ignored (line 6 and 1 more)",)
 
 
 def test_arrow_in_the_words_is_no_time(tmp_path: Path) -> None:

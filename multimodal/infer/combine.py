@@ -1,0 +1,105 @@
+"""Combines what the modalities of one recording gave into its analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multimodal.analysis.result import Analysis
+from multimodal.data.emotions import FUSED_LABELS
+from multimodal.errors import MediaError
+from multimodal.fusion.segments import fill_gaps, join, windows
+from multimodal.infer.fusion import fuse
+from multimodal.models.selection import FUSION, PARTS
+from multimodal.models.weights import Weights
+from multimodal.types import MediaInfo, Utterance
+
+if TYPE_CHECKING:
+    from multimodal.data.transcripts.files import Transcript
+    from multimodal.infer.audio import AudioResult
+    from multimodal.infer.face import FaceResult
+    from multimodal.infer.text import TextResult
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What was read from one input; None for what was not asked for, is missing or cannot be decoded.
+
+    Attributes:
+        transcript: Who said what, and when.
+        text: Text encodings of its utterances.
+        audio: Audio encodings of the speech.
+        face: Faces in the sampled frames.
+        warnings: One line for everything that is missing.
+    """
+
+    transcript: Transcript | None = None
+    text: TextResult | None = None
+    audio: AudioResult | None = None
+    face: FaceResult | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def combine(media: MediaInfo, readings: Readings, parts: Mapping[str, Weights], face_id: int | None = None) -> Analysis:
+    """Assigns everything to segments and fuses the modalities of each.
+
+    Args:
+        media: Facts of the recording.
+        readings: What each modality gave.
+        parts: Part to its weights.
+        face_id: The face to analyze; None for the largest face of each segment.
+
+    Returns:
+        The analysis.
+
+    Raises:
+        MediaError: The video does not show the face ``face_id``.
+    """
+    if face_id is not None:
+        _check_face(media, readings.face, face_id)
+    audio = dict(readings.audio.encodings) if readings.audio else {}
+    text = dict(readings.text.encodings) if readings.text else {}
+    faces, times = (readings.face.faces, readings.face.times) if readings.face else ((), ())
+    estimates = join(_segments(media, readings), faces, audio, text, face_id)
+    fused = fuse(estimates, faces, times, parts)
+    # Without one utterance in its language the text encoder was not used.
+    used = {"face": readings.face is not None, "audio": readings.audio is not None, "text": bool(text)}
+    models = {part: _identity(parts[part]) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}
+    results = (readings.transcript, readings.text, readings.audio, readings.face)
+    lines = [line for result in results if result is not None for line in result.warnings]
+    warnings = tuple(dict.fromkeys([*lines, *readings.warnings, *fused.warnings]))
+    source = fused.valence_arousal
+    return Analysis(media, models, FUSED_LABELS, times, faces, fused.estimates, warnings, source, face_id)
+
+
+def timed_utterances(transcript: Transcript | None) -> tuple[Utterance, ...] | None:
+    """The utterances of a transcript that says who speaks when; None without such a transcript."""
+    return transcript.utterances or None if transcript is not None and transcript.timed else None
+
+
+def _segments(media: MediaInfo, readings: Readings) -> list[Utterance]:
+    """The segments of a recording: its utterances, windows where nobody speaks, or windows throughout."""
+    utterances = list(readings.transcript.utterances) if readings.transcript else []
+    if timed_utterances(readings.transcript) is None and readings.audio:
+        utterances += dict(readings.audio.encodings)
+    start, end = media.read_start_seconds, media.read_end_seconds
+    if readings.face:  # only a face can show an emotion in silence
+        segments = fill_gaps(utterances, end, start)
+    else:
+        segments = sorted(utterances, key=lambda utterance: utterance.start_seconds)
+    return segments or windows(end, start_seconds=start)
+
+
+def _identity(weights: Weights) -> dict[str, str]:
+    return {"name": weights.name, "sha256": weights.sha256}
+
+
+def _check_face(media: MediaInfo, face: FaceResult | None, face_id: int) -> None:
+    """Raises MediaError unless the video shows that face."""
+    known = sorted({each.face_id for each in face.faces}) if face else []
+    if not known:
+        raise MediaError(media.path, "shows no face", "remove --face")
+    if face_id not in known:
+        fact = f"shows no face {face_id}, only {', '.join(map(str, known))}"
+        raise MediaError(media.path, fact, "choose one of them with --face")
