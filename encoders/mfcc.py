@@ -26,7 +26,7 @@ FRAMES_AT_ONCE = 8192
 class MfccSettings:
     """All settings of the coefficients; plain values, so that a model's card can store them.
 
-    librosa 0.11 gives the same coefficients in three steps (the test's reference is made so):
+    librosa 0.11 gives the same coefficients in three steps (the tests compare with it):
 
     - ``librosa.feature.melspectrogram(y=…, sr=sample_rate, n_fft=fft_size, win_length=window, hop_length=hop,
       window="hann", center=False, power=2.0, n_mels=mel_bands, fmin=low_hz, fmax=high_hz, htk=True, norm=None)`` of the

@@ -82,10 +82,16 @@ def stale(folder: Path, written: Iterable[Path | MultimodalError]) -> tuple[str,
     Returns:
         One line that names the old files; empty without such files.
     """
-    from multimodal.export.formats import FORMATS
+    from multimodal.export.formats import FORMATS, load_format
     from multimodal.plots.slides import FILES
 
-    names = ("report.html", "overlay.mp4", *FILES, *chain.from_iterable(FORMATS.values()), "clips")
+    names = (
+        "report.html",
+        "overlay.mp4",
+        *FILES,
+        *chain.from_iterable(load_format(name).files for name in FORMATS),
+        "clips",
+    )
     new = set(written)
     old = [name for name in names if folder / name not in new and (folder / name).exists()]
     return (f"from an earlier analysis: {', '.join(old)}; write them again or remove them",) if old else ()

@@ -1,7 +1,7 @@
-"""Reads facts, pictures and sound from a local media file, everything with its true presentation time.
+"""Reads the sound of a local media file as mono blocks with their true presentation times.
 
-``probe`` gives the facts, ``read_frames`` sampled pictures, ``read_audio`` mono sound in blocks. All read on from the
-start and never seek, and hold a few pictures or one block at a time, however long the recording is.
+``probe``, ``read_frames`` and ``read_audio`` read from the start and never seek. They hold a few pictures or one block
+at a time, however long the recording is.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from multimodal.types import AudioBlock, MediaInfo
 __all__ = ["AudioReader", "FrameReader", "probe", "read_audio", "read_frames"]
 
 GAP_SECONDS = Fraction(20, 1000)
-"""Sound whose time is off by more than this from the samples counted starts anew at its own time. Less is jitter:
-containers round to a millisecond, and live recorders are off by up to a packet of 20 ms."""
+"""Sound whose time differs by more than this from the counted samples starts a new block at its own time. Less is
+jitter: containers round to a millisecond, and live recorders are off by up to a packet of 20 ms."""
 
 
 class AudioReader:
-    """Mono sound of one file in blocks; iterate over it, as often as wanted.
+    """Mono sound of one file in blocks; can be iterated over several times.
 
-    Blocks follow the presentation times: where sound is missing, the next block starts later, never shifted. A block
+    Blocks follow the presentation times: after missing sound, the next block starts later and is never shifted. A block
     is shorter than ``block_seconds`` only before a gap and at the end. Channels are averaged.
 
     Args:
         path: A file with sound.
-        sample_rate: Of the blocks, in samples per second.
-        block_seconds: Length of a block.
-        info: Facts from ``probe``, where they are known already; of its ``stretch`` only sound is given.
+        sample_rate: Sample rate of the blocks in samples per second.
+        block_seconds: Length of a block in seconds.
+        info: Result of ``probe``, if available; with a ``segment``, only sound within it is read.
 
     Attributes:
-        warnings: Plain lines on what was damaged or passed over; complete when an iteration has ended.
+        warnings: Plain lines about damage and ignored streams; complete at the end of an iteration.
 
     Raises:
-        InputMissingError: There is no such file.
-        InputUnreadableError: It is a folder, empty, or may not be read.
-        MediaError: It is not media, or holds no sound; while iterating, when nothing could be decoded.
-        ConfigError: An option is not above 0.
+        InputMissingError: The file does not exist.
+        InputUnreadableError: The path is a folder, the file is empty, or reading is not permitted.
+        MediaError: The file is not media or has no sound; while iterating, if no sound can be decoded.
+        ConfigError: A sample rate or block length is not above 0.
 
     Example:
         >>> reader = AudioReader("interview.mp4")                                   # doctest: +SKIP
@@ -90,22 +90,22 @@ class AudioReader:
     def __iter__(self) -> Generator[AudioBlock]:
         self.warnings.clear()
         with open_container(self.path) as container:
-            tracks = find_streams(container, self.path)
-            stream = _audio_of(tracks, self.path)
-            self.warnings.extend(tracks.notes)
-            damage, end = Damage("sound", cut=is_truncated(self.path)), stated_end(container, tracks)
-            lane = _Lane(self.sample_rate, self.block_samples)
+            streams = find_streams(container, self.path)
+            stream = _audio_of(streams, self.path)
+            self.warnings.extend(streams.notes)
+            damage, end = Damage("sound", truncated=is_truncated(self.path)), stated_end(container, streams)
+            builder = _BlockBuilder(self.sample_rate, self.block_samples)
             try:
-                for frame in decode_audio(container, tracks, stream, damage):
-                    blocks = lane.take(frame, _frame_start(frame, tracks, stream, lane, damage), damage)
-                    yield from _within(blocks, self.segment)
-                    if self.segment is not None and (lane.end_seconds or 0) >= self.segment[1]:
-                        end, damage.cut = None, False  # what follows is not read, so it is not missed
+                for frame in decode_audio(container, streams, stream, damage):
+                    blocks = builder.add(frame, _frame_start(frame, streams, stream, builder, damage), damage)
+                    yield from _cut_to_segment(blocks, self.segment)
+                    if self.segment is not None and (builder.end_seconds or 0) >= self.segment[1]:
+                        end, damage.truncated = None, False  # the rest is not read, so it is not missing
                         break
-                yield from _within(lane.finish(), self.segment)
+                yield from _cut_to_segment(builder.finish(), self.segment)
             finally:
                 self.warnings.extend(damage.lines(end))
-            if lane.end_seconds is None:
+            if builder.end_seconds is None:
                 raise MediaError(self.path, "holds no sound that can be decoded", "copy it again or convert it to wav")
 
 
@@ -116,19 +116,19 @@ def read_audio(
     block_seconds: float = 1.0,
     info: MediaInfo | None = None,
 ) -> AudioReader:
-    """Reads the sound of a file as mono blocks; the same as ``AudioReader``, named as a verb.
+    """Reads the sound of a file as mono blocks.
 
     Args:
         path: A file with sound.
-        sample_rate: Of the blocks, in samples per second.
-        block_seconds: Length of a block.
-        info: Facts from ``probe``, where they are known already.
+        sample_rate: Sample rate of the blocks in samples per second.
+        block_seconds: Length of a block in seconds.
+        info: Result of ``probe``, if available; with a ``segment``, only sound within it is read.
 
     Returns:
-        An iterable of blocks in order of time, not overlapping; its ``warnings`` say what was damaged.
+        An iterable of blocks in order of time that do not overlap; its ``warnings`` describe damage.
 
     Raises:
-        MultimodalError: As ``AudioReader``.
+        MultimodalError: As for ``AudioReader``.
 
     Example:
         >>> sum(len(block.samples) for block in read_audio("interview.mp4")) / 16000   # doctest: +SKIP
@@ -137,13 +137,13 @@ def read_audio(
     return AudioReader(path, sample_rate=sample_rate, block_seconds=block_seconds, info=info)
 
 
-def _within(blocks: Iterator[AudioBlock], stretch: tuple[float, float] | None) -> Iterator[AudioBlock]:
-    """Cuts blocks down to a stretch; those outside it are left out."""
+def _cut_to_segment(blocks: Iterator[AudioBlock], segment: tuple[float, float] | None) -> Iterator[AudioBlock]:
+    """Cuts blocks to a segment and drops those outside it."""
     for block in blocks:
-        if stretch is None:
+        if segment is None:
             yield block
             continue
-        first, end = (round((edge - block.start_seconds) * block.sample_rate) for edge in stretch)
+        first, end = (round((edge - block.start_seconds) * block.sample_rate) for edge in segment)
         samples = block.samples[max(first, 0) : max(end, 0)]
         if len(samples):
             start = block.start_seconds + max(first, 0) / block.sample_rate
@@ -154,17 +154,17 @@ def _no_sound(path: str | PathLike[str]) -> MediaError:
     return MediaError(path, "holds no sound", "choose a recording with sound, or leave the voice out")
 
 
-def _audio_of(tracks: MediaStreams, path: str | PathLike[str]) -> AudioStream:
-    if tracks.audio is None:
+def _audio_of(streams: MediaStreams, path: str | PathLike[str]) -> AudioStream:
+    if streams.audio is None:
         raise _no_sound(path)
-    return tracks.audio
+    return streams.audio
 
 
 def decode_audio(
-    container: InputContainer, tracks: MediaStreams, stream: AudioStream, damage: Damage
+    container: InputContainer, streams: MediaStreams, stream: AudioStream, damage: Damage
 ) -> Iterator[AudioFrame]:
-    """Decodes the sound of one stream, passing over what is damaged."""
-    for packet in read_packets(container, tracks, stream, damage):
+    """Decodes the sound of one stream and skips damaged packets."""
+    for packet in read_packets(container, streams, stream, damage):
         try:
             yield from stream.decode(packet)
         except FFmpegError:
@@ -175,18 +175,20 @@ def decode_audio(
         return
 
 
-def _frame_start(frame: AudioFrame, tracks: MediaStreams, stream: AudioStream, lane: _Lane, damage: Damage) -> Fraction:
+def _frame_start(
+    frame: AudioFrame, streams: MediaStreams, stream: AudioStream, builder: _BlockBuilder, damage: Damage
+) -> Fraction:
     if frame.pts is not None:
-        return tracks.seconds(frame.pts, stream)
+        return streams.seconds(frame.pts, stream)
     damage.untimed += 1
-    return lane.end_seconds or Fraction(0)
+    return builder.end_seconds or Fraction(0)
 
 
 def to_mono(frame: AudioFrame) -> NDArray[np.float32]:
     """Averages the channels of decoded sound.
 
     Args:
-        frame: Any sample format and number of channels.
+        frame: Decoded sound of any sample format and number of channels.
 
     Returns:
         ``(samples,)`` in -1 … 1. The mean of several channels cannot clip, unlike a weighted mix.
@@ -206,30 +208,30 @@ def to_mono(frame: AudioFrame) -> NDArray[np.float32]:
     return np.clip(mean, -1, 1).astype(np.float32)
 
 
-class _Lane:
-    """Resamples unbroken stretches of sound and cuts them into blocks that know their time."""
+class _BlockBuilder:
+    """Resamples runs of continuous sound and cuts them into blocks with their times."""
 
     def __init__(self, sample_rate: int, block_samples: int) -> None:
-        self.end_seconds: Fraction | None = None  # where the sound taken so far ends
+        self.end_seconds: Fraction | None = None  # end of the sound added so far
         self._sample_rate = sample_rate
         self._block_samples = block_samples
-        self._start_seconds = Fraction(0)  # of the present stretch
+        self._start_seconds = Fraction(0)  # of the current run
         self._source_rate = 0
-        self._source_samples = 0  # of the present stretch so far, before resampling
-        self._emitted = 0  # likewise, samples in blocks
+        self._source_samples = 0  # of the current run so far, before resampling
+        self._emitted = 0  # of the current run, samples in blocks
         self._pending: list[NDArray[np.float32]] = []
         self._resampler: av.AudioResampler | None = None
 
-    def take(self, frame: AudioFrame, start: Fraction, damage: Damage) -> Iterator[AudioBlock]:
-        """Takes decoded sound that starts at a time and yields the blocks it fills."""
+    def add(self, frame: AudioFrame, start: Fraction, damage: Damage) -> Iterator[AudioBlock]:
+        """Adds decoded sound that starts at a time and yields the blocks that are complete."""
         samples = to_mono(frame)
         expected = self.end_seconds
         continues = expected is not None and abs(start - expected) <= GAP_SECONDS
         earliest = start if continues else max(Fraction(0), expected or Fraction(0))
-        if start < earliest:  # sound before the clock starts, or a second time over
-            cut = min(len(samples), round((earliest - start) * frame.sample_rate))
+        if start < earliest:  # sound before 0, or repeated sound
+            surplus = min(len(samples), round((earliest - start) * frame.sample_rate))
             damage.disordered += expected is not None
-            samples, start = samples[cut:], earliest
+            samples, start = samples[surplus:], earliest
         if not len(samples):
             return
         if not continues or frame.sample_rate != self._source_rate:
@@ -238,14 +240,14 @@ class _Lane:
         self._source_samples += len(samples)
         self.end_seconds = self._start_seconds + Fraction(self._source_samples, self._source_rate)
         self._pending += self._resample(samples)
-        yield from self._cut()
+        yield from self._blocks()
 
     def finish(self) -> Iterator[AudioBlock]:
-        """Yields what is left of the present stretch."""
+        """Yields the rest of the current run."""
         if self._resampler is not None:
             self._pending += [_samples(frame) for frame in self._resampler.resample(None)]
             self._resampler = None
-        yield from self._cut(whole=False)
+        yield from self._blocks(rest=True)
 
     def _begin(self, start: Fraction, source_rate: int) -> None:
         self._start_seconds, self._source_rate = start, source_rate
@@ -260,13 +262,13 @@ class _Lane:
         frame.sample_rate = self._source_rate
         return [_samples(resampled) for resampled in self._resampler.resample(frame)]
 
-    def _cut(self, whole: bool = True) -> Iterator[AudioBlock]:
-        """Yields the blocks that are full, and with ``whole`` off the rest."""
-        while (size := sum(map(len, self._pending))) >= self._block_samples or (size and not whole):
-            joined = np.concatenate(self._pending)
-            block, rest = joined[: self._block_samples], joined[self._block_samples :]
+    def _blocks(self, rest: bool = False) -> Iterator[AudioBlock]:
+        """Yields the complete blocks, and with ``rest`` a last shorter one."""
+        while (size := sum(map(len, self._pending))) >= self._block_samples or (size and rest):
+            samples = np.concatenate(self._pending)
+            block, remainder = samples[: self._block_samples], samples[self._block_samples :]
             start = float(self._start_seconds + Fraction(self._emitted, self._sample_rate))
-            self._pending = [rest] if len(rest) else []
+            self._pending = [remainder] if len(remainder) else []
             self._emitted += len(block)
             yield AudioBlock(start, np.clip(block, -1, 1), self._sample_rate)
 

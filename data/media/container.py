@@ -1,8 +1,8 @@
-"""Opens one local media file safely and finds its streams, its clock and its damage; ``media`` builds on it.
+"""Opens one local media file safely and finds its streams, its clock and its damage; the other media modules use it.
 
-A file is opened by Python and handed to the demuxer as a plain stream of bytes. The demuxer may only be one of
-``FORMATS``, none of which is a playlist; should it ask for a second file or address all the same, it is refused. So a
-playlist, a concat script or an external reference inside an untrusted file leads nowhere.
+Python opens the file and hands it to the demuxer as a plain stream of bytes. The demuxer must be one of ``FORMATS``,
+none of which is a playlist; a request for a second file or an address is refused. A playlist, a concat script or an
+external reference in an untrusted file therefore has no effect.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ FORMATS = (
 """Demuxers that read one file and nothing else (names as in ``ffmpeg -demuxers``)."""
 
 STATED_DURATION = frozenset({"mov", "matroska", "avi", "asf", "flv", "wav"})
-"""Containers that state their duration up front; for the others it is read from what is there."""
+"""Containers that state their duration; for the others it is measured by reading the file."""
 
 SHORTFALL_SECONDS = Fraction(1, 2)
-"""A file that ends this much before its stated end is incomplete: rounding and padding stay below 0.1 s."""
+"""A file that ends this much before its stated end is truncated: rounding and padding stay below 0.1 s."""
 
 READ_FAILURES = 64
 """Read errors in a row after which the rest counts as lost. A demuxer gives one for each missing sample."""
 
 HEADER_BYTES = 1 << 16
-"""Within this much of a file its own length is stated, if it is."""
+"""The length of the file is stated within this many bytes from its start, if at all."""
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-"""First bytes of a wmv, and of the object that holds its length (Advanced Systems Format, 3.1 and 3.2). The demuxer
-leaves the duration of a file out whose length differs, so it cannot tell."""
+"""First bytes of a wmv, and of the object with its length (Advanced Systems Format, 3.1 and 3.2). The demuxer gives no
+duration for a file of another length, so a truncated file is recognized here."""
 
 MAX_SAMPLE_ASPECT = 4
-"""Pixels more oblong than this are taken for a writing error; 64:45 is the most that a DVD has."""
+"""A larger ratio of pixel width and height is taken for a writing error; a DVD has at most 64:45."""
 
 
 @contextmanager
@@ -62,15 +62,15 @@ def open_container(path: str | PathLike[str]) -> Iterator[InputContainer]:
     """Opens a local file for demuxing.
 
     Args:
-        path: The file; addresses and protocol prefixes mean nothing here.
+        path: The file; URLs and protocol prefixes have no meaning.
 
     Yields:
-        The container, its streams known; closed on leaving.
+        The container with its streams; closed when the block ends.
 
     Raises:
-        InputMissingError: There is no such file.
-        InputUnreadableError: It is a folder, empty, or may not be read.
-        MediaError: It is not media of a known kind.
+        InputMissingError: The file does not exist.
+        InputUnreadableError: The path is a folder, the file is empty, or reading is not permitted.
+        MediaError: The file is not of a supported media format.
 
     Example:
         >>> with open_container("no such.mp4"):
@@ -127,13 +127,13 @@ def _not_media(path: str | PathLike[str], file: BufferedReader) -> MediaError:
 
 @dataclass(frozen=True)
 class MediaStreams:
-    """The streams of a file that are read, and its clock.
+    """The video and audio stream of a file that are read, and the clock of both.
 
     Attributes:
-        video: The picture stream; None without one.
-        audio: The sound stream; None without one.
-        zero_seconds: What counts as 0, on the container's own clock.
-        notes: Plain lines on what was passed over.
+        video: The video stream; None without one.
+        audio: The audio stream; None without one.
+        zero_seconds: Time on the container's own clock that counts as 0.
+        notes: Plain lines about streams that are ignored.
     """
 
     video: VideoStream | None
@@ -142,18 +142,18 @@ class MediaStreams:
     notes: tuple[str, ...] = ()
 
     def seconds(self, ticks: int, stream: Stream) -> Fraction:
-        """Turns a time stamp of a stream into seconds on the common clock."""
+        """Converts a time stamp of a stream to seconds on the common clock."""
         return ticks * (stream.time_base or Fraction(1)) - self.zero_seconds
 
     def start_seconds(self, stream: Stream | None) -> float | None:
-        """Says when a stream starts on the common clock; None without the stream."""
+        """Gives the start of a stream in seconds on the common clock; None without the stream."""
         if stream is None:
             return None
         return 0.0 if stream.start_time is None else float(self.seconds(stream.start_time, stream))
 
 
 def find_streams(container: InputContainer, path: str | PathLike[str]) -> MediaStreams:
-    """Chooses one picture and one sound stream; raises MediaError when there is neither."""
+    """Selects one video and one audio stream; raises MediaError if there is neither."""
     pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     sounds = list(container.streams.audio)
     # Streams of an unknown codec have no context, which the types of PyAV do not say.
@@ -164,21 +164,21 @@ def find_streams(container: InputContainer, path: str | PathLike[str]) -> MediaS
         raise MediaError(path, fact, "convert it to mp4 with H.264 and AAC, or choose another file")
     video = max(videos, key=_rank_video, default=None)
     audio = max(audios, key=lambda stream: bool(stream.disposition & Disposition.default), default=None)
-    notes = [_passed_over("picture", pictures, videos), _passed_over("sound", sounds, audios)]
-    return MediaStreams(video, audio, _zero(container, video, audio), tuple(note for note in notes if note))
+    notes = [_note_on_ignored("picture", pictures, videos), _note_on_ignored("sound", sounds, audios)]
+    return MediaStreams(video, audio, _zero_seconds(container, video, audio), tuple(note for note in notes if note))
 
 
 def _rank_video(stream: VideoStream) -> tuple[bool, int]:
     return bool(stream.disposition & Disposition.default), stream.width * stream.height
 
 
-def _passed_over(kind: str, streams: list[VideoStream] | list[AudioStream], usable: object) -> str:
+def _note_on_ignored(kind: str, streams: list[VideoStream] | list[AudioStream], usable: object) -> str:
     if streams and not usable:
         return f"its {kind} stream has a codec that cannot be decoded and is left out"
     return f"it holds {len(streams)} {kind} streams; the main one is read" if len(streams) > 1 else ""
 
 
-def _zero(container: InputContainer, video: VideoStream | None, audio: AudioStream | None) -> Fraction:
+def _zero_seconds(container: InputContainer, video: VideoStream | None, audio: AudioStream | None) -> Fraction:
     starts = [
         stream.start_time * stream.time_base
         for stream in (video, audio)
@@ -187,25 +187,25 @@ def _zero(container: InputContainer, video: VideoStream | None, audio: AudioStre
     return min(starts) if starts else Fraction(container.start_time or 0, av.time_base)
 
 
-def stated_end(container: InputContainer, tracks: MediaStreams) -> Fraction | None:
-    """Gives the second at which the container says it ends; None when it says nothing to rely on."""
+def stated_end(container: InputContainer, streams: MediaStreams) -> Fraction | None:
+    """Gives the end in seconds that the container states; None if it states none that is reliable."""
     if container.duration is None or not STATED_DURATION.intersection(container.format.name.split(",")):
         return None
-    return Fraction((container.start_time or 0) + container.duration, av.time_base) - tracks.zero_seconds
+    return Fraction((container.start_time or 0) + container.duration, av.time_base) - streams.zero_seconds
 
 
 def is_truncated(path: str | PathLike[str]) -> bool:
-    """Says whether a file that states its own length (avi, wav; asf, wmv) is shorter than that."""
+    """Says whether a file that states its own length (avi, wav, asf, wmv) is shorter than stated."""
     with open_file(path) as file:
-        announced = _announced_bytes(file.read(HEADER_BYTES))
-        return announced is not None and announced > Path(path).stat().st_size + 1
+        stated = _stated_bytes(file.read(HEADER_BYTES))
+        return stated is not None and stated > Path(path).stat().st_size + 1
 
 
-def _announced_bytes(head: bytes) -> int | None:
-    """Reads the length of the file from its header; None where it states none, as live recorders do."""
+def _stated_bytes(head: bytes) -> int | None:
+    """Reads the length of the file from its header; None if it states none, as with live recorders."""
     if head[:4] == b"RIFF":
-        announced = 8 + int.from_bytes(head[4:8], "little")
-        return announced if announced < 0x7FFF_FF00 else None  # the size is left at 0 or at its maximum
+        stated = 8 + int.from_bytes(head[4:8], "little")
+        return stated if stated < 0x7FFF_FF00 else None  # the size is left at 0 or at its maximum
     if head[:16] == ASF_HEADER and (start := head.find(ASF_FILE_PROPERTIES)) >= 0:
         live = head[start + 88 : start + 89]  # the lowest bit of the flags: what is stated is not valid
         return None if live and live[0] & 1 else int.from_bytes(head[start + 40 : start + 48], "little")
@@ -214,18 +214,18 @@ def _announced_bytes(head: bytes) -> int | None:
 
 @dataclass
 class Damage:
-    """What went wrong while one stream was read, and the plain lines that say so.
+    """Damage found while one stream is read, and plain lines about it.
 
     Attributes:
         kind: ``picture`` or ``sound``.
-        skipped: Packets that could not be read or decoded.
-        first_seconds: Where the first of them was.
-        last_seconds: Where the last of them was.
-        reached_seconds: Up to where anything was read.
-        gap: First stretch in which neither picture nor sound could be read, from second to second.
-        cut: Whether the file is known to be shorter than it announces, though not by how many seconds.
-        disordered: Pictures or stretches of sound whose time ran backwards or repeated.
-        untimed: Pictures or stretches of sound without a time of their own.
+        skipped: Number of packets that could not be read or decoded.
+        first_seconds: Time of the first of them.
+        last_seconds: Time of the last of them.
+        reached_seconds: End of the last packet that was read.
+        gap: Start and end in seconds of the first interval without picture and sound.
+        truncated: Whether the file is shorter than its header states, by an unknown number of seconds.
+        disordered: Number of pictures or pieces of sound whose time runs backwards or repeats.
+        untimed: Number of pictures or pieces of sound without a time of their own.
     """
 
     kind: str
@@ -234,29 +234,30 @@ class Damage:
     last_seconds: float = 0.0
     reached_seconds: Fraction = field(default_factory=Fraction)
     gap: tuple[Fraction, Fraction] | None = None
-    cut: bool = False
+    truncated: bool = False
     disordered: int = 0
     untimed: int = 0
 
     def skip(self, seconds: float) -> None:
-        """Counts one packet that was lost."""
+        """Counts one lost packet."""
         self.first_seconds = seconds if self.skipped == 0 else min(self.first_seconds, seconds)
         self.last_seconds = max(self.last_seconds, seconds)
         self.skipped += 1
 
     def lines(self, end: Fraction | None) -> list[str]:
-        """Words the damage, given the second at which the file says it ends."""
+        """Describes the damage, given the end in seconds that the file states."""
         lines = []
-        broke = end is not None and end - self.reached_seconds > SHORTFALL_SECONDS
-        if broke and end is not None:
+        ends_early = end is not None and end - self.reached_seconds > SHORTFALL_SECONDS
+        if ends_early and end is not None:
             reached = float(self.reached_seconds)
             lines.append(f"the file breaks off at {reached:.1f} s of {float(end):.1f} s; the rest is missing")
-        elif self.cut:
+        elif self.truncated:
             lines.append(f"the file breaks off at {float(self.reached_seconds):.1f} s; its header announces more")
         if self.gap is not None:
             lines.append(f"nothing can be read from {float(self.gap[0]):.1f} s to {float(self.gap[1]):.1f} s")
-        # The packets beyond the end of a cut file are the same damage once more.
-        if self.skipped and not ((broke or self.cut) and self.first_seconds > self.reached_seconds - SHORTFALL_SECONDS):
+        # Lost packets beyond the end of a truncated file are the same damage.
+        beyond_end = self.first_seconds > self.reached_seconds - SHORTFALL_SECONDS
+        if self.skipped and not ((ends_early or self.truncated) and beyond_end):
             between = f"between {self.first_seconds:.1f} s and {self.last_seconds:.1f} s"
             lines.append(f"damaged {self.kind} packets skipped {between}: {self.skipped}")
         if self.disordered:
@@ -267,36 +268,36 @@ class Damage:
 
 
 def read_packets(
-    container: InputContainer, tracks: MediaStreams, stream: Stream, damage: Damage
+    container: InputContainer, streams: MediaStreams, stream: Stream, damage: Damage
 ) -> Iterator[Packet[Stream]]:
-    """Reads on to the end and yields the whole packets of one stream, passing over what is damaged."""
+    """Reads to the end of the file and yields the intact packets of one stream."""
     failures = 0
     while failures < READ_FAILURES:
         try:
-            # All streams are read, so that the end reached can be held against the end that the file states.
+            # All streams are read, so that the end can be compared with the stated end.
             for packet in container.demux():
                 failures = 0
-                if _note_packet(packet, tracks, stream, damage):
+                if _note_packet(packet, streams, stream, damage):
                     yield packet
             return
-        except IndexError:  # PyAV 18 ends with this when damage looked like one more stream; all has been read
+        except IndexError:  # PyAV 18 raises it at the end if damage looked like another stream
             return
-        except FFmpegError:  # a fresh demux() goes on behind the damage
+        except FFmpegError:  # a new demux() continues behind the damage
             failures += 1
             damage.skip(float(damage.reached_seconds))
 
 
-def _note_packet(packet: Packet[Stream], tracks: MediaStreams, stream: Stream, damage: Damage) -> bool:
+def _note_packet(packet: Packet[Stream], streams: MediaStreams, stream: Stream, damage: Damage) -> bool:
     ticks = packet.pts if packet.pts is not None else packet.dts
     if ticks is not None and not packet.is_corrupt:
-        start = tracks.seconds(ticks, packet.stream)
+        start = streams.seconds(ticks, packet.stream)
         # Pictures alone may pause, on a screen where nothing moves; pictures and sound together do not.
-        both = tracks.video is not None and tracks.audio is not None
+        both = streams.video is not None and streams.audio is not None
         if both and damage.gap is None and start - damage.reached_seconds > SHORTFALL_SECONDS:
             damage.gap = damage.reached_seconds, start
-        end = tracks.seconds(ticks + (packet.duration or 0), packet.stream)
+        end = streams.seconds(ticks + (packet.duration or 0), packet.stream)
         damage.reached_seconds = max(damage.reached_seconds, end)
-    # The demuxer ends with an empty packet for each stream; flushing is left to who decodes.
+    # The demuxer ends with an empty packet for each stream; the decoder is flushed elsewhere.
     if packet.stream_index != stream.index or packet.size == 0:
         return False
     if packet.is_corrupt:
@@ -305,17 +306,17 @@ def _note_packet(packet: Packet[Stream], tracks: MediaStreams, stream: Stream, d
 
 
 def display_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Gives the size with square pixels, the height kept, before any rotation."""
+    """Gives width and height with square pixels, at the same height, before any rotation."""
     if not aspect or not Fraction(1, MAX_SAMPLE_ASPECT) <= aspect <= MAX_SAMPLE_ASPECT:
         return width, height
     return max(1, round(width * aspect)), height
 
 
 def orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:
-    """Reads how a stored picture is turned upright: transpose it, then mirror columns, then mirror rows.
+    """Reads how to turn a stored picture upright: transpose, then mirror columns, then mirror rows.
 
     Returns:
-        Whether each of the three is to be done.
+        Whether each of the three applies.
 
     Source:
         The display matrix of ISO/IEC 14496-12, 6.2.2: x' = a x + c y, y' = b x + d y.

@@ -1,7 +1,7 @@
 """Samples pictures from a local video file, upright and with their true presentation times.
 
-A background thread decodes a few pictures ahead of the consumer. Which pictures will be sampled is known from the
-packets' times before anything is decoded, so that the decoder may skip every other picture no picture refers to.
+A background thread decodes a few pictures ahead of the consumer. The times of
+the packets tell which pictures will be sampled, so the decoder skips other pictures that no picture refers to.
 """
 
 from __future__ import annotations
@@ -48,34 +48,35 @@ AHEAD = 8
 """Pictures decoded ahead of the consumer: 22 MB of 1280x720."""
 
 LOOKAHEAD = 32
-"""Packets known before one is decoded. A picture is shown after at most 16 that follow it in the file (H.264, A.3)."""
+"""Packets read before one is decoded. At most 16 pictures that follow it in the file come before it in time
+(H.264, A.3)."""
 
 MOST_THREADS = 16
-"""Of one decoder; FFmpeg advises against more. Fewer where OpenCV is held to fewer, as in one of many workers."""
+"""Threads of one decoder; FFmpeg advises against more. Fewer if OpenCV is limited to fewer, as in batch workers."""
 
 GRID_SLACK = 1e-6
 """Share of a sampling step by which a picture may come early and still count: rounding, 0.2 microseconds at 5 Hz."""
 
 
 class FrameReader:
-    """Sampled pictures of one video file; iterate over it, as often as wanted.
+    """Sampled pictures of one video file; can be iterated over several times.
 
-    Each iteration reads the file afresh with a thread of its own, which ends with the iteration, however that ends.
+    Each iteration reads the file again in a thread of its own, which ends with the iteration.
 
     Args:
         path: The video file.
-        frames_per_second: Of every instant k / frames_per_second the first picture at or after it is taken, none twice.
+        frames_per_second: Sampling rate: the first picture at or after each instant k / frames_per_second, none twice.
         max_side: Longer side of the pictures in pixels; larger ones are scaled down.
-        info: Facts from ``probe``, where they are known already; of its ``stretch`` only pictures are given.
+        info: Result of ``probe``, if available; with a ``segment``, only pictures within it are read.
 
     Attributes:
-        warnings: Plain lines on what was damaged or passed over; complete when an iteration has ended.
+        warnings: Plain lines about damage and ignored streams; complete at the end of an iteration.
 
     Raises:
-        InputMissingError: There is no such file.
-        InputUnreadableError: It is a folder, empty, or may not be read.
-        MediaError: It is not media, or holds no picture; while iterating, when not one picture could be decoded.
-        ConfigError: An option is not above 0.
+        InputMissingError: The file does not exist.
+        InputUnreadableError: The path is a folder, the file is empty, or reading is not permitted.
+        MediaError: The file is not media or has no video; while iterating, if no picture can be decoded.
+        ConfigError: A rate or size is not above 0.
 
     Example:
         >>> with FrameReader("interview.mp4", frames_per_second=2) as reader:       # doctest: +SKIP
@@ -107,12 +108,12 @@ class FrameReader:
 
     def __iter__(self) -> Generator[Frame]:
         iteration = read_ahead(self._frames(), AHEAD)
-        # Held weakly: when a loop over it is left, it must go, and its thread with it.
+        # A weak reference: when a loop over it is left, the iteration and its thread must end.
         self._iteration = weakref.ref(iteration)
         return iteration
 
     def close(self) -> None:
-        """Ends the latest iteration and its thread; does nothing when it has ended."""
+        """Ends the latest iteration and its thread, if still running."""
         iteration = self._iteration() if self._iteration is not None else None
         if iteration is not None:
             iteration.close()
@@ -129,21 +130,21 @@ class FrameReader:
         """Decodes, samples and converts; runs in the background thread."""
         self.warnings.clear()
         with open_container(self.path) as container:
-            tracks = find_streams(container, self.path)
-            if tracks.video is None:
+            streams = find_streams(container, self.path)
+            if streams.video is None:
                 raise MediaError(self.path, "holds no picture", "choose a video, or read its sound alone")
-            damage, end = Damage("picture", cut=is_truncated(self.path)), stated_end(container, tracks)
-            self.warnings.extend(tracks.notes)
+            damage, end = Damage("picture", truncated=is_truncated(self.path)), stated_end(container, streams)
+            self.warnings.extend(streams.notes)
             try:
-                timed = decode_video(container, tracks, tracks.video, damage, self.frames_per_second)
-                picture = PictureMaker(tracks.video.sample_aspect_ratio, self.max_side)
+                pictures = decode_video(container, streams, streams.video, damage, self.frames_per_second)
+                picture = PictureMaker(streams.video.sample_aspect_ratio, self.max_side)
                 decoded = False
-                for seconds, frame in sample(timed, self.frames_per_second):
+                for seconds, frame in sample(pictures, self.frames_per_second):
                     decoded = True
                     if seconds < self.segment[0]:
                         continue
                     if seconds >= self.segment[1]:
-                        end, damage.cut = None, False  # what follows is not read, so it is not missed
+                        end, damage.truncated = None, False  # the rest is not read, so it is not missing
                         break
                     yield picture.make(seconds, frame)
             finally:
@@ -161,19 +162,19 @@ def read_frames(
     max_side: int = 1280,
     info: MediaInfo | None = None,
 ) -> FrameReader:
-    """Reads sampled pictures of a video file; the same as ``FrameReader``, named as a verb.
+    """Reads sampled pictures of a video file.
 
     Args:
         path: The video file.
-        frames_per_second: Sampling rate.
+        frames_per_second: Sampling rate in pictures per second.
         max_side: Longer side of the pictures in pixels; larger ones are scaled down.
-        info: Facts from ``probe``, where they are known already.
+        info: Result of ``probe``, if available; with a ``segment``, only pictures within it are read.
 
     Returns:
-        An iterable of pictures with strictly increasing times; its ``warnings`` say what was damaged.
+        An iterable of pictures with strictly increasing times; its ``warnings`` describe damage.
 
     Raises:
-        MultimodalError: As ``FrameReader``.
+        MultimodalError: As for ``FrameReader``.
 
     Example:
         >>> for frame in read_frames("interview.mp4"):                              # doctest: +SKIP
@@ -189,7 +190,7 @@ def _has_video(path: str | PathLike[str]) -> bool:
 
 def decode_video(
     container: InputContainer,
-    tracks: MediaStreams,
+    streams: MediaStreams,
     stream: VideoStream,
     damage: Damage,
     frames_per_second: float | None = None,
@@ -198,24 +199,24 @@ def decode_video(
 
     Args:
         container: The open file.
-        tracks: Its streams and clock.
-        stream: The picture stream.
-        damage: Takes note of what is lost.
-        frames_per_second: Where given, pictures that will not be sampled at this rate may be missing.
+        streams: Its streams and clock.
+        stream: The video stream.
+        damage: Records what is lost.
+        frames_per_second: If given, pictures that are not sampled at this rate may be missing.
 
     Yields:
         Time in seconds on the common clock, strictly increasing and not below 0, and the picture as stored.
     """
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = min(cv2.getNumThreads(), MOST_THREADS)
-    packets = read_packets(container, tracks, stream, damage)
+    packets = read_packets(container, streams, stream, damage)
     has_times = container.format.name != "avi"  # which only knows the order of decoding
     sparse = frames_per_second is not None and (stream.average_rate or math.inf) >= 2 * frames_per_second
     if frames_per_second is not None and sparse and has_times:
-        packets = _skip_unsampled(packets, tracks, stream, frames_per_second)
+        packets = _skip_unsampled(packets, streams, stream, frames_per_second)
     latest = Fraction(-1)
     for frame in _decode(packets, stream, damage):
-        seconds = _frame_seconds(frame, tracks, stream, latest, damage, has_times)
+        seconds = _frame_seconds(frame, streams, stream, latest, damage, has_times)
         if seconds > latest:
             latest = seconds
             if seconds >= 0:
@@ -237,14 +238,14 @@ def _decode(packets: Iterator[Packet[Stream]], stream: VideoStream, damage: Dama
 
 
 def _frame_seconds(
-    frame: VideoFrame, tracks: MediaStreams, stream: VideoStream, latest: Fraction, damage: Damage, has_times: bool
+    frame: VideoFrame, streams: MediaStreams, stream: VideoStream, latest: Fraction, damage: Damage, has_times: bool
 ) -> Fraction:
     if frame.pts is not None and has_times:
-        return tracks.seconds(frame.pts, stream)
+        return streams.seconds(frame.pts, stream)
     damage.untimed += has_times
-    # Times of decoding come out in order too; they lag by the pictures that are held back for reordering.
+    # Decoding times are in order too; they lag by the pictures that wait for reordering.
     if frame.dts is not None:
-        return tracks.seconds(frame.dts, stream)
+        return streams.seconds(frame.dts, stream)
     return max(latest, Fraction(0)) + 1 / (stream.average_rate or Fraction(25))
 
 
@@ -254,11 +255,11 @@ def _instant(seconds: Fraction, frames_per_second: float) -> int:
 
 
 def sample(
-    timed: Iterator[tuple[Fraction, VideoFrame]], frames_per_second: float
+    pictures: Iterator[tuple[Fraction, VideoFrame]], frames_per_second: float
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Takes the first picture at or after each instant k / frames_per_second, none twice."""
+    """Yields the first picture at or after each instant k / frames_per_second, none twice."""
     previous = -1
-    for seconds, frame in timed:
+    for seconds, frame in pictures:
         instant = _instant(seconds, frames_per_second)
         if instant > previous:
             yield seconds, frame
@@ -266,20 +267,20 @@ def sample(
 
 
 def _skip_unsampled(
-    packets: Iterator[Packet[Stream]], tracks: MediaStreams, stream: VideoStream, frames_per_second: float
+    packets: Iterator[Packet[Stream]], streams: MediaStreams, stream: VideoStream, frames_per_second: float
 ) -> Iterator[Packet[Stream]]:
-    """Lets the decoder skip what is neither sampled nor referred to; the samples stay exactly the same."""
+    """Lets the decoder skip pictures that are neither sampled nor referred to; the samples stay exactly the same."""
     context = stream.codec_context
     earliest: dict[int, int] = {}  # per sampling instant, the first presentation time that follows it
 
-    def wanted(packet: Packet[Stream]) -> bool:
+    def is_sampled(packet: Packet[Stream]) -> bool:
         return packet.pts is None or earliest.get(instant_of(packet.pts), packet.pts) == packet.pts
 
     def instant_of(ticks: int) -> int:
-        return _instant(tracks.seconds(ticks, stream), frames_per_second)
+        return _instant(streams.seconds(ticks, stream), frames_per_second)
 
     for packet in _look_ahead(packets, lambda packet: _note_earliest(packet, instant_of, earliest)):
-        sampled = wanted(packet)
+        sampled = is_sampled(packet)
         # Where each picture stands alone (MJPEG, ProRes), the packet need not reach the decoder at all.
         if sampled or not context.codec.intra_only:
             context.skip_frame = "DEFAULT" if sampled else "NONREF"
@@ -302,12 +303,12 @@ def _note_earliest(packet: Packet[Stream], instant_of: Callable[[int], int], ear
         return
     instant = instant_of(packet.pts)
     earliest[instant] = min(packet.pts, earliest.get(instant, packet.pts))
-    if len(earliest) > 4 * LOOKAHEAD:  # more instants than packets are waiting: the lowest lie behind
+    if len(earliest) > 4 * LOOKAHEAD:  # more instants than packets are waiting: the lowest are past
         del earliest[min(earliest)]
 
 
 class PictureMaker:
-    """Turns stored pictures into upright RGB with square pixels, scaled down in the same step as the colors."""
+    """Converts stored pictures to upright RGB with square pixels; scales them in the same step."""
 
     def __init__(self, aspect: Fraction | None, max_side: int) -> None:
         self._aspect = aspect
@@ -316,39 +317,39 @@ class PictureMaker:
         self._orientations: dict[int, tuple[bool, bool, bool]] = {}  # per rotation in degrees
 
     def make(self, seconds: Fraction, frame: VideoFrame) -> Frame:
-        """Converts one picture."""
+        """Converts one picture; it is scaled down to the maximum side."""
         width, height = display_size(frame.width, frame.height, self._aspect)
         scale = max(1.0, max(width, height) / self._max_side)
         image = self._rgb(frame, max(1, round(width / scale)), max(1, round(height / scale)))
-        return Frame(float(seconds), self._turned(image, self._orientation(frame)), scale)
+        return Frame(float(seconds), self._upright(image, self._orientation(frame)), scale)
 
-    def fitted(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
-        """Converts one picture to ``(height, width, 3)``; where its shape is another, it stands between black bars."""
-        oriented = self._orientation(frame)
-        shown = display_size(frame.width, frame.height, self._aspect)
-        across, down = shown[::-1] if oriented[0] else shown
+    def fit(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+        """Converts one picture to ``(height, width, 3)``; another aspect ratio gets black bars."""
+        turn = self._orientation(frame)
+        stored = display_size(frame.width, frame.height, self._aspect)
+        across, down = stored[::-1] if turn[0] else stored
         scale = min(width / across, height / down)
         inner = max(1, round(across * scale)), max(1, round(down * scale))
         if abs(inner[0] - width) <= 2 and abs(inner[1] - height) <= 2:  # rounding to an even size, not another shape
             inner = width, height
-        image = self._turned(self._rgb(frame, *(inner[::-1] if oriented[0] else inner)), oriented)
+        image = self._upright(self._rgb(frame, *(inner[::-1] if turn[0] else inner)), turn)
         if inner == (width, height):
             return image
         left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-        barred = np.zeros((height, width, 3), np.uint8)
-        barred[top : top + inner[1], left : left + inner[0]] = image
-        return barred
+        letterbox = np.zeros((height, width, 3), np.uint8)
+        letterbox[top : top + inner[1], left : left + inner[0]] = image
+        return letterbox
 
     def _orientation(self, frame: VideoFrame) -> tuple[bool, bool, bool]:
-        # Asking a picture of PyAV 18 for its side data ties it into a reference cycle: megabytes that wait for the
-        # garbage collector. So it is asked once, and again only when the rotation changes.
+        # Reading the side data of a picture in PyAV 18 creates a reference cycle: megabytes wait for the garbage
+        # collector. So it is read once, and again only when the rotation changes.
         if frame.rotation not in self._orientations:
             self._orientations[frame.rotation] = orientation(frame)
         return self._orientations[frame.rotation]
 
     @staticmethod
-    def _turned(image: NDArray[np.uint8], oriented: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
-        transpose, mirror_columns, mirror_rows = oriented
+    def _upright(image: NDArray[np.uint8], turn: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
+        transpose, mirror_columns, mirror_rows = turn
         image = image.swapaxes(0, 1) if transpose else image
         return np.ascontiguousarray(image[:: -1 if mirror_rows else 1, :: -1 if mirror_columns else 1])
 
@@ -357,14 +358,14 @@ class PictureMaker:
         interpolation = Interpolation.AREA if smaller else Interpolation.BILINEAR
 
         def convert(color_space: Colorspace | None) -> VideoFrame:
-            # The full range has to be asked for: the picture would keep the 16 … 235 of its source.
+            # Without the full range, the picture would keep the 16 … 235 of its source.
             return self._reformatter.reformat(
                 frame, width, height, "rgb24", color_space, None, interpolation, None, ColorRange.JPEG
             )
 
         try:
             converted = convert(None)
-        except FFmpegError:  # a color space that the scaler does not know; the default is BT.601
+        except FFmpegError:  # a color space unknown to the scaler; the default is BT.601
             converted = convert(Colorspace.DEFAULT)
         return np.asarray(converted.to_ndarray(), dtype=np.uint8)
 
@@ -373,8 +374,8 @@ def read_ahead(source: Generator[Item], size: int) -> Generator[Item]:
     """Runs a generator in a background thread, a few items ahead.
 
     Args:
-        source: What to run; its exceptions reach the consumer.
-        size: Items that may wait.
+        source: The generator; its exceptions are raised in the consumer.
+        size: Number of items that may wait.
 
     Yields:
         The items in order. The thread ends when this generator is exhausted, closed or dropped.
@@ -395,7 +396,7 @@ def read_ahead(source: Generator[Item], size: int) -> Generator[Item]:
             yield item  # type: ignore[misc]  # None only beside an error
     finally:
         stop.set()
-        while not waiting.empty():  # so that a thread that waits to put finds room
+        while not waiting.empty():  # so that a thread waiting to put can go on
             waiting.get_nowait()
         if thread is not threading.current_thread():  # a garbage collection in the thread itself may end up here
             thread.join()
@@ -411,7 +412,7 @@ def _feed(
             if stop.is_set():
                 break
         source.close()
-    except BaseException as caught:  # whatever it is, it is the consumer's
+    except BaseException as caught:  # any error is raised in the consumer
         error = caught
     if not stop.is_set():
         waiting.put((None, error))

@@ -1,7 +1,7 @@
-"""Writes a video, or sound alone, as every player reads it: H.264 and AAC in an mp4 that starts before it is loaded.
+"""Writes a video, or sound alone, for any player: H.264 and AAC in an mp4 that plays while it loads.
 
-Pictures carry the times at which they were shown, sound is counted by the sample, and both count from the same 0: what
-belonged together in the recording does so in what is written, however long it is.
+Pictures keep their presentation times, sound is counted by the sample, and both count from the same 0, so picture and
+sound stay in step, however long the file is.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from multimodal.data.media.playback import Clip, Image, Samples, read_audio_fram
 from multimodal.errors import MediaError
 
 Draw = Callable[[float, Image], Image]
-"""Given the recording's time in seconds and a picture, makes the picture to write, of the writer's size."""
+"""Given the recording's time in seconds and a picture, returns the picture to write, in the writer's size."""
 
 CLOCK = 90_000
-"""Ticks per second of the pictures' times: exact for all usual frame rates, 1/90 ms off at most for others."""
+"""Ticks per second of the pictures' times: exact for the usual frame rates, at most 1/90 ms off for others."""
 
 QUALITY = {"preset": "veryfast", "crf": "23"}
 
 KEYFRAME_SECONDS = 2
-"""A player can jump to a picture that stands alone only."""
+"""Distance of keyframes; a player can jump to keyframes only."""
 
 SOUND_AHEAD = 0.5
-"""Seconds by which sound may lie before the picture of its time in the file."""
+"""Seconds by which sound may precede the picture of its time in the file."""
 
 AHEAD = 4
 """Pictures decoded ahead of the drawing."""
 
 BIT_RATES = {1: 96_000, 2: 160_000}
-"""Of the sound, in bits per second, by channels: speech in AAC without audible loss."""
+"""Number of channels to bits per second of the sound: speech in AAC without audible loss."""
 
 
 class MovieWriter:
-    """Writes pictures with their times, and sound, into one file; use it in a ``with`` block.
+    """Writes pictures with their times, and sound, to one file; use it in a ``with`` block.
 
     Args:
-        path: The file; it is written over, so give a temporary one.
+        path: The file; it is overwritten, so pass a temporary one.
         size: Width and height of the pictures in pixels, both even; None for sound alone.
-        frame_rate: About how many pictures come in a second.
-        sample_rate: Of the sound, in samples per second; None for pictures alone.
-        channels: Of the sound, 1 or 2.
+        frame_rate: Approximate number of pictures per second.
+        sample_rate: Sample rate of the sound in samples per second; None for pictures alone.
+        channels: Number of channels of the sound, 1 or 2.
 
     Raises:
         OSError: The disk is full, or the file cannot be written.
@@ -77,7 +77,7 @@ class MovieWriter:
         sample_rate: int | None = None,
         channels: int = 1,
     ) -> None:
-        # A player that loads the file from afar needs the index first; "faststart" moves it there at the end.
+        # A player that loads the file over a network needs the index first; "faststart" moves it there at the end.
         self._container = av.open(str(path), "w", format="mp4", container_options={"movflags": "+faststart"})
         self._video = None if size is None else self._add_video(size, frame_rate)
         self._audio = None if sample_rate is None else self._add_audio(sample_rate, channels)
@@ -102,11 +102,11 @@ class MovieWriter:
 
     @property
     def sound_seconds(self) -> float:
-        """How much sound has been written."""
+        """Seconds of sound written so far."""
         return self._samples / self._rate
 
     def picture(self, seconds: float, image: Image) -> None:
-        """Writes a picture, ``(height, width, 3)`` RGB, to be shown from a time on; one that comes late is left out."""
+        """Writes a picture, ``(height, width, 3)`` RGB, shown from a time in seconds on; a late one is dropped."""
         ticks = round(seconds * CLOCK)
         if self._video is None or ticks <= self._latest:
             return
@@ -119,7 +119,7 @@ class MovieWriter:
         self._container.mux(self._video.encode(frame))
 
     def sound(self, samples: Samples) -> None:
-        """Writes ``(channels, samples)`` in -1 … 1, which follow those written before."""
+        """Appends samples, ``(channels, samples)`` in -1 … 1."""
         if self._audio is None or not samples.shape[1]:
             return
         layout = "mono" if samples.shape[0] == 1 else "stereo"
@@ -147,28 +147,26 @@ class MovieWriter:
 
 
 def render_clip(
-    part: Clip,
+    clip: Clip,
     writer: MovieWriter,
     *,
     size: tuple[int, int] | None,
     sound: tuple[int, int] | None,
     draw: Draw | None = None,
-    at_seconds: float = 0.0,
-    joined: bool = False,
+    full_length: bool = False,
     fade_seconds: float = 0.0,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Decodes a part of a recording, draws on its pictures, and writes them with the sound in step.
+    """Decodes a clip of a recording, draws on its pictures, and writes them with the sound in step.
 
     Args:
-        part: What to write.
-        writer: Where to.
-        size: Width and height of the pictures that ``draw`` is given; None for sound alone.
-        sound: Samples per second and channels, those of the writer; None without sound.
-        draw: Makes the picture to write; None for the pictures as they are.
-        at_seconds: When in the file the part begins.
-        joined: Whether it is to fill its time wholly, from a picture at its beginning to silence at its end.
-        fade_seconds: Time in which the sound swells and dies away, so that a cut in it does not click.
+        clip: The clip to write.
+        writer: The file to write to.
+        size: Width and height in pixels of the pictures that ``draw`` receives; None for sound alone.
+        sound: Sample rate in samples per second and number of channels, those of the writer; None without sound.
+        draw: Returns the picture to write; None to write pictures unchanged.
+        full_length: Whether picture and sound fill the clip, with a first picture at its start and silence at its end.
+        fade_seconds: Length of the fade at both ends of the sound, so that cuts do not click.
         progress: Called with the recording's time in seconds.
 
     Raises:
@@ -178,27 +176,26 @@ def render_clip(
     Example:
         >>> render_clip(Clip("talk.mp4", 3.0, 5.0), writer, size=(640, 360), sound=(48000, 2))  # doctest: +SKIP
     """
-    sounds = _sounds(part, sound, joined, fade_seconds) if sound is not None else iter(())
-    before = writer.sound_seconds
+    sounds = _read_sound(clip, sound, full_length, fade_seconds) if sound is not None else iter(())
     if size is not None:
-        pictures = read_ahead(read_pictures(part, size, lead=joined), AHEAD)
-        seen = False
+        pictures = read_ahead(read_pictures(clip, size, lead=full_length), AHEAD)
+        decoded = False
         try:
             for seconds, image in pictures:
-                seen = True
-                since = seconds - part.start_seconds
-                _write_sound(writer, sounds, before + since + SOUND_AHEAD)
-                writer.picture(at_seconds + since, image if draw is None else draw(seconds, image))
+                decoded = True
+                since = seconds - clip.start_seconds
+                _write_sound(writer, sounds, since + SOUND_AHEAD)
+                writer.picture(since, image if draw is None else draw(seconds, image))
                 if progress is not None:
                     progress(seconds)
         finally:
             pictures.close()
-        if not seen:
-            raise MediaError(part.path, "holds no picture that can be decoded", "copy it again or convert it to mp4")
+        if not decoded:
+            raise MediaError(clip.path, "holds no picture that can be decoded", "copy it again or convert it to mp4")
     for samples in sounds:
         writer.sound(samples)
         if progress is not None and size is None:
-            progress(part.start_seconds + writer.sound_seconds - before)
+            progress(clip.start_seconds + writer.sound_seconds)
 
 
 def _write_sound(writer: MovieWriter, sounds: Iterator[Samples], until: float) -> None:
@@ -206,22 +203,22 @@ def _write_sound(writer: MovieWriter, sounds: Iterator[Samples], until: float) -
         writer.sound(samples)
 
 
-def _sounds(part: Clip, form: tuple[int, int], joined: bool, fade_seconds: float) -> Iterator[Samples]:
-    """The sound of a part, swelling and dying away, and where it is to fill its time followed by silence."""
-    sample_rate, channels = form
-    total, place = round(part.seconds * sample_rate), 0
-    fade = max(1, round(min(fade_seconds, part.seconds / 2) * sample_rate))
-    for samples in read_audio_frames(part, sample_rate, channels):
+def _read_sound(clip: Clip, sound: tuple[int, int], full_length: bool, fade_seconds: float) -> Iterator[Samples]:
+    """Reads the sound of a clip, fades both ends, and with ``full_length`` adds silence up to the clip's end."""
+    sample_rate, channels = sound
+    total, place = round(clip.seconds * sample_rate), 0
+    fade = max(1, round(min(fade_seconds, clip.seconds / 2) * sample_rate))
+    for samples in read_audio_frames(clip, sample_rate, channels):
         yield samples * _gain(place, samples.shape[1], total, fade) if fade_seconds else samples
         place += samples.shape[1]
-    while joined and place < total:
+    while full_length and place < total:
         missing = min(sample_rate, total - place)
         yield np.zeros((channels, missing), np.float32)
         place += missing
 
 
 def _gain(place: int, count: int, total: int, fade: int) -> NDArray[np.float32]:
-    """0 … 1 for each of the samples from a place on: up at the beginning, down at the end.
+    """Gives the gain 0 … 1 of samples from a place on: rising at the start, falling at the end.
 
     Example:
         >>> _gain(0, 6, 6, 2).tolist()

@@ -1,4 +1,4 @@
-"""The moments of a recording that are worth watching: peaks, sudden changes, and signals that disagree."""
+"""Finds the key moments of a recording: peaks, sudden changes, and disagreement between signals."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from multimodal.types import MODALITY_NAMES, UNCERTAIN, Probabilities, Utterance
 KINDS = ("peak", "change", "disagreement")
 
 CALM = ("neutral", UNCERTAIN)
-"""Answers that are no peak, however sure."""
+"""Labels that never make a peak."""
 
 NEAR_SECONDS = 2.0
-"""Two utterances further apart do not make a sudden change."""
+"""Longest pause in seconds between two utterances that make a sudden change."""
 
 AROUND_SECONDS = 3.0
-"""How much of what was before and after belongs to a change."""
+"""Seconds before and after a change that belong to it."""
 
 CLEARLY_PLEASANT = 0.25
-"""Valence from which a signal counts as positive, and below zero as negative: a third of what the words have."""
+"""Valence above which a signal is positive, and below whose negative it is negative: a third of the words' range."""
 
 WIDEST = 1.45
-"""Valence between the most and the least pleasant emotion word, happy (0.81) and fearful (-0.64)."""
+"""Distance in valence between the most and the least pleasant emotion word, happy (0.81) and fearful (-0.64)."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A stretch that is worth watching.
+    """A part of a recording that is worth watching.
 
     Attributes:
         kind: One of ``KINDS``.
-        index: Of the utterance among the estimates.
-        start_seconds: Where it begins; 0 in words without times.
-        end_seconds: Where it ends.
-        emotion: The answer in it.
-        strength: 0 … 1: of a peak its probability, of a change the distance between the two answers, of a disagreement
-            that between the two signals' valence.
-        why: What is to be seen, in plain words.
+        index: Index of the utterance among the estimates.
+        start_seconds: Start on the recording's clock; 0 in text without times.
+        end_seconds: End on the recording's clock.
+        emotion: The emotion in it.
+        strength: Strength 0 … 1: probability of a peak, distance between the two estimates of a change, or distance
+            between the valence of the two signals that disagree.
+        why: Reason in plain words.
     """
 
     kind: str
@@ -54,12 +54,12 @@ class Moment:
 
 
 def top_moments(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Sequence[str] = KINDS) -> list[Moment]:
-    """Chooses the moments that show the most, of each kind in turn.
+    """Selects the strongest moments, taking turns between the kinds.
 
     Args:
-        estimates: Of a recording, in order of time.
-        count: How many at most.
-        kinds: Which kinds, of ``KINDS``.
+        estimates: Estimates of a recording, in order of time.
+        count: Maximum number of moments.
+        kinds: Kinds to select from, of ``KINDS``.
 
     Returns:
         Moments that do not repeat each other, the strongest first.
@@ -68,20 +68,20 @@ def top_moments(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: S
         >>> top_moments([])
         []
     """
-    found = sorted(find_moments(estimates), key=lambda moment: (-moment.strength, moment.start_seconds))
-    queues = [_varied(found, kind) for kind in kinds]
-    chosen: list[Moment] = []
+    candidates = sorted(find_moments(estimates), key=lambda moment: (-moment.strength, moment.start_seconds))
+    queues = [_by_variety(candidates, kind) for kind in kinds]
+    selection: list[Moment] = []
     for moment in itertools.chain.from_iterable(itertools.zip_longest(*queues)):
-        if moment is not None and len(chosen) < count and not any(_repeats(moment, other) for other in chosen):
-            chosen.append(moment)
-    return sorted(chosen, key=lambda moment: (-moment.strength, moment.start_seconds))
+        if moment is not None and len(selection) < count and not any(_repeats(moment, other) for other in selection):
+            selection.append(moment)
+    return sorted(selection, key=lambda moment: (-moment.strength, moment.start_seconds))
 
 
 def find_moments(estimates: Sequence[UtteranceEstimate]) -> list[Moment]:
     """Finds all moments.
 
     Args:
-        estimates: Of a recording, in order of time.
+        estimates: Estimates of a recording, in order of time.
 
     Returns:
         Peaks, one for each run of utterances with the same emotion; changes; disagreements; each kind in order of time.
@@ -90,36 +90,36 @@ def find_moments(estimates: Sequence[UtteranceEstimate]) -> list[Moment]:
 
 
 def modality_valence(probabilities: Mapping[str, float]) -> float:
-    """How pleasant a signal is, from what the emotion words mean.
+    """Computes the valence of one signal from published norms of the emotion words.
 
     Args:
-        probabilities: In the labels of a face or in the fused ones.
+        probabilities: Probabilities of the face labels or of the fused labels.
 
     Returns:
-        -1 … 1; labels without a published norm, as contempt, are left out.
+        Valence -1 … 1; labels without a published norm, such as contempt, are ignored.
 
     Example:
         >>> round(modality_valence({"happiness": 0.5, "neutral": 0.25, "contempt": 0.25}), 3)
         0.54
     """
-    known = {label: value for label, value in probabilities.items() if FACE_TO_FUSED.get(label)}
-    total = sum(known.values())
-    return affect_from_norms({label: value / total for label, value in known.items()})[0] if total else 0.0
+    normed = {label: value for label, value in probabilities.items() if FACE_TO_FUSED.get(label)}
+    total = sum(normed.values())
+    return affect_from_norms({label: value / total for label, value in normed.items()})[0] if total else 0.0
 
 
-def _varied(moments: Sequence[Moment], kind: str) -> list[Moment]:
-    """Those of a kind: the best of each emotion first, then the others."""
-    own = [moment for moment in moments if moment.kind == kind]
-    first = list({moment.emotion: moment for moment in reversed(own)}.values())
-    first.sort(key=lambda moment: -moment.strength)
-    return [*first, *(moment for moment in own if moment not in first)]
+def _by_variety(moments: Sequence[Moment], kind: str) -> list[Moment]:
+    """Lists the moments of a kind: the strongest of each emotion first, then the others."""
+    of_kind = [moment for moment in moments if moment.kind == kind]
+    strongest = list({moment.emotion: moment for moment in reversed(of_kind)}.values())
+    strongest.sort(key=lambda moment: -moment.strength)
+    return [*strongest, *(moment for moment in of_kind if moment not in strongest)]
 
 
 def _repeats(moment: Moment, other: Moment) -> bool:
     if moment.index == other.index:
         return True
-    shared = min(moment.end_seconds, other.end_seconds) - max(moment.start_seconds, other.start_seconds)
-    return shared > 0.5 * min(moment.end_seconds - moment.start_seconds, other.end_seconds - other.start_seconds) > 0
+    overlap = min(moment.end_seconds, other.end_seconds) - max(moment.start_seconds, other.start_seconds)
+    return overlap > 0.5 * min(moment.end_seconds - moment.start_seconds, other.end_seconds - other.start_seconds) > 0
 
 
 def _peaks(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
@@ -147,8 +147,8 @@ def _changes(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
 
 def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
     for index, estimate in enumerate(estimates):
-        said = {modality: each.probabilities for modality, each in estimate.estimates.items()}
-        valence = {modality: modality_valence(probabilities) for modality, probabilities in said.items()}
+        labels = {modality: each.probabilities for modality, each in estimate.estimates.items()}
+        valence = {modality: modality_valence(probabilities) for modality, probabilities in labels.items()}
         if len(valence) < 2 or estimate.emotion is None:
             continue
         high, low = (choose(valence, key=valence.__getitem__) for choose in (max, min))
@@ -156,17 +156,17 @@ def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
             continue
         times = estimate.utterance.start_seconds, estimate.utterance.end_seconds
         strength = min((valence[high] - valence[low]) / WIDEST, 1.0)
-        why = f"{_told(high, said[high])} positive, {_told(low, said[low])} negative"
+        why = f"{_signal_text(high, labels[high])} positive, {_signal_text(low, labels[low])} negative"
         yield Moment("disagreement", index, *times, estimate.emotion, strength, why)
 
 
-def _told(modality: str, probabilities: Probabilities) -> str:
+def _signal_text(modality: str, probabilities: Probabilities) -> str:
     label = top_label(probabilities)
     return f"{MODALITY_NAMES[modality]} ({label} {percent(probabilities[label])})"
 
 
 def _distance(one: Probabilities, other: Probabilities) -> float:
-    """Total variation distance, 0 … 1."""
+    """Computes the total variation distance, 0 … 1."""
     return min(sum(abs(one[label] - other.get(label, 0.0)) for label in one) / 2, 1.0)
 
 

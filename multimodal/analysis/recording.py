@@ -1,4 +1,4 @@
-"""Finds the recording that an analysis is of, and makes sure that it is the same."""
+"""Finds the recording of an analysis and verifies that it is the same file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from multimodal.types import MediaInfo
 
 
 def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
-    """Finds the recording of an analysis: where it lay then, or where it is said to lie now.
+    """Finds the recording of an analysis at its original or a new path.
 
     Args:
-        analysis: Made here, or read back.
-        media: Where the recording lies now; None for where it lay.
+        analysis: A new or a loaded analysis.
+        media: Path of the recording; None for the path in the analysis.
 
     Returns:
-        Facts of the file, freshly read, with the analysis's ``stretch``.
+        Facts of the file, freshly read, with the analysis's ``segment``.
 
     Raises:
-        InputMissingError: It is not there.
-        MediaError: It is another recording, or words alone.
+        InputMissingError: The file does not exist.
+        MediaError: The file is another recording, or the analysis is of text alone.
 
     Example:
         >>> find_recording(read_analysis("results/interview")).has_video            # doctest: +SKIP
@@ -49,27 +49,25 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
 
 
 def relocate(analysis: Analysis, media: Path) -> Analysis:
-    """The same analysis, of the recording where it lies now.
+    """Gives the same analysis with a new path of the recording.
 
     Args:
-        analysis: Made here, or read back.
-        media: Where the recording lies.
+        analysis: A new or a loaded analysis.
+        media: Path of the recording.
 
     Raises:
-        MediaError: That is another recording, or the analysis is of words alone.
+        MediaError: The file is another recording, or the analysis is of text alone.
 
     Example:
         >>> relocate(read_analysis("results/talk"), Path("archive/talk.mp4")).media.path.name       # doctest: +SKIP
         'talk.mp4'
     """
     path = find_recording(analysis, media).path
-    there = replace(analysis, media=replace(analysis.media, path=path))
-    there.__dict__.update(summary=analysis.summary, coverage=analysis.coverage)  # as they were saved
-    return there
+    return replace(analysis, media=replace(analysis.media, path=path))
 
 
 def exists(path: Path) -> bool:
-    """Whether there is anything at a path; an untrusted one may be longer than the system allows.
+    """Whether a path exists; an untrusted path may be longer than the system allows.
 
     Example:
         >>> exists(Path("a" * 9999))
@@ -82,21 +80,21 @@ def exists(path: Path) -> bool:
 
 
 def refuse_overwrite(recording: Path, output: Path) -> None:
-    """Makes sure that what is written does not take the place of the recording itself.
+    """Raises an error if an output file would replace the recording.
 
     Args:
-        recording: What is read.
-        output: What will be written.
+        recording: The file that is read.
+        output: The file that will be written.
 
     Raises:
-        OutputError: Both are one file.
+        OutputError: Both paths are the same file.
 
     Example:
         >>> refuse_overwrite(Path("talk.mp4"), Path("results/talk/overlay.mp4"))
     """
     try:
         same = recording.samefile(output)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return
     if same:
         raise OutputError(output, "is the recording itself", "choose another folder")

@@ -1,8 +1,8 @@
-"""ELAN's annotation format, EAF 3.0: words per speaker, the answers beside them, and what each face showed.
+"""ELAN's annotation format, EAF 3.0: words per speaker, the answers to them, and what each face showed.
 
-Tiers of words have times; those of the answer, its confidence and the single signals hang on them one to one
-(Symbolic_Association), so that who moves an utterance moves them all. Emotions are entries of a controlled vocabulary,
-so that an annotator corrects them by choosing from a list.
+Tiers of words have times. The tiers of the answer, its confidence and the single signals depend on them one to one
+(Symbolic_Association), so moving an utterance moves them all. Emotions are entries of a controlled vocabulary, so an
+annotator corrects them by choosing from a list.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.transcripts.text import printable
+from multimodal.export.export_format import ExportFormat
 from multimodal.export.tiers import Span, Tier, find_tiers
 from multimodal.files import atomic_write, path_text
 from multimodal.types import UNCERTAIN, MediaInfo
+
+if TYPE_CHECKING:
+    from multimodal.analysis.result import Analysis
 
 VOCABULARY = "emotions"
 LANGUAGE = "eng"
@@ -32,7 +36,7 @@ CONSTRAINTS: Mapping[str, str] = {
     "Symbolic_Association": "one to one with its parent",
     "Included_In": "lies within the span of its parent, gaps allowed",
 }
-"""The four ways of the format in which a tier may hang on another; it wants all of them listed."""
+"""The ways in which a tier may depend on another; the format requires all four to be listed."""
 
 TYPES: Mapping[str, Mapping[str, str]] = {
     "words": {"TIME_ALIGNABLE": "true"},
@@ -53,14 +57,14 @@ Vocabulary = Mapping[str, str]
 
 
 def write_eaf(analysis: Analysis, path: Path) -> None:
-    """Writes an annotation file that links the recording by its path, and by its path from the file's folder.
+    """Writes an annotation file that refers to the recording by its absolute and its relative path.
 
     Args:
-        analysis: With times.
-        path: Where the file shall stand.
+        analysis: An analysis with times.
+        path: The file to write.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
 
     Source:
         Max Planck Institute for Psycholinguistics, "ELAN Annotation Format, EAF" 3.0,
@@ -72,8 +76,11 @@ def write_eaf(analysis: Analysis, path: Path) -> None:
         document.write(temporary, encoding="UTF-8", xml_declaration=True)
 
 
+FORMAT = ExportFormat("eaf", {"emotions.eaf": write_eaf}, needs_times=True)
+
+
 def _document(analysis: Analysis, path: Path) -> ElementTree.Element:
-    """The parts in the order that the format prescribes."""
+    """Gives the elements in the order that the format prescribes."""
     tiers = find_tiers(analysis)
     vocabulary = _vocabulary(analysis, tiers)
     written = datetime.now(UTC).isoformat(timespec="seconds")
@@ -81,7 +88,7 @@ def _document(analysis: Analysis, path: Path) -> ElementTree.Element:
     attributes[_SCHEMA_PLACE] = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
     document = ElementTree.Element("ANNOTATION_DOCUMENT", attributes)
     header = _header(analysis, path)
-    slots = _Slots(tiers)
+    slots = _TimeSlots(tiers)
     document.extend((header, slots.element(), *_tiers(analysis, tiers, slots, vocabulary)))
     count = sum(len(tier.spans) for tier in tiers)
     _add(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"}).text = str(count)
@@ -116,7 +123,7 @@ def _header(analysis: Analysis, path: Path) -> ElementTree.Element:
 
 
 def _media(media: MediaInfo, path: Path) -> dict[str, str]:
-    """ELAN writes paths into its addresses as they are, without per cent signs, and looks for them as they stand."""
+    """Gives the paths of the recording; ELAN writes them without percent-encoding and reads them as they are."""
     place = media.path.absolute()
     facts = {"MEDIA_URL": f"file:///{printable(path_text(place)).replace(os.sep, '/').lstrip('/')}"}
     facts["MIME_TYPE"] = _media_type(media)
@@ -127,15 +134,15 @@ def _media(media: MediaInfo, path: Path) -> dict[str, str]:
 
 
 def _media_type(media: MediaInfo) -> str:
-    found = _MEDIA_TYPES.get(media.path.suffix.lower()) or mimetypes.guess_type(media.path.name)[0]
-    return found or ("video/*" if media.has_video else "audio/*")
+    media_type = _MEDIA_TYPES.get(media.path.suffix.lower()) or mimetypes.guess_type(media.path.name)[0]
+    return media_type or ("video/*" if media.has_video else "audio/*")
 
 
 # --- times and tiers ----------------------------------------------------------------------------------------------
 
 
-class _Slots:
-    """The time slots that spans with times of their own begin and end at, numbered in order of time."""
+class _TimeSlots:
+    """Start and end times of the spans that have times of their own, numbered in order of time."""
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
         spans = [(tier.name, span) for tier in tiers if tier.parent is None for span in tier.spans]
@@ -157,7 +164,7 @@ class _Slots:
 
 
 def _tiers(
-    analysis: Analysis, tiers: Sequence[Tier], slots: _Slots, vocabulary: Vocabulary
+    analysis: Analysis, tiers: Sequence[Tier], slots: _TimeSlots, vocabulary: Vocabulary
 ) -> Iterator[ElementTree.Element]:
     ids: dict[tuple[str, int], str] = {}
     for tier in tiers:
@@ -198,7 +205,7 @@ def _annotation(tier: Tier, span: Span, place: dict[str, str], vocabulary: Vocab
 
 
 def _vocabulary(analysis: Analysis, tiers: Sequence[Tier]) -> dict[str, str]:
-    """Every label that may be needed, with the name of its entry."""
+    """Maps every label in use, or possible, to the id of its entry."""
     used = [span.value for tier in tiers if "CONTROLLED_VOCABULARY_REF" in TYPES[tier.kind] for span in tier.spans]
     labels = dict.fromkeys([*map(printable, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used])
     return {label: f"cveid{number}" for number, label in enumerate(labels)}

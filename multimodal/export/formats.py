@@ -1,52 +1,65 @@
-"""Exports for the tools of the field: subtitles, ELAN, Praat, tables.
+"""Exports for the tools of the field: subtitles, annotation tools, tables.
 
-    vtt       emotions.vtt                            players, browsers
-    srt       emotions.srt                            players, editors
-    eaf       emotions.eaf                            ELAN
-    textgrid  emotions.TextGrid                       Praat, and ELAN
-    parquet   utterances.parquet, frames.parquet      pandas, R, DuckDB
-    jsonl     utterances.jsonl                        anything that reads a line at a time
-
-The first four have times as their backbone, so they cannot hold words without times, as a typed answer is; the tables
-can, with empty times.
+A format is one module of this room, which defines its ``ExportFormat`` as ``FORMAT``, and one line of ``FORMATS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.errors import ConfigError, OutputError
+from multimodal.export.export_format import ExportFormat
+from multimodal.formatting import join_names
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
-FORMATS: Mapping[str, tuple[str, ...]] = {
-    "vtt": ("emotions.vtt",),
-    "srt": ("emotions.srt",),
-    "eaf": ("emotions.eaf",),
-    "textgrid": ("emotions.TextGrid",),
-    "parquet": ("utterances.parquet", "frames.parquet"),
-    "jsonl": ("utterances.jsonl",),
+FORMATS: Mapping[str, str] = {
+    "vtt": "webvtt",
+    "srt": "srt",
+    "eaf": "elan",
+    "textgrid": "praat",
+    "parquet": "parquet",
+    "jsonl": "jsonl",
 }
-"""Format to the files that it writes into the folder of a result."""
+"""Name of a format to the module of this room that defines it. Modules are imported when a format is used, so that help
+texts, which list the names, appear at once."""
 
-TIMED = ("vtt", "srt", "eaf", "textgrid")
-"""Formats that hold nothing without a time."""
+EXPORT_HELP = f"Further formats to write, separated by commas: {', '.join(FORMATS)} (default: none)."
+"""Help text of ``--export``."""
+
+
+def load_format(name: str) -> ExportFormat:
+    """Imports the definition of a format.
+
+    Args:
+        name: A name of ``FORMATS``.
+
+    Returns:
+        The definition.
+
+    Example:
+        >>> list(load_format("vtt").files)
+        ['emotions.vtt']
+    """
+    definition: ExportFormat = import_module(f"multimodal.export.{FORMATS[name]}").FORMAT
+    return definition
 
 
 def check_formats(text: str) -> tuple[str, ...]:
-    """Reads what stands behind ``--export``.
+    """Parses the value of ``--export``.
 
     Args:
-        text: Names of ``FORMATS`` with commas between, in any case.
+        text: Names of ``FORMATS``, separated by commas, in upper or lower case.
 
     Returns:
-        The names, each once, in the order given.
+        The names without duplicates, in the order given.
 
     Raises:
-        ConfigError: A name is unknown, or there is none.
+        ConfigError: A name is unknown, or no name is given.
 
     Example:
         >>> check_formats("vtt, EAF,vtt")
@@ -67,60 +80,42 @@ def check_formats(text: str) -> tuple[str, ...]:
 
 
 def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
-    """Says which formats cannot hold an analysis: those of times, where it is of words without times.
+    """Lists the formats that cannot hold an analysis: those that need times, for text without times.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
         formats: Names of ``FORMATS``.
 
     Returns:
-        Those of the names that ``export`` would refuse.
+        The names that ``export`` refuses.
     """
-    return () if analysis.has_times else tuple(name for name in formats if name in TIMED)
+    return () if analysis.has_times else tuple(name for name in formats if load_format(name).needs_times)
 
 
 def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Path]:
     """Writes an analysis in other tools' formats, each file whole or not at all.
 
     Args:
-        analysis: Of any input.
-        folder: Of its result; made if it is not there.
-        formats: Names of ``FORMATS``, as ``check_formats`` gives them.
+        analysis: The analysis of any input.
+        folder: Folder of its result; created if missing.
+        formats: Names of ``FORMATS``, as ``check_formats`` returns them.
 
     Returns:
-        The files, in order.
+        Paths of the files, in order.
 
     Raises:
-        OutputError: A file cannot be written; or the words have no times and a format needs them, in which case what
-            the other formats asked for is written first.
+        OutputError: A file cannot be written; or the text has no times and a format needs them. In the second case the
+            other formats are written first.
     """
-    wanted = tuple(formats)
-    refused = inapplicable(analysis, wanted)
-    writers = _writers()
-    written = []
-    for name in (name for name in wanted if name not in refused):
-        for file in FORMATS[name]:
-            writers[file](analysis, folder / file)
-            written.append(folder / file)
+    names = tuple(formats)
+    refused = inapplicable(analysis, names)
+    paths = []
+    for name in (name for name in names if name not in refused):
+        for file, write in load_format(name).files.items():
+            write(analysis, folder / file)
+            paths.append(folder / file)
     if refused:
         fact = f"is words without times, which {', '.join(refused)} cannot hold"
-        raise OutputError(analysis.media.path, fact, "export parquet or jsonl")
-    return written
-
-
-def _writers() -> dict[str, Callable[[Analysis, Path], None]]:
-    # Here and not above: an option is checked before anything is loaded.
-    from multimodal.export.elan import write_eaf
-    from multimodal.export.praat import write_textgrid
-    from multimodal.export.subtitles import write_emotion_srt, write_emotion_vtt
-    from multimodal.export.tables import write_frame_table, write_lines, write_utterance_table
-
-    return {
-        "emotions.vtt": write_emotion_vtt,
-        "emotions.srt": write_emotion_srt,
-        "emotions.eaf": write_eaf,
-        "emotions.TextGrid": write_textgrid,
-        "utterances.parquet": write_utterance_table,
-        "frames.parquet": write_frame_table,
-        "utterances.jsonl": write_lines,
-    }
+        remedy = join_names([name for name in FORMATS if not load_format(name).needs_times], "or")
+        raise OutputError(analysis.media.path, fact, f"export {remedy}")
+    return paths

@@ -1,27 +1,30 @@
-"""Praat's TextGrid, in its long form: the same tiers as for ELAN, each covering the whole recording."""
+"""Praat's TextGrid, in its long form: the same tiers as for ELAN, each over the whole recording; ELAN reads it too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from multimodal.analysis.result import Analysis
+from multimodal.export.export_format import ExportFormat
 from multimodal.export.tiers import Span, Tier, end_milliseconds, find_tiers
 from multimodal.files import atomic_write
+
+if TYPE_CHECKING:
+    from multimodal.analysis.result import Analysis
 
 
 def write_textgrid(analysis: Analysis, path: Path) -> None:
     """Writes a TextGrid of interval tiers.
 
-    Where nothing is known, as between two utterances, stands an interval with an empty text. The file is UTF-8 without
-    a mark, which Praat takes by default.
+    Intervals between utterances have an empty text. The file is UTF-8 without a byte order mark, Praat's default.
 
     Args:
-        analysis: With times.
-        path: Where the file shall stand.
+        analysis: An analysis with times.
+        path: The file to write.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
 
     Source:
         Boersma and Weenink, Praat manual, "TextGrid file formats",
@@ -33,18 +36,21 @@ def write_textgrid(analysis: Analysis, path: Path) -> None:
         temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8"))
 
 
-def fill_silence(spans: tuple[Span, ...], end: int) -> Iterator[tuple[int, int, str]]:
+FORMAT = ExportFormat("textgrid", {"emotions.TextGrid": write_textgrid}, needs_times=True)
+
+
+def fill_gaps(spans: tuple[Span, ...], end: int) -> Iterator[tuple[int, int, str]]:
     """Fills the gaps between spans.
 
     Args:
-        spans: In order, not overlapping.
-        end: Of the recording, in milliseconds.
+        spans: Spans in order, not overlapping.
+        end: End of the recording in milliseconds.
 
     Yields:
         Start, end and value, from 0 to the end without a gap; values of gaps are empty.
 
     Example:
-        >>> list(fill_silence((Span(5, 7, "a", 0), Span(7, 9, "b", 1)), 10))
+        >>> list(fill_gaps((Span(5, 7, "a", 0), Span(7, 9, "b", 1)), 10))
         [(0, 5, ''), (5, 7, 'a'), (7, 9, 'b'), (9, 10, '')]
     """
     at = 0
@@ -61,7 +67,7 @@ def _lines(tiers: list[Tier], end: int) -> Iterator[str]:
     yield from ('File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0.000", f"xmax = {_seconds(end)}")
     yield from ("tiers? <exists>", f"size = {len(tiers)}", "item []:")
     for number, tier in enumerate(tiers, start=1):
-        intervals = list(fill_silence(tier.spans, end))
+        intervals = list(fill_gaps(tier.spans, end))
         yield f"    item [{number}]:"
         yield '        class = "IntervalTier"'
         yield f"        name = {_quoted(tier.name)}"

@@ -1,40 +1,42 @@
-"""An analysis as tiers, the way annotation tools see a recording: rows of spans on one clock, in milliseconds.
+"""Lays an analysis out in tiers, as annotation tools do: rows of spans on one clock, in milliseconds.
 
-Per speaker there is a tier of the words and, span for span with it, tiers of the answer, of how sure it is, and of what
-each signal says alone; per face a tier of what it showed, frame by frame, with equal neighbors merged. Spans of one
-tier never overlap: where somebody's utterances do, they are dealt out to further tiers, ``words@Ada (2)``.
+Each speaker has a tier of words and, span for span with it, tiers of the answer, its confidence and the estimate of
+each signal; each face has a tier of what it showed, frame by frame, with equal neighbors merged. Spans of one tier
+never overlap: overlapping utterances of one speaker go to further tiers, ``words@Ada (2)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.text import plain_name, printable
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
-KINDS = ("words", "emotion", "confidence", "face")
-"""What a tier holds; ``words`` and ``face`` have times of their own, the others those of the words."""
+if TYPE_CHECKING:
+    from multimodal.analysis.result import Analysis
 
+KINDS = ("words", "emotion", "confidence", "face")
+"""Content of a tier; ``words`` and ``face`` have times of their own, the others those of the words."""
 
 _CHILDREN = (
     ("emotion", "emotion", "fused"),
     ("confidence", "confidence", "fused"),
     *((f"emotion-{MODALITY_NAMES[modality]}", "emotion", modality) for modality in MODALITIES),
 )
-"""Name, kind and part of the tiers that hang on the words."""
+"""Name, kind and estimate of the tiers that depend on the words."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch with a value.
+    """An interval with a value.
 
     Attributes:
-        start_milliseconds: On the recording's clock.
-        end_milliseconds: At least one after the start.
-        value: One line of text; empty where nothing is known.
-        index: Of the utterance among the estimates; of a face's tier the number of the span.
+        start_milliseconds: Start on the recording's clock.
+        end_milliseconds: End, at least one after the start.
+        value: One line of text; may be empty.
+        index: Index of the utterance among the estimates; in the tier of a face, number of the span.
     """
 
     start_milliseconds: int
@@ -45,15 +47,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Tier:
-    """A row of spans in order of time, none overlapping another.
+    """A row of spans in order of time that do not overlap.
 
     Attributes:
-        name: Unique in the analysis.
+        name: Name, unique in the analysis.
         kind: One of ``KINDS``.
-        spans: In order of time.
-        part: Whose estimate it is: a signal, ``fused``, or None for words.
-        speaker: Who is heard, where known.
-        parent: Name of the tier of words that it belongs to; None for a tier with times of its own.
+        spans: Spans in order of time.
+        part: Source of the values: a modality, ``fused``, or None for words.
+        speaker: Name of the speaker; None where unknown.
+        parent: Name of the tier of words that the tier depends on; None for a tier with times of its own.
     """
 
     name: str
@@ -65,14 +67,14 @@ class Tier:
 
 
 def milliseconds(start_seconds: float, end_seconds: float) -> tuple[int, int]:
-    """Times as tools of the field hold them; what has no length lasts one millisecond, since none can hold nothing.
+    """Converts times to whole milliseconds; annotation tools need at least one between start and end.
 
     Args:
-        start_seconds: On the recording's clock.
-        end_seconds: Likewise.
+        start_seconds: Start on the recording's clock.
+        end_seconds: End on the recording's clock.
 
     Returns:
-        Start and end, the end after the start.
+        Start and end in milliseconds, the end after the start.
 
     Example:
         >>> milliseconds(1.0004, 2.5), milliseconds(3.0, 3.0)
@@ -86,40 +88,39 @@ def find_tiers(analysis: Analysis) -> list[Tier]:
     """Lays an analysis out in tiers.
 
     Args:
-        analysis: With times.
+        analysis: An analysis with times.
 
     Returns:
-        Per speaker, in order of appearance, ``words@NAME``, ``emotion@NAME``, ``confidence@NAME``,
-        ``emotion-face@NAME``, ``emotion-voice@NAME`` and ``emotion-words@NAME``, without ``@NAME`` where nobody is
-        named; then ``face 0``, ``face 1`` … Tiers of words are there for each speaker, at least one; others only where
-        something is in them.
+        For each speaker, in order of appearance, ``words@NAME``, ``emotion@NAME``, ``confidence@NAME``,
+        ``emotion-face@NAME``, ``emotion-voice@NAME`` and ``emotion-words@NAME``, without ``@NAME`` for an unnamed
+        speaker; then ``face 0``, ``face 1`` … There is at least one tier of words; other tiers are never empty.
     """
     taken: set[str] = set()
     tiers: list[Tier] = []
-    for speaker, indices in _lanes(analysis.estimates) or [(None, [])]:
+    for speaker, indices in _rows_by_speaker(analysis.estimates) or [(None, [])]:
         tiers += _spoken_tiers(analysis, speaker, indices, _free_ending(speaker, taken))
     return tiers + _face_tiers(analysis)
 
 
 def end_milliseconds(analysis: Analysis, tiers: Sequence[Tier]) -> int:
-    """Where the recording ends, or the last span where that is later."""
+    """Gives the end of the recording, or of the last span where that is later."""
     ends = [span.end_milliseconds for tier in tiers for span in tier.spans]
     return max([round(analysis.media.read_end_seconds * 1000), 1, *ends])
 
 
-def _lanes(estimates: Sequence[UtteranceEstimate]) -> list[tuple[str | None, list[int]]]:
-    """Indices of the utterances of each speaker, dealt out so that none of a lane overlap."""
-    lanes: dict[str | None, list[list[int]]] = {}
+def _rows_by_speaker(estimates: Sequence[UtteranceEstimate]) -> list[tuple[str | None, list[int]]]:
+    """Gives each speaker with the indices of utterances; a speaker has a row more for each overlap."""
+    rows_by_speaker: dict[str | None, list[list[int]]] = {}
     ends: dict[tuple[str | None, int], int] = {}
     for index, start, end in _ordered(estimates):
         speaker = plain_name(printable(estimates[index].utterance.speaker))
-        own = lanes.setdefault(speaker, [])
-        number = next((n for n in range(len(own)) if ends[speaker, n] <= start), len(own))
-        if number == len(own):
-            own.append([])
-        own[number].append(index)
+        rows = rows_by_speaker.setdefault(speaker, [])
+        number = next((n for n in range(len(rows)) if ends[speaker, n] <= start), len(rows))
+        if number == len(rows):
+            rows.append([])
+        rows[number].append(index)
         ends[speaker, number] = end
-    return [(speaker, lane) for speaker, own in lanes.items() for lane in own]
+    return [(speaker, row) for speaker, rows in rows_by_speaker.items() for row in rows]
 
 
 def _ordered(estimates: Sequence[UtteranceEstimate]) -> list[tuple[int, int, int]]:
@@ -128,11 +129,11 @@ def _ordered(estimates: Sequence[UtteranceEstimate]) -> list[tuple[int, int, int
 
 
 def _free_ending(speaker: str | None, taken: set[str]) -> str:
-    ending = wanted = f"@{speaker}" if speaker else ""
+    ending = first = f"@{speaker}" if speaker else ""
     number = 1
     while ending in taken:
         number += 1
-        ending = f"{wanted} ({number})"
+        ending = f"{first} ({number})"
     taken.add(ending)
     return ending
 
@@ -142,42 +143,42 @@ def _spoken_tiers(analysis: Analysis, speaker: str | None, indices: list[int], e
     words = [(index, printable(analysis.estimates[index].utterance.text)) for index in indices]
     tiers = [Tier(parent, "words", _spans(analysis, words), None, speaker)]
     for name, kind, part in _CHILDREN:
-        said = [(index, _value(analysis.estimates[index], kind, part)) for index in indices]
-        known = [(index, value) for index, value in said if value is not None]
-        if known:
-            tiers.append(Tier(f"{name}{ending}", kind, _spans(analysis, known), part, speaker, parent))
+        values = [(index, _value(analysis.estimates[index], kind, part)) for index in indices]
+        present = [(index, value) for index, value in values if value is not None]
+        if present:
+            tiers.append(Tier(f"{name}{ending}", kind, _spans(analysis, present), part, speaker, parent))
     return tiers
 
 
 def _spans(analysis: Analysis, values: Sequence[tuple[int, str]]) -> tuple[Span, ...]:
-    spoken = [(index, analysis.estimates[index].utterance, value) for index, value in values]
-    return tuple(Span(*milliseconds(u.start_seconds, u.end_seconds), value, index) for index, u, value in spoken)
+    utterances = [(index, analysis.estimates[index].utterance, value) for index, value in values]
+    return tuple(Span(*milliseconds(u.start_seconds, u.end_seconds), value, index) for index, u, value in utterances)
 
 
 def _value(estimate: UtteranceEstimate, kind: str, part: str) -> str | None:
-    said = estimate.get(part)
-    if said is None:
+    answer = estimate.get(part)
+    if answer is None:
         return None
     if kind == "confidence":
-        return f"{said.confidence:.2f}"
-    return printable(estimate.emotion if part == "fused" else top_label(said.probabilities))
+        return f"{answer.confidence:.2f}"
+    return printable(estimate.emotion if part == "fused" else top_label(answer.probabilities))
 
 
 def _face_tiers(analysis: Analysis) -> list[Tier]:
     runs: dict[int, list[Span]] = {}
-    for face_id, start, end, label in _shown(analysis):
-        own = runs.setdefault(face_id, [])
-        if own and own[-1].value == label and own[-1].end_milliseconds >= start:
-            own[-1] = Span(own[-1].start_milliseconds, end, label, own[-1].index)
+    for face_id, start, end, label in _face_spans(analysis):
+        spans = runs.setdefault(face_id, [])
+        if spans and spans[-1].value == label and spans[-1].end_milliseconds >= start:
+            spans[-1] = Span(spans[-1].start_milliseconds, end, label, spans[-1].index)
         else:
-            own.append(Span(start, end, label, len(own)))
+            spans.append(Span(start, end, label, len(spans)))
     return [Tier(f"face {face_id}", "face", tuple(runs[face_id]), "face") for face_id in sorted(runs)]
 
 
-def _shown(analysis: Analysis) -> Iterator[tuple[int, int, int, str]]:
-    """Every scored face of every frame, with the stretch that the frame stands for."""
+def _face_spans(analysis: Analysis) -> Iterator[tuple[int, int, int, str]]:
+    """Gives face id, start, end and label of every scored face of every frame."""
     lengths = dict(analysis.frame_slices())
-    for seen in sorted(analysis.faces, key=lambda face: face.time_seconds):
-        if seen.probabilities is not None and seen.time_seconds in lengths:
-            start, end = milliseconds(seen.time_seconds, seen.time_seconds + lengths[seen.time_seconds])
-            yield seen.face_id, start, end, printable(top_label(seen.probabilities))
+    for face in sorted(analysis.faces, key=lambda face: face.time_seconds):
+        if face.probabilities is not None and face.time_seconds in lengths:
+            start, end = milliseconds(face.time_seconds, face.time_seconds + lengths[face.time_seconds])
+            yield face.face_id, start, end, printable(top_label(face.probabilities))

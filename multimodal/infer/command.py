@@ -9,8 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.console import DeviceOption, print_error, print_line, process_each, progress_bar, run_command
+from multimodal.console import (
+    AsrOption,
+    DebugOption,
+    DetectorOption,
+    DeviceOption,
+    FpsOption,
+    ModalitiesOption,
+    ModelOption,
+    OverlayOption,
+    PlotOption,
+    QuietOption,
+    print_error,
+    print_line,
+    process_each,
+    progress_bar,
+    run_command,
+)
 from multimodal.errors import ConfigError, MultimodalError, OutputError
+from multimodal.export.formats import EXPORT_HELP
 from multimodal.files import path_text
 from multimodal.formatting import SOURCES, percent
 from multimodal.infer.options import AnalysisOptions, parse_modalities
@@ -27,57 +44,46 @@ MODALITY_LINES = {"face": "face seen", "audio": "voice heard", "text": "words re
 BAR = 30
 """Characters of the bar of an emotion with a share of 100 %."""
 
-ASR_HELP = "Speech-to-text model: a folder, a size such as base, or none (default: the installed one)."
-MODALITIES_HELP = "Modalities to analyze, separated by commas: face,audio,text (default: all)."
-FPS_HELP = "Video frames to analyze per second (default: the rate of the face model)."
-DETECTOR_HELP = "Face detector: mtcnn, yunet, haar, or the path of a YuNet .onnx file."
-MODEL_HELP = "Shipped weights by name, a .safetensors file, or a folder of weights."
-
 
 def infer(
-    inputs: Annotated[
-        list[Path], typer.Argument(help="Video, audio or text files.", metavar="INPUT...", readable=False)
-    ],
-    out: Annotated[Path, typer.Option(help="Output directory; one subfolder per input.", readable=False)] = Path(
-        "results"
-    ),
+    inputs: Annotated[list[Path], typer.Argument(help="Video, audio or text files.", metavar="INPUT", readable=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Output directory; one subfolder per input.", readable=False)
+    ] = Path("results"),
     transcript: Annotated[
         Path | None,
         typer.Option(
-            help="Transcript file, for a single input (default: a file next to it with the same name).", readable=False
+            metavar="FILE",
+            help="Transcript file, for a single input (default: a file next to it with the same name).",
+            readable=False,
         ),
     ] = None,
     no_transcript: Annotated[
-        bool, typer.Option("--no-transcript", help="Ignore transcript files next to the input.")
+        bool,
+        typer.Option("--no-transcript", help="Ignore transcript files next to the input (default: they are used)."),
     ] = False,
     speaker: Annotated[
-        list[str] | None, typer.Option(help="Speaker of the transcript to analyze; repeatable (default: all).")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Speaker of the transcript to analyze; repeatable (default: all)."),
     ] = None,
-    asr: Annotated[str | None, typer.Option(help=ASR_HELP)] = None,
-    modalities: Annotated[str | None, typer.Option(help=MODALITIES_HELP)] = None,
-    fps: Annotated[float | None, typer.Option(min=0.01, max=240, help=FPS_HELP)] = None,
-    detector: Annotated[str, typer.Option(help=DETECTOR_HELP)] = "mtcnn",
+    asr: AsrOption = None,
+    modalities: ModalitiesOption = None,
+    fps: FpsOption = None,
+    detector: DetectorOption = "mtcnn",
     face: Annotated[
         int | None,
-        typer.Option(min=0, help="face_id of the face to analyze (default: the largest face of each segment)."),
+        typer.Option(metavar="ID", min=0, help="The face_id to analyze (default: the largest face of each segment)."),
     ] = None,
     device: DeviceOption = "auto",
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "default",
-    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
-    overlay: Annotated[
-        bool, typer.Option("--overlay", help="Write overlay.mp4 with faces and emotions drawn on the video.")
+    model: ModelOption = "default",
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Do not write report.html (default: written).")
     ] = False,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="Write the timeline and the summary as PNG and SVG images.")
-    ] = False,
-    export: Annotated[
-        str | None,
-        typer.Option(
-            help="Further formats to write, separated by commas: vtt,srt,eaf,textgrid,parquet,jsonl (default: none)."
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback with each error.")] = False,
+    overlay: OverlayOption = False,
+    plot: PlotOption = False,
+    export: Annotated[str | None, typer.Option(metavar="FORMATS", help=EXPORT_HELP)] = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Estimates which emotions recordings and texts show, when, and with what confidence.
 

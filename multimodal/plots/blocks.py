@@ -1,6 +1,6 @@
-"""What a timeline draws: blocks with an answer, lines of valence and arousal, and where there is nothing.
+"""Computes what a timeline draws: blocks with a label, lines of valence and arousal, and gaps.
 
-Positions are seconds of the recording's clock; of words without times they are lines, the first from 0 to 1.
+Positions are seconds on the recording's clock; for text without times they are lines, the first from 0 to 1.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from multimodal.types import UNCERTAIN, top_label
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch with an answer.
+    """An interval with a label.
 
     Attributes:
-        start: In seconds, or in lines from 0 on.
-        end: Likewise.
+        start: Start in seconds, or in lines from 0 on.
+        end: End in the same unit.
         label: An emotion or ``uncertain``.
-        confidence: 0 … 1.
+        confidence: Confidence 0 … 1.
     """
 
     start: float
@@ -33,52 +33,52 @@ class Block:
 
 
 def answer_blocks(analysis: Analysis) -> list[Block]:
-    """Every utterance's answer from all signals together, or from the first signal there is where nothing joins them.
+    """Lists the fused label of every utterance, or that of the first signal without a fused estimate.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
 
     Returns:
-        Blocks in order of time; what has no answer has none.
+        Blocks in order of time; utterances without an estimate have none.
     """
     modality = primary_modality(analysis.estimates)
     blocks = []
     for (start, end), estimate in zip(_places(analysis), analysis.estimates, strict=True):
-        said = estimate.get(modality) if modality else None
-        if said is not None:
-            label = estimate.emotion if modality == "fused" else top_label(said.probabilities)
-            blocks.append(Block(start, end, printable(label or UNCERTAIN), said.confidence))
+        answer = estimate.get(modality) if modality else None
+        if answer is not None:
+            label = estimate.emotion if modality == "fused" else top_label(answer.probabilities)
+            blocks.append(Block(start, end, printable(label or UNCERTAIN), answer.confidence))
     return blocks
 
 
 def modality_blocks(analysis: Analysis, modality: str) -> list[Block]:
-    """What one signal says alone: a face by the frame, with equal neighbors merged, voice and words by the utterance.
+    """Lists the labels of one signal: of the face by the frame, equal neighbors merged; else by the utterance.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
         modality: One of ``MODALITIES``.
 
     Returns:
         Blocks in order of time.
     """
     if modality == "face" and analysis.frame_times:
-        found = [(time, time + seconds, shown) for time, seconds, shown in analysis.face_answers()]
-        return _merged(
-            Block(start, end, printable(top_label(shown)), max(shown.values())) for start, end, shown in found
+        return _merge_neighbors(
+            Block(time, time + seconds, printable(top_label(probabilities)), max(probabilities.values()))
+            for time, seconds, probabilities in analysis.face_answers()
         )
-    said = [(place, each.get(modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
+    answers = [(place, each.get(modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
     return [
-        Block(*place, printable(top_label(each.probabilities)), each.confidence)
-        for place, each in said
-        if each is not None
+        Block(*place, printable(top_label(answer.probabilities)), answer.confidence)
+        for place, answer in answers
+        if answer is not None
     ]
 
 
 def affect_line(analysis: Analysis, name: str) -> tuple[list[float], list[float]]:
-    """Valence or arousal over time, level during each utterance, broken where nothing is known.
+    """Gives valence or arousal over time, constant during each utterance, with breaks between them.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
         name: ``valence`` or ``arousal``.
 
     Returns:
@@ -99,35 +99,35 @@ def affect_line(analysis: Analysis, name: str) -> tuple[list[float], list[float]
 
 
 def mean_line(analysis: Analysis, name: str, window: float) -> tuple[list[float], list[float]]:
-    """Means of valence or arousal over stretches of equal length, weighted by how long each utterance lies in them.
+    """Gives means of valence or arousal over windows of equal length, weighted by the overlap of each utterance.
 
     Args:
-        analysis: With times.
+        analysis: An analysis with times.
         name: ``valence`` or ``arousal``.
-        window: Length of a stretch in seconds.
+        window: Length of a window in seconds.
 
     Returns:
-        Middles of the stretches in seconds, and means, NaN where nothing is known.
+        Middles of the windows in seconds, and means -1 … 1, NaN for windows without a value.
     """
     start, end = span_of(analysis)
     count = max(math.ceil((end - start) / window - 1e-9), 1)
     sums, weights = [0.0] * count, [0.0] * count
     for estimate in analysis.estimates:
-        value, spoken = getattr(estimate, name), estimate.utterance
+        value, utterance = getattr(estimate, name), estimate.utterance
         if value is None:
             continue
-        first, last = (int((time - start) / window) for time in (spoken.start_seconds, spoken.end_seconds))
+        first, last = (int((time - start) / window) for time in (utterance.start_seconds, utterance.end_seconds))
         for place in range(max(first, 0), min(last, count - 1) + 1):
             begin = start + place * window
-            shared = min(spoken.end_seconds, begin + window) - max(spoken.start_seconds, begin)
-            sums[place] += value * max(shared, 0.0)
-            weights[place] += max(shared, 0.0)
+            overlap = min(utterance.end_seconds, begin + window) - max(utterance.start_seconds, begin)
+            sums[place] += value * max(overlap, 0.0)
+            weights[place] += max(overlap, 0.0)
     means = [total / weight if weight else math.nan for total, weight in zip(sums, weights, strict=True)]
     return [start + (place + 0.5) * window for place in range(count)], means
 
 
 def span_of(analysis: Analysis) -> tuple[float, float]:
-    """From where to where is drawn: the part that was read, in seconds; of words without times the lines."""
+    """Gives start and end of the axis: the analyzed part in seconds, or the lines of text without times."""
     if not analysis.has_times:
         return 0.0, float(max(len(analysis.estimates), 1))
     start = analysis.media.read_start_seconds
@@ -135,44 +135,45 @@ def span_of(analysis: Analysis) -> tuple[float, float]:
     return start, max([analysis.media.read_end_seconds, start + 0.1, *ends])
 
 
-def lane_labels(analysis: Analysis) -> list[str]:
-    """The labels that are an answer at any time, in their own order, ``uncertain`` last."""
-    there = {block.label for block in answer_blocks(analysis)}
-    order = dict.fromkeys((*map(printable, analysis.emotions), *sorted(there - {UNCERTAIN}), UNCERTAIN))
-    return [label for label in order if label in there]
+def row_labels(analysis: Analysis) -> list[str]:
+    """Lists the labels that occur, in the analysis's order, ``uncertain`` last."""
+    labels = {block.label for block in answer_blocks(analysis)}
+    order = dict.fromkeys((*map(printable, analysis.emotions), *sorted(labels - {UNCERTAIN}), UNCERTAIN))
+    return [label for label in order if label in labels]
 
 
 def gaps(blocks: Iterable[Block], start: float, end: float) -> list[tuple[float, float]]:
-    """Where no block is.
+    """Lists the intervals without a block.
 
     Args:
-        blocks: In any order; they may overlap.
-        start: Of what is drawn.
-        end: Likewise.
+        blocks: Blocks in any order; they may overlap.
+        start: Start of the axis.
+        end: End of the axis.
 
     Example:
         >>> gaps([Block(1, 2, "anger", 0.9), Block(1.5, 3, "anger", 0.9)], 0, 4)
         [(0, 1), (3, 4)]
     """
-    found, at = [], start
+    intervals, at = [], start
     for block in sorted(blocks, key=lambda each: each.start):
         if block.start > at:
-            found.append((at, block.start))
+            intervals.append((at, block.start))
         at = max(at, block.end)
-    return found + ([(at, end)] if at < end else [])
+    return intervals + ([(at, end)] if at < end else [])
 
 
-def apart(blocks: Iterable[Block]) -> list[Block]:
-    """Those blocks that overlap no other, so that a name on them is read as theirs.
+def without_overlaps(blocks: Iterable[Block]) -> list[Block]:
+    """Selects the blocks that overlap no other, so that a name on one is read as its own.
 
     Args:
-        blocks: In any order.
+        blocks: Blocks in any order.
 
     Returns:
-        In order of time.
+        Blocks in order of time.
 
     Example:
-        >>> [block.start for block in apart([Block(0, 2, "fear", 1), Block(1, 3, "anger", 1), Block(3, 4, "fear", 1)])]
+        >>> blocks = [Block(0, 2, "fear", 1), Block(1, 3, "anger", 1), Block(3, 4, "fear", 1)]
+        >>> [block.start for block in without_overlaps(blocks)]
         [3]
     """
     ordered, free, at = sorted(blocks, key=lambda each: (each.start, each.end)), [], -math.inf
@@ -189,13 +190,13 @@ def _places(analysis: Analysis) -> list[tuple[float, float]]:
     return [(each.utterance.start_seconds, each.utterance.end_seconds) for each in analysis.estimates]
 
 
-def _merged(blocks: Iterable[Block]) -> list[Block]:
-    merged: list[Block] = []
+def _merge_neighbors(blocks: Iterable[Block]) -> list[Block]:
+    runs: list[Block] = []
     for block in blocks:
-        last = merged[-1] if merged else None
+        last = runs[-1] if runs else None
         # A thousandth: times that were rounded for a file no longer meet exactly.
         if last is not None and last.label == block.label and block.start - last.end < 1e-3:
-            merged[-1] = Block(last.start, block.end, last.label, max(last.confidence, block.confidence))
+            runs[-1] = Block(last.start, block.end, last.label, max(last.confidence, block.confidence))
         else:
-            merged.append(block)
-    return merged
+            runs.append(block)
+    return runs

@@ -1,6 +1,6 @@
-"""What the pictures share: a slide with a title and a caption, letters, and files that are the same each time.
+"""Elements that all plots share: a slide with title and caption, fonts, and reproducible files.
 
-matplotlib is used without pyplot, which would keep figures and choose a window system.
+matplotlib is used without pyplot, which keeps figures and chooses a window system.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from multimodal.analysis.result import Analysis
 from multimodal.data.transcripts.text import printable
 from multimodal.files import atomic_write, path_text
+from multimodal.formatting import join_names
 from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import MODALITY_NAMES, UNCERTAIN
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 40 / 3, 7.5
-"""Inches of a slide of 16 to 9."""
+"""Size in inches of a slide of 16 to 9."""
 
 DOTS_PER_INCH = 288
 """3840 by 2160 pixels."""
 
 MARGIN, LEFT, RIGHT = 0.035, 0.145, 0.905
-"""Where letters begin, and where what is drawn begins and ends, in fractions of the width."""
+"""Left edge of text, and left and right edge of the axes, as fractions of the width."""
 
 INK, MUTED, RULE, TRACK = "#1f2328", "#57606a", "#d0d7de", "#eef0f2"
 
@@ -45,7 +46,7 @@ _FALLBACKS = (
     "Arial Unicode MS",
     "Noto Sans",
 )
-"""For letters that DejaVu Sans lacks, which matplotlib brings: whichever of them is installed."""
+"""Fonts for letters that DejaVu Sans, matplotlib's own font, lacks; those installed are used."""
 
 _STYLE = {
     "text.parse_math": False,  # a file may be called $x$
@@ -62,21 +63,21 @@ _STYLE = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Sets matplotlib up while figures are made and written, whatever the user's own settings are."""
+    """Sets matplotlib up while figures are drawn and written, independent of the user's settings."""
     from matplotlib import font_manager, style
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in _FALLBACKS if name in there)]
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    families = ["DejaVu Sans", *(name for name in _FALLBACKS if name in installed)]
     with style.context(["default", {**_STYLE, "font.family": families}]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
 
 
 def new_page(analysis: Analysis) -> Figure:
-    """An empty slide: the recording's name, what is shown, how long it is and what judged it.
+    """Creates an empty slide with the recording's name, length and signals.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
 
     Returns:
         A figure of 16 to 9.
@@ -94,7 +95,7 @@ def new_page(analysis: Analysis) -> Figure:
 
 
 def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
-    """The file's name on one line, without its middle where it has more letters than ``longest``."""
+    """Gives the file's name on one line, without its middle if it has more than ``longest`` letters."""
     name = printable(path_text(Path(analysis.media.path.name))) or "?"
     if len(name) <= longest:
         return name
@@ -102,15 +103,14 @@ def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
 
 
 def caption(analysis: Analysis) -> str:
-    """What the picture shows of what."""
-    there = {modality for estimate in analysis.estimates for modality in estimate.modalities}
-    names = [name for modality, name in MODALITY_NAMES.items() if modality in there]
-    judged = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
-    return "   ·   ".join([MEANING, length_text(analysis), f"judged by {judged}" if judged else "nothing to judge"])
+    """Says what the slide shows, how long the recording is and which signals were used."""
+    used = {modality for estimate in analysis.estimates for modality in estimate.modalities}
+    names = join_names([name for modality, name in MODALITY_NAMES.items() if modality in used])
+    return "   ·   ".join([MEANING, length_text(analysis), f"judged by {names}" if names else "nothing to judge"])
 
 
 def length_text(analysis: Analysis) -> str:
-    """How long the recording is, and which part was read where it is not the whole; of typed words the lines."""
+    """Words the length of the recording and the analyzed part, or the number of typed lines."""
     media = analysis.media
     if not media.duration_seconds:
         lines = len(analysis.estimates)
@@ -121,10 +121,10 @@ def length_text(analysis: Analysis) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time as people write it.
+    """Formats a time, with tenths of a second below one minute.
 
     Args:
-        seconds: On the recording's clock.
+        seconds: Time on the recording's clock.
 
     Example:
         >>> clock(65), clock(3600), clock(2.5)
@@ -138,12 +138,12 @@ def clock(seconds: float) -> str:
 
 
 def color_of(label: str) -> str:
-    """The surface of an emotion; of a label that is not ours, that of neutral."""
+    """Gives the color of an emotion; unknown labels have that of neutral."""
     return COLORS.get(label, COLORS["neutral"])
 
 
 def edge_of(label: str, inches: float) -> tuple[str, float]:
-    """Color and width in points of a block's edge: white between blocks that are wide, unseen around narrow ones."""
+    """Gives color and width in points of a block's edge: white around wide blocks, invisible around narrow ones."""
     if label == UNCERTAIN:
         return "#8c959f", 0.7 if inches > 0.06 else 0.3
     return ("white", 0.8) if inches > 0.06 else (color_of(label), 0.3)
@@ -153,10 +153,10 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
     """Writes an emotion's sign on its color, and its name, at the left margin of the page.
 
     Args:
-        axes: To draw beside.
-        y: Middle, in data.
+        axes: Axes to the right of the label.
+        y: Middle of the label in data coordinates.
         label: An emotion or ``uncertain``, on one line.
-        size: Of the letters in points.
+        size: Size of the letters in points.
     """
     place, across = axes.get_position(), axes.get_yaxis_transform()
     chip, color = size * 1.5, color_of(label)
@@ -168,15 +168,15 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
 
 
 def add_name(axes: Axes, y: float, name: str, size: float) -> None:
-    """Writes the name of a row where those of emotions stand, right of the signs."""
+    """Writes the name of a row, aligned with the names of emotions."""
     place = axes.get_position()
     left = (MARGIN + size * 2.1 / 72 / WIDTH - place.x0) / place.width
-    fitting = size * min(10 / max(len(name), 1), 1)  # there is room for ten letters; other models have other labels
-    axes.text(left, y, name, size=fitting, va="center_baseline", transform=axes.get_yaxis_transform())
+    largest = size * min(10 / max(len(name), 1), 1)  # there is room for ten letters; other models have other labels
+    axes.text(left, y, name, size=largest, va="center_baseline", transform=axes.get_yaxis_transform())
 
 
 def hide_axes(axes: Axes) -> None:
-    """Takes frame and ticks away."""
+    """Hides frame and ticks."""
     axes.set_facecolor("none")
     axes.tick_params(length=0)
     axes.set_yticks([])
@@ -188,12 +188,12 @@ def write_figure(figure: Figure, path: Path, about: str) -> None:
     """Writes a figure as PNG or SVG, by the suffix; the same figure gives the same bytes.
 
     Args:
-        figure: Made within ``drawing``.
-        path: Where the file shall stand.
-        about: What is to be seen, for those who cannot see it.
+        figure: A figure created within ``drawing``.
+        path: The file to write.
+        about: Text alternative of the figure, stored in the file.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
     """
     name = printable(path_text(Path(os.fspath(path.name))))
     with atomic_write(path) as temporary:

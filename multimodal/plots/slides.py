@@ -1,7 +1,7 @@
-"""Pictures for a slide: the timeline of a recording and its summary, as PNG and as SVG.
+"""Plots for slides: the timeline of a recording and its summary, as PNG and as SVG.
 
-The PNG has 3840 by 2160 pixels; the SVG has its letters as outlines, so that it looks the same on a machine that lacks
-them. The same analysis gives the same bytes.
+The PNG has 3840 by 2160 pixels; the SVG has letters as outlines, so it does not depend on installed fonts. The same
+analysis gives the same bytes.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 FILES = ("timeline.png", "timeline.svg", "summary.png", "summary.svg")
 
 ASIDE = 0.615
-"""Where the letters of the right half begin."""
+"""Left edge of the text in the right half, as a fraction of the width."""
 
 
 def write_plots(analysis: Analysis, folder: Path) -> list[Path]:
     """Draws the timeline and the summary of an analysis, each file whole or not at all.
 
     Args:
-        analysis: Of any input.
-        folder: Of its result; made if it is not there.
+        analysis: The analysis of any input.
+        folder: Folder of its result; created if missing.
 
     Returns:
         The paths of ``FILES`` in the folder.
@@ -63,13 +63,13 @@ def write_plots(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def draw_summary(analysis: Analysis) -> Figure:
-    """Draws how much of the time each emotion was the answer, and how much each signal could be judged.
+    """Draws the share of time of each emotion, the coverage of each signal, and mean valence and arousal.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
 
     Returns:
-        A figure of axes ``shares``, ``coverage`` and ``affect`` (by their labels), the last only where there is any.
+        A figure with the axes ``shares``, ``coverage`` and ``affect`` (their labels), the last only with content.
     """
     figure = new_page(analysis)
     _draw_shares(figure.add_axes((0.165, 0.1, 0.37, 0.66), label="shares"), analysis)
@@ -80,16 +80,16 @@ def draw_summary(analysis: Analysis) -> Figure:
 
 
 def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
-    """Labels with their share of the judged time from the largest on, ``uncertain`` last.
+    """Lists labels with their shares of the judged time, the largest first, ``uncertain`` last.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
 
     Returns:
-        Shares 0 … 1 of every emotion that was the answer at any time; none where nothing was judged.
+        Labels with shares in 0 … 1, without those of share 0.
     """
-    named = [(printable(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
-    shares = sorted(named, key=lambda pair: -pair[1])
+    pairs = [(printable(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
+    shares = sorted(pairs, key=lambda pair: -pair[1])
     return [pair for pair in [*shares, (UNCERTAIN, analysis.summary["uncertain"] or 0.0)] if pair[1] > 0]
 
 
@@ -137,19 +137,19 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     axes.set_xticks([])
     _heading(axes, "How much could be judged")
-    read = [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
+    modalities = [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
     axes.set_ylim(3, 0)
     axes.set_xlim(0, 1)
     by_modality = analysis.summary["shares_by_modality"]
-    for row, modality in enumerate(read):
-        covered = analysis.coverage[modality]
+    for row, modality in enumerate(modalities):
+        coverage = analysis.coverage[modality]
         axes.barh(row + 0.36, 1, 0.36, color=TRACK, zorder=1)
-        axes.barh(row + 0.36, covered, 0.36, color=MODALITY_COLORS[modality], gid=f"coverage {modality}", zorder=2)
+        axes.barh(row + 0.36, coverage, 0.36, color=MODALITY_COLORS[modality], gid=f"coverage {modality}", zorder=2)
         _name_row(axes, row + 0.36, MODALITY_NAMES[modality])
-        axes.text(1.03, row + 0.36, percent(covered), size=13, weight="bold", va="center_baseline")
+        axes.text(1.03, row + 0.36, percent(coverage), size=13, weight="bold", va="center_baseline")
         most = sorted((by_modality[modality] or {}).items(), key=lambda pair: -pair[1])[:3]
-        said = ", ".join(f"{printable(label)} {percent(share)}" for label, share in most if share >= 0.005)
-        axes.text(0, row + 0.75, said or "nothing to judge", size=9.5, color=MUTED, va="center_baseline")
+        labels = ", ".join(f"{printable(label)} {percent(share)}" for label, share in most if share >= 0.005)
+        axes.text(0, row + 0.75, labels or "nothing to judge", size=9.5, color=MUTED, va="center_baseline")
 
 
 def _draw_affect(axes: Axes, analysis: Analysis) -> None:
@@ -169,6 +169,6 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
         axes.text(-1, y + 0.4, low, size=9.5, color=MUTED, va="center_baseline")
         axes.text(1, y + 0.4, high, size=9.5, color=MUTED, ha="right", va="center_baseline")
     source = analysis.valence_arousal or {}
-    told = SOURCES.get(source.get("source", ""), "")
-    told += f" ({printable(source['reference'])})" if "reference" in source else ""
-    axes.figure.text(ASIDE, 0.055, told, size=9.5, color=MUTED, va="bottom")
+    note = SOURCES.get(source.get("source", ""), "")
+    note += f" ({printable(source['reference'])})" if "reference" in source else ""
+    axes.figure.text(ASIDE, 0.055, note, size=9.5, color=MUTED, va="bottom")

@@ -1,7 +1,7 @@
-"""The timeline: which emotion was shown when and how surely, what each signal says alone, valence and arousal.
+"""Draws the timeline: the emotion over time with its confidence, each signal alone, valence and arousal.
 
-Every emotion has a lane of its own, so that place, sign and name tell it, not the color alone. Words without times are
-drawn by the line.
+Every emotion has a row of its own, so that place, sign and name tell it, not the color alone. Text without times is
+drawn line by line.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from unicodedata import east_asian_width
 
 from multimodal.analysis.result import Analysis, primary_modality
 from multimodal.data.transcripts.text import printable
-from multimodal.formatting import percent
+from multimodal.formatting import COVERAGE_VERBS, percent
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plots.blocks import (
     Block,
     affect_line,
     answer_blocks,
-    apart,
     gaps,
-    lane_labels,
     mean_line,
     modality_blocks,
+    row_labels,
     span_of,
+    without_overlaps,
 )
 from multimodal.plots.figure import (
     HEIGHT,
@@ -48,34 +48,33 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-READINGS = {"face": "seen", "audio": "heard", "text": "read"}
-
 VALENCE, AROUSAL = "#1f2328", "#00707a"
 
 _STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds between two ticks."""
 
 _MANY = 150
-"""From so many utterances on, valence and arousal are drawn as means over a sixtieth of the recording."""
+"""With more utterances, valence and arousal are drawn as means over a sixtieth of the recording."""
 
 TOP, GAP = 0.86, 0.05
-"""Of the page's height: where the parts begin, and what a heading takes."""
+"""Fractions of the page's height: top of the first part, and space for a heading."""
 
 FULL = 0.88
-"""Of a lane is 100 %; the rest keeps lanes apart."""
+"""Fraction of a row that is 100 %; the rest separates rows."""
 
 _FEW_LINES = 6
-"""So many typed lines find room below the picture."""
+"""Number of typed lines for which there is room below the picture."""
 
 
 def draw_timeline(analysis: Analysis) -> Figure:
     """Draws an analysis over time.
 
     Args:
-        analysis: Of any input.
+        analysis: The analysis of any input.
 
     Returns:
-        A figure of axes ``answers``, ``modalities`` and ``affect`` (by their labels), the last only where there is any.
+        A figure with the axes ``answers``, ``signals`` and ``affect`` (their labels), the last two only where they have
+        content.
     """
     figure = new_page(analysis)
     draw = {"answers": _draw_answers, "signals": _draw_modalities, "affect": _draw_affect}
@@ -89,23 +88,23 @@ def draw_timeline(analysis: Analysis) -> Figure:
 
 
 def _heights(analysis: Analysis) -> dict[str, float]:
-    """How much of the page's height each part gets; a part without content gets none and is left out."""
+    """Gives the fraction of the page's height for each part; a part without content is left out."""
     affect = any(estimate.valence is not None for estimate in analysis.estimates)
-    modalities = 0.052 * len(_read(analysis))
+    modalities = 0.052 * len(_used_modalities(analysis))
     below = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
     room = TOP - below - modalities - GAP * (1 + (modalities > 0) + affect)
-    # A lane alone would be too tall; where nothing was found, the line that says so takes the room.
-    answers = min(room - (0.15 if affect else 0.0), 0.13 * (len(lane_labels(analysis)) or 8))
+    # A single row would be too tall; without any answer, the line that says so takes the space.
+    answers = min(room - (0.15 if affect else 0.0), 0.13 * (len(row_labels(analysis)) or 8))
     heights = {"answers": answers, "signals": modalities, "affect": min(room - answers, 0.3) if affect else 0.0}
     return {name: height for name, height in heights.items() if height > 0}
 
 
-def _read(analysis: Analysis) -> list[str]:
+def _used_modalities(analysis: Analysis) -> list[str]:
     return [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
 
 
 def _texts(analysis: Analysis) -> list[str]:
-    """The typed lines, where they are few enough to be shown."""
+    """Gives the typed lines if they are few enough to be shown."""
     if analysis.has_times or len(analysis.estimates) > _FEW_LINES:
         return []
     return [printable(estimate.utterance.text) for estimate in analysis.estimates]
@@ -121,7 +120,7 @@ def _heading(axes: Axes, text: str, x: float = 0.0) -> None:
 
 def _draw_answers(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
-    labels = lane_labels(analysis)
+    labels = row_labels(analysis)
     if not labels:
         axes.set_ylim(0, 1)
         axes.text(0.5, 0.5, "Nothing to judge was found.", size=16, color=MUTED, ha="center", va="center_baseline",
@@ -131,32 +130,32 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
     axes.set_ylim(len(labels), 0)
     shares = {printable(label): share for label, share in (analysis.summary["shares"] or {}).items()}
     shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
-    for lane, label in enumerate(labels):
-        axes.axhline(lane + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
-        _draw_lane(axes, lane, [block for block in answer_blocks(analysis) if block.label == label], analysis)
-        add_label(axes, lane + 0.54, label, 12)
-        axes.text(1.012, lane + 0.54, percent(shares.get(label, 0.0)), size=13, weight="bold", va="center_baseline",
+    for row, label in enumerate(labels):
+        axes.axhline(row + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
+        _draw_row(axes, row, [block for block in answer_blocks(analysis) if block.label == label], analysis)
+        add_label(axes, row + 0.54, label, 12)
+        axes.text(1.012, row + 0.54, percent(shares.get(label, 0.0)), size=13, weight="bold", va="center_baseline",
                   transform=axes.get_yaxis_transform())  # fmt: skip
     _heading(axes, "share", 1.012)
 
 
 def _source(analysis: Analysis) -> str:
-    there = [modality for modality in MODALITIES if any(each.get(modality) for each in analysis.estimates)]
-    if primary_modality(analysis.estimates) == "fused" and len(there) > 1:
+    modalities = [modality for modality in MODALITIES if any(each.get(modality) for each in analysis.estimates)]
+    if primary_modality(analysis.estimates) == "fused" and len(modalities) > 1:
         return "All signals together"
-    return f"The answer, from the {MODALITY_NAMES[there[0]]} alone"
+    return f"The answer, from the {MODALITY_NAMES[modalities[0]]} alone"
 
 
-def _draw_lane(axes: Axes, lane: int, blocks: Sequence[Block], analysis: Analysis) -> None:
-    label, floor = blocks[0].label, lane + 0.96
+def _draw_row(axes: Axes, row: int, blocks: Sequence[Block], analysis: Analysis) -> None:
+    label, floor = blocks[0].label, row + 0.96
     starts, lengths = [block.start for block in blocks], [block.end - block.start for block in blocks]
-    heights = [-FULL * block.confidence for block in blocks]  # upwards: the first lane has the smallest number
+    heights = [-FULL * block.confidence for block in blocks]  # upwards: the first row has the smallest number
     inches = _inches_per_unit(analysis)
     colors, widths = zip(*(edge_of(label, length * inches) for length in lengths), strict=True)
     axes.bar(starts, heights, lengths, floor, align="edge", color=color_of(label), edgecolor=colors, linewidth=widths,
              gid=f"answer {label}", zorder=2)  # fmt: skip
     tall = axes.get_position().height * HEIGHT / axes.get_ylim()[0]
-    for block in apart(blocks) if label != UNCERTAIN else []:
+    for block in without_overlaps(blocks) if label != UNCERTAIN else []:
         height = FULL * block.confidence
         if (block.end - block.start) * inches > 0.42 and height * tall > 0.16:
             axes.text((block.start + block.end) / 2, floor - height / 2, percent(block.confidence), size=9.5, zorder=3,
@@ -164,14 +163,14 @@ def _draw_lane(axes: Axes, lane: int, blocks: Sequence[Block], analysis: Analysi
 
 
 def _inches_per_unit(analysis: Analysis) -> float:
-    """How wide a second is on the slide, or a line of words without times."""
+    """Gives the width in inches of a second on the slide, or of a line of text without times."""
     start, end = span_of(analysis)
     return (RIGHT - LEFT) * WIDTH / (end - start)
 
 
 def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
-    rows = _read(analysis)
+    rows = _used_modalities(analysis)
     axes.set_ylim(len(rows), 0)
     start, end = span_of(analysis)
     lacking = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
@@ -188,15 +187,15 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
         absent = [(first, last - first) for first, last in gaps(blocks, start, end)]
         axes.broken_barh(absent, (row + 0.12, 0.76), facecolors="white", edgecolor=RULE, hatch="/////", linewidth=0,
                          gid=f"{modality} absent", zorder=1)  # fmt: skip
-        for block in apart(blocks):
+        for block in without_overlaps(blocks):
             _name_block(axes, row + 0.5, block, (block.end - block.start) * inches)
         add_name(axes, row + 0.5, MODALITY_NAMES[modality], 12)
-        covered = f"{READINGS[modality]} {percent(analysis.coverage[modality])}"
-        axes.text(1.012, row + 0.5, covered, size=10, color=MUTED, va="center_baseline", transform=across)
+        coverage = f"{COVERAGE_VERBS[modality]} {percent(analysis.coverage[modality])}"
+        axes.text(1.012, row + 0.5, coverage, size=10, color=MUTED, va="center_baseline", transform=across)
 
 
 def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
-    """Sign and name where they fit, the sign alone where only that does."""
+    """Writes sign and name where they fit, else the sign alone, else nothing."""
     sign = SIGNS.get(block.label, "")
     whole = f"{sign} {block.label}".strip()
     text = whole if inches > 0.09 * len(whole) + 0.1 else sign if inches > 0.16 else ""
@@ -228,7 +227,7 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
 
 
 def _apart(ends: dict[str, float], least: float) -> dict[str, float]:
-    """Moves two labels away from each other until they can be read."""
+    """Moves two labels apart so that they do not overlap."""
     low, high = sorted(ends, key=ends.__getitem__)
     lacking = max(least - (ends[high] - ends[low]), 0.0) / 2
     return {low: ends[low] - lacking, high: ends[high] + lacking}
@@ -240,7 +239,7 @@ def _draw_clock(axes: Axes, analysis: Analysis, last: bool) -> None:
     ticks, names = _line_ticks(analysis) if not analysis.has_times else _time_ticks(start, end)
     axes.set_xticks(ticks, names if last else [""] * len(names), size=10.5)
     axes.tick_params(axis="x", pad=9)
-    if analysis.has_times and (axes.get_label() != "answers" or lane_labels(analysis)):
+    if analysis.has_times and (axes.get_label() != "answers" or row_labels(analysis)):
         axes.grid(axis="x", color=RULE, linewidth=0.6, zorder=0)
         axes.set_axisbelow(True)
 
@@ -265,6 +264,6 @@ def _line_ticks(analysis: Analysis) -> tuple[list[float], list[str]]:
 
 
 def _letters(text: str, inches: float) -> int:
-    """How many letters of a text fit: capitals are a third wider than others, those of East Asia twice as wide."""
+    """Estimates how many letters of a text fit: capitals are a third wider, East Asian letters twice as wide."""
     widths = [2.0 if east_asian_width(char) in "WF" else 1.33 if char.isupper() else 1.0 for char in text]
     return max(int(inches / (0.09 * (sum(widths) / max(len(widths), 1)))), 4)

@@ -1,10 +1,10 @@
-"""Cuts the moments that are worth watching out of a recording: a clip for each, or all in one reel with captions."""
+"""Cuts the key moments out of a recording: a clip for each, or one reel with captions."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,6 @@ from multimodal.files import atomic_write, path_text
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
     from multimodal.data.media.playback import Image
-    from multimodal.data.media.writer import Draw
     from multimodal.progress import Progress, ProgressCallback
     from multimodal.types import MediaInfo
 
@@ -28,32 +27,32 @@ COLUMNS = (
     *("rank", "file", "kind", "emotion", "strength", "start_seconds", "end_seconds"),
     *("clip_start_seconds", "clip_end_seconds", "at_seconds", "why", "speaker", "text"),
 )
-"""Of ``clips.csv``: the moment's own times, those of what was cut out around it, and where in the file that begins."""
+"""Columns of ``clips.csv``: times of the moment, times of the cut with padding, and start of the cut in its file."""
 
-OWN_FILES = re.compile(r"\d{2,}-(peak|change|disagreement)-[a-z]+-(\d+h)?\d+m\d\ds\.(mp4|m4a)|reel\.(mp4|m4a)")
-"""Names that an earlier run may have given."""
+CLIP_NAMES = re.compile(r"\d{2,}-(peak|change|disagreement)-[a-z]+-(\d+h)?\d+m\d\ds\.(mp4|m4a)|reel\.(mp4|m4a)")
+"""File names that an earlier run may have written."""
 
 FADE_SECONDS = 0.03
-"""Sound cut in the middle of a wave clicks; swelling for 30 ms it does not, and no word is lost."""
+"""Sound cut in the middle of a wave clicks; a fade of 30 ms prevents it and loses no word."""
 
 LEAST_SECONDS, LONGEST_SECONDS = 0.1, 30.0
-"""Nothing shorter is cut out; of a longer moment, as an answer of minutes, the part that shows the most."""
+"""Shorter cuts are dropped; of a longer moment, the part with the strongest expression is cut."""
 
 LONGEST_SIDE, LEAST_WIDTH = 1280, 480
-"""Pixels: larger pictures are scaled down, and narrower ones of a reel enlarged, so that there is room for captions."""
+"""Pixels: larger pictures are scaled down, narrower ones of a reel enlarged, to make room for captions."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A moment, and where it is to be found.
+    """A moment and its place in the recording and in a file.
 
     Attributes:
-        rank: 1 for the strongest.
-        moment: What it is.
-        file: The clip, or the reel.
-        start_seconds: Where in the recording the cut begins, padding included.
-        end_seconds: Where it ends.
-        at_seconds: Where in ``file`` it begins.
+        rank: Rank of the moment; 1 for the strongest.
+        moment: The moment.
+        file: Path of the clip or the reel.
+        start_seconds: Start of the cut in the recording, with padding.
+        end_seconds: End of the cut in the recording, with padding.
+        at_seconds: Start of the cut in ``file``.
     """
 
     rank: int
@@ -75,27 +74,28 @@ def cut_clips(
     media: Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> list[Cut]:
-    """Cuts the strongest moments out of a recording, and lists them in ``clips.csv``.
+    """Cuts the strongest moments out of a recording and lists them in ``clips.csv``.
 
-    Cuts are exact to the picture and sound fades for 30 ms at both ends. Clips and list are written all or none; those
-    of an earlier run are removed. Where no moment is strong enough, the list is empty.
+    Cuts are exact to the picture, and sound fades for 30 ms at both ends. Either all files are written or none; clips
+    of an earlier run are removed. If no moment is strong enough, the list is empty.
 
     Args:
-        analysis: Of the recording.
-        folder: Where to write.
-        count: How many moments at most.
-        kinds: Which kinds, of ``KINDS``.
-        padding_seconds: Added before and after each, as far as what was analyzed reaches.
-        reel: Whether to write one ``reel.mp4`` with captions, in order of time, and not a clip for each.
-        media: Where the recording lies; None for where it lay when it was analyzed.
-        progress: Called with seconds done and seconds in all.
+        analysis: Analysis of the recording.
+        folder: Folder to write to.
+        count: Maximum number of moments.
+        kinds: Kinds of moments, of ``KINDS``.
+        padding_seconds: Time added before and after each moment, within the analyzed part.
+        reel: Whether to write one ``reel.mp4`` with captions, in order of time, instead of a clip for each moment.
+        media: Path of the recording; None for the path in the analysis.
+        progress: Called with the seconds done and the total in seconds.
 
     Returns:
-        What was cut: clips from the strongest on, a reel's in order of time. Of sound alone there are ``.m4a`` files.
+        The cuts: clips from the strongest on, parts of a reel in order of time. Recordings without video give ``.m4a``
+        files.
 
     Raises:
-        InputMissingError: The recording is not there.
-        MediaError: It is another one, cannot be read, or is words alone.
+        InputMissingError: The recording does not exist.
+        MediaError: The file is another recording, cannot be read, or the analysis is of text alone.
         OutputError: A file cannot be written.
 
     Example:
@@ -106,11 +106,11 @@ def cut_clips(
     cuts = _plan(analysis, top_moments(analysis.estimates, count, kinds), info, folder, padding_seconds, reel)
     for target in {cut.file for cut in cuts} | {folder / TABLE}:
         refuse_overwrite(info.path, target)
-    made = not folder.exists()
+    is_new = not folder.exists()
     try:
-        _write_all(cuts, analysis, info, folder, reel, _shared(cuts, progress))
+        _write_all(cuts, analysis, info, folder, reel, _share_progress(cuts, progress))
     except BaseException:
-        if made:
+        if is_new:
             with suppress(OSError):
                 folder.rmdir()
         raise
@@ -121,44 +121,44 @@ def cut_clips(
 def _plan(
     analysis: Analysis, moments: Sequence[Moment], info: MediaInfo, folder: Path, padding: float, reel: bool
 ) -> list[Cut]:
-    """Decides where to cut, never outside of what was analyzed; what is shorter than anything to see is left out."""
+    """Decides where to cut, within the analyzed part; cuts that are too short are dropped."""
     suffix = ".mp4" if info.has_video else ".m4a"
     low, high = info.read_start_seconds, info.read_end_seconds
     cuts = []
     for rank, moment in enumerate(moments, start=1):
         name = "reel" if reel else clip_name(rank, moment)
-        shown = _peak_window(moment, analysis)
-        start, end = max(low, shown[0] - padding), min(high, shown[1] + padding)
+        window = _peak_window(moment, analysis)
+        start, end = max(low, window[0] - padding), min(high, window[1] + padding)
         if end - start >= LEAST_SECONDS:
             cuts.append(Cut(rank, moment, folder / (name + suffix), start, end))
-    return _in_a_row(cuts) if reel else cuts
+    return _in_order(cuts) if reel else cuts
 
 
 def _peak_window(moment: Moment, analysis: Analysis) -> tuple[float, float]:
-    """Of a long moment the 30 s in which the face shows its emotion most; without a face, the first."""
+    """Gives the 30 s of a long moment in which the face shows the emotion most; the first 30 s without a face."""
     start, end = moment.start_seconds, moment.end_seconds
     if end - start <= LONGEST_SECONDS:
         return start, end
     face_id = analysis.estimates[moment.index].face_id
-    shown = [
-        (seen.time_seconds, seen.probabilities.get(moment.emotion, 0.0))
-        for seen in analysis.faces
-        if seen.face_id == face_id and seen.probabilities and start <= seen.time_seconds < end
+    values = [
+        (face.time_seconds, face.probabilities.get(moment.emotion, 0.0))
+        for face in analysis.faces
+        if face.face_id == face_id and face.probabilities and start <= face.time_seconds < end
     ]
     best, start_of_best, running, first = 0.0, start, 0.0, 0
-    for time, value in shown:
+    for time, value in values:
         running += value
-        while time - shown[first][0] >= LONGEST_SECONDS:
-            running -= shown[first][1]
+        while time - values[first][0] >= LONGEST_SECONDS:
+            running -= values[first][1]
             first += 1
         if running > best + 1e-9:
-            best, start_of_best = running, shown[first][0]
+            best, start_of_best = running, values[first][0]
     begin = min(start_of_best, end - LONGEST_SECONDS)
     return begin, begin + LONGEST_SECONDS
 
 
-def _in_a_row(cuts: Sequence[Cut]) -> list[Cut]:
-    """Puts cuts in order of time; where two would show the same, they meet midway between their moments."""
+def _in_order(cuts: Sequence[Cut]) -> list[Cut]:
+    """Puts cuts in order of time; overlapping cuts meet midway between their moments."""
     row: list[Cut] = []
     for cut in sorted(cuts, key=lambda cut: (cut.start_seconds, cut.rank)):
         start = cut.start_seconds
@@ -173,7 +173,7 @@ def _in_a_row(cuts: Sequence[Cut]) -> list[Cut]:
 
 
 def clip_name(rank: int, moment: Moment) -> str:
-    """Names a clip, without suffix; whatever an analysis holds, there are but letters, digits and hyphens in it.
+    """Names a clip, without suffix, in letters, digits and hyphens only.
 
     Example:
         >>> clip_name(1, Moment("peak", 3, 12.4, 16.0, "happiness", 0.97, "happiness at 97%"))
@@ -185,8 +185,8 @@ def clip_name(rank: int, moment: Moment) -> str:
     return f"{rank:02}-{moment.kind}-{emotion}-{clock}"
 
 
-def _shared(cuts: Sequence[Cut], callback: ProgressCallback | None) -> list[Progress | None]:
-    """Divides one bar among the cuts."""
+def _share_progress(cuts: Sequence[Cut], callback: ProgressCallback | None) -> list[Progress | None]:
+    """Divides one progress bar among the cuts."""
     total, before = sum(cut.end_seconds - cut.start_seconds for cut in cuts), 0.0
     bars: list[Progress | None] = []
     for cut in cuts:
@@ -207,7 +207,7 @@ def _write_all(
     reel: bool,
     bars: Sequence[Progress | None],
 ) -> None:
-    with ExitStack() as files:  # renames in reverse order, once everything is written: the list comes last
+    with ExitStack() as files:  # renames in reverse order when everything is written, so the list comes last
         table = files.enter_context(atomic_write(folder / TABLE))
         if reel and cuts:
             _write_reel(files.enter_context(atomic_write(cuts[0].file)), cuts, analysis, info, bars)
@@ -221,11 +221,11 @@ def _write_all(
 
 
 def _row(cut: Cut, analysis: Analysis) -> Iterator[object]:
-    moment, spoken = cut.moment, analysis.estimates[cut.moment.index].utterance
+    moment, utterance = cut.moment, analysis.estimates[cut.moment.index].utterance
     yield from (cut.rank, path_text(Path(cut.file.name)), moment.kind, moment.emotion, f"{moment.strength:.4f}")
     times = (moment.start_seconds, moment.end_seconds, cut.start_seconds, cut.end_seconds, cut.at_seconds)
     yield from (f"{time:.3f}" for time in times)
-    yield from (moment.why, spoken.speaker, spoken.text)
+    yield from (moment.why, utterance.speaker, utterance.text)
 
 
 def _write_clip(path: Path, cut: Cut, info: MediaInfo, bar: Progress | None) -> None:
@@ -233,46 +233,45 @@ def _write_clip(path: Path, cut: Cut, info: MediaInfo, bar: Progress | None) -> 
     from multimodal.data.media.writer import MovieWriter, render_clip
 
     size, sound = output_size(info, LONGEST_SIDE) if info.has_video else None, audio_format(info.path)
-    part = Clip(info.path, cut.start_seconds, cut.end_seconds)
+    clip = Clip(info.path, cut.start_seconds, cut.end_seconds)
     with MovieWriter(path, size, info.frame_rate or 25.0, *(sound or (None,))) as writer:
-        render_clip(part, writer, size=size, sound=sound, joined=True, fade_seconds=FADE_SECONDS, progress=bar)
+        render_clip(clip, writer, size=size, sound=sound, full_length=True, fade_seconds=FADE_SECONDS, progress=bar)
 
 
 def _write_reel(
     path: Path, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, bars: Sequence[Progress | None]
 ) -> None:
     from multimodal.data.media.playback import Clip, audio_format, output_size
-    from multimodal.data.media.writer import MovieWriter, render_clip
+    from multimodal.data.media.writer import MovieWriter
+    from multimodal.video.reel import ReelPart, write_reel
 
     size, sound = output_size(info, LONGEST_SIDE, LEAST_WIDTH) if info.has_video else None, audio_format(info.path)
     captions = None if size is None else Captions(cuts, analysis, info, size[0])
-    whole = None if size is None or captions is None else (size[0], size[1] + captions.height)
-    with MovieWriter(path, whole, info.frame_rate or 25.0, *(sound or (None,))) as writer:
-        for number, (cut, bar) in enumerate(zip(cuts, bars, strict=True)):
-            render_clip(
-                Clip(info.path, cut.start_seconds, cut.end_seconds),
-                writer,
-                size=size,
-                sound=sound,
-                draw=None if captions is None else captions.drawer(number),
-                at_seconds=cut.at_seconds,
-                joined=True,
-                fade_seconds=FADE_SECONDS,
-                progress=bar,
-            )
+    page = None if size is None or captions is None else (size[0], size[1] + captions.height)
+    parts = [
+        ReelPart(
+            Clip(info.path, cut.start_seconds, cut.end_seconds),
+            cut.at_seconds,
+            None if captions is None else captions.drawer(number),
+            bar,
+        )
+        for number, (cut, bar) in enumerate(zip(cuts, bars, strict=True))
+    ]
+    with MovieWriter(path, page, info.frame_rate or 25.0, *(sound or (None,))) as writer:
+        write_reel(writer, parts, size=size, sound=sound, fade_seconds=FADE_SECONDS)
 
 
 class Captions:
-    """The caption under each moment of a reel: what it shows, when, why, and what was said.
+    """The captions of a reel: emotion, time, reason and words of each moment.
 
     Args:
-        cuts: In the order of the reel.
-        analysis: Of the recording.
+        cuts: Cuts in the order of the reel.
+        analysis: Analysis of the recording.
         info: Facts of the recording.
-        width: Of the picture in pixels.
+        width: Width of the picture in pixels.
 
     Attributes:
-        height: Pixels by which a picture grows.
+        height: Height of a caption in pixels.
     """
 
     def __init__(self, cuts: Sequence[Cut], analysis: Analysis, info: MediaInfo, width: int) -> None:
@@ -283,8 +282,8 @@ class Captions:
         self._panel = InfoPanel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, width)
         self.height = self._panel.height
 
-    def drawer(self, number: int) -> Draw:
-        """Gives what draws under the pictures of one moment."""
+    def drawer(self, number: int) -> Callable[[float], Image]:
+        """Gives the function that draws the caption of one moment for a time of the recording."""
         from multimodal.formatting import range_text
 
         cut, moment = self._cuts[number], self._cuts[number].moment
@@ -292,25 +291,22 @@ class Captions:
         confidence = moment.strength if estimate.fused is None else estimate.fused.confidence
         when = range_text(moment.start_seconds, moment.end_seconds)
         below = f"{number + 1} of {len(self._cuts)}: {when}"
-        spoken = estimate.utterance
-        words = ": ".join(filter(None, (spoken.speaker, spoken.text))) if spoken.text else ""
+        utterance = estimate.utterance
+        words = ": ".join(filter(None, (utterance.speaker, utterance.text))) if utterance.text else ""
         lines = self._panel.lines(words)
 
-        def draw(seconds: float, image: Image) -> Image:
-            import numpy as np
-
+        def draw(seconds: float) -> Image:
             share = (seconds - cut.start_seconds) / (cut.end_seconds - cut.start_seconds)
             line = lines[min(int(max(share, 0.0) * len(lines)), len(lines) - 1)]
-            card = self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
-            return np.concatenate([image, card])
+            return self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
 
         return draw
 
 
-def _remove_earlier(folder: Path, kept: set[str], recording: Path) -> None:
-    """Removes the clips of an earlier run, which the list no longer names."""
+def _remove_earlier(folder: Path, current: set[str], recording: Path) -> None:
+    """Removes clips of an earlier run that the list does not name."""
     for path in folder.iterdir():
-        if path.name not in kept and OWN_FILES.fullmatch(path.name) and path.is_file():
+        if path.name not in current and CLIP_NAMES.fullmatch(path.name) and path.is_file():
             with suppress(MultimodalError, OSError):
                 refuse_overwrite(recording, path)
                 path.unlink()

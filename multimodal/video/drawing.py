@@ -1,8 +1,8 @@
-"""Draws on pictures: smooth text in any script that a font has, chips, outlines.
+"""Draws on pictures: antialiased text in any script that a font has, chips, outlines.
 
-The letters are those of DejaVu Sans, which comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew and many
-signs, some emoji among them. Other scripts are drawn where one of ``OTHER_FONTS`` is installed. What no font has is
-never shown as boxes: emoji and signs are left out, and each run of letters becomes an ellipsis.
+The font is DejaVu Sans, which comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, many signs and some emoji.
+Other scripts need one of ``OTHER_FONTS``. Characters without a glyph are never shown as boxes: emoji and signs are
+dropped, and each run of letters becomes an ellipsis.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 Patch = NDArray[np.uint8]
-"""``(height, width, 4)``: color and how much of it covers what is below, 0 … 255."""
+"""``(height, width, 4)``: RGB color and opacity, 0 … 255."""
 
-OWN_FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
+DEJAVU_FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
 OTHER_FONTS = (
     *("NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "PingFang.ttc", "msyh.ttc", "YuGothM.ttc", "malgun.ttf"),
     *("NotoSansDevanagari-Regular.ttf", "NotoSansBengali-Regular.ttf", "NotoSansThai-Regular.ttf", "Nirmala.ttf"),
     *("Arial Unicode.ttf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "leelawui.ttf"),
 )
-"""File names of fonts for other scripts, as Linux, macOS and Windows install them; that with most letters is taken."""
+"""File names of fonts for other scripts on Linux, macOS and Windows; the one with most of the letters is used."""
 
 LONGEST_LABEL = 20
-"""Letters of an emotion's name that are shown; an analysis that somebody wrote may hold any."""
+"""Maximum length of an emotion's name; an analysis from another source may have any name."""
 
 LONGEST_WORD = 40
-"""Letters measured at once; longer words, and scripts without spaces, may be broken anywhere."""
+"""Number of letters measured at once; longer words, and scripts without spaces, may be broken anywhere."""
 
 DASH = 4.0
-"""Length of a dash, and of the gap after it, in thicknesses of the line."""
+"""Length of a dash, and of the gap after it, in multiples of the line width."""
 
 SMOOTHING = 4
-"""Round corners are drawn this much larger and scaled down."""
+"""Factor by which round corners are drawn larger and then scaled down."""
 
 
 @cache
@@ -58,9 +58,9 @@ def font(size: int, bold: bool = False, name: str | None = None) -> FreeTypeFont
     """Opens a font.
 
     Args:
-        size: Of the letters in pixels.
-        bold: Whether they are bold.
-        name: File name of another font, to be found where the system keeps them.
+        size: Size of the letters in pixels.
+        bold: Whether letters are bold.
+        name: File name of another font in the system's font folders; None for DejaVu Sans.
 
     Example:
         >>> font(12).getname()
@@ -69,12 +69,12 @@ def font(size: int, bold: bool = False, name: str | None = None) -> FreeTypeFont
     from matplotlib import get_data_path
     from PIL import ImageFont
 
-    return ImageFont.truetype(name or str(Path(get_data_path()) / "fonts" / "ttf" / OWN_FONTS[bold]), size)
+    return ImageFont.truetype(name or str(Path(get_data_path()) / "fonts" / "ttf" / DEJAVU_FONTS[bold]), size)
 
 
 @cache
 def _letters(name: str | None) -> frozenset[int]:
-    """Code points that a font has; none where it is not installed."""
+    """Gives the code points of a font; none if it is not installed."""
     from matplotlib.ft2font import FT2Font
 
     try:
@@ -85,7 +85,7 @@ def _letters(name: str | None) -> frozenset[int]:
 
 @lru_cache(maxsize=4096)
 def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
-    """Chooses the font that has the most letters of a text, the own one where it has them all.
+    """Chooses the font that has the most letters of a text, DejaVu Sans if it has all.
 
     Example:
         >>> font_for("Grüße", 14, bold=True).getname()
@@ -99,34 +99,34 @@ def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
 
 
 def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
-    r"""Leaves out of a text what a font cannot draw.
+    r"""Removes from a text what a font cannot draw.
 
     Args:
-        text: Anything, on one line or many.
-        chosen: The font; None for the own one.
+        text: Any text, on one or several lines.
+        chosen: The font; None for DejaVu Sans.
 
     Returns:
-        One line. Signs and emoji that the font lacks are gone, control characters too; each run of letters that it
-        lacks is an ellipsis.
+        One line, without control characters and without signs and emoji that the font lacks; each run of letters that
+        it lacks is an ellipsis.
 
     Example:
         >>> drawable("that was great \U0001f9ff!\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
         'that was great ! … שלום'
     """
-    own = chosen is None or chosen.getname()[0] == "DejaVu Sans"
-    known = _letters(None if own or chosen is None else str(chosen.path))
-    kept: list[str] = []
+    is_default = chosen is None or chosen.getname()[0] == "DejaVu Sans"
+    letters = _letters(None if is_default or chosen is None else str(chosen.path))
+    line: list[str] = []
     for char in unicodedata.normalize("NFC", text):
         category = unicodedata.category(char)
         if char.isspace():
-            kept.append(" ")
-        elif category[0] in "CM" and (category[0] == "C" or ord(char) not in known or "\ufe00" <= char <= "\ufe0f"):
+            line.append(" ")
+        elif category[0] in "CM" and (category[0] == "C" or ord(char) not in letters or "\ufe00" <= char <= "\ufe0f"):
             continue
-        elif ord(char) in known:
-            kept.append(char)
-        elif category[0] in "LN" and "".join(kept[-9:]).rstrip()[-1:] != "…":
-            kept.append("…")
-    return " ".join("".join(kept).split())
+        elif ord(char) in letters:
+            line.append(char)
+        elif category[0] in "LN" and "".join(line[-9:]).rstrip()[-1:] != "…":
+            line.append("…")
+    return " ".join("".join(line).split())
 
 
 def is_right_to_left(text: str) -> bool:
@@ -174,13 +174,13 @@ def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: floa
     """Breaks a text into lines.
 
     Args:
-        text: One line, of what the font can draw.
-        width: Of the lines in pixels.
+        text: One line that the font can draw.
+        width: Width of the lines in pixels.
         chosen: The font.
-        first_width: Of the first line, where that is shorter.
+        first_width: Width of the first line in pixels, if shorter.
 
     Returns:
-        The lines; words that are too long for one are broken.
+        The lines; words longer than a line are broken.
 
     Example:
         >>> break_lines("one two three", 60, font(14))
@@ -188,7 +188,7 @@ def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: floa
     """
     space, lines, used = width_of(" ", chosen), [""], 0.0
     room = width if first_width is None else first_width
-    for word in itertools.chain.from_iterable(_broken(word, width, chosen) for word in text.split()):
+    for word in itertools.chain.from_iterable(_break_word(word, width, chosen) for word in text.split()):
         length = width_of(word, chosen)
         if used and used + space + length <= room:
             lines[-1] += " " + word
@@ -201,7 +201,7 @@ def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: floa
     return [line for line in lines if line] if first_width is None else lines
 
 
-def _broken(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
+def _break_word(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
     if len(word) <= LONGEST_WORD and width_of(word, chosen) <= width:
         return [word]
     size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], chosen), 1.0) * 0.8)))
@@ -213,7 +213,7 @@ def _broken(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
 
 
 def shorten(text: str, width: float, chosen: FreeTypeFont) -> str:
-    """Ends a line with an ellipsis where it is too long.
+    """Shortens a line that is too wide and ends it with an ellipsis.
 
     Example:
         >>> shorten("a long line", 60, font(14))
@@ -228,26 +228,37 @@ def shorten(text: str, width: float, chosen: FreeTypeFont) -> str:
     return text[:low].rstrip() + "…"
 
 
-def rounded(size: tuple[int, int], radius: float, color: str) -> Picture:
-    """A filled rectangle with smooth round corners, as a picture with transparency."""
+def round_rectangle(size: tuple[int, int], radius: float, color: str) -> Picture:
+    """Draws a filled rectangle with round corners, as a picture with transparency."""
     from PIL import Image as Pictures
     from PIL import ImageDraw
 
     large = Pictures.new("L", (size[0] * SMOOTHING, size[1] * SMOOTHING), 0)
     edges = (0, 0, large.width - 1, large.height - 1)
     ImageDraw.Draw(large).rounded_rectangle(edges, radius * SMOOTHING, fill=255)
-    filled = Pictures.new("RGBA", size, color)
-    filled.putalpha(large.resize(size, Pictures.Resampling.LANCZOS))
-    return filled
+    rectangle = Pictures.new("RGBA", size, color)
+    rectangle.putalpha(large.resize(size, Pictures.Resampling.LANCZOS))
+    return rectangle
+
+
+def rgb_values(color: str) -> tuple[int, int, int]:
+    """Converts ``#rrggbb`` to red, green and blue, 0 … 255.
+
+    Example:
+        >>> rgb_values("#e69f00")
+        (230, 159, 0)
+    """
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue
 
 
 def color_of(emotion: str) -> str:
-    """The color of an emotion; that of ``uncertain`` for one that nobody knows."""
+    """Gives the color of an emotion; unknown labels have that of ``uncertain``."""
     return COLORS.get(emotion, COLORS[UNCERTAIN])
 
 
 def answer_text(emotion: str, confidence: float) -> str:
-    """An answer in one line; of one that is uncertain no number, which would read as being sure of that.
+    """Words an answer in one line, without a number if it is uncertain.
 
     Example:
         >>> answer_text("happiness", 0.971), answer_text("uncertain", 0.3)
@@ -258,20 +269,20 @@ def answer_text(emotion: str, confidence: float) -> str:
 
 
 def sign_of(emotion: str) -> str:
-    """The sign of an emotion; that of ``uncertain`` for one that nobody knows."""
+    """Gives the sign of an emotion; unknown labels have that of ``uncertain``."""
     return SIGNS.get(emotion, SIGNS[UNCERTAIN])
 
 
 @lru_cache(maxsize=1024)
 def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
-    """Makes a small label of one or more cells.
+    """Draws a small label of one or more cells.
 
     Args:
-        cells: Text and color of each.
-        size: Of the letters in pixels.
+        cells: Text and color of each cell.
+        size: Size of the letters in pixels.
 
     Returns:
-        The label with round corners; its letters are black or white, whichever is easier to read.
+        The label with round corners; letters are black or white, whichever has more contrast.
 
     Example:
         >>> chip((("1", "#202327"), ("▲ happiness 97%", "#e69f00")), 12).shape[2]
@@ -283,18 +294,18 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
     chosen, pad, height = font(size, bold=True), round(size * 0.5), round(size * 1.6)
     texts = [drawable(text) for text, _ in cells]
     widths = [round(width_of(text, chosen)) + 2 * pad for text in texts]
-    made = Pictures.new("RGBA", (sum(widths), height))
-    drawing, left = ImageDraw.Draw(made), 0
+    label = Pictures.new("RGBA", (sum(widths), height))
+    drawing, left = ImageDraw.Draw(label), 0
     for text, width, (_, color) in zip(texts, widths, cells, strict=True):
         drawing.rectangle((left, 0, left + width - 1, height - 1), fill=color)
         write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, chosen, ink_on(color))
         left += width
-    made.putalpha(rounded(made.size, size * 0.3, "#000000").getchannel("A"))
-    return np.asarray(made)
+    label.putalpha(round_rectangle(label.size, size * 0.3, "#000000").getchannel("A"))
+    return np.asarray(label)
 
 
-def lay(image: Image, patch: Patch, left: int, top: int) -> None:
-    """Lays a patch, or another picture, on a picture, which is written into; what juts out is cut off."""
+def paste(image: Image, patch: Patch, left: int, top: int) -> None:
+    """Pastes a patch or a picture on a picture in place; parts outside of it are cut off."""
     first_row, first_column = max(0, -top), max(0, -left)
     rows = min(patch.shape[0], image.shape[0] - top) - first_row
     columns = min(patch.shape[1], image.shape[1] - left) - first_column
@@ -313,9 +324,9 @@ def lay(image: Image, patch: Patch, left: int, top: int) -> None:
 def outline(
     image: Image, box: tuple[float, float, float, float], color: str, thickness: int, dashed: bool = False
 ) -> None:
-    """Draws the smooth outline of a box ``(x, y, width, height)`` on a picture, which is written into.
+    """Draws the antialiased outline of a box ``(x, y, width, height)`` on a picture in place.
 
-    A dark line under it keeps it in sight before anything.
+    A dark line below it gives contrast on any background.
     """
     import cv2
 
@@ -324,16 +335,15 @@ def outline(
     lines = _dashes(corners, DASH * thickness) if dashed else [np.vstack([corners, corners[:1]])]
     ends = [np.round(line * 16).astype(np.int32).reshape(-1, 1, 2) for line in lines]  # cv2 takes sixteenths of a pixel
     for ink, width_drawn in (("#101214", thickness + 2), (color, thickness)):
-        values = tuple(int(ink[at : at + 2], 16) for at in (1, 3, 5))
-        cv2.polylines(image, ends, False, values, width_drawn, cv2.LINE_AA, 4)
+        cv2.polylines(image, ends, False, rgb_values(ink), width_drawn, cv2.LINE_AA, 4)
 
 
 def _dashes(corners: Sequence[Sequence[float]] | NDArray[np.float64], length: float) -> list[NDArray[np.float64]]:
-    """The sides of a box in dashes, one at each corner."""
-    found = []
+    """Divides the sides of a box into dashes, with one at each corner."""
+    dashes = []
     for start, end in itertools.pairwise([*corners, corners[0]]):
         start, end = np.asarray(start), np.asarray(end)
         count = 2 * max(1, round(float(np.abs(end - start).max()) / length / 2)) + 1
         marks = np.linspace(start, end, count + 1)
-        found += [marks[index : index + 2] for index in range(0, count, 2)]
-    return found
+        dashes += [marks[index : index + 2] for index in range(0, count, 2)]
+    return dashes

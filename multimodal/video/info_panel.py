@@ -1,4 +1,4 @@
-"""The panel under a picture, which it does not cover: the answer, the words, and where in the recording one is."""
+"""Draws the panel below a picture: the answer, the words, and the timeline with a cursor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.formatting import clock_text
+from multimodal.formatting import clock_time
 from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import MODALITY_NAMES, UtteranceEstimate
 from multimodal.video.drawing import (
@@ -22,7 +22,8 @@ from multimodal.video.drawing import (
     font,
     font_for,
     is_right_to_left,
-    lay,
+    paste,
+    rgb_values,
     shorten,
     width_of,
     write,
@@ -33,34 +34,34 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 GROUND, TRACK, TEXT, MUTED = "#14161a", "#2c3036", "#f2f3f5", "#a9aeb6"
-"""Of the panel, of the timeline where nothing was judged, of words, and of what matters less."""
+"""Colors of the panel, of the timeline without an answer, of words, and of secondary text."""
 
 USUAL_WIDTH = 640
-"""Pixels of a picture for which the measures below are meant."""
+"""Width in pixels of a picture at which the sizes below apply; others are scaled."""
 
 HEIGHT, MARGIN, ANSWER_WIDTH, LINE, STRIP = 88, 14, 172, 20, 13
 BODY, SMALL = 15, 12
 """Sizes of letters in pixels."""
 
 LONGEST_NAME = 200
-"""Letters of a name, or of a reason, that are measured; far more than there is room for."""
+"""Number of letters of a name or a reason that are measured; far more than fit."""
 
 LINES = 2
-"""Lines of words at a time; longer utterances turn pages."""
+"""Lines of words shown at a time; longer utterances turn pages."""
 
 
 class InfoPanel:
     """Draws the panel of one recording.
 
     Args:
-        estimates: In order of time.
-        start_seconds: Where the timeline begins.
-        end_seconds: Where it ends.
-        width: Of the picture in pixels.
+        estimates: Estimates in order of time.
+        start_seconds: Start of the timeline.
+        end_seconds: End of the timeline.
+        width: Width of the picture in pixels.
 
     Attributes:
-        height: In pixels, even.
-        letters: Size in pixels of the letters of labels that go with it.
+        height: Height in pixels, even.
+        letters: Size in pixels of the letters of face labels.
     """
 
     def __init__(
@@ -72,14 +73,14 @@ class InfoPanel:
         self.width = width
         self.height = 2 * round(HEIGHT * self._scale / 2)
         self.letters = self._px(SMALL)
-        clock = width_of(f"{clock_text(self._end)} / {clock_text(round(self._end))}", font(self._px(SMALL)))
+        clock = width_of(f"{clock_time(self._end)} / {clock_time(round(self._end))}", font(self._px(SMALL)))
         self._strip_left = self._px(MARGIN)
         self._strip_right = max(self._strip_left + 8, width - 2 * self._px(MARGIN) - round(clock))
         self._strip_top = self.height - self._px(STRIP) - self._px(13)
         self._starts = [estimate.utterance.start_seconds for estimate in estimates]
-        # What changes seldom is drawn once; an utterance may be heard for hundreds of pictures.
+        # What changes rarely is drawn once; an utterance may last for hundreds of pictures.
         self._page = lru_cache(maxsize=8)(self._draw_page)
-        self._pages = lru_cache(maxsize=64)(self._broken_words)
+        self._pages = lru_cache(maxsize=64)(self._break_into_pages)
         self._card = lru_cache(maxsize=4)(self._draw_card)
         self._clock = lru_cache(maxsize=16)(self._draw_clock)
         self._timeline = self._draw_timeline()
@@ -88,7 +89,7 @@ class InfoPanel:
         return max(1, round(length * self._scale))
 
     def current(self, seconds: float) -> int | None:
-        """Numbers the utterance at a moment, the one that began last of several; None between utterances."""
+        """Gives the index of the utterance at a time, of several the one that started last; None between utterances."""
         end = int(np.searchsorted(self._starts, seconds, side="right"))
         for index in range(end - 1, max(-1, end - 9), -1):
             if seconds < self._estimates[index].utterance.end_seconds:
@@ -96,35 +97,35 @@ class InfoPanel:
         return None
 
     def at(self, seconds: float) -> Image:
-        """Draws the panel for a moment: the answer to the present utterance, its words, and the cursor."""
+        """Draws the panel for a time in seconds: the answer to the current utterance, its words, and the cursor."""
         index = self.current(seconds)
         image = self._page(index, 0 if index is None else self._page_number(index, seconds)).copy()
         self._draw_cursor(image, seconds)
         return image
 
     def card(self, seconds: float, emotion: str, confidence: float, below: str, title: str, words: str) -> Image:
-        """Draws the panel as the card of a moment: what it is, when, why, and what was said."""
+        """Draws the panel as the caption of a moment: emotion, time, reason and words."""
         image = self._card(emotion, confidence, below, title, words).copy()
         self._draw_cursor(image, seconds)
         return image
 
     def _draw_card(self, emotion: str, confidence: float, below: str, title: str, words: str) -> Image:
         left, width = self._words_place()
-        with _Sheet(self._answered(emotion, confidence, below)) as (drawing, sheet):
+        with _Canvas(self._with_answer(emotion, confidence, below)) as (drawing, canvas):
             title = title[:LONGEST_NAME]
-            # A reason is told whole, in smaller letters where it is long.
+            # A reason is shown in full, in smaller letters if it is long.
             sizes = [self._px(size) for size in range(BODY, SMALL - 2, -1)]
             fonts = [font_for(title, size, bold=True) for size in sizes]
             bold = next((each for each in fonts if width_of(title, each) <= width), fonts[-1])
             write(drawing, (left, self._baseline(0)), shorten(drawable(title, bold), width, bold), bold, TEXT)
             plain = font_for(words, self._px(BODY))
             self._draw_line(drawing, shorten(drawable(words, plain), width, plain), 1, left, width, plain)
-        return sheet.image
+        return canvas.image
 
     def lines(self, words: str) -> list[str]:
-        """Breaks words into lines of which each fits on a card; at least one."""
-        chosen = font_for(words, self._px(BODY))
-        return break_lines(drawable(words, chosen), self._words_place()[1], chosen) or [""]
+        """Breaks words into lines that fit on a card; at least one."""
+        face = font_for(words, self._px(BODY))
+        return break_lines(drawable(words, face), self._words_place()[1], face) or [""]
 
     # --- words and answer --------------------------------------------------------------------------------------------
 
@@ -132,11 +133,11 @@ class InfoPanel:
         pages = self._pages(index)
         utterance = self._estimates[index].utterance
         share = (seconds - utterance.start_seconds) / max(utterance.end_seconds - utterance.start_seconds, 1e-6)
-        read = np.cumsum([sum(map(len, page)) or 1 for page in pages])
-        return min(int(np.searchsorted(read, share * read[-1], side="right")), len(pages) - 1)
+        letters = np.cumsum([sum(map(len, page)) or 1 for page in pages])
+        return min(int(np.searchsorted(letters, share * letters[-1], side="right")), len(pages) - 1)
 
-    def _broken_words(self, index: int) -> list[list[str]]:
-        """The words of an utterance, a few lines at a time; the first line leaves room for who speaks."""
+    def _break_into_pages(self, index: int) -> list[list[str]]:
+        """Breaks the words of an utterance into pages of lines; the first line leaves room for the speaker's name."""
         utterance = self._estimates[index].utterance
         chosen = font_for(utterance.text or "", self._px(BODY))
         _, width = self._words_place()
@@ -151,7 +152,7 @@ class InfoPanel:
         return shorten(name, self._words_place()[1] / 3, bold)
 
     def _words_place(self) -> tuple[int, int]:
-        """Left edge and width of the words."""
+        """Gives left edge and width of the words in pixels."""
         left = self._px(MARGIN + ANSWER_WIDTH)
         return left, max(40, self.width - left - self._px(MARGIN))
 
@@ -166,8 +167,8 @@ class InfoPanel:
         ground = self._ground()
         if estimate.emotion is not None and estimate.fused is not None:
             names = ", ".join(MODALITY_NAMES[modality] for modality in estimate.modalities)
-            ground = self._answered(estimate.emotion, estimate.fused.confidence, f"from {names}")
-        with _Sheet(ground) as (drawing, sheet):
+            ground = self._with_answer(estimate.emotion, estimate.fused.confidence, f"from {names}")
+        with _Canvas(ground) as (drawing, canvas):
             indent = 0
             if page == 0 and (name := self._speaker(index)):
                 bold = font(self._px(BODY), bold=True)
@@ -177,7 +178,7 @@ class InfoPanel:
             for number, line in enumerate(self._pages(index)[page]):
                 room = indent if number == 0 else 0
                 self._draw_line(drawing, line, number, left + room, width - room, chosen)
-        return sheet.image
+        return canvas.image
 
     def _draw_line(
         self, drawing: ImageDraw, line: str, number: int, left: int, width: int, chosen: FreeTypeFont
@@ -185,44 +186,44 @@ class InfoPanel:
         shift = width - width_of(line, chosen) if is_right_to_left(line) else 0
         write(drawing, (left + shift, self._baseline(number)), line, chosen, TEXT)
 
-    def _answered(self, emotion: str, confidence: float, below: str) -> Image:
-        """The panel with an answer on the left, and a small line below it."""
+    def _with_answer(self, emotion: str, confidence: float, below: str) -> Image:
+        """Gives the empty panel with an answer on the left and a small line below it."""
         image, small = self._ground(), font(self._px(11))
-        said = answer_text(emotion, confidence)
-        lay(image, chip(((said, color_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
-        with _Sheet(image) as (drawing, sheet):
+        answer = answer_text(emotion, confidence)
+        paste(image, chip(((answer, color_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
+        with _Canvas(image) as (drawing, canvas):
             text = shorten(drawable(below), self._px(ANSWER_WIDTH - 8), small)
             write(drawing, (self._px(MARGIN), self._baseline(1)), text, small, MUTED)
-        return sheet.image
+        return canvas.image
 
     # --- timeline ----------------------------------------------------------------------------------------------------
 
     def _ground(self) -> Image:
         ground = np.empty((self.height, self.width, 3), np.uint8)
-        ground[:] = _values(GROUND)
-        lay(ground, self._timeline, self._strip_left, self._strip_top)
+        ground[:] = rgb_values(GROUND)
+        paste(ground, self._timeline, self._strip_left, self._strip_top)
         return ground
 
     def _draw_timeline(self) -> Image:
-        """Every column in the color of the answer that holds for most of its time, with signs where there is room."""
+        """Draws each column in the color of the emotion with most of its time, and signs where they fit."""
         columns = self._strip_right - self._strip_left
         labels = [TRACK_LABEL, *COLORS]
-        answers = self._leading_labels(columns, labels)
+        answers = self._top_labels(columns, labels)
         strip = np.empty((self._px(STRIP), columns, 3), np.uint8)
-        strip[:] = np.array([_values(COLORS.get(labels[answer], TRACK)) for answer in answers], np.uint8)
+        strip[:] = np.array([rgb_values(COLORS.get(labels[answer], TRACK)) for answer in answers], np.uint8)
         edges = np.flatnonzero(np.diff(answers)) + 1
-        with _Sheet(strip) as (drawing, sheet):
+        with _Canvas(strip) as (drawing, canvas):
             for first, last in zip([0, *edges], [*edges, columns], strict=True):
                 label = labels[int(answers[first])]
                 if label in SIGNS and last - first >= self._px(16):
                     ink, middle = ink_on(COLORS[label]), (int(first) + int(last)) / 2
                     chosen = font(self._px(11))
                     drawing.text((middle, self._px(STRIP) / 2), SIGNS[label], fill=ink, font=chosen, anchor="mm")
-        return sheet.image
+        return canvas.image
 
-    def _leading_labels(self, columns: int, labels: Sequence[str]) -> NDArray[np.int64]:
+    def _top_labels(self, columns: int, labels: Sequence[str]) -> NDArray[np.int64]:
         shares = np.zeros((len(labels), columns))
-        shares[0] = 1e-6  # where nothing was judged
+        shares[0] = 1e-6  # time without an answer
         scale = columns / (self._end - self._start)
         for estimate in self._estimates:
             if estimate.emotion not in labels:
@@ -232,8 +233,8 @@ class InfoPanel:
             places = np.arange(first, last + 1)
             share = np.minimum(places + 1, high) - np.maximum(places, low)
             shares[labels.index(estimate.emotion), first : last + 1] += np.maximum(share, 0)
-        leaders: NDArray[np.int64] = shares.argmax(axis=0)
-        return leaders
+        top: NDArray[np.int64] = shares.argmax(axis=0)
+        return top
 
     def _draw_cursor(self, image: Image, seconds: float) -> None:
         share = min(max((seconds - self._start) / (self._end - self._start), 0.0), 1.0)
@@ -241,32 +242,32 @@ class InfoPanel:
         middle = self._strip_left + round(share * (self._strip_right - self._strip_left - 1))
         top, bottom = self._strip_top - reach, self._strip_top + self._px(STRIP) + reach
         left = max(0, middle - width // 2)
-        image[top:bottom, max(0, left - 1) : left + width + 1] = _values(GROUND)
+        image[top:bottom, max(0, left - 1) : left + width + 1] = rgb_values(GROUND)
         image[top:bottom, left : left + width] = 255
         text = self._clock(int(seconds))
         place = self.width - self._px(MARGIN) - text.shape[1]
-        lay(image, text, place, self._strip_top + (self._px(STRIP) - text.shape[0]) // 2)
+        paste(image, text, place, self._strip_top + (self._px(STRIP) - text.shape[0]) // 2)
 
     def _draw_clock(self, seconds: int) -> Image:
-        chosen, text = font(self._px(SMALL)), f"{clock_text(seconds)} / {clock_text(round(self._end))}"
+        chosen, text = font(self._px(SMALL)), f"{clock_time(seconds)} / {clock_time(round(self._end))}"
         blank = np.empty((self._px(SMALL + 4), round(width_of(text, chosen)) + 1, 3), np.uint8)
-        blank[:] = _values(GROUND)
-        with _Sheet(blank) as (drawing, sheet):
+        blank[:] = rgb_values(GROUND)
+        with _Canvas(blank) as (drawing, canvas):
             write(drawing, (0, self._px(SMALL)), text, chosen, MUTED)
-        return sheet.image
+        return canvas.image
 
 
 TRACK_LABEL = ""
-"""Stands for time in which nothing was judged."""
+"""Label of time without an answer."""
 
 
-class _Sheet:
+class _Canvas:
     """Lets Pillow draw on a picture and gives the picture back."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
 
-    def __enter__(self) -> tuple[ImageDraw, _Sheet]:
+    def __enter__(self) -> tuple[ImageDraw, _Canvas]:
         from PIL import Image as Pictures
         from PIL import ImageDraw
 
@@ -279,8 +280,3 @@ class _Sheet:
 
 def _times(estimate: UtteranceEstimate) -> tuple[float, float]:
     return estimate.utterance.start_seconds, estimate.utterance.end_seconds
-
-
-def _values(color: str) -> tuple[int, int, int]:
-    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    return red, green, blue

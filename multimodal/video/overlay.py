@@ -1,4 +1,4 @@
-"""The recording again with what was found in it: boxes round faces, and below the answer, the words, the time."""
+"""Writes the recording with boxes around faces, and below it the answer, the words and the timeline."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ LONGEST_SIDE = 1280
 """Pixels; larger pictures are scaled down."""
 
 LEAST_WIDTH = 480
-"""Pixels; narrower pictures are enlarged, so that there is room for words."""
+"""Pixels; narrower pictures are enlarged, to make room for words."""
 
 BEYOND_SECONDS = 60.0
-"""A recording is shown to its real end, which may lie behind the one that its header states."""
+"""Seconds beyond the stated end within which the real end of a recording is looked for."""
 
 
 def write_overlay(
     analysis: Analysis, folder: Path, media: Path | None = None, progress: ProgressCallback | None = None
 ) -> Path:
-    """Writes ``overlay.mp4``: the part that was analyzed, with everything drawn on it, its sound kept and in step.
+    """Writes ``overlay.mp4``: the analyzed part with faces, emotions and words drawn on it, and its sound in step.
 
-    Between judged pictures boxes move on straight. A face that was not scored is gray and dashed. Times are those of
-    the recording, also where only a stretch of it was analyzed. Every picture is shown at its own time; a picture that
-    stays for long is repeated, so that words and cursor go on.
+    Boxes move linearly between sampled pictures. A face without a score has a gray, dashed box. Times are those of the
+    recording, even if only a segment was analyzed. Every picture is shown at its own time; a picture that stays is
+    repeated, so that words and cursor move.
 
     Args:
-        analysis: Made here, or read back.
-        folder: Where to write.
-        media: Where the recording lies; None for where it lay when it was analyzed.
-        progress: Called with seconds done and seconds in all.
+        analysis: A new or a loaded analysis.
+        folder: Folder to write to.
+        media: Path of the recording; None for the path in the analysis.
+        progress: Called with the seconds done and the total in seconds.
 
     Returns:
-        The file.
+        Path of the video.
 
     Raises:
-        InputMissingError: The recording is not there.
-        MediaError: It is another one, cannot be read, or has no picture.
-        OutputError: The file cannot be written; nothing is left behind.
+        InputMissingError: The recording does not exist.
+        MediaError: The file is another recording, cannot be read, or has no video.
+        OutputError: The video cannot be written; no partial file remains.
 
     Example:
         >>> write_overlay(read_analysis("results/interview"), Path("results/interview"))   # doctest: +SKIP
@@ -64,10 +64,10 @@ def write_overlay(
     size, sound = output_size(info, LONGEST_SIDE, LEAST_WIDTH), audio_format(info.path)
     overlay = Overlay(analysis, info, size)
     start, end = info.read_start_seconds, info.read_end_seconds
-    part = Clip(info.path, start, end if info.segment is not None else end + BEYOND_SECONDS)
+    clip = Clip(info.path, start, end if info.segment is not None else end + BEYOND_SECONDS)
     rate, channels = sound or (None, 1)
 
-    def tell(seconds: float) -> None:
+    def report_progress(seconds: float) -> None:
         if progress is not None:
             progress(min(max(seconds - start, 0.0), end - start), end - start)
 
@@ -75,20 +75,20 @@ def write_overlay(
         atomic_write(target) as temporary,
         MovieWriter(temporary, (size[0], size[1] + overlay.height), info.frame_rate or 25.0, rate, channels) as writer,
     ):
-        render_clip(part, writer, size=size, sound=sound, draw=overlay.draw, progress=tell)
+        render_clip(clip, writer, size=size, sound=sound, draw=overlay.draw, progress=report_progress)
     return target
 
 
 class Overlay:
-    """Draws what was found in a recording on its pictures.
+    """Draws an analysis on the pictures of its recording.
 
     Args:
-        analysis: What was found.
+        analysis: The analysis of the recording.
         info: Facts of the recording.
         size: Width and height of the pictures in pixels.
 
     Attributes:
-        height: Pixels by which a picture grows.
+        height: Height of the panel below the picture in pixels.
     """
 
     def __init__(self, analysis: Analysis, info: MediaInfo, size: tuple[int, int]) -> None:
@@ -105,8 +105,8 @@ class Overlay:
         """Draws on a copy of a picture.
 
         Args:
-            seconds: The recording's time.
-            image: ``(height, width, 3)`` RGB of the size given.
+            seconds: Time on the recording's clock.
+            image: ``(height, width, 3)`` RGB in the size of the overlay.
 
         Returns:
             ``(height + self.height, width, 3)`` RGB.
@@ -117,7 +117,6 @@ class Overlay:
 
         index = self._panel.current(seconds)
         main = None if index is None else self._estimates[index].face_id
-        drawn = np.concatenate([image, self._panel.at(seconds)])
-        picture = drawn[: image.shape[0]]
-        draw_faces(picture, self._tracks.at(seconds), self._scale, self._panel.letters, main)
-        return drawn
+        page = np.concatenate([image, self._panel.at(seconds)])
+        draw_faces(page[: image.shape[0]], self._tracks.at(seconds), self._scale, self._panel.letters, main)
+        return page

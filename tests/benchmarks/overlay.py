@@ -38,8 +38,8 @@ CORES = 2
 OVERLAY = """
 import json, resource, sys, time
 from pathlib import Path
-from multimodal.overlay import write_overlay
-from multimodal.saved import read_analysis
+from multimodal.analysis.loading import read_analysis
+from multimodal.video.overlay import write_overlay
 analysis = read_analysis(sys.argv[1])
 started = time.perf_counter()
 write_overlay(analysis, Path(sys.argv[2]))
@@ -50,14 +50,15 @@ print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 
 CLIP = """
 import json, sys, time
 from pathlib import Path
-from multimodal.data.cuts import Part, shown_size, sound_form
-from multimodal.data.media import probe
-from multimodal.data.rendering import MovieWriter, render_part
+from multimodal.data.media.playback import Clip, audio_format, output_size
+from multimodal.data.media.probe import probe
+from multimodal.data.media.writer import MovieWriter, render_clip
 info, start = probe(sys.argv[1]), float(sys.argv[3])
-size, sound = shown_size(info), sound_form(info.path)
+size, sound = output_size(info), audio_format(info.path)
 started = time.perf_counter()
 with MovieWriter(Path(sys.argv[2]), size, info.frame_rate, *sound) as writer:
-    render_part(Part(info.path, start, start + 5), writer, size=size, sound=sound, joined=True, fade_seconds=0.03)
+    clip = Clip(info.path, start, start + 5)
+    render_clip(clip, writer, size=size, sound=sound, full_length=True, fade_seconds=0.03)
 print(json.dumps([time.perf_counter() - started]))
 """
 
@@ -85,12 +86,12 @@ def looped(source: Path, target: Path, times: int) -> Path:
         tracks: list[Any] = []
         for turn in range(times):
             with av.open(str(source)) as reading:
-                own = [reading.streams.video[0], reading.streams.audio[0]]
-                tracks = tracks or [writing.add_stream_from_template(track) for track in own]
-                for packet in reading.demux(*own):
+                streams = [reading.streams.video[0], reading.streams.audio[0]]
+                tracks = tracks or [writing.add_stream_from_template(track) for track in streams]
+                for packet in reading.demux(*streams):
                     if packet.size and packet.pts is not None and packet.dts is not None:
                         offset = round(turn * (SECONDS + 0.2) / packet.time_base)  # AAC overhangs a little
-                        track = tracks[own.index(packet.stream)]
+                        track = tracks[streams.index(packet.stream)]
                         packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
                         packet.stream = track
                         writing.mux(packet)
@@ -116,8 +117,8 @@ def run(program: str, *arguments: str | Path) -> list[float]:
     finished = subprocess.run(
         command, check=True, capture_output=True, text=True, env=environment, preexec_fn=two_cores
     )
-    found: list[float] = json.loads(finished.stdout)
-    return found
+    figures: list[float] = json.loads(finished.stdout)
+    return figures
 
 
 def measure(folder: Path, source: Path, width: int, height: int, repeats: int) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_the_answers_hang_on_the_words(hard: tuple[Analysis, Path]) -> None:
         lambda each: each.fused and f"{max(each.fused.probabilities.values()):.2f}"
     )
     for signal, name in SIGNALS.items():
-        alone = wanted(lambda each, signal=signal: getattr(each, signal) and leading(getattr(each, signal)))
+        alone = wanted(lambda each, signal=signal: each.get(signal) and leading(each.get(signal)))
         assert sorted(found[f"emotion-{name}"], key=str) == alone
     assert set(found) == {"emotion", "confidence", *(f"emotion-{name}" for name in SIGNALS.values())}
 

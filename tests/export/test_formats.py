@@ -28,12 +28,25 @@ from pyarrow import parquet
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, OutputError
-from multimodal.export.formats import FORMATS, TIMED, check_formats, export, inapplicable
+from multimodal.export import formats
+from multimodal.export.formats import EXPORT_HELP, FORMATS, check_formats, export, inapplicable, load_format
 from multimodal.infer.model import load_model
 from multimodal.plots.slides import FILES, write_plots
 from multimodal.types import Utterance, UtteranceEstimate
 
-ALL = [file for files in FORMATS.values() for file in files]
+EXPORT_ROOM = Path(formats.__file__).parent
+ALL = [file for name in FORMATS for file in load_format(name).files]
+
+
+def test_help_and_names_come_from_the_table() -> None:
+    assert (
+        EXPORT_HELP
+        == "Further formats to write, separated by commas: vtt, srt, eaf, textgrid, parquet, jsonl (default: none)."
+    )
+    assert len(set(ALL)) == len(ALL)
+    assert [load_format(name).name for name in FORMATS] == list(FORMATS)
+    definitions = [path.stem for path in EXPORT_ROOM.glob("*.py") if "\nFORMAT = " in path.read_text(encoding="utf-8")]
+    assert sorted(definitions) == sorted(FORMATS.values())
 
 
 def test_formats_are_named_in_any_case_and_once() -> None:
@@ -61,7 +74,8 @@ def test_only_what_was_asked_for_is_written(tmp_path: Path) -> None:
 
 def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
     analysis = typed_analysis(tmp_path / "answer.txt")
-    assert inapplicable(analysis, FORMATS) == TIMED and inapplicable(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
+    assert inapplicable(analysis, FORMATS) == ("vtt", "srt", "eaf", "textgrid")
+    assert inapplicable(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
     with pytest.raises(OutputError) as caught:
         export(analysis, tmp_path / "out", ("vtt", "parquet", "textgrid", "jsonl"))
     line = "answer.txt: is words without times, which vtt, textgrid cannot hold; export parquet or jsonl"
@@ -74,12 +88,12 @@ def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, name: str) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 8.0)
-    for file in FORMATS[name]:
+    for file in load_format(name).files:
         (tmp_path / "out" / file).mkdir(parents=True)
         (tmp_path / "out" / file / "mine").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         export(analysis, tmp_path / "out", (name,))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FORMATS[name])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(load_format(name).files)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -93,7 +107,7 @@ def test_what_stood_there_stays_where_writing_fails(tmp_path: Path, name: str, m
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match="the disk is full"):
         export(make_analysis(tmp_path / "a.mp4", 12.0), tmp_path, (name,))
-    assert [(tmp_path / file).read_bytes() for file in FORMATS[name]] == before
+    assert [(tmp_path / file).read_bytes() for file in load_format(name).files] == before
     assert len(list(tmp_path.iterdir())) == len(before)
 
 

@@ -93,11 +93,11 @@ def analysis_of(
     path: Path,
     utterances: Sequence[tuple[float, float, str, float]],
     faces: Sequence[FaceObservation] = (),
-    stretch: tuple[float, float] | None = None,
+    segment: tuple[float, float] | None = None,
     texts: Sequence[str] = (),
 ) -> Analysis:
     """An analysis of a file that is there: start, end, emotion and confidence of each utterance."""
-    media: MediaInfo = replace(probe(path), segment=stretch)
+    media: MediaInfo = replace(probe(path), segment=segment)
     estimates = []
     for number, (start, end, emotion, sure) in enumerate(utterances):
         text = texts[number] if number < len(texts) else None

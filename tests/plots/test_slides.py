@@ -116,7 +116,7 @@ def test_signal_rows_and_gaps(tmp_path: Path) -> None:
     axes = axes_of(draw_timeline(analysis), "signals")
     for signal in ("audio", "text"):
         found = drawn(axes, f"{signal} ")
-        said = [(each.utterance, getattr(each, signal)) for each in analysis.estimates]
+        said = [(each.utterance, each.get(signal)) for each in analysis.estimates]
         for label in set(found) - {"absent"}:
             own = [u for u, estimate in said if estimate is not None and leading(estimate.probabilities) == label]
             near(spans(found[label]), [(u.start_seconds, u.end_seconds) for u in own])
@@ -325,7 +325,7 @@ def own():  # to ask for the backend would choose one, and load pyplot
     return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 before = own()
 from analysis_fixtures import make_analysis
-from multimodal.plots import write_plots
+from multimodal.plots.slides import write_plots
 for path in write_plots(make_analysis(Path("talk.mp4"), 20.0), Path("out")):
     print(hashlib.sha256(path.read_bytes()).hexdigest())
 print("matplotlib.pyplot" in sys.modules, before == own())

@@ -223,7 +223,7 @@ def test_pictures_alone_give_pictures(tmp_path: Path) -> None:
         assert [stream.type for stream in container.streams] == ["video"]
 
 
-def test_nothing_outside_of_the_stretch_is_shown(counted: Path, tmp_path: Path) -> None:
+def test_nothing_outside_of_the_segment_is_shown(counted: Path, tmp_path: Path) -> None:
     analysis = analysis_of(counted, ANSWERS, segment=(6.0, 8.0))
     cuts = cut_clips(analysis, tmp_path, padding_seconds=5.0)
     assert [(cut.start_seconds, cut.end_seconds) for cut in cuts] == [(6.0, 8.0)]

@@ -100,7 +100,7 @@ def test_missed_picture_bridged() -> None:
 def test_what_a_face_shows_is_that_of_the_nearest_judged_picture() -> None:
     seen = [face(0.0, (0, 0, 9, 9), "anger"), face(0.2, (0, 0, 9, 9), "fear")]
     tracks = FaceTracks(seen, [0.0, 0.2])
-    found = [tracks.at(time)[0].seen.probabilities for time in (0.0, 0.08, 0.12, 0.2)]
+    found = [tracks.at(time)[0].observation.probabilities for time in (0.0, 0.08, 0.12, 0.2)]
     assert found == [seen[0].probabilities, seen[0].probabilities, seen[1].probabilities, seen[1].probabilities]
 
 
@@ -129,7 +129,7 @@ def test_timeline_and_cursor(gray: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_only_the_stretch_is_rendered_and_times_stay_right(gray: Path, tmp_path: Path) -> None:
+def test_only_the_segment_is_rendered_and_times_stay_right(gray: Path, tmp_path: Path) -> None:
     faces = [face(2.0 + 0.2 * k, (100.0 + 50 * k, 120.0, 60.0, 60.0)) for k in range(6)]
     analysis = analysis_of(gray, [(2.0, 2.5, "happiness", 0.9), (2.5, 3.2, "fear", 0.9)], faces, (2.0, 3.2))
     pictures = pictures_of(write_overlay(analysis, tmp_path))
@@ -265,8 +265,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from multimodal.errors import MultimodalError
-from multimodal.overlay import write_overlay
-from multimodal.saved import read_analysis
+from multimodal.analysis.loading import read_analysis
+from multimodal.video.overlay import write_overlay
 print("begun", flush=True)
 try:
     write_overlay(read_analysis(sys.argv[1]), Path(sys.argv[2]))

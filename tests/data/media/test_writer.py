@@ -177,7 +177,7 @@ def test_a_part_that_a_picture_outlasts_shows_it(tmp_path: Path) -> None:
 
 def test_a_joined_part_fills_its_time_with_picture_and_silence(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures(every(40, 3.0, 1000)), Sound({0: tone(2.0)}))
-    out = render(clip, tmp_path / "out.mp4", 0.0, 4.0, joined=True)
+    out = render(clip, tmp_path / "out.mp4", 0.0, 4.0, full_length=True)
     assert pictures_of(out)[0][0] == 0
     samples, rate = sound_of(out)
     assert len(samples) / rate == pytest.approx(4.0, abs=0.065)  # AAC fills up its last 1024 samples
@@ -188,7 +188,7 @@ def test_fades_leave_no_click(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures(every(40, 4.0)), Sound({0: tone(4.0, 50.0, level=0.9)}))
     blocks = list(read_audio_frames(Clip(clip, 1.005, 2.005), 16000, 1))
     hard = np.concatenate(blocks, axis=1)[0]
-    soft, _ = sound_of(render(clip, tmp_path / "out.mp4", 1.005, 2.005, joined=True, fade_seconds=0.03))
+    soft, _ = sound_of(render(clip, tmp_path / "out.mp4", 1.005, 2.005, full_length=True, fade_seconds=0.03))
     assert abs(hard[0]) > 0.85  # cut at the top of a wave
     assert np.abs(np.diff(soft[:16000], prepend=0.0, append=0.0)).max() < 0.03
     assert np.abs(soft[:16]).max() < 0.05

@@ -1,27 +1,27 @@
-"""Tables for other programs: typed Parquet, and JSON Lines.
+"""Parquet tables for pandas, R and DuckDB: the columns of the CSV files, typed, with their units.
 
-Both keep words, names and paths as they are; only halves of UTF-16 pairs, which no UTF-8 can hold, become U+FFFD.
-Words without times have empty times.
+Text, names and paths are kept as they are, except halves of UTF-16 pairs, which become U+FFFD. Text without times has
+empty times.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multimodal.analysis.result import SCHEMA_VERSION, Analysis
+from multimodal.export.export_format import ExportFormat, utf8_text
 from multimodal.files import atomic_write, path_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from multimodal.analysis.result import Analysis
+
 UTTERANCE_SCHEMA = "multimodal-emotion/utterances"
 FRAME_SCHEMA = "multimodal-emotion/frames"
-LINE_SCHEMA = "multimodal-emotion/utterance"
 
 TIMES = ("start_seconds", "end_seconds")
 TEXTS = ("speaker", "text", "modalities", "emotion", "quality")
@@ -32,61 +32,41 @@ UNITS: Mapping[str, str] = {
 }
 """Column to its unit; other numbers, apart from ``face_id``, are probabilities from 0 to 1."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_LINE_ENDS = str.maketrans({end: f"\\u{ord(end):04x}" for end in "\x7f\x85\u2028\u2029"})
-"""What some readers take for the end of a line; JSON may hold them only as they are or escaped, with one meaning."""
-
 
 def write_utterance_table(analysis: Analysis, path: Path) -> None:
     """Writes ``utterances.parquet``: the columns of ``utterances.csv``, typed, with their units.
 
     Args:
-        analysis: Of any input.
-        path: Where the file shall stand.
+        analysis: The analysis of any input.
+        path: The file to write.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
     """
-    table = _whole_texts(analysis).utterances
+    table = _with_utf8_texts(analysis).utterances
     if not analysis.has_times:
         table = table.assign(**dict.fromkeys(TIMES, float("nan")))
     _write(analysis, table, UTTERANCE_SCHEMA, path)
 
 
 def write_frame_table(analysis: Analysis, path: Path) -> None:
-    """Writes ``frames.parquet``: the columns of ``frames.csv``, typed, with units; no row without a video.
+    """Writes ``frames.parquet``: the columns of ``frames.csv``, typed, with their units; no row without a video.
 
     Args:
-        analysis: Of any input.
-        path: Where the file shall stand.
+        analysis: The analysis of any input.
+        path: The file to write.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The file cannot be written.
     """
     _write(analysis, analysis.frames, FRAME_SCHEMA, path)
 
 
-def write_lines(analysis: Analysis, path: Path) -> None:
-    """Writes ``utterances.jsonl``: an object a line, as in ``analysis.json``, with the recording and the models.
-
-    Args:
-        analysis: Of any input.
-        path: Where the file shall stand. It is empty where there are no utterances.
-
-    Raises:
-        OutputError: It cannot be written.
-
-    Source:
-        https://jsonlines.org, UTF-8, a value a line.
-    """
-    whole = analysis.to_dict()
-    media = {key: whole["media"][key] for key in ("path", "sha256", "duration_seconds")}
-    head = {"schema": LINE_SCHEMA, "schema_version": SCHEMA_VERSION, "media": media, "models": whole["models"]}
-    empty = {} if analysis.has_times else dict.fromkeys(TIMES)
-    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for index, entry in enumerate(whole["utterances"]):
-            line = json.dumps({**head, "index": index, **entry, **empty}, ensure_ascii=False, allow_nan=False)
-            file.write(_whole(line).translate(_LINE_ENDS) + "\n")
+FORMAT = ExportFormat(
+    "parquet",
+    {"utterances.parquet": write_utterance_table, "frames.parquet": write_frame_table},
+    needs_times=False,
+)
 
 
 def _write(analysis: Analysis, table: pd.DataFrame, schema: str, path: Path) -> None:
@@ -95,9 +75,9 @@ def _write(analysis: Analysis, table: pd.DataFrame, schema: str, path: Path) -> 
 
     columns = list(table.columns)
     arrays = [pa.array(table[name], type=_type(name), from_pandas=True) for name in columns]
-    made = pa.Table.from_arrays(arrays, schema=_schema(columns, _facts(analysis, schema)))
+    data = pa.Table.from_arrays(arrays, schema=_schema(columns, _facts(analysis, schema)))
     with atomic_write(path) as temporary, temporary.open("wb") as file:  # a name may be one that pyarrow cannot open
-        parquet.write_table(made, file, compression="zstd")
+        parquet.write_table(data, file, compression="zstd")
 
 
 def _type(name: str) -> Any:
@@ -120,6 +100,8 @@ def _schema(columns: Sequence[str], facts: Mapping[str, str]) -> Any:
 
 
 def _facts(analysis: Analysis, schema: str) -> dict[str, str]:
+    from multimodal.analysis.result import SCHEMA_VERSION
+
     media = analysis.media
     return {
         "schema": schema,
@@ -130,14 +112,10 @@ def _facts(analysis: Analysis, schema: str) -> dict[str, str]:
     }
 
 
-def _whole_texts(analysis: Analysis) -> Analysis:
-    """The same analysis with names and words that UTF-8 can hold."""
+def _with_utf8_texts(analysis: Analysis) -> Analysis:
+    """Gives the same analysis with names and text that UTF-8 can hold."""
     estimates = []
     for estimate in analysis.estimates:
-        speaker, text = (value and _whole(value) for value in (estimate.utterance.speaker, estimate.utterance.text))
+        speaker, text = (value and utf8_text(value) for value in (estimate.utterance.speaker, estimate.utterance.text))
         estimates.append(replace(estimate, utterance=replace(estimate.utterance, speaker=speaker, text=text)))
     return replace(analysis, estimates=tuple(estimates))
-
-
-def _whole(text: str) -> str:
-    return _SURROGATE.sub("\ufffd", text)

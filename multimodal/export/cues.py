@@ -1,0 +1,80 @@
+"""The cues of subtitles: when, who speaks, the answer and the words.
+
+Times are those of the recording's clock, so a player shows cues over the recording. An utterance without words and
+without an answer gets no cue; one without length lasts a millisecond, the shortest cue of WebVTT. Cues of people who
+speak at once overlap, as WebVTT and SRT allow; cues are ordered by their start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multimodal.data.transcripts.text import plain_name, printable
+from multimodal.export.tiers import milliseconds
+from multimodal.formatting import percent
+from multimodal.types import UtteranceEstimate
+
+if TYPE_CHECKING:
+    from multimodal.analysis.result import Analysis
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A subtitle.
+
+    Attributes:
+        start_milliseconds: Start on the recording's clock.
+        end_milliseconds: End, at least one after the start.
+        speaker: Name of the speaker on one line; None where unknown.
+        emotion: The emotion; None without an estimate.
+        words: The words on one line; may be empty.
+        answer: The emotion with its confidence, as ``answer_text`` words it; may be empty.
+    """
+
+    start_milliseconds: int
+    end_milliseconds: int
+    speaker: str | None
+    emotion: str | None
+    words: str
+    answer: str
+
+
+def answer_text(estimate: UtteranceEstimate) -> str:
+    """Words the answer to an utterance in a few letters.
+
+    Args:
+        estimate: The estimate of one utterance.
+
+    Returns:
+        The emotion with its confidence, such as ``happiness 97%``; ``uncertain`` alone, since its confidence belongs to
+        an emotion that is not named; an empty string without an estimate.
+
+    Example:
+        >>> from multimodal.types import Utterance
+        >>> answer_text(UtteranceEstimate(Utterance(0.0, 1.0)))
+        ''
+    """
+    if estimate.fused is None or estimate.emotion is None:
+        return ""
+    sure = "" if estimate.uncertain else f" {percent(estimate.fused.confidence)}"
+    return printable(f"{estimate.emotion}{sure}")
+
+
+def find_cues(analysis: Analysis) -> list[Cue]:
+    """Lists the cues of an analysis.
+
+    Args:
+        analysis: An analysis with times.
+
+    Returns:
+        Cues in order of start and end.
+    """
+    cues = []
+    for estimate in analysis.estimates:
+        utterance = estimate.utterance
+        words, answer = printable(utterance.text), answer_text(estimate)
+        if words or answer:
+            times = milliseconds(utterance.start_seconds, utterance.end_seconds)
+            cues.append(Cue(*times, plain_name(printable(utterance.speaker)), estimate.emotion, words, answer))
+    return sorted(cues, key=lambda cue: (cue.start_milliseconds, cue.end_milliseconds))
