@@ -238,7 +238,7 @@ def test_the_recording_has_to_be_there_and_the_same(gray: Path, tmp_path: Path) 
     with pytest.raises(MediaError, match="sha256 differs"):
         write_overlay(gone, tmp_path / "out", media=other)
     long = replace(analysis, media=replace(analysis.media, path=tmp_path / ("long" * 999)))
-    with pytest.raises(InputMissingError, match="is not there any more"):
+    with pytest.raises(InputMissingError, match="not found"):
         write_overlay(long, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert write_overlay(gone, tmp_path / "out", media=gray).is_file()
