@@ -19,7 +19,7 @@ from multimodal.data.transcripts.files import SUFFIXES
 from multimodal.errors import ConfigError, InputMissingError, InputUnreadableError
 
 COLUMNS = ("path", "participant", "task", "question", "transcript", "speaker", "start", "end")
-"""Columns that mean something; further ones are carried along."""
+"""Columns that the program reads; other columns are carried along."""
 
 TABLES = (".csv", ".tsv")
 """Suffixes of a manifest."""
@@ -28,13 +28,13 @@ RECORDINGS = (
     *(".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"),
     *(".wav", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".flac", ".aac", ".aif", ".aiff", ".wma", ".amr"),
 )
-"""Suffixes that count as recordings in a folder."""
+"""Suffixes of recordings in a folder."""
 
 ANSWERS = (".txt", ".vtt", ".srt")
-"""Suffixes that count as words alone in a folder; a table or a JSON file there may be anything."""
+"""Suffixes of written answers in a folder; tables and JSON files there may be anything else."""
 
 RESULT = {"analysis.json", "frames.csv"}
-"""What stands in every folder of results."""
+"""Files of every folder of results."""
 
 CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
 """h:mm:ss or m:ss."""
@@ -45,14 +45,14 @@ class Row:
     """One input of a study.
 
     Attributes:
-        line: Where it stands in the manifest, from 1; in a folder its place in the order of names.
+        line: Line in the manifest, from 1; in a folder the position in the order of names.
         path: The input, absolute.
-        name: Its path as seen from the manifest, with forward slashes: the same wherever the study lies.
-        transcript: Its transcript, absolute; None for none or the one beside it.
-        speaker: Whose words are judged; None for everybody's.
-        start_seconds: Where the stretch that is judged begins; None for the beginning.
-        end_seconds: Where it ends; None for the end.
-        columns: Everything that the manifest says of it, as written.
+        name: Path relative to the manifest, with forward slashes, so that it is the same wherever the study lies.
+        transcript: Transcript, absolute; None for no transcript or the one beside the input.
+        speaker: The speaker to analyze; None for all speakers.
+        start_seconds: Start of the segment to analyze; None for the start of the input.
+        end_seconds: End of the segment; None for the end of the input.
+        columns: All cells of the row by column name, as written.
     """
 
     line: int
@@ -66,7 +66,7 @@ class Row:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes it another input than the others."""
+        """The values that distinguish this input from the others."""
         transcript = "" if self.transcript is None else str(self.transcript)
         return (self.name, transcript, self.speaker or "", str(self.start_seconds), str(self.end_seconds))
 
@@ -78,7 +78,7 @@ class Manifest:
     Attributes:
         columns: Header of the table, as written; ``path`` alone for a folder.
         rows: The inputs, in order.
-        errors: What is wrong, one for each wrong row, in order; with any, ``rows`` must not be used.
+        errors: One error per invalid row, in order; if there are any, ``rows`` must not be used.
     """
 
     columns: tuple[str, ...]
@@ -96,7 +96,7 @@ def read_seconds(text: str) -> float:
         Seconds, at least 0.
 
     Raises:
-        ValueError: It is no time.
+        ValueError: The text is not a time.
 
     Example:
         >>> [read_seconds(text) for text in ("75", "75,5", "1:15", "0:01:15.5")]
@@ -106,10 +106,10 @@ def read_seconds(text: str) -> float:
     if clock := CLOCK.fullmatch(plain):
         hours, minutes, seconds = int(clock[1] or 0), int(clock[2]), float(clock[3])
         if seconds >= 60 or (clock[1] is not None and minutes >= 60):
-            raise ValueError(f"{text!r} is no time")
+            raise ValueError(f"{text!r} is not a time")
         return 3600 * hours + 60 * minutes + seconds
     if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", plain) or not math.isfinite(float(plain)):
-        raise ValueError(f"{text!r} is no time")
+        raise ValueError(f"{text!r} is not a time")
     return float(plain)
 
 
@@ -117,19 +117,19 @@ def read_manifest(path: Path) -> Manifest:
     """Reads the table of a study.
 
     Args:
-        path: CSV or TSV with a header that names at least ``path``; paths in it are seen from its folder.
+        path: CSV or TSV file with a header that has at least ``path``; paths are relative to its folder.
 
     Returns:
-        The inputs, or everything that is wrong with them.
+        The inputs, or the errors of all invalid rows.
 
     Raises:
-        InputMissingError: There is no such file.
-        InputUnreadableError: It cannot be read.
-        ConfigError: It is no table with a column ``path``.
+        InputMissingError: The file does not exist.
+        InputUnreadableError: The file cannot be read.
+        ConfigError: The file is not a table with a column ``path``.
     """
     lines = list(_numbered(path))
     if not lines:
-        raise ConfigError(path, "is empty", "give it a header with a column path, and a row per input")
+        raise ConfigError(path, "is empty", "write a header with a column path, and one row per input")
     (_, header), *body = lines
     columns = tuple(cell.strip() for cell in header)
     _check_header(path, columns)
@@ -145,14 +145,14 @@ def read_manifest(path: Path) -> Manifest:
         if problems:
             errors.append(ConfigError(f"{path}, line {line}", ", and ".join(problems), "correct that line"))
     if not rows:
-        raise ConfigError(path, "names no input", "add a row per input")
+        raise ConfigError(path, "contains no input", "add one row per input")
     return Manifest(columns, tuple(rows.values()), tuple(errors))
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Rows of cells, each with the number of the line on which it begins."""
+    """Rows of cells, each with the number of its first line."""
     text, first = _text(path), 1
-    if text[:4].lower() == "sep=":  # Excel's own first line
+    if text[:4].lower() == "sep=":  # a first line that Excel writes
         head, _, text = text.partition("\n")
         delimiter, first = head[4:5], 2
     else:
@@ -164,7 +164,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield before + first, cells
             before = reader.line_num
     except csv.Error as error:
-        raise ConfigError(f"{path}, line {before + first}", f"is no row of a table ({error})", "mend it") from None
+        raise ConfigError(f"{path}, line {before + first}", f"is not a table row ({error})", "correct it") from None
 
 
 def _text(path: Path) -> str:
@@ -183,7 +183,7 @@ def _text(path: Path) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """That which divides the header most often outside quotes."""
+    """The separator that is most frequent in the header outside quotes."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     bare = re.sub(r'"[^"]*"', "", header)
     return max("\t;,", key=bare.count)
@@ -192,37 +192,39 @@ def _delimiter(text: str) -> str:
 def _check_header(path: Path, columns: Sequence[str]) -> None:
     lowered = [name.lower() for name in columns]
     if "path" not in lowered:
-        shown = ", ".join(columns[:6])
-        raise ConfigError(f"{path}, line 1", f"has no column path, but {shown}", "name the column of files path")
+        names = ", ".join(columns[:6])
+        raise ConfigError(f"{path}, line 1", f"has no column path, but {names}", "name the column of files path")
     double = sorted({name for name in lowered if name and lowered.count(name) > 1})
     if double:
         raise ConfigError(f"{path}, line 1", f"has {double[0]} more than once", "rename one of the columns")
 
 
 def _row(path: Path, line: int, columns: Sequence[str], cells: Sequence[str]) -> tuple[Row, list[str]]:
-    """One row, as far as it can be read, and what is wrong with it."""
+    """One row, as far as it can be read, and its errors."""
     problems = []
     if any(cell.strip() for cell in cells[len(columns) :]):
         problems.append(f"has {len(cells)} cells for {len(columns)} columns")
-    said = {name: cell for name, cell in zip(columns, [*cells, *[""] * len(columns)], strict=False) if name}
-    known = {name.lower(): cell.strip() for name, cell in said.items() if name.lower() in COLUMNS}
+    by_column = {name: cell for name, cell in zip(columns, [*cells, *[""] * len(columns)], strict=False) if name}
+    known = {name.lower(): cell.strip() for name, cell in by_column.items() if name.lower() in COLUMNS}
     folder = path.absolute().parent
     if not known["path"] or "\0" in "".join(known.values()):
-        problems.append("names no file" if not known["path"] else "holds a character that no name has")
+        problems.append("has no path" if not known["path"] else "contains a null character")
         known = {**known, "path": f"line {line}", "transcript": ""}
     start, end = (_time(known.get(name, ""), name, problems) for name in ("start", "end"))
     if start is not None and end is not None and start >= end:
-        problems.append(f"ends at {known['end']}, not after its start {known['start']}")
+        problems.append(f"has the end {known['end']}, not after the start {known['start']}")
     file = folder / known["path"]
     transcript = folder / known["transcript"] if known.get("transcript") else None
-    return Row(line, file, _name(file, folder), transcript, known.get("speaker") or None, start, end, said), problems
+    return Row(
+        line, file, _name(file, folder), transcript, known.get("speaker") or None, start, end, by_column
+    ), problems
 
 
 def _time(text: str, name: str, problems: list[str]) -> float | None:
     try:
         return read_seconds(text) if text else None
     except ValueError:
-        problems.append(f"has {text!r} as {name}, which is neither seconds nor h:mm:ss")
+        problems.append(f"has the {name} {text!r}, which is neither seconds nor h:mm:ss")
         return None
 
 
@@ -234,18 +236,18 @@ def _name(file: Path, folder: Path) -> str:
 
 
 def read_folder(folder: Path, without: Path | None = None) -> Manifest:
-    """Takes every recording and every typed answer in a folder and those below it, in the order of their names.
+    """Lists every recording and written answer in a folder and its subfolders, in the order of their names.
 
     Args:
-        folder: Where they lie. Hidden files, transcripts beside recordings and other kinds of files are no inputs, nor
-            is what stands in a folder of results, as an overlay or subtitles.
-        without: A folder in it that is left out: that of the results.
+        folder: Where to search. Hidden files, transcripts beside recordings, other kinds of files, and the content of
+            folders of results (such as an overlay or subtitles) are no inputs.
+        without: A subfolder to skip: that of the results.
 
     Returns:
         The inputs.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: The folder contains no input.
 
     Example:
         >>> import pathlib, tempfile
@@ -256,28 +258,28 @@ def read_folder(folder: Path, without: Path | None = None) -> Manifest:
         ['a.mp4', 'b.txt']
     """
     base = folder.absolute()
-    found = sorted(_walk(base, None if without is None else without.absolute()))
-    recorded = {(file.parent, file.stem) for file in found if file.suffix.lower() in RECORDINGS}
-    inputs = [file for file in found if file.suffix.lower() not in SUFFIXES or (file.parent, file.stem) not in recorded]
+    files = sorted(_walk(base, None if without is None else without.absolute()))
+    recorded = {(file.parent, file.stem) for file in files if file.suffix.lower() in RECORDINGS}
+    inputs = [file for file in files if file.suffix.lower() not in SUFFIXES or (file.parent, file.stem) not in recorded]
     if not inputs:
-        raise ConfigError(folder, "holds no recording and no typed answer", "choose another folder, or a manifest")
+        raise ConfigError(folder, "contains no recording and no written answer", "name another folder, or a manifest")
     names = [_name(file, base) for file in inputs]
     rows = [
-        Row(place, file, name, columns={"path": name})
-        for place, (file, name) in enumerate(zip(inputs, names, strict=True), 1)
+        Row(number, file, name, columns={"path": name})
+        for number, (file, name) in enumerate(zip(inputs, names, strict=True), 1)
     ]
     return Manifest(("path",), tuple(rows))
 
 
 def _walk(folder: Path, without: Path | None) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder):
         if set(files) >= RESULT:
             folders.clear()
             continue
         folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (without is None or Path(place, name) != without)
+            name for name in folders if not name.startswith(".") and (without is None or Path(root, name) != without)
         )
-        # A folder called talk.mp4 is walked into; only its files can be inputs.
+        # A folder named talk.mp4 is searched; only files can be inputs.
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in (*RECORDINGS, *ANSWERS):
-                yield Path(place, name)
+                yield Path(root, name)

@@ -2,7 +2,7 @@
 
 Two networks: ``AudioRecurrentEncoder``, the one of Yoon et al. 2018, kept for comparison, and ``ConvBiGRU``, ours. Both
 read the features that ``voice_features`` computes for an utterance, after ``encode_speaker`` has removed what all
-utterances of the speaker share: voices and microphones differ more than emotions do.
+utterances of the speaker have in common: voices and microphones differ more than emotions.
 
 Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et al. 2017 (attention pooling, ICASSP).
 """
@@ -24,14 +24,14 @@ from multimodal.encoders.voice_features import BATCH, VoiceFeatures
 
 
 class AudioOutput(NamedTuple):
-    """What an audio network gives.
+    """What an audio network returns.
 
     Attributes:
         logits: ``(batch, labels)`` float32; softmax gives probabilities before calibration.
         embedding: ``(batch, features)`` float32 of the whole utterance.
         states: ``(batch, steps, features)`` float32, 12.5 steps a second (``ConvBiGRU``) or 100; 0 after the end.
         state_lengths: ``(batch,)`` steps of each utterance.
-        member_logits: ``(members, batch, labels)`` float32: one head's answer each, for training.
+        member_logits: ``(members, batch, labels)`` float32: the logits of each head, for training.
     """
 
     logits: Tensor
@@ -42,7 +42,7 @@ class AudioOutput(NamedTuple):
 
 
 LARGEST = 5.0
-"""Standardized features beyond this are taken for this: one odd utterance must not decide."""
+"""Standardized features are clipped to this magnitude: one outlier must not decide."""
 
 
 class Mix(NamedTuple):
@@ -57,15 +57,15 @@ class Mix(NamedTuple):
 
 
 class Background(nn.Module):
-    """What voices are like in the training corpora: it stands in for a speaker's own statistics while little was heard.
+    """Feature statistics of the training corpora, the prior of a speaker's own statistics.
 
-    The corpora count for as much as ``utterances`` utterances of the speaker (``RecordingStatistics.shrunk``).
+    The corpora weigh as much as ``utterances`` utterances of the speaker (``RecordingStatistics.shrunk``).
 
     Args:
         frame_size: Features per frame.
         summary_size: Features per utterance.
         utterances: Weight of the corpora.
-        frames_per_utterance: As many frames weigh one utterance.
+        frames_per_utterance: Number of frames that weigh as much as one utterance.
     """
 
     def __init__(
@@ -84,35 +84,35 @@ class Background(nn.Module):
         self.register_buffer("summary_variance", torch.ones(summary_size))
 
     def learn(self, frames: RecordingStatistics, summaries: RecordingStatistics) -> None:
-        """Takes over the statistics of the training corpora."""
+        """Stores the statistics of the training corpora."""
         self.frame_mean.copy_(frames.mean)
         self.frame_variance.copy_(frames.variance)
         self.summary_mean.copy_(summaries.mean)
         self.summary_variance.copy_(summaries.variance)
 
-    def frame_statistics(self, own: RecordingStatistics) -> RecordingStatistics:
-        """A speaker's frames, drawn towards the corpora's."""
+    def frame_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
+        """Statistics of a speaker's frames, shrunk towards the corpora's."""
         prior = RecordingStatistics(0.0, self.frame_mean.cpu().double(), self.frame_variance.cpu().double())
-        return own.shrunk(prior, self.frames)
+        return speaker.shrunk(prior, self.frames)
 
-    def summary_statistics(self, own: RecordingStatistics) -> RecordingStatistics:
-        """A speaker's summaries, drawn towards the corpora's."""
+    def summary_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
+        """Statistics of a speaker's summaries, shrunk towards the corpora's."""
         prior = RecordingStatistics(0.0, self.summary_mean.cpu().double(), self.summary_variance.cpu().double())
-        return own.shrunk(prior, self.utterances)
+        return speaker.shrunk(prior, self.utterances)
 
 
 def standardize(values: Tensor, common: RecordingStatistics) -> Tensor:
-    """Removes what is common: ``(rows, features)`` float32 within ±``LARGEST``."""
+    """Normalizes rows by common statistics: ``(rows, features)`` float32 within ±``LARGEST``."""
     return common.normalize(values).clamp(-LARGEST, LARGEST)
 
 
 def _recur(layer: nn.GRU, states: Tensor, lengths: Tensor) -> Tensor:
-    """Runs a GRU over ``(batch, steps, features)`` such that padding never reaches it; 0 after each end."""
+    """Runs a GRU over ``(batch, steps, features)`` unaffected by padding; 0 after each end."""
     if not layer.bidirectional:
-        # What comes after an end cannot reach what was before it; and on a CPU the gradient of packed steps takes time
-        # with the square of their number.
-        onwards: Tensor = layer(states)[0]
-        return onwards * padding_mask(lengths, states.shape[1])[:, :, None]
+        # Padding comes after an end and cannot reach the states before it; on a CPU the gradient of packed steps takes
+        # time quadratic in their number.
+        outputs: Tensor = layer(states)[0]
+        return outputs * padding_mask(lengths, states.shape[1])[:, :, None]
     packed = pack_padded_sequence(states, lengths.cpu(), batch_first=True, enforce_sorted=False)
     return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=states.shape[1])[0]
 
@@ -156,7 +156,7 @@ class AudioRecurrentEncoder(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Weighted mean and deviation over time; the weights are learnt (Mirsamadi et al. 2017)."""
+    """Weighted mean and deviation over time with learned weights (Mirsamadi et al. 2017)."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -182,9 +182,9 @@ def _head(inputs: int, hidden: Sequence[int], labels: int, dropout: float) -> nn
 class ConvBiGRU(nn.Module):
     """Two strided convolutions, a bidirectional GRU and attention pooling, beside a small network over the summary.
 
-    Two heads answer, over the summary and over both; they err differently, and their probabilities are averaged. A
-    third, over the sequence alone, is weaker (0.53 against 0.61 and 0.64 of recall on RAVDESS) and is there to teach
-    the recurrent part.
+    The probabilities of two heads are averaged, one over the summary and one over both; they make different errors. A
+    third head, over the sequence alone, is weaker (recall 0.53 against 0.61 and 0.64 on RAVDESS) and trains the
+    recurrent part.
 
     Args:
         labels: Number of emotions.
@@ -236,14 +236,14 @@ class ConvBiGRU(nn.Module):
         """States ``(batch, steps, 2 × hidden)``, eight frames to a step, and the steps of each utterance."""
         states = frames.transpose(1, 2)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            # Zeros after the end, as a shorter batch would have there.
+            # Zeros after the end, as in a shorter batch.
             states = states * padding_mask(lengths, states.shape[2])[:, None]
             states = functional.relu(norm(convolution(states)))
             lengths = (lengths + 1) // 2
         states = states * padding_mask(lengths, states.shape[2])[:, None]
-        # The last pair may be half filled: the mean is over what is there.
-        filled = functional.avg_pool1d(padding_mask(lengths, states.shape[2])[:, None].float(), 2, ceil_mode=True)
-        states = functional.avg_pool1d(states, 2, ceil_mode=True) / filled.clamp(min=0.5)
+        # The last pair may be incomplete: the mean is over its valid steps.
+        valid = functional.avg_pool1d(padding_mask(lengths, states.shape[2])[:, None].float(), 2, ceil_mode=True)
+        states = functional.avg_pool1d(states, 2, ceil_mode=True) / valid.clamp(min=0.5)
         lengths = (lengths + 1) // 2
         return _recur(self.recurrent, self.dropout(states.transpose(1, 2)), lengths), lengths
 
@@ -276,15 +276,15 @@ AUDIO_NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 def encode_speaker(
     network: nn.Module, features: Sequence[VoiceFeatures], temperature: float = 1.0
 ) -> tuple[Tensor, list[Tensor]]:
-    """Judges all utterances of one speaker in one recording.
+    """Estimates the emotions of all utterances of one speaker in one recording.
 
-    What is common to them, voice and microphone, is removed first; with few utterances the corpora's own statistics
-    stand in for it (``Background``).
+    Features are first normalized by what the utterances have in common, voice and microphone; with few utterances the
+    statistics of the corpora prevail (``Background``).
 
     Args:
         network: One of ``AUDIO_NETWORKS``, in evaluation mode.
-        features: Of every utterance of the speaker; their order does not matter.
-        temperature: Divides the logits; found on held-out speakers.
+        features: Features of every utterance of the speaker; their order does not matter.
+        temperature: Divides the logits; fitted on held-out speakers.
 
     Returns:
         ``(utterances, labels)`` probabilities float32, and per utterance its states ``(steps, features)`` float32;
@@ -296,22 +296,22 @@ def encode_speaker(
     probabilities: dict[int, Tensor] = {}
     states: dict[int, Tensor] = {}
     for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        frames = [standardize(features[index].frames, frames_common).to(device) for index in chosen]
-        summary = standardize(torch.stack([features[index].summary for index in chosen]), summaries_common).to(device)
+        batch = order[start : start + BATCH]
+        frames = [standardize(features[index].frames, frames_common).to(device) for index in batch]
+        summary = standardize(torch.stack([features[index].summary for index in batch]), summaries_common).to(device)
         lengths = torch.tensor([len(each) for each in frames], device=device)
         output = network(pad_sequence(frames, batch_first=True), lengths, summary)
         rows = torch.softmax(output.logits.float() / temperature, dim=1).cpu()
-        for row, index in enumerate(chosen):
+        for row, index in enumerate(batch):
             probabilities[index] = rows[row]
             states[index] = output.states[row, : int(output.state_lengths[row])].float().cpu()
-    everyone = range(len(features))
-    joined = torch.stack([probabilities[index] for index in everyone]) if features else torch.zeros(0, 0)
-    return joined, [states[index] for index in everyone]
+    indices = range(len(features))
+    rows = torch.stack([probabilities[index] for index in indices]) if features else torch.zeros(0, 0)
+    return rows, [states[index] for index in indices]
 
 
 def _common(network: nn.Module, features: Sequence[VoiceFeatures]) -> tuple[RecordingStatistics, RecordingStatistics]:
-    """What a speaker's frames and summaries have in common, by the network's ``Background``."""
+    """Statistics of a speaker's frames and summaries, shrunk by the network's ``Background``."""
     background: Background = network.background  # type: ignore[assignment]
     frames = RecordingStatistics.empty(len(background.frame_mean))
     summaries = RecordingStatistics.empty(len(background.summary_mean))

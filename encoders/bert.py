@@ -1,6 +1,6 @@
-"""BERT's network in plain torch: what the text encoder needs of it, under the names in which its weights are published.
+"""BERT's network in plain torch, with the tensor names of the published weights.
 
-It answers as ``transformers.BertModel`` does (a test compares the two) and does without that library's import, which
+It computes what ``transformers.BertModel`` computes (a test compares the two) without the import of that library, which
 takes three seconds on two cores, longer than all the rest of loading a model.
 
 Source: Devlin et al. 2019 (arXiv 1810.04805), section 3; Vaswani et al. 2017 (arXiv 1706.03762), section 3.
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 INITIAL_DEVIATION = 0.02
-"""Of random weights, as published (``initializer_range``)."""
+"""Standard deviation of random weights, as published (``initializer_range``)."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,18 @@ class BertShape:
     """The shape of the network, under the names of ``transformers.BertConfig``.
 
     Attributes:
-        vocab_size: How many tokens there are.
+        vocab_size: Number of tokens.
         hidden_size: Features per token.
-        num_hidden_layers: Layers.
-        num_attention_heads: Heads of attention in each, among which the features are divided.
+        num_hidden_layers: Number of layers.
+        num_attention_heads: Attention heads per layer, which divide the features.
         intermediate_size: Features inside the feed-forward part of a layer.
-        max_position_embeddings: The most tokens that can be read at once.
+        max_position_embeddings: Largest number of tokens read at once.
         type_vocab_size: Kinds of sentences; only the first is used.
         layer_norm_eps: Added to the variance.
         hidden_act: Only ``gelu``.
 
     Raises:
-        ValueError: Heads that do not divide the features, or another activation.
+        ValueError: The heads do not divide the features, or the activation is another one.
     """
 
     vocab_size: int
@@ -55,7 +55,7 @@ class BertShape:
 
 
 class Bert(nn.Module):
-    """A state per token, each of which has seen all others.
+    """A state per token, each computed from all tokens.
 
     Args:
         shape: See ``BertShape``.
@@ -79,7 +79,7 @@ class Bert(nn.Module):
         """Reads token numbers ``(batch, tokens)`` where ``mask``, bool of that shape, is true.
 
         Returns:
-            ``(batch, tokens, features)``; what stands where ``mask`` is false means nothing.
+            ``(batch, tokens, features)``; values where ``mask`` is false are undefined.
         """
         states: Tensor = self.embeddings(ids)
         for layer in self.layers:
@@ -88,7 +88,7 @@ class Bert(nn.Module):
 
 
 class _Embeddings(nn.Module):
-    """Token and place, added."""
+    """Sum of token, position and type embeddings."""
 
     def __init__(self, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -100,14 +100,14 @@ class _Embeddings(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         places = self.position_embeddings.weight[: ids.shape[1]]
-        kept: Tensor = self.dropout(
+        states: Tensor = self.dropout(
             self.LayerNorm(self.word_embeddings(ids) + self.token_type_embeddings.weight[0] + places)
         )
-        return kept
+        return states
 
 
 class _Projected(nn.Module):
-    """A linear map whose result is added to what was there before, then normalized."""
+    """A linear map with a residual connection and normalization."""
 
     def __init__(self, inputs: int, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class _Projected(nn.Module):
 
 
 class _SelfAttention(nn.Module):
-    """Each token's weighted mean over all tokens, in several heads."""
+    """Multi-head self-attention."""
 
     def __init__(self, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class _SelfAttention(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Self-attention, then a network over each token for itself."""
+    """Self-attention, then a feed-forward network per token."""
 
     def __init__(self, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class _Layer(nn.Module):
 
 
 def _start(part: nn.Module) -> None:
-    """Random weights as BERT's begin."""
+    """Initializes weights as BERT does."""
     if isinstance(part, (nn.Linear, nn.Embedding)):
         nn.init.normal_(part.weight, std=INITIAL_DEVIATION)
     if isinstance(part, nn.Linear):

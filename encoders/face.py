@@ -17,16 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SMALLEST_DEVIATION = 4.0
-"""Gray levels of 255: below it a crop is flat, and dividing by its deviation would only magnify noise."""
+"""Gray levels of 255: a crop below it is flat, and dividing by its deviation would magnify noise."""
 
 
 class FaceOutput(NamedTuple):
-    """What a face network gives.
+    """What a face network returns.
 
     Attributes:
         logits: ``(batch, labels)`` float32; softmax gives probabilities before calibration.
         embedding: ``(batch, features)`` float32, not negative.
-        member_logits: ``(members, batch, labels)`` float32: one network's answer each, for training.
+        member_logits: ``(members, batch, labels)`` float32: the logits of each member, for training.
     """
 
     logits: Tensor
@@ -109,11 +109,11 @@ class _Member(nn.Sequential):
 class SEResNet(nn.Module):
     """A few small residual networks whose probabilities are averaged; 3.9 M parameters by default.
 
-    Two networks of half the size cost what one costs and err differently, which is worth more here than width.
+    Two networks of half the size cost as much as one and make different errors, which helps more than width.
 
     Args:
         labels: Number of expressions.
-        members: How many networks.
+        members: Number of networks.
         widths: Channels per stage; each stage after the first halves the picture.
         depths: Residual blocks per stage.
         dropout: Share of pooled features dropped in training.
@@ -204,8 +204,8 @@ def predict(network: nn.Module, images: Tensor, temperature: float = 1.0, flip: 
     Args:
         network: One of ``FACE_NETWORKS``, in evaluation mode.
         images: ``(batch, height, width)`` uint8 gray crops on the network's device.
-        temperature: Divides the logits; found on held-out faces.
-        flip: Whether to average with the mirrored crop, which expressions do not mind.
+        temperature: Divides the logits; fitted on held-out faces.
+        flip: Whether to average with the mirrored crop; expressions are symmetric.
 
     Returns:
         ``(batch, labels)`` probabilities and ``(batch, features)`` embeddings, float32.

@@ -1,4 +1,4 @@
-"""Frames of padded batches of sound: how many there are, and which are padding."""
+"""Frames of padded batches of sound: their number, and masks of the padding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def frame_counts(lengths: Tensor, window: int, hop: int) -> Tensor:
-    """How many frames clips have: as many whole windows as fit, and one for a clip shorter than a window.
+    """Number of frames of clips: as many whole windows as fit, and one for a clip shorter than a window.
 
     Args:
         lengths: ``(batch,)`` whole numbers of samples.
@@ -42,7 +42,7 @@ def padding_mask(lengths: Tensor, steps: int) -> Tensor:
 
 
 def check_batch(samples: Tensor, lengths: Tensor) -> int:
-    """Refuses lengths that do not belong to the samples.
+    """Checks that lengths match the samples.
 
     Args:
         samples: ``(batch, samples)``.
@@ -52,7 +52,7 @@ def check_batch(samples: Tensor, lengths: Tensor) -> int:
         The greatest length.
 
     Raises:
-        ValueError: Other shapes, no clip at all, or a length beyond the samples.
+        ValueError: Wrong shapes, no clip, or a length that exceeds the samples.
 
     Example:
         >>> check_batch(torch.zeros(2, 800), torch.tensor([500, 700]))
@@ -68,7 +68,7 @@ def check_batch(samples: Tensor, lengths: Tensor) -> int:
 
 
 def cut_frames(samples: Tensor, lengths: Tensor, window: int, hop: int) -> tuple[Tensor, Tensor]:
-    """Cuts clips into overlapping frames, with silence for whatever the padding held.
+    """Cuts clips into overlapping frames; padding becomes silence.
 
     Args:
         samples: ``(batch, samples)`` padded with anything.
@@ -80,7 +80,7 @@ def cut_frames(samples: Tensor, lengths: Tensor, window: int, hop: int) -> tuple
         ``(batch, frames, window)`` float32, a view where possible, and the frame counts ``(batch,)``.
 
     Raises:
-        ValueError: As ``check_batch`` says.
+        ValueError: As ``check_batch``.
 
     Example:
         >>> frames, counts = cut_frames(torch.ones(2, 800), torch.tensor([800, 100]), window=400, hop=160)

@@ -1,8 +1,8 @@
-"""What the voice's network reads: mel-frequency cepstral coefficients with their deltas, 39 numbers each 10 ms.
+"""Inputs of the audio network: mel-frequency cepstral coefficients with their deltas, 39 values each 10 ms.
 
-Every number depends only on its own clip and its own few frames: there is no center padding, the floor of the
+Every value depends only on its own clip and a few frames around it: there is no center padding, the floor of the
 logarithm is fixed (the usual clamp to 80 dB below a clip's maximum would make quiet frames depend on loud ones), and
-the deltas at a clip's end repeat the clip's own last frame. So a clip gives the same numbers alone and in any batch.
+the deltas at a clip's end repeat the clip's own last frame. So a clip has the same values alone and in any batch.
 
 Source: Davis and Mermelstein 1980 (10.1109/TASSP.1980.1163420); Chan, Golub and LeVeque 1983 for the running variance.
 """
@@ -19,14 +19,14 @@ from multimodal.encoders.framing import cut_frames, hold_last, padding_mask
 from multimodal.errors import ConfigError
 
 FRAMES_AT_ONCE = 8192
-"""Frames whose spectra are in memory together, 17 MB of them, however long or many the clips are."""
+"""Frames whose spectra are in memory at once (17 MB), independent of the length and number of clips."""
 
 
 @dataclass(frozen=True)
 class MfccSettings:
-    """Every choice that the numbers depend on; plain values, so that a model's card can hold them.
+    """All settings of the coefficients; plain values, so that a model's card can store them.
 
-    librosa 0.11 gives the same coefficients in three steps (the test's reference is made so):
+    librosa 0.11 gives the same coefficients in three steps (the tests compare with it):
 
     - ``librosa.feature.melspectrogram(y=…, sr=sample_rate, n_fft=fft_size, win_length=window, hop_length=hop,
       window="hann", center=False, power=2.0, n_mels=mel_bands, fmin=low_hz, fmax=high_hz, htk=True, norm=None)`` of the
@@ -38,11 +38,11 @@ class MfccSettings:
     and the same deltas with ``librosa.feature.delta(…, width=delta_width, order=1, mode="nearest")``, once and twice.
 
     Attributes:
-        sample_rate: Samples per second that the waveforms must have.
-        coefficients: How many cepstral coefficients, the one for loudness (the zeroth) among them.
+        sample_rate: Required samples per second of the waveforms.
+        coefficients: Number of cepstral coefficients, including the zeroth, which is loudness.
         window_seconds: Length of a frame, weighted by a periodic Hann window.
         hop_seconds: From one frame to the next.
-        fft_size: Samples that a frame is filled up to with zeros; at least the window.
+        fft_size: Samples of a frame after zero padding; at least the window.
         mel_bands: Triangular filters, equally wide on the HTK mel scale, each of height 1.
         low_hz: Lower end of the first filter.
         high_hz: Upper end of the last filter; below 8 kHz, where resamplers and codecs roll off.
@@ -50,7 +50,7 @@ class MfccSettings:
         delta_width: Frames that a slope is fitted to; odd, at least 3.
 
     Raises:
-        ConfigError: A value that cannot be.
+        ConfigError: Invalid value.
 
     Example:
         >>> MfccSettings().features, MfccSettings().window, MfccSettings().hop
@@ -102,12 +102,12 @@ class MfccSettings:
 
 
 class Mfcc(nn.Module):
-    """Turns padded waveforms into coefficients with deltas; nothing in it is trained.
+    """Computes coefficients with deltas from padded waveforms; it has no trained weights.
 
-    Its tables are buffers that move with the module but are not saved: the settings on the card rebuild them.
+    Its tables are buffers that move with the module and are not saved: the settings on the card rebuild them.
 
     Args:
-        settings: Every choice made.
+        settings: Settings of the coefficients.
 
     Example:
         >>> features, counts = Mfcc()(torch.zeros(2, 16000), torch.tensor([16000, 8000]))
@@ -133,7 +133,7 @@ class Mfcc(nn.Module):
 
     @torch.no_grad()
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Reads waveforms of any lengths.
+        """Computes the coefficients of waveforms of any lengths.
 
         Args:
             samples: ``(batch, samples)`` -1 … 1 at the settings' rate, padded with anything.
@@ -142,10 +142,10 @@ class Mfcc(nn.Module):
         Returns:
             ``(batch, frames, 3 * coefficients)`` float32: coefficients (of natural logarithms), their deltas per frame,
             and the deltas of those, 0 after a clip's end; and frames of each clip ``(batch,)``, which are
-            ``1 + (length - window) // hop``, at least 1 (a clip shorter than a window is filled up with silence).
+            ``1 + (length - window) // hop``, at least 1 (a clip shorter than a window is padded with silence).
 
         Raises:
-            ValueError: Shapes that do not fit each other, or a length beyond the samples.
+            ValueError: Shapes do not match, or a length exceeds the samples.
         """
         # Half precision would round the power of quiet frames away, so a surrounding autocast does not apply.
         with torch.autocast(samples.device.type, enabled=False):
@@ -165,7 +165,7 @@ class Mfcc(nn.Module):
         return cepstrum
 
     def _deltas(self, features: Tensor, counts: Tensor) -> Tensor:
-        """Slopes per frame, as if the first and last frame of each clip went on for ever."""
+        """Slopes per frame; the first and last frame of each clip are repeated."""
         held = hold_last(features, counts).transpose(1, 2)
         slopes: Tensor = audio_functional.compute_deltas(held, self.settings.delta_width, mode="replicate")
         return slopes.transpose(1, 2)

@@ -1,9 +1,9 @@
-"""The pitch of speech on the 10 ms grid of the MFCC frames: YIN in torch, batched, with a second look where in doubt.
+"""Pitch of speech on the 10 ms grid of the MFCC frames: YIN in torch, batched, in two passes.
 
-YIN takes the first deep dip of a normalized difference function, here computed through the Fourier transform. Now and
-then that is an octave off, so the frames that lie far from the clip's usual pitch are searched again near it.
+YIN takes the first deep dip of a normalized difference function, here computed through the Fourier transform. Sometimes
+that is an octave off, so frames far from the clip's usual pitch are searched again near it.
 
-Source: de Cheveigné and Kawahara 2002 (10.1121/1.1458024); bounds from a first look after Hirst 2011 (ICPhS, 767-770).
+Source: de Cheveigné and Kawahara 2002 (10.1121/1.1458024); bounds from a first pass after Hirst 2011 (ICPhS, 767-770).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 from multimodal.encoders.framing import check_batch, cut_frames, padding_mask
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
-"""Where pitch is sought: from a man's creak to a shout or a child."""
+"""Range of the search: from a man's creaky voice to a shout or a child."""
 
 DIP = 0.15
 """Aperiodicity below which YIN takes the first dip; 0.1 to 0.15 in the paper."""
@@ -27,7 +27,7 @@ VOICED = 0.30
 """Aperiodicity below which a frame is voiced: the share of its power that does not repeat."""
 
 AROUND_USUAL = (0.6, 1.7)
-"""A second look stays between the lower and the upper quartile times these; an octave lies outside of both."""
+"""Bounds of the second pass in multiples of the lower and the upper quartile; an octave lies outside of both."""
 
 LARGEST_STEP = 2.0**0.5
 """Factor from one frame to the next beyond which two voiced frames do not support each other: half an octave."""
@@ -42,7 +42,7 @@ LEAST_POWER = 1e-10
 """Mean square that stands for digital silence, -100 dB: the rounding of 16-bit samples has -101 dB."""
 
 FRAMES_AT_ONCE = 1024
-"""Frames worked on together: 3 MB per array, so that they stay in a processor's cache and memory stays flat."""
+"""Frames processed at once: 3 MB per array, which fits a processor's cache and keeps memory constant."""
 
 
 class Grid(NamedTuple):
@@ -72,7 +72,7 @@ def quantiles(values: Tensor, mask: Tensor, shares: tuple[float, ...]) -> Tensor
     Args:
         values: ``(batch, frames)``.
         mask: ``(batch, frames)`` true where a value counts.
-        shares: Which quantiles, 0 … 1.
+        shares: The quantiles, 0 … 1.
 
     Returns:
         ``(shares, batch)``; 0 for an item without marked values.
@@ -85,12 +85,12 @@ def quantiles(values: Tensor, mask: Tensor, shares: tuple[float, ...]) -> Tensor
     places = torch.tensor(shares, device=values.device) * (mask.sum(1, keepdim=True) - 1).clamp(min=0)
     below = places.floor()
     low, high = (ordered.gather(1, place.long()) for place in (below, places.ceil()))
-    found = torch.lerp(low, high, places - below)
-    return torch.where(mask.any(1, keepdim=True), found, 0.0).T
+    result = torch.lerp(low, high, places - below)
+    return torch.where(mask.any(1, keepdim=True), result, 0.0).T
 
 
 def remove_offset(samples: Tensor, lengths: Tensor) -> Tensor:
-    """Takes each clip's mean away and silences what the padding holds.
+    """Subtracts each clip's mean and sets the padding to 0.
 
     Args:
         samples: ``(batch, samples)`` padded with anything.
@@ -100,7 +100,7 @@ def remove_offset(samples: Tensor, lengths: Tensor) -> Tensor:
         ``(batch, samples)`` float32, 0 after a clip's end.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+        ValueError: Shapes do not match, or a length exceeds the samples.
 
     Example:
         >>> remove_offset(torch.tensor([[1.0, 3.0, 7.0]]), torch.tensor([2])).tolist()
@@ -123,10 +123,10 @@ def energy_db(samples: Tensor, lengths: Tensor, grid: Grid) -> tuple[Tensor, Ten
 
     Returns:
         ``(batch, frames)`` decibels of full scale (0 for a square wave of 1), -100 for digital silence; and the frames
-        of each clip ``(batch,)``. What lies after a clip's end is meaningless.
+        of each clip ``(batch,)``. Values after a clip's end are undefined.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+        ValueError: Shapes do not match, or a length exceeds the samples.
     """
     frames, counts = cut_frames(samples, lengths, grid.window, grid.hop)
     power = torch.cat([part.square().mean(2) for part in frames.split(FRAMES_AT_ONCE, dim=1)], dim=1)
@@ -134,7 +134,7 @@ def energy_db(samples: Tensor, lengths: Tensor, grid: Grid) -> tuple[Tensor, Ten
 
 
 def pitch(samples: Tensor, lengths: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """Follows the pitch of clips of speech.
+    """Estimates the pitch of clips of speech.
 
     Args:
         samples: ``(batch, samples)`` -1 … 1, padded with anything.
@@ -142,12 +142,12 @@ def pitch(samples: Tensor, lengths: Tensor, sample_rate: int) -> tuple[Tensor, T
         sample_rate: Samples per second.
 
     Returns:
-        Hertz ``(batch, frames)``, 60 … 500, 0 where unvoiced and after a clip's end; and how strongly the sound
-        repeats, the same shape, 0 (noise, silence) … 1 (a perfect period), given for unvoiced frames too. The frames
-        are those of ``Mfcc``.
+        Hertz ``(batch, frames)``, 60 … 500, 0 where unvoiced and after a clip's end; and the periodicity of the sound,
+        the same shape, 0 (noise, silence) … 1 (a perfect period), for unvoiced frames too. The frames are those of
+        ``Mfcc``.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+        ValueError: Shapes do not match, or a length exceeds the samples.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 200 * torch.arange(8000) / 16000).unsqueeze(0)
@@ -163,7 +163,7 @@ def pitch(samples: Tensor, lengths: Tensor, sample_rate: int) -> tuple[Tensor, T
 
 @torch.no_grad()
 def pitch_of(samples: Tensor, energy: Tensor, valid: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """As ``pitch``, for clips that are remove_offset and whose loudness is known.
+    """As ``pitch``, for clips without offset whose loudness is known.
 
     Args:
         samples: ``(batch, samples)`` as ``remove_offset`` gives them.
@@ -177,7 +177,7 @@ def pitch_of(samples: Tensor, energy: Tensor, valid: Tensor, grid: Grid) -> tupl
     (loudest,) = quantiles(energy, valid, (0.95,))
     audible = valid & (energy > (loudest - LOUDEST_TO_VOICED_DB).clamp(min=SILENCE_DB).unsqueeze(1))
     with torch.autocast(samples.device.type, enabled=False):
-        lags, depths = _two_looks(_pitch_frames(samples, energy.shape[1], grid), audible, grid)
+        lags, depths = _two_passes(_pitch_frames(samples, energy.shape[1], grid), audible, grid)
     voiced = _supported(torch.where(audible & (depths < VOICED), grid.sample_rate / lags, 0.0))
     return voiced, (1 - depths).masked_fill(~audible, 0.0)
 
@@ -191,13 +191,13 @@ def _pitch_frames(samples: Tensor, count: int, grid: Grid) -> Tensor:
     return padded[:, :needed].unfold(1, size, grid.hop)
 
 
-def _two_looks(frames: Tensor, audible: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """Lags and depths ``(batch, frames)``: anywhere first, then near the usual pitch where that was far from it."""
+def _two_passes(frames: Tensor, audible: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    """Lags and depths ``(batch, frames)``: over the whole range, then near the usual pitch for frames far from it."""
     widest = torch.ones(len(frames), device=frames.device)
     shortest, longest = grid.shortest_lag * widest, grid.longest_lag * widest
     lags, depths = _search(frames, audible, shortest, longest, grid)
     lower, upper = quantiles(lags, audible & (depths < VOICED), (0.25, 0.75))
-    # A long lag is a low pitch, so the bounds change places.
+    # A long lag is a low pitch, so the bounds are swapped.
     shortest = torch.maximum(shortest, lower / AROUND_USUAL[1])
     longest = torch.minimum(longest, upper / AROUND_USUAL[0])
     far = audible & (depths < VOICED) & ((lags < shortest.unsqueeze(1) - 1) | (lags > longest.unsqueeze(1) + 1))
@@ -246,16 +246,16 @@ def _first_dip(curve: Tensor, shortest: Tensor, longest: Tensor) -> tuple[Tensor
     dips = allowed & (inner < DIP) & (inner <= before) & (inner < after)
     first = dips.to(torch.uint8).argmax(1)
     deepest = inner.masked_fill(~allowed, torch.inf).argmin(1)
-    chosen = torch.where(dips.any(1), first, deepest).unsqueeze(1)
-    left, middle, right = (side.gather(1, chosen).squeeze(1) for side in (before, inner, after))
+    index = torch.where(dips.any(1), first, deepest).unsqueeze(1)
+    left, middle, right = (side.gather(1, index).squeeze(1) for side in (before, inner, after))
     bend = left + right - 2 * middle
     shift = torch.where(bend > 0, (left - right) / (2 * bend), 0.0).clamp(-0.5, 0.5)
-    return chosen.squeeze(1) + 1 + shift, (middle - (left - right) * shift / 4).clamp(0.0, 1.0)
+    return index.squeeze(1) + 1 + shift, (middle - (left - right) * shift / 4).clamp(0.0, 1.0)
 
 
 def _supported(hertz: Tensor) -> Tensor:
-    """Keeps voiced frames with a voiced neighbor of like pitch; one alone is chance."""
-    apart = functional.pad(hertz, (1, 1))
-    middle = apart[:, 1:-1]
-    near = [(side < middle * LARGEST_STEP) & (side * LARGEST_STEP > middle) for side in (apart[:, :-2], apart[:, 2:])]
+    """Keeps voiced frames with a voiced neighbor of similar pitch; an isolated one is chance."""
+    padded = functional.pad(hertz, (1, 1))
+    middle = padded[:, 1:-1]
+    near = [(side < middle * LARGEST_STEP) & (side * LARGEST_STEP > middle) for side in (padded[:, :-2], padded[:, 2:])]
     return torch.where(near[0] | near[1], hertz, 0.0)

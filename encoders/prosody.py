@@ -1,9 +1,9 @@
-"""How something is said, in numbers: melody, loudness, voice quality, pace and pauses of a clip of speech.
+"""Prosody of a clip of speech in numbers: melody, loudness, voice quality, pace and pauses.
 
-All in torch, batched; a clip gives the same numbers alone and in a padded batch.
+All in torch, batched; a clip has the same values alone and in a padded batch.
 
-Only ``energy_mean_db`` depends on how loud a recording was made; every other field is the same after a change of gain,
-as long as the speech stays above ``pitch.SILENCE_DB`` and below clipping. Silence around the speech changes little:
+Only ``energy_mean_db`` depends on the level of the recording; every other field is unchanged by gain, as long as the
+speech stays above ``pitch.SILENCE_DB`` and below clipping. Silence around the speech changes little:
 shares, pauses and duration are counted from the first to the last frame of speech.
 
 Source: the choice of fields after Eyben et al. 2016 (eGeMAPS, 10.1109/TAFFC.2015.2457417) and the pitch, voicing and
@@ -27,7 +27,7 @@ SEMITONES_RE_HZ = 27.5
 """Pitch in semitones counts from here, the piano's lowest A, as in eGeMAPS: 100 Hz is 22.35, 200 Hz is 34.35."""
 
 USUAL_SEMITONES = 30.0
-"""Stands for the pitch of a clip without voice: 155.6 Hz, between men and women; ``voiced_share`` 0 tells it apart."""
+"""Pitch of a clip without voice: 155.6 Hz, between men and women; its ``voiced_share`` is 0."""
 
 FRAMES_PER_SECOND = 100.0
 
@@ -65,7 +65,7 @@ PROSODY_FIELDS: tuple[str, ...] = (
     "pauses_per_second",
     "duration_log_seconds",
 )
-"""The fields of ``prosody`` in order, with their units; what each is stands there."""
+"""The fields of ``prosody`` in order, with their units; ``prosody`` explains them."""
 
 PAUSE_DEPTH_DB = 25.0
 """A frame this far below the clip's loud ones (their 95th percentile) is a pause, as in de Jong and Wempe 2009 …"""
@@ -83,11 +83,11 @@ SYLLABLE_DIP_DB = 2.0
 """How far loudness falls on both sides of a syllable, as in de Jong and Wempe 2009."""
 
 END_FRAMES = 30
-"""The last 0.3 s of voice or speech, whose rise or fall tells statements, questions and sighs apart."""
+"""The last 0.3 s of voice or speech; its rise or fall differs between statements, questions and sighs."""
 
 
 class _Contours(NamedTuple):
-    """What is known of each frame, ``(batch, frames)``."""
+    """Features of each frame, ``(batch, frames)``."""
 
     counts: Tensor  # (batch,) frames
     valid: Tensor  # bool
@@ -152,8 +152,8 @@ def _end(values: Tensor, mask: Tensor) -> Tensor:
 def _pitch_fields(contours: _Contours) -> list[Tensor]:
     voiced = contours.hertz > 0
     tones = _semitones(contours.hertz)
-    found = quantiles(tones, voiced, (0.05, 0.5, 0.95))
-    low, median, high = torch.where(voiced.any(1), found, USUAL_SEMITONES)
+    points = quantiles(tones, voiced, (0.05, 0.5, 0.95))
+    low, median, high = torch.where(voiced.any(1), points, USUAL_SEMITONES)
     mean = _mean(tones, voiced, USUAL_SEMITONES)
     movement = [_slope(tones, voiced), _change(tones, voiced), _end(tones, voiced), _roughness(tones, voiced)]
     return [mean, _deviation(tones, voiced), low, median, high, high - low, *movement]
@@ -233,8 +233,7 @@ def _syllables(contours: _Contours) -> Tensor:
 
 def _pace_fields(contours: _Contours) -> list[Tensor]:
     speech = contours.speech
-    begun, over = speech.cumsum(1) > 0, speech.flip(1).cumsum(1).flip(1) == 0
-    inside = begun & ~over
+    inside = (speech.cumsum(1) > 0) & (speech.flip(1).cumsum(1).flip(1) > 0)
     pause = inside & ~_close_gaps(speech)
     number = (pause[:, 1:] & ~pause[:, :-1]).sum(1)
     seconds = inside.sum(1).clamp(min=1) / FRAMES_PER_SECOND
@@ -245,11 +244,11 @@ def _pace_fields(contours: _Contours) -> list[Tensor]:
 
 @torch.no_grad()
 def prosody(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
-    """Describes how clips of speech are said.
+    """Describes the prosody of clips of speech.
 
-    "Voiced" frames have a pitch; "speech" frames are loud for their clip (``PAUSE_DEPTH_DB`` and below it); the
-    "stretch" goes from the first to the last speech frame. Fields with nothing to measure are 0, pitches
-    ``USUAL_SEMITONES``.
+    "Voiced" frames have a pitch; "speech" frames are loud for their clip (``PAUSE_DEPTH_DB`` and the
+    constants after it); the "span" goes from the first to the last speech frame. Fields without a frame to measure are
+    0, pitches ``USUAL_SEMITONES``.
 
     - ``pitch_mean``, ``_deviation``, ``_low`` (5 %), ``_median``, ``_high`` (95 %), ``_range`` (95 % less 5 %):
       semitones above 27.5 Hz of the voiced frames; ``pitch_slope``: the straight line through them; ``pitch_change``:
@@ -263,8 +262,8 @@ def prosody(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
       power of 50-1000 over 1000-5000 Hz, mean and deviation; ``spectral_balance``: strongest bin below 2 kHz over that
       above (Hammarberg's index); ``spectral_flux``: share of the spectrum that moves from frame to frame, 0 … 1; all
       over speech.
-    - ``speaking_rate``: loud peaks (about syllables) per second of the stretch; ``pause_share`` of it, 0 … 1;
-      ``pause_mean``; ``pauses_per_second``; ``duration_log_seconds``: natural logarithm of the stretch.
+    - ``speaking_rate``: loud peaks (about syllables) per second of the span; ``pause_share`` of it, 0 … 1;
+      ``pause_mean``; ``pauses_per_second``; ``duration_log_seconds``: natural logarithm of the span.
 
     Args:
         samples: ``(batch, samples)`` -1 … 1, padded with anything.
@@ -275,7 +274,7 @@ def prosody(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
         ``(batch, len(PROSODY_FIELDS))`` float32, always finite.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+        ValueError: Shapes do not match, or a length exceeds the samples.
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 220 * torch.arange(16000) / 16000).unsqueeze(0)
@@ -305,7 +304,7 @@ def prosody_contours(samples: Tensor, lengths: Tensor, sample_rate: int) -> Tens
         decibels of full scale; 0 after a clip's end.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or a length beyond the samples.
+        ValueError: Shapes do not match, or a length exceeds the samples.
 
     Example:
         >>> prosody_contours(torch.zeros(1, 16000), torch.tensor([16000]), 16000)[0, 0].tolist()

@@ -15,18 +15,18 @@ SMALLEST_DEVIATION = 1e-3
 
 @dataclass(frozen=True)
 class RecordingStatistics:
-    """Mean and variance of each feature over what a recording has held so far, in constant memory.
+    """Running mean and variance of each feature of a recording, in constant memory.
 
-    The sums are kept in double precision on the CPU and are exact however the frames are split (Chan et al. 1983).
+    The sums are in double precision on the CPU and do not depend on how the frames are split (Chan et al. 1983).
 
     Attributes:
-        count: Frames counted.
+        count: Number of frames.
         mean: ``(features,)`` float64.
         variance: ``(features,)`` float64, the mean square of the distances from the mean.
 
     Example:
-        >>> heard = RecordingStatistics.empty(1).updated(torch.tensor([[1.0], [3.0]]))
-        >>> heard.count, heard.mean.tolist(), heard.variance.tolist()
+        >>> statistics = RecordingStatistics.empty(1).updated(torch.tensor([[1.0], [3.0]]))
+        >>> statistics.count, statistics.mean.tolist(), statistics.variance.tolist()
         (2.0, [2.0], [1.0])
     """
 
@@ -36,18 +36,18 @@ class RecordingStatistics:
 
     @classmethod
     def empty(cls, features: int) -> RecordingStatistics:
-        """Statistics of nothing heard yet."""
+        """Statistics of no frames."""
         return cls(0.0, torch.zeros(features, dtype=torch.float64), torch.zeros(features, dtype=torch.float64))
 
     def updated(self, features: Tensor, lengths: Tensor | None = None) -> RecordingStatistics:
-        """Counts further frames.
+        """Adds frames.
 
         Args:
             features: ``(frames, features)``, or ``(batch, frames, features)`` padded with anything.
-            lengths: ``(batch,)`` frames of each item of a batch; None where all count.
+            lengths: ``(batch,)`` frames of each item of a batch; None without padding.
 
         Returns:
-            Statistics over the frames before and these.
+            Statistics over all frames.
         """
         if lengths is not None:
             features = features[padding_mask(lengths.to(features.device), features.shape[1])]
@@ -68,7 +68,7 @@ class RecordingStatistics:
         return RecordingStatistics(count, self.mean + share * step, variance)
 
     def shrunk(self, prior: RecordingStatistics, prior_weight: float) -> RecordingStatistics:
-        """Draws the estimate towards what is usual while little has been heard.
+        """Shrinks the estimate towards a prior while there are few frames.
 
         With ``a = count / (count + prior_weight)``: ``mean = a * mean + (1 - a) * prior.mean`` and
         ``variance = a * variance + (1 - a) * prior.variance``. The distance between the two means is left out of the
@@ -76,10 +76,10 @@ class RecordingStatistics:
 
         Args:
             prior: Statistics over many recordings.
-            prior_weight: Frames that the prior counts for; 0 for not at all once anything was heard.
+            prior_weight: Weight of the prior in frames; with 0 it counts only without frames.
 
         Returns:
-            The estimate, with this recording's count.
+            The shrunk estimate, with this recording's count.
         """
         share = self.count / (self.count + prior_weight) if self.count else 0.0
         mean = share * self.mean + (1 - share) * prior.mean
@@ -92,27 +92,27 @@ class RecordingStatistics:
         prior: RecordingStatistics | None = None,
         prior_weight: float = 0.0,
     ) -> Tensor:
-        """Takes a recording's mean away and divides by its deviation.
+        """Subtracts the recording's mean and divides by its deviation.
 
         Args:
             features: ``(frames, features)`` or ``(batch, frames, features)``, all of this recording.
-            lengths: ``(batch,)`` frames of each item of a batch; what lies after an item's end becomes 0.
-            prior: What to shrink towards, as ``shrunk`` says; None for not at all.
-            prior_weight: Frames that the prior counts for.
+            lengths: ``(batch,)`` frames of each item of a batch; values after an item's end become 0.
+            prior: Prior of ``shrunk``; None for none.
+            prior_weight: Weight of the prior in frames.
 
         Returns:
-            The shape of ``features``, float32; unchanged where nothing was heard and there is no prior.
+            The shape of ``features``, float32; unchanged without frames and prior.
 
         Example:
             >>> usual = RecordingStatistics(1e6, torch.tensor([4.0]), torch.tensor([1.0]))
-            >>> heard = RecordingStatistics(100.0, torch.tensor([2.0]), torch.tensor([1.0]))
-            >>> heard.normalize(torch.tensor([[2.0]]), prior=usual, prior_weight=300.0).tolist()
+            >>> statistics = RecordingStatistics(100.0, torch.tensor([2.0]), torch.tensor([1.0]))
+            >>> statistics.normalize(torch.tensor([[2.0]]), prior=usual, prior_weight=300.0).tolist()
             [[-1.5]]
         """
-        used = self if prior is None else self.shrunk(prior, prior_weight)
+        estimate = self if prior is None else self.shrunk(prior, prior_weight)
         result = features.float()
-        if used.count or prior is not None:
-            mean, variance = (value.to(features.device, torch.float32) for value in (used.mean, used.variance))
+        if estimate.count or prior is not None:
+            mean, variance = (value.to(features.device, torch.float32) for value in (estimate.mean, estimate.variance))
             result = (result - mean) / variance.sqrt().clamp(min=SMALLEST_DEVIATION)
         if lengths is None:
             return result

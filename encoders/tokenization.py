@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 STRAIGHT = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "“": '"', "”": '"', "…": "...", "\u00a0": " "})
-"""Typographic marks that a keyboard or a recognizer writes otherwise."""
+"""Typographic marks and their plain forms, which keyboards and recognizers write."""
 
 EMOJI_PARTS = {"\ufe0e", "\ufe0f", "\u200d", *map(chr, range(0x1F3FB, 0x1F400))}
-"""Variation selectors, the joiner and skin tones: they change how an emoji looks, not what it says."""
+"""Variation selectors, the joiner and skin tones: they change the look of an emoji, not its meaning."""
 
 SILENT = " \t\r\n.…-–—_*•"
-"""What may stand in a text without a word being said."""
+"""Characters of a text without words."""
 
 
 def normalize_text(text: str) -> str:
-    """Writes quotation marks straight and emoji as words, for BERT's vocabulary has none of them.
+    """Replaces typographic quotation marks by straight ones and emoji by words, which BERT's vocabulary contains.
 
     Args:
         text: Any text.
 
     Returns:
-        The text that is cut into word pieces; empty when it holds only blanks, dots and dashes.
+        The text for the tokenizer; empty if it has only blanks, dots and dashes.
 
     Example:
         >>> normalize_text("I don’t know 😂")
@@ -66,14 +66,14 @@ def _spelled(char: str) -> str:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Token numbers of texts, whole, without marks of start and end.
+    """Token numbers of texts without truncation, without marks of start and end.
 
     Args:
-        tokenizer: With neither truncation nor padding, as ``load_tokenizer`` gives it.
+        tokenizer: A tokenizer of ``load_tokenizer``.
         texts: Any texts.
 
     Returns:
-        A list per text; empty where the text holds no word that the vocabulary can spell.
+        A list per text; empty if the text has no word that the vocabulary can spell.
     """
     unknown = _special_id(tokenizer, "unk")
     encodings = tokenizer.encode_batch([normalize_text(text) for text in texts], add_special_tokens=False)
@@ -150,19 +150,19 @@ def load_tokenizer(content: str, special: Sequence[str] = SPECIAL) -> Tokenizer:
 
 
 def trim_vocabulary(content: str, size: int, counts: Mapping[int, int]) -> tuple[str, list[int]]:
-    """Keeps the part of a WordPiece vocabulary that English texts need.
+    """Trims a WordPiece vocabulary to the part that English texts need.
 
-    Kept are, in this order until ``size`` is reached: special tokens; Latin letters, digits and marks, alone and as
-    continuations, so that every word can still be spelled; the tokens that the texts use most; then the smallest
+    The result holds, in this order until ``size`` is reached: special tokens; Latin letters, digits and marks, alone
+    and as continuations, so that every word can be spelled; the most frequent tokens of the texts; then the smallest
     numbers, because BERT's vocabulary is ordered by frequency.
 
     Args:
         content: The text of ``tokenizer.json``.
-        size: How many tokens to keep.
-        counts: Token number to how often the texts hold it.
+        size: Number of tokens to keep.
+        counts: Token number to its frequency in the texts.
 
     Returns:
-        The text of the smaller ``tokenizer.json``, and for each of its tokens the number it had, in order.
+        The text of the smaller ``tokenizer.json``, and the former number of each of its tokens, in order.
     """
     whole = json.loads(content)
     vocabulary: dict[str, int] = whole["model"]["vocab"]
@@ -170,18 +170,18 @@ def trim_vocabulary(content: str, size: int, counts: Mapping[int, int]) -> tuple
     spelling = [number for token, number in vocabulary.items() if token in SPECIAL or _is_letter(token)]
     used = sorted(counts, key=lambda number: (-counts[number], number))
     rest = [number for number in sorted(names) if not names[number].startswith("[unused") and names[number].isascii()]
-    kept = sorted(list(dict.fromkeys([*spelling, *used, *rest]))[:size])
-    whole["model"]["vocab"] = {names[number]: index for index, number in enumerate(kept)}
+    numbers = sorted(list(dict.fromkeys([*spelling, *used, *rest]))[:size])
+    whole["model"]["vocab"] = {names[number]: index for index, number in enumerate(numbers)}
     whole["added_tokens"] = [
         {**token, "id": whole["model"]["vocab"][token["content"]]} for token in whole["added_tokens"]
     ]
     for token, facts in whole["post_processor"]["special_tokens"].items():
         facts["ids"] = [whole["model"]["vocab"][token]]
     whole["truncation"] = whole["padding"] = None
-    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")) + "\n", kept
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")) + "\n", numbers
 
 
 def _is_letter(token: str) -> bool:
-    """Whether a token is one character that English texts hold, alone or as a continuation."""
+    """Whether a token is one character of English texts, alone or as a continuation."""
     char = token.removeprefix("##")
     return len(char) == 1 and (char.isascii() or unicodedata.name(char, "").startswith("LATIN") or char in "£€°éñ")

@@ -1,4 +1,4 @@
-"""What the audio encoder reads of an utterance: MFCC frames and a summary of prosody."""
+"""Inputs of the audio encoder for an utterance: MFCC frames and a summary with prosody."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 SILENCE_DB = 35.0
-"""Sound this far below the utterance's loudest 10 ms is silence where it stands at the ends, and is left out."""
+"""Sound at the ends this far below the utterance's loudest 10 ms is silence and is removed."""
 
 
 MARGIN_SECONDS = 0.1
-"""What is kept of that silence on either side."""
+"""Length of the silence that stays on either side."""
 
 
 BATCH = 32
@@ -31,12 +31,12 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class VoiceFeatures:
-    """What is kept of an utterance until all of its speaker's have been heard.
+    """Features of an utterance, stored until all utterances of its speaker are available.
 
     Attributes:
         frames: ``(frames, 39)`` float16: MFCCs, deltas, delta-deltas, a row per 10 ms.
         summary: ``(summary,)`` float32: ``summarize`` of the frames, then prosody.
-        start_seconds: Where the first frame begins, counted from the utterance's first sample: silence was left out.
+        start_seconds: Start of the first frame from the utterance's first sample, because silence was removed.
     """
 
     frames: Tensor
@@ -45,14 +45,14 @@ class VoiceFeatures:
 
 
 def trim_silence(samples: Tensor, sample_rate: int) -> Tensor:
-    """Leaves out silence at both ends, but for a short margin.
+    """Removes silence at both ends, except for a short margin.
 
     Args:
-        samples: ``(samples,)`` mono sound.
+        samples: ``(samples,)`` mono.
         sample_rate: Samples per second.
 
     Returns:
-        The stretch in between, at least one window of 10 ms long where the input is.
+        The part in between, at least 10 ms if the input is that long.
 
     Example:
         >>> sound = torch.cat([torch.zeros(16000), torch.ones(16000), torch.zeros(16000)])
@@ -76,11 +76,11 @@ def _sounding(samples: Tensor, sample_rate: int) -> tuple[int, int]:
 
 
 def summarize(frames: Tensor, coefficients: int) -> Tensor:
-    """Describes how MFCCs and their deltas are distributed over an utterance.
+    """Describes the distribution of MFCCs and their deltas over an utterance.
 
     Args:
         frames: ``(frames, 39)``, the coefficients first, then their deltas.
-        coefficients: How many of them there are (13).
+        coefficients: Number of coefficients (13).
 
     Returns:
         ``(14 × coefficients,)`` float32: mean, deviation and ``QUANTILES`` of each coefficient and each delta.
@@ -107,11 +107,11 @@ def summary_size(coefficients: int = 13) -> int:
 
 @torch.inference_mode()
 def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[VoiceFeatures]:
-    """Computes what the networks need of utterances.
+    """Computes the inputs of the audio networks.
 
     Args:
-        samples: Mono sound of each, at the rate of ``mfcc``'s settings.
-        mfcc: Its settings travel with the weights; it decides on the device.
+        samples: Mono sound of each utterance, at the rate of ``mfcc``'s settings.
+        mfcc: The settings of the weights, on the device to compute on.
 
     Returns:
         Features in the same order, on the CPU.
@@ -124,39 +124,39 @@ def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[V
     features: list[VoiceFeatures | None] = [None] * len(sounds)
     order = sorted(range(len(sounds)), key=lambda index: len(sounds[index]))
     for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        lengths = torch.tensor([len(sounds[index]) for index in chosen], device=device)
-        batch = pad_sequence([sounds[index] for index in chosen], batch_first=True)
+        indices = order[start : start + BATCH]
+        lengths = torch.tensor([len(sounds[index]) for index in indices], device=device)
+        batch = pad_sequence([sounds[index] for index in indices], batch_first=True)
         frames, counts = mfcc(batch, lengths)
-        spoken = prosody(batch, lengths, settings.sample_rate)
-        for row, index in enumerate(chosen):
-            own = frames[row, : int(counts[row])]
-            summary = torch.cat([summarize(own, settings.coefficients), spoken[row]])
+        fields = prosody(batch, lengths, settings.sample_rate)
+        for row, index in enumerate(indices):
+            part = frames[row, : int(counts[row])]
+            summary = torch.cat([summarize(part, settings.coefficients), fields[row]])
             begin = places[index][0] / settings.sample_rate
-            features[index] = VoiceFeatures(own.half().cpu(), summary.float().cpu(), begin)
+            features[index] = VoiceFeatures(part.half().cpu(), summary.float().cpu(), begin)
     return [each for each in features if each is not None]
 
 
 def state_times(features: VoiceFeatures, states: int, settings: MfccSettings) -> NDArray[np.float64]:
-    """When each state of an utterance is: the middle of the frames that it stands for.
+    """Times of an utterance's states: the middle of the frames that each covers.
 
     Args:
-        features: Of the utterance.
-        states: How many the network gave. Each is of as many frames, a power of two, and the last of what is left.
-        settings: Of the frames.
+        features: Features of the utterance.
+        states: Number of states. Each covers the same number of frames, a power of two; the last covers the rest.
+        settings: Settings of the frames.
 
     Returns:
         ``(states,)`` seconds from the utterance's first sample, rising.
 
     Example:
-        >>> heard = VoiceFeatures(torch.zeros(16, 39), torch.zeros(summary_size()), start_seconds=0.5)
-        >>> state_times(heard, 2, MfccSettings()).round(4).tolist()
+        >>> features = VoiceFeatures(torch.zeros(16, 39), torch.zeros(summary_size()), start_seconds=0.5)
+        >>> state_times(features, 2, MfccSettings()).round(4).tolist()
         [0.5475, 0.6275]
     """
     frames = len(features.frames)
-    together = 2 ** math.ceil(math.log2(frames / states)) if states else 1
-    starts = np.arange(states) * together
-    middles = (starts + np.minimum(starts + together, frames)) / 2
+    group = 2 ** math.ceil(math.log2(frames / states)) if states else 1
+    starts = np.arange(states) * group
+    middles = (starts + np.minimum(starts + group, frames)) / 2
     # A frame's middle lies half a window after its start, not half a hop.
     first = features.start_seconds + (settings.window_seconds - settings.hop_seconds) / 2
     times: NDArray[np.float64] = first + middles * settings.hop_seconds

@@ -1,4 +1,4 @@
-"""Puts what was seen at instants onto the stretches that are judged. Pure functions; nothing is filled in."""
+"""Divides a recording into segments and assigns observations and estimates to them. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from types import MappingProxyType
 from multimodal.types import EncodedUtterance, FaceObservation, ModalityEstimate, Utterance, UtteranceEstimate
 
 WINDOW_SECONDS = 4.0
-"""Length of a stretch where nobody speaks: about that of a spoken sentence, so that both can stand in one table."""
+"""Length of a window without speech: about that of a spoken sentence, so that both compare in one table."""
 
 PAUSE_SECONDS = 1.0
-"""A silence shorter than this is a pause within talk and no stretch of its own: five pictures at the usual rate."""
+"""A shorter silence is a pause within speech and gets no window: five pictures at the usual rate."""
 
 
 def windows(
     duration_seconds: float, length_seconds: float = WINDOW_SECONDS, start_seconds: float = 0.0
 ) -> list[Utterance]:
-    """Cuts a recording without known speech into stretches.
+    """Divides a recording without known speech into windows.
 
     Args:
-        duration_seconds: Where the recording, or what is read of it, ends.
-        length_seconds: Length of a stretch, above 0.
-        start_seconds: Where what is read begins, not behind the end.
+        duration_seconds: End of the recording, or of the part that is analyzed.
+        length_seconds: Length of a window, above 0.
+        start_seconds: Start of the part that is analyzed, not after its end.
 
     Returns:
-        Stretches that follow each other from the start to the end; a rest shorter than half a stretch joins the one
-        before.
+        Adjacent windows from the start to the end; a remainder shorter than half a window extends the last one.
 
     Example:
         >>> [(window.start_seconds, window.end_seconds) for window in windows(9.0)]
@@ -42,19 +41,19 @@ def windows(
 
 
 def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float, start_seconds: float = 0.0) -> list[Utterance]:
-    """Adds stretches where nobody speaks to the utterances, so that what the face shows in silence is not lost.
+    """Adds windows without speech to the utterances, so that the face is analyzed in silence too.
 
-    The rule: an utterance stays as it is, overlapping ones too. Every silence of at least ``PAUSE_SECONDS`` before,
-    between and after them is cut into ``windows``. A shorter one belongs to nobody. Without any utterance the whole
-    recording is cut into windows.
+    Utterances stay unchanged, overlapping ones too. Every silence of at least ``PAUSE_SECONDS`` before, between and
+    after them is divided into ``windows``; shorter ones are left out. Without utterances the whole recording is divided
+    into windows.
 
     Args:
-        utterances: Who speaks when, in any order.
-        duration_seconds: Where the recording, or what is read of it, ends; utterances may reach beyond it.
-        start_seconds: Where what is read begins.
+        utterances: Utterances in any order.
+        duration_seconds: End of the recording, or of the part that is analyzed; utterances may reach beyond it.
+        start_seconds: Start of the part that is analyzed.
 
     Returns:
-        Utterances and windows in order of their start, then of their end. No window overlaps anything.
+        Utterances and windows in order of their start, then of their end. Windows overlap nothing.
 
     Example:
         >>> filled = fill_gaps([Utterance(2.0, 5.0, text="Well."), Utterance(5.5, 7.0, text="No.")], 16.0)
@@ -64,27 +63,27 @@ def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float, start_se
     if not utterances:
         return windows(duration_seconds, start_seconds=start_seconds)
     filled, spoken_until = list(utterances), start_seconds
-    # What has no length lies nowhere and parts no silence.
-    spoken = sorted((start, end) for start, end in map(_place, utterances) if start < end)
+    # An utterance without length does not divide a silence.
+    spoken = sorted((start, end) for start, end in map(_interval, utterances) if start < end)
     for start, end in [*spoken, (duration_seconds, duration_seconds)]:
         silent_until = min(start, duration_seconds)
         if silent_until - spoken_until >= PAUSE_SECONDS:
             edges = [spoken_until + window.start_seconds for window in windows(silent_until - spoken_until)]
             filled += [Utterance(*edge) for edge in itertools.pairwise([*edges, silent_until])]
         spoken_until = max(spoken_until, end)
-    return sorted(filled, key=_place)
+    return sorted(filled, key=_interval)
 
 
-def _place(utterance: Utterance) -> tuple[float, float]:
+def _interval(utterance: Utterance) -> tuple[float, float]:
     return utterance.start_seconds, utterance.end_seconds
 
 
 def spoken_seconds(utterances: Iterable[Utterance], duration_seconds: float) -> float:
-    """Length of the part of a recording that lies in utterances; where several overlap it counts once.
+    """Time of a recording that is covered by utterances; overlaps count once.
 
     Args:
-        utterances: In any order.
-        duration_seconds: Length of the recording; what reaches beyond it is not counted.
+        utterances: Utterances in any order.
+        duration_seconds: Length of the recording; time beyond it is not counted.
 
     Returns:
         Seconds, 0 … ``duration_seconds``.
@@ -94,111 +93,118 @@ def spoken_seconds(utterances: Iterable[Utterance], duration_seconds: float) -> 
         5.0
     """
     pieces, spoken_until = [], 0.0
-    for start, end in sorted(map(_place, utterances)):
+    for start, end in sorted(map(_interval, utterances)):
         end = min(end, duration_seconds)
         pieces.append(max(end - max(start, spoken_until), 0.0))
         spoken_until = max(spoken_until, end)
     return min(math.fsum(pieces), duration_seconds)
 
 
-def within(observations: Sequence[FaceObservation], utterance: Utterance) -> list[FaceObservation]:
-    """Of observations in order of time those from the start of an utterance up to, not including, its end."""
-    # Searched by halving: a recording of two hours has 36,000 observations and thousands of utterances.
+def observations_in(utterance: Utterance, observations: Sequence[FaceObservation]) -> list[FaceObservation]:
+    """Observations from the start of an utterance up to, not including, its end.
+
+    Args:
+        utterance: The utterance or window.
+        observations: Observations in order of time.
+
+    Returns:
+        Those inside, in order.
+    """
+    # Binary search: a recording of two hours has 36,000 observations and thousands of utterances.
     bounds = (
-        bisect.bisect_left(observations, time, key=lambda seen: seen.time_seconds)
+        bisect.bisect_left(observations, time, key=lambda each: each.time_seconds)
         for time in (utterance.start_seconds, utterance.end_seconds)
     )
     return list(observations[slice(*bounds)])
 
 
 def main_face(observations: Sequence[FaceObservation]) -> int | None:
-    """Chooses whose face an utterance is judged by: the one with the largest area summed over the frames it is seen in.
+    """Selects the face of an utterance: the one with the largest area summed over its frames.
 
-    A large face seen briefly and a small one seen long are weighed by the same sum; faces that could not be scored
-    count for nothing.
+    Faces that were not scored do not count.
 
     Args:
-        observations: Of one utterance.
+        observations: Observations of one utterance.
 
     Returns:
-        A ``face_id``, the lowest of equals; None when no face was scored.
+        A ``face_id``, the lowest of equals; None if no face was scored.
 
     Example:
         >>> main_face([])
     """
     areas: dict[int, float] = defaultdict(float)
-    for seen in observations:
-        if seen.probabilities is not None:
-            areas[seen.face_id] += seen.box[2] * seen.box[3]
+    for face in observations:
+        if face.probabilities is not None:
+            areas[face.face_id] += face.box[2] * face.box[3]
     return min(areas, key=lambda face_id: (-areas[face_id], face_id)) if areas else None
 
 
 def face_estimate(observations: Sequence[FaceObservation], face_id: int | None) -> ModalityEstimate | None:
-    """Averages what one face showed.
+    """Averages the probabilities of one face.
 
     Args:
-        observations: Of one utterance.
-        face_id: Whose; None for nobody's.
+        observations: Observations of one utterance.
+        face_id: Id of the face; None for no face.
 
     Returns:
-        The mean of the face's probabilities; None when it was never scored.
+        The mean of the face's probabilities; None if it was never scored.
     """
-    scored = [seen.probabilities for seen in observations if seen.face_id == face_id and seen.probabilities is not None]
-    return mean_estimate(scored) if scored else None
+    rows = [each.probabilities for each in observations if each.face_id == face_id and each.probabilities is not None]
+    return mean_estimate(rows) if rows else None
 
 
-def join(
+def estimate_segments(
     utterances: Iterable[Utterance],
     faces: Sequence[FaceObservation] = (),
     audio: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
     text: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
     face_id: int | None = None,
 ) -> tuple[UtteranceEstimate, ...]:
-    """Puts all that is known of each stretch beside each other.
+    """Combines the estimates of all modalities per segment.
 
     Args:
-        utterances: The stretches, in order.
+        utterances: The segments, in order.
         faces: Every face in every sampled frame, in order of time.
-        audio: Utterance to what the audio encoder gives, where there is speech.
-        text: Utterance to what the text encoder gives, where there are words.
-        face_id: Whose face counts; None to choose one for each stretch, by ``main_face``.
+        audio: Utterance to the result of the audio encoder, where it has speech.
+        text: Utterance to the result of the text encoder, where it has words.
+        face_id: The only face to use; None to select one per segment, by ``main_face``.
 
     Returns:
-        An estimate per stretch; a signal that was not there is None.
+        An estimate per segment, with the modalities that it has.
 
     Example:
-        >>> join([Utterance(0.0, 2.0)])[0].modalities
+        >>> estimate_segments([Utterance(0.0, 2.0)])[0].modalities
         ()
     """
-    own = [seen for seen in faces if face_id in (None, seen.face_id)]
+    observations = [each for each in faces if face_id in (None, each.face_id)]
     return tuple(
-        _joined(utterance, within(own, utterance), audio.get(utterance), text.get(utterance))
+        _estimate(utterance, observations_in(utterance, observations), audio.get(utterance), text.get(utterance))
         for utterance in utterances
     )
 
 
-def _joined(
+def _estimate(
     utterance: Utterance,
-    shown: Sequence[FaceObservation],
+    observations: Sequence[FaceObservation],
     audio: EncodedUtterance | None,
     text: EncodedUtterance | None,
 ) -> UtteranceEstimate:
-    face_id = main_face(shown)
+    face_id = main_face(observations)
     encodings = {name: encoded for name, encoded in (("audio", audio), ("text", text)) if encoded is not None}
-    face = face_estimate(shown, face_id)
+    face = face_estimate(observations, face_id)
     estimates = {} if face is None else {"face": face}
     estimates |= {name: encoded.estimate for name, encoded in encodings.items()}
     return UtteranceEstimate(utterance, estimates, face_id=face_id, encodings=encodings)
 
 
 def mean_estimate(estimates: Sequence[Mapping[str, float]]) -> ModalityEstimate:
-    """Averages probabilities over one vocabulary.
+    """Averages probabilities over the same labels.
 
     Args:
         estimates: At least one; all with the same labels.
 
     Returns:
-        The mean, and its largest value as confidence.
+        The mean.
 
     Example:
         >>> mean_estimate([{"neutral": 1.0, "anger": 0.0}, {"neutral": 0.5, "anger": 0.5}]).confidence

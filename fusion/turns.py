@@ -166,28 +166,3 @@ class TurnNetwork(nn.Module):
         scaled = ((batch.summary - self.summary_mean) / self.summary_deviation).clamp(-LARGEST, LARGEST)
         present = batch.streams.present[:, 1, None]
         return torch.where(present, scaled[:, -self.head.shape.summary_size :], self.head.summary_absent)
-
-
-def concordance(estimates: Tensor, truth: Tensor) -> Tensor:
-    """Concordance correlation coefficient: agreement of two series in value, not only in direction.
-
-    ``2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))²)`` with variances divided by n.
-
-    Args:
-        estimates: ``(n, dimensions)``.
-        truth: ``(n, dimensions)``.
-
-    Returns:
-        ``(dimensions,)``, -1 … 1; 0 where either does not vary.
-
-    Example:
-        >>> x, y = torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([[2.0], [3.0], [4.0], [5.0]])
-        >>> round(concordance(x, y).item(), 3)
-        0.714
-
-    Source: Lin 1989, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45, 255-268.
-    """
-    first, second = estimates - estimates.mean(0), truth - truth.mean(0)
-    distance = (estimates.mean(0) - truth.mean(0)).square()
-    spread = first.square().mean(0) + second.square().mean(0) + distance
-    return 2 * (first * second).mean(0) / spread.clamp(min=1e-8)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.console import print_line, progress_bar, run_command
+from multimodal.console import (
+    DebugOption,
+    QuietOption,
+    print_line,
+    progress_bar,
+    run_command,
+)
 from multimodal.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -49,12 +55,8 @@ def clips(
         Path | None,
         typer.Option(metavar="FOLDER", help="Output directory (default: clips next to analysis.json).", readable=False),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print only errors (default: also results and progress).")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Print the traceback of an error (default: one line).")
-    ] = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Cuts the strongest moments of a recording into short clips.
 

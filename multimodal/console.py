@@ -24,26 +24,51 @@ if TYPE_CHECKING:
     from multimodal.progress import ProgressCallback
 
 
+# Options of several commands.
 DeviceOption = Annotated[
     str, typer.Option(metavar="DEVICE", help=f"Device to compute on: {', '.join(DEVICES)}; auto prefers a GPU.")
 ]
-
-# Options that infer and batch share.
 AsrOption = Annotated[
     str | None,
-    typer.Option(help="Speech-to-text model: a folder, a size such as base, or none (default: the installed one)."),
+    typer.Option(
+        metavar="FOLDER|NAME",
+        help="Speech-to-text model: a folder, a size such as base, or none (default: the installed one).",
+    ),
 ]
 ModalitiesOption = Annotated[
-    str | None, typer.Option(help="Modalities to analyze, separated by commas: face,audio,text (default: all).")
+    str | None,
+    typer.Option(metavar="NAMES", help="Modalities to analyze, separated by commas: face,audio,text (default: all)."),
 ]
 FpsOption = Annotated[
     float | None,
-    typer.Option(min=0.01, max=240, help="Video frames to analyze per second (default: the rate of the face model)."),
+    typer.Option(
+        metavar="RATE",
+        min=0.01,
+        max=240,
+        help="Video frames to analyze per second (default: the rate of the face model).",
+    ),
 ]
 DetectorOption = Annotated[
-    str, typer.Option(help="Face detector: mtcnn, yunet, haar, or the path of a YuNet .onnx file.")
+    str, typer.Option(metavar="NAME|FILE", help="Face detector: mtcnn, yunet, haar, or a YuNet .onnx file.")
 ]
-ModelOption = Annotated[str, typer.Option(help="Shipped weights by name, a .safetensors file, or a folder of weights.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE|FOLDER", help="Shipped weights by name, a .safetensors file, or a folder of weights."
+    ),
+]
+OverlayOption = Annotated[
+    bool,
+    typer.Option(
+        "--overlay", help="Write overlay.mp4 with faces and emotions drawn on the video (default: not written)."
+    ),
+]
+PlotOption = Annotated[
+    bool,
+    typer.Option("--plot", help="Write the timeline and the summary as PNG and SVG images (default: not written)."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print only errors (default: results and progress too).")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Print a traceback with each error (default: one line).")]
 
 
 def run_command(

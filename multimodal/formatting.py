@@ -1,14 +1,14 @@
-"""How numbers, and where they come from, are said to people, everywhere alike."""
+"""How numbers, times and lists are written for people, everywhere alike."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 SOURCES: Mapping[str, str] = {
-    "norms": "from what the emotion words mean",
+    "norms": "from norms of the emotion words",
     "head": "estimated by the fusion head",
 }
-"""Where valence and arousal come from."""
+"""Source of valence and arousal to a phrase."""
 
 
 COVERAGE_VERBS: Mapping[str, str] = {"face": "seen", "audio": "heard", "text": "read"}
@@ -16,7 +16,7 @@ COVERAGE_VERBS: Mapping[str, str] = {"face": "seen", "audio": "heard", "text": "
 
 
 def percent(share: float) -> str:
-    """A share or a probability in whole per cent; what is not quite nothing or all does not look like it.
+    """A share or a probability in whole percent; only 0 and 1 are written as 0% and 100%.
 
     Args:
         share: 0 … 1.
@@ -30,25 +30,24 @@ def percent(share: float) -> str:
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
-def clock_text(seconds: float) -> str:
-    """A time as people read it.
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, and a real minus.
 
     Example:
-        >>> clock_text(75.9), clock_text(3675)
-        ('1:15', '1:01:15')
+        >>> signed(0.41), signed(-0.62), signed(-5.13, 1)
+        ('+0.41', '−0.62', '−5.1')
     """
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def range_text(start_seconds: float, end_seconds: float) -> str:
-    """A stretch of time as people read it, to the nearest second.
+    """A range of time as people read it, to the nearest second.
 
     Example:
         >>> range_text(17.4, 18.99)
         '0:17 – 0:19'
     """
-    return f"{clock_text(round(start_seconds))} – {clock_text(round(end_seconds))}"
+    return f"{clock_time(round(start_seconds))} – {clock_time(round(end_seconds))}"
 
 
 def subtitle_time(seconds: float, point: str = ".") -> str:
@@ -67,7 +66,7 @@ def subtitle_time(seconds: float, point: str = ".") -> str:
 
 
 def clock_time(seconds: float) -> str:
-    """A time as people write it.
+    """A time, rounded down to the second; a millionth is added so that 2.9999999 is 3.
 
     Example:
         >>> clock_time(7.9), clock_time(61), clock_time(3725)
@@ -78,7 +77,7 @@ def clock_time(seconds: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """How long something lasts.
+    """A duration.
 
     Example:
         >>> duration_text(0.94), duration_text(14.2), duration_text(3725)

@@ -1,7 +1,7 @@
-"""How emotions look wherever they are shown: a color, a sign, and never a color alone.
+"""Colors and signs of the emotions, the same everywhere; no emotion has a color only.
 
-The hues are those that Okabe and Ito chose so that people with any kind of color blindness can tell them apart;
-neutral and uncertain are grays. Each emotion also has a sign, for those who see no color and for printers.
+Okabe and Ito chose the hues so that people with any kind of color blindness can distinguish them; neutral and uncertain
+are grays. Each emotion also has a sign, for people who see no colors and for printers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLORS: Mapping[str, str] = {
     "contempt": "#6b4c9a",
     UNCERTAIN: "#d0d2d6",
 }
-"""Label to ``#rrggbb``, of a surface; letters on it are to be ``ink_on`` it.
+"""Label to the ``#rrggbb`` of a surface; the color of letters on it is ``ink_on`` it.
 
 Source: Okabe and Ito 2008, "Color Universal Design", https://jfly.uni-koeln.de/color/, orange, sky blue, blue,
 vermillion, bluish green and reddish purple.
@@ -38,10 +38,10 @@ SIGNS: Mapping[str, str] = {
     "contempt": "◐",
     UNCERTAIN: "?",
 }
-"""Label to one character that most fonts have."""
+"""Label to one character that most fonts contain."""
 
 MODALITY_COLORS: Mapping[str, str] = {"face": "#7a5195", "audio": "#2f7f86", "text": "#b0622c"}
-"""Of what belongs to one signal, not to an emotion."""
+"""Modality to ``#rrggbb``, for what belongs to a modality and not to an emotion."""
 
 
 def ink_on(color: str) -> str:

@@ -49,7 +49,7 @@ class FaceCorpus:
         return len(self.names)
 
     def subset(self, keep: NDArray[np.bool_]) -> FaceCorpus:
-        """Those pictures for which ``keep``, ``(n,)``, is true."""
+        """The pictures for which ``keep``, ``(n,)``, is true."""
         return FaceCorpus(self.images[keep], self.votes[keep], tuple(itertools.compress(self.names, keep)))
 
 
@@ -57,9 +57,9 @@ def read_ferplus(folder: Path, split: str, *, check_counts: bool = True) -> Face
     """Reads one split in either published layout.
 
     Args:
-        folder: Holds the split folders, or is itself one of them, or holds the two CSV files.
+        folder: The folder with the split folders or the two CSV files, or the folder of one split.
         split: ``train``, ``valid`` or ``test``.
-        check_counts: Whether to insist on the published number of pictures.
+        check_counts: Whether the split must have the published number of pictures.
 
     Returns:
         The pictures in the order of the label file.
@@ -80,12 +80,12 @@ def read_ferplus(folder: Path, split: str, *, check_counts: bool = True) -> Face
         elif (folder / "fer2013.csv").is_file() and (folder / "fer2013new.csv").is_file():
             corpus = _read_csv(folder, split)
         else:
-            remedy = "name the folder that holds them, or the one with fer2013.csv and fer2013new.csv"
-            raise CorpusError(folder, f"holds no {FOLDERS[split]}/label.csv", remedy)
+            remedy = "name the folder that contains it, or the one with fer2013.csv and fer2013new.csv"
+            raise CorpusError(folder, f"contains no {FOLDERS[split]}/label.csv", remedy)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise CorpusError(folder, f"holds a label file that is no CSV ({error})", "unpack the corpus again") from None
+        raise CorpusError(folder, f"contains an invalid label file ({error})", "unpack the corpus again") from None
     if not (majority_labels(corpus.votes) >= 0).any():
-        raise CorpusError(folder, f"the {split} split has no picture with a majority", "unpack the corpus again")
+        raise CorpusError(folder, f"has no picture with a majority in the {split} split", "unpack the corpus again")
     if check_counts:
         _check_counts(folder, split, corpus)
     return corpus
@@ -93,12 +93,11 @@ def read_ferplus(folder: Path, split: str, *, check_counts: bool = True) -> Face
 
 def _check_counts(folder: Path, split: str, corpus: FaceCorpus) -> None:
     pictures, with_majority = PUBLISHED[split]
-    found = (len(corpus), int((majority_labels(corpus.votes) >= 0).sum()))
-    if found[0] != pictures or with_majority not in (None, found[1]):
-        fact = f"the {split} split has {found[0]} pictures, {found[1]} with a majority; "
-        raise CorpusError(
-            folder, fact + f"published are {pictures} and {with_majority or 'unchecked'}", "unpack the corpus again"
-        )
+    clear = int((majority_labels(corpus.votes) >= 0).sum())
+    if len(corpus) != pictures or with_majority not in (None, clear):
+        published = f"{pictures} and {with_majority or 'an unchecked number'} were published"
+        fact = f"has {len(corpus)} pictures in the {split} split, {clear} with a majority; {published}"
+        raise CorpusError(folder, fact, "unpack the corpus again")
 
 
 def _read_pictures(folder: Path) -> FaceCorpus:
@@ -126,8 +125,8 @@ def _read_csv(folder: Path, split: str) -> FaceCorpus:
         for number, (pixels, row) in enumerate(rows, start=2):
             if pixels is None or row is None:
                 shorter = "fer2013.csv" if pixels is None else "fer2013new.csv"
-                raise CorpusError(folder / shorter, f"ends before line {number}, the other not", "unpack both again")
-            # A picture without a name was dropped by the publishers: it is in neither PNG folder.
+                raise CorpusError(folder / shorter, f"ends before line {number} of the other", "unpack both again")
+            # The publishers dropped pictures without a name: no PNG folder contains them.
             if row[:1] != [USAGES[split]] or not row[1:2] or not row[1]:
                 continue
             names.append(row[1])
@@ -141,13 +140,13 @@ def _pixels(path: Path, line: int, text: str) -> NDArray[np.uint8]:
     try:
         return np.array(text.split(), np.uint8).reshape(SIZE, SIZE)
     except (ValueError, OverflowError):
-        fact = f"line {line} does not hold {SIZE * SIZE} gray levels of 0 to 255"
+        fact = f"line {line} does not contain {SIZE * SIZE} gray levels of 0 to 255"
         raise CorpusError(path, fact, "unpack the corpus again") from None
 
 
 def _votes(path: Path, line: int, columns: list[str]) -> list[int]:
     if len(columns) != VOTE_COLUMNS or not all(column.isdecimal() for column in columns):
-        raise CorpusError(path, f"line {line} does not hold {VOTE_COLUMNS} vote counts", "unpack the corpus again")
+        raise CorpusError(path, f"line {line} does not contain {VOTE_COLUMNS} vote counts", "unpack the corpus again")
     return [int(column) for column in columns]
 
 
@@ -156,13 +155,13 @@ def _without_single_votes(votes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def majority_labels(votes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The published majority rule: single votes count as zero; the winner needs more than half of what remains.
+    """The published majority rule: single votes count as zero; the winner needs more than half of the rest.
 
     Args:
         votes: ``(n, 10)`` counts.
 
     Returns:
-        ``(n,)`` index into ``FACE_LABELS``, or -1 where there is no majority, or where it is "unknown" or "NF".
+        ``(n,)`` index into ``FACE_LABELS``; -1 for no majority, or a majority for "unknown" or "NF".
 
     Example:
         >>> majority_labels(np.array([[8, 1, 0, 0, 0, 0, 0, 0, 1, 0], [4, 4, 0, 0, 0, 0, 0, 0, 2, 0]])).tolist()
@@ -182,7 +181,7 @@ def distributions(votes: NDArray[np.int64]) -> NDArray[np.float32]:
 
     Returns:
         ``(n, 8)`` float32; a row sums to 1, or to 0 where fewer than half of the remaining votes name an emotion
-        (such a picture teaches nothing).
+        (such a picture is not used in training).
 
     Example:
         >>> distributions(np.array([[6, 3, 1, 0, 0, 0, 0, 0, 0, 0]]))[0, :3].round(2).astype(str).tolist()

@@ -1,7 +1,7 @@
 """GoEmotions: 58,009 English Reddit comments, each with one or more of 27 emotions or neutral (Demszky et al. 2020).
 
-Three files without a header, ``train.tsv``, ``dev.tsv`` and ``test.tsv``: text, label numbers separated by commas,
-the comment's id. People and religions stand as ``[NAME]`` and ``[RELIGION]``. Texts and labels are published under
+Three files without a header, ``train.tsv``, ``dev.tsv`` and ``test.tsv``: text, label numbers separated by commas, the
+comment's id. Names and religions are replaced by ``[NAME]`` and ``[RELIGION]``. Texts and labels are published under
 Apache-2.0.
 """
 
@@ -16,25 +16,25 @@ from multimodal.data.emotions import GOEMOTIONS_LABELS, GOEMOTIONS_TO_FUSED
 from multimodal.errors import CorpusError
 
 PUBLISHED = {"train": 43_410, "dev": 5_426, "test": 5_427}
-"""Comments per part, of those that at least two of the raters agreed on."""
+"""Comments per part on which at least two raters agreed."""
 
 LABEL_FILES = ("emotions.txt", "labels.txt")
-"""Names under which the list of labels is found beside the parts; the first is the publishers'."""
+"""Names of the list of labels beside the parts; the first is the publishers' name."""
 
 
 def read_goemotions(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
     r"""Reads one part.
 
     Args:
-        path: A folder that holds the parts (itself or in ``data/``), or the file of the part.
+        path: A folder that contains the parts (itself or in ``data/``), or the file of the part.
         part: ``train``, ``dev`` or ``test``.
-        check_counts: Whether to insist on the published number of comments.
+        check_counts: Whether the part must have the published number of comments.
 
     Returns:
         The comments in the order of the file; each is its own source.
 
     Raises:
-        CorpusError: No such part, a line that is not of the format, other labels, or other counts than published.
+        CorpusError: The part is unknown, a line is invalid, or labels or counts are not the published ones.
 
     Example:
         >>> import tempfile
@@ -52,7 +52,7 @@ def read_goemotions(path: Path, part: str = "train", *, check_counts: bool = Tru
     _check_labels(file.parent)
     rows = [_row(file, number, line) for number, line in enumerate(_lines(file), start=1)]
     if check_counts and len(rows) != PUBLISHED[part]:
-        fact = f"the {part} part has {len(rows)} comments; published are {PUBLISHED[part]}"
+        fact = f"the {part} part has {len(rows)} comments; {PUBLISHED[part]} were published"
         raise CorpusError(file, fact, "unpack the corpus again")
     targets = np.zeros((len(rows), len(GOEMOTIONS_LABELS)), np.uint8)
     for target, (_, numbers, _) in zip(targets, rows, strict=True):
@@ -67,20 +67,20 @@ def _part_file(path: Path, part: str) -> Path:
     for folder in (path, path / "data"):
         if (folder / f"{part}.tsv").is_file():
             return folder / f"{part}.tsv"
-    raise CorpusError(path, f"holds no {part}.tsv", "name the folder that holds it, or the file itself")
+    raise CorpusError(path, f"contains no {part}.tsv", "name the folder that contains it, or the file itself")
 
 
 def _check_labels(folder: Path) -> None:
-    """A list of labels beside the parts must be the published one, or every number would mean something else."""
+    """A list of labels beside the parts must be the published one; otherwise the numbers mean other labels."""
     for name in LABEL_FILES:
         if (folder / name).is_file():
-            found = tuple(corpus_text(folder / name).split())
-            if found != GOEMOTIONS_LABELS:
+            labels = tuple(corpus_text(folder / name).split())
+            if labels != GOEMOTIONS_LABELS:
                 raise CorpusError(folder / name, "is not the published list of 28 labels", "unpack the corpus again")
 
 
 def _lines(file: Path) -> list[str]:
-    # Comments hold line separators of Unicode, at which splitlines would cut them.
+    # Comments contain line separators of Unicode, at which splitlines would split them.
     lines = corpus_text(file).replace("\r\n", "\n").split("\n")
     return lines[:-1] if lines and not lines[-1] else lines
 

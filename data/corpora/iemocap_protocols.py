@@ -1,9 +1,9 @@
-"""How IEMOCAP is taught and judged: label sets, the scales of valence, arousal and dominance, and the folds.
+"""Training and evaluation on IEMOCAP: label sets, the scales of valence, arousal and dominance, and the folds.
 
-Two protocols. ``leave_one_session_out``: each session is judged by a training that had neither of its two actors nor
-any of its dialogues; a further session chooses the epoch, for the same reason. ``random_folds``: utterances are dealt
-out at random, as in Yoon et al. 2018 (arXiv 1810.04635): the same actors, dialogues and even sentences are on both
-sides, so its figures are higher and say nothing about strangers.
+Two protocols. ``leave_one_session_out``: each session is evaluated by a training without its two actors and its
+dialogues; another session selects the epoch, for the same reason. ``random_folds``: utterances are assigned at random,
+as in Yoon et al. 2018 (arXiv 1810.04635): the same actors, dialogues and even sentences are on both sides, so its
+figures are higher and do not hold for new speakers.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.corpora.iemocap import IemocapTurn
-from multimodal.data.emotions import IEMOCAP_LABEL_SETS
+from multimodal.data.corpora.iemocap import IEMOCAP_LABEL_SETS, IemocapTurn
 from multimodal.errors import CorpusError
 
 PROTOCOLS = ("leave_one_session_out", "random_folds")
@@ -23,22 +22,22 @@ PROTOCOLS = ("leave_one_session_out", "random_folds")
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 MIDDLE, REACH = 3.0, 2.0
-"""Of the scales: drawings numbered 1 to 5, of which 3 is neither pleasant nor unpleasant, calm nor excited."""
+"""Midpoint and half range of the scales: drawings numbered 1 to 5, of which 3 is neutral."""
 
 RANDOM_FOLDS = 5
 VALIDATION_SHARE = 0.05
-"""Of all utterances. The paper parts them 80 : 5 : 15; here 75 : 5 : 20, since the judged fifths are to cover all."""
+"""Share of all utterances. The paper splits 80 : 5 : 15; here it is 75 : 5 : 20, so that the test fifths cover all."""
 
 
 @dataclass(frozen=True)
 class TurnFold:
-    """Which turns to learn from, which choose the epoch, and which are judged: indices, int64, in order.
+    """Ascending int64 indices of the turns for training, for selecting the epoch, and for evaluation.
 
     Attributes:
-        name: As ``session-5`` (the one that is judged) or ``fold-1``.
-        train: ``(n,)``.
-        validation: Likewise.
-        test: Likewise.
+        name: ``session-5`` (the test session) or ``fold-1``.
+        train: ``(n,)`` indices.
+        validation: ``(n,)`` indices.
+        test: ``(n,)`` indices.
     """
 
     name: str
@@ -64,25 +63,25 @@ def label_names(classes: int) -> tuple[str, ...]:
 
 
 def with_labels(turns: Sequence[IemocapTurn], classes: int) -> tuple[list[IemocapTurn], NDArray[np.int64]]:
-    """The turns that belong to one of the classes.
+    """Selects the turns of some classes.
 
     Args:
-        turns: Of any labels.
+        turns: Turns with any label.
         classes: 4, 5 or 6.
 
     Returns:
         These turns, in order, and ``(n,)`` index of each one's class in ``label_names``.
     """
     table, names = IEMOCAP_LABEL_SETS[classes], label_names(classes)
-    kept = [turn for turn in turns if turn.label in table]
-    return kept, np.array([names.index(table[turn.label]) for turn in kept], np.int64)
+    labeled = [turn for turn in turns if turn.label in table]
+    return labeled, np.array([names.index(table[turn.label]) for turn in labeled], np.int64)
 
 
 def rescale(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Brings valence, arousal and dominance from the corpus's 1 … 5 onto -1 … 1.
+    """Maps valence, arousal and dominance from the corpus's 1 … 5 to -1 … 1.
 
-    The rule, the same for all three: ``(value - 3) / 2``, so that the middle drawing is 0; what lies outside (a few
-    values do, and dominance starts at 0.5) is clipped.
+    The rule is ``(value - 3) / 2`` for all three, so that the middle drawing is 0; values outside (a few, and dominance
+    starts at 0.5) are clipped.
 
     Args:
         values: Any shape.
@@ -104,19 +103,19 @@ def affect_of(turns: Sequence[IemocapTurn]) -> NDArray[np.float64]:
 
 
 def folds(turns: Sequence[IemocapTurn], protocol: str, seed: int = 0) -> list[TurnFold]:
-    """Parts turns by a protocol.
+    """Splits turns by a protocol.
 
     Args:
-        turns: Those of a label set.
+        turns: The turns of a label set.
         protocol: One of ``PROTOCOLS``.
-        seed: Of ``random_folds``.
+        seed: Random seed of ``random_folds``.
 
     Returns:
-        Folds whose judged parts are disjoint and cover all turns.
+        Folds whose test parts are disjoint and cover all turns.
 
     Raises:
-        CorpusError: Fewer than three sessions, or too few turns to deal out.
-        ValueError: An unknown protocol.
+        CorpusError: Fewer than three sessions, or too few turns.
+        ValueError: The protocol is unknown.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol must be one of {PROTOCOLS}, got {protocol!r}")
@@ -124,27 +123,27 @@ def folds(turns: Sequence[IemocapTurn], protocol: str, seed: int = 0) -> list[Tu
 
 
 def _by_session(turns: Sequence[IemocapTurn]) -> list[TurnFold]:
-    of_turn = np.array([turn.session for turn in turns], np.int64)
-    there = sorted(set(of_turn.tolist()))
-    if len(there) < 3:
-        fact = f"{len(there)} sessions with such labels are there, and training, choosing and judging want one each"
+    sessions = np.array([turn.session for turn in turns], np.int64)
+    numbers = sorted(set(sessions.tolist()))
+    if len(numbers) < 3:
+        fact = f"has {len(numbers)} sessions with such labels; training, validation and test need one each"
         raise CorpusError("IEMOCAP", fact, 'add sessions, or write protocol = "random_folds"')
-    found = []
-    for place, judged in enumerate(there):
-        choosing = there[(place + 1) % len(there)]
-        parts = [np.flatnonzero(mask) for mask in (of_turn == choosing, of_turn == judged)]
-        rest = np.flatnonzero((of_turn != choosing) & (of_turn != judged))
-        found.append(TurnFold(f"session-{judged}", rest, *parts))
-    return found
+    folds = []
+    for index, test in enumerate(numbers):
+        validation = numbers[(index + 1) % len(numbers)]
+        parts = [np.flatnonzero(mask) for mask in (sessions == validation, sessions == test)]
+        train = np.flatnonzero((sessions != validation) & (sessions != test))
+        folds.append(TurnFold(f"session-{test}", train, *parts))
+    return folds
 
 
 def _at_random(count: int, seed: int) -> list[TurnFold]:
-    held = round(VALIDATION_SHARE * count)
-    if held < 1:
-        raise CorpusError("IEMOCAP", f"has {count} such turns, too few to deal out", "name the whole release")
+    size = round(VALIDATION_SHARE * count)
+    if size < 1:
+        raise CorpusError("IEMOCAP", f"has {count} such turns, too few for {RANDOM_FOLDS} folds", "name the release")
     parts = np.array_split(np.random.default_rng(seed).permutation(count).astype(np.int64), RANDOM_FOLDS)
-    found = []
-    for place, judged in enumerate(parts):
-        rest = np.concatenate([part for index, part in enumerate(parts) if index != place])
-        found.append(TurnFold(f"fold-{place + 1}", np.sort(rest[held:]), np.sort(rest[:held]), np.sort(judged)))
-    return found
+    folds = []
+    for number, test in enumerate(parts):
+        rest = np.concatenate([part for other, part in enumerate(parts) if other != number])
+        folds.append(TurnFold(f"fold-{number + 1}", np.sort(rest[size:]), np.sort(rest[:size]), np.sort(test)))
+    return folds

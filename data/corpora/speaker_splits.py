@@ -1,4 +1,4 @@
-"""Parts of a set of clips that share no speaker."""
+"""Speaker-independent splits: parts of a set of clips that share no speaker."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.errors import ConfigError
 
 
 class SpeakerFold(NamedTuple):
-    """One way of parting the clips.
+    """One fold of a speaker-independent cross-validation.
 
     Attributes:
         train: ``(n,)`` int64 indices, ascending.
@@ -26,34 +26,35 @@ class SpeakerFold(NamedTuple):
 
 
 def split_by_speaker(clips: Sequence[VoiceClip], folds: int, seed: int = 0) -> list[SpeakerFold]:
-    """Parts clips for cross-validation on speakers never heard.
+    """Splits clips for speaker-independent cross-validation.
 
-    Each fold tests the speakers that the others train on. Speakers are dealt so that the folds differ by at most one
-    in the speakers of each corpus, and of each sex within a corpus; among folds that are equal in this the one with
-    the fewest clips is next. A corpus with fewer speakers than folds is absent from some tests.
+    Each fold tests the speakers that the other folds train on. Speakers are assigned so that the folds differ by at
+    most one in the number of speakers of each corpus, and of each sex within a corpus; among equal folds the one with
+    the fewest clips is filled next. A corpus with fewer speakers than folds is absent from some tests.
 
     Args:
         clips: Of one corpus or several.
-        folds: How many parts, at least 2.
-        seed: Of the order in which speakers are dealt. The order of the clips does not matter.
+        folds: Number of parts, at least 2.
+        seed: Random seed of the assignment. The order of the clips does not matter.
 
     Returns:
         The folds; each clip is tested exactly once.
 
     Raises:
-        ConfigError: There are fewer than 2 folds, or fewer speakers than folds.
+        ConfigError: Fewer than 2 folds, or fewer speakers than folds.
 
     Example:
         >>> from pathlib import Path
-        >>> clips = [VoiceClip.of("savee", Path(f"{name}.wav"), name, "anger", "male") for name in ("DC", "JE", "KL")]
+        >>> from multimodal.data.corpora.voice.savee import SAVEE
+        >>> clips = [SAVEE.clip(Path(f"{name}.wav"), name, "anger", "male") for name in ("DC", "JE", "KL")]
         >>> [len(fold.test) for fold in split_by_speaker(clips, 3)]
         [1, 1, 1]
     """
     speakers = {clip.speaker for clip in clips}
     if folds < 2 or folds > len(speakers):
-        fact = f"got {folds} folds for {len(speakers)} speakers"
-        raise ConfigError("folds", fact, "choose at least 2, and at most as many as there are speakers")
-    fold_of = _deal(clips, folds, np.random.default_rng(seed))
+        fact = f"is {folds} for {len(speakers)} speakers"
+        raise ConfigError("folds", fact, "give at least 2 and at most the number of speakers")
+    fold_of = _assign(clips, folds, np.random.default_rng(seed))
     folds_of_clips = np.array([fold_of[clip.speaker] for clip in clips])
     return [
         SpeakerFold(np.flatnonzero(folds_of_clips != fold), np.flatnonzero(folds_of_clips == fold))
@@ -61,7 +62,7 @@ def split_by_speaker(clips: Sequence[VoiceClip], folds: int, seed: int = 0) -> l
     ]
 
 
-def _deal(clips: Sequence[VoiceClip], folds: int, random: np.random.Generator) -> dict[str, int]:
+def _assign(clips: Sequence[VoiceClip], folds: int, random: np.random.Generator) -> dict[str, int]:
     """Speaker to fold."""
     sizes = Counter(clip.speaker for clip in clips)
     fold_of: dict[str, int] = {}
@@ -80,7 +81,7 @@ def _deal(clips: Sequence[VoiceClip], folds: int, random: np.random.Generator) -
 
 
 def _groups(clips: Sequence[VoiceClip]) -> dict[tuple[str, str], list[str]]:
-    """Speakers, sorted, of each corpus and sex; the sex is known if any clip of the speaker says it."""
+    """Sorted speakers of each corpus and sex; the sex is known if any clip of the speaker states it."""
     corpus_of = {clip.speaker: clip.corpus for clip in clips}
     sex_of = {clip.speaker: clip.sex for clip in sorted(clips, key=lambda clip: clip.sex or "")}
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)

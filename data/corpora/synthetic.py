@@ -1,9 +1,10 @@
-"""Composed utterances: a face, a voice and words of three corpora that bear one emotion, put together by chance.
+"""Synthetic utterances: a face, a voice clip and a text of three corpora that share one emotion, drawn at random.
 
-No free corpus holds all three signals of the same people. So a fusion head learns from recipes: which picture is shown
-at which moment, which clip is heard, which comment is read, and what goes wrong. A recipe holds indices alone; whoever
-encodes the corpora makes utterances of it. What such utterances teach is how far each signal can be trusted and what to
-do when signals are missing, bad or at odds. They cannot teach how one person's face, voice and words belong together.
+No free corpus contains all three modalities of the same people. The fusion head is therefore trained on recipes: which
+picture appears at which moment, which clip is played, which text is read, and what is degraded. A recipe contains
+indices only; the encoded corpora turn it into an utterance. Such utterances can teach how reliable each modality is and
+what to do when modalities are missing, degraded or contradictory. They cannot teach how one person's face, voice and
+words belong together.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ Labels = NDArray[np.int64]
 NEUTRAL = FUSED_LABELS.index("neutral")
 
 FRAMES_PER_SECOND = 5.0
-"""Faces are sampled at the usual rate of inference."""
+"""Sampling rate of faces, the usual one of inference."""
 
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """How utterances are composed. Shares are of the utterances unless said otherwise.
+    """How utterances are drawn. Shares are of the utterances unless stated otherwise; each is 0 … 1.
 
     Attributes:
-        neutral_share: Those whose emotion is neutral; the rest is dealt evenly over the other emotions. In interviews
-            neutral prevails; with too little of it the head would see emotions everywhere.
-        disagreeing_share: Those in which one signal bears another emotion than the other two.
-        disagreeing_neutral: Of these, how many are neutral there, as a face at rest beside angry words.
-        degraded_share: Those in which one signal is buried in noise.
-        neutral_frames: Most of the frames, as a share, in which a face that shows an emotion is neutral: talking faces
-            show it for a moment.
-        lost_frames: Most of the frames, as a share, in which no face is found.
+        neutral_share: Neutral utterances; the others are distributed evenly over the other emotions. Neutral prevails
+            in interviews; with too few neutral utterances the head would find emotions everywhere.
+        disagreeing_share: Utterances in which one modality has another emotion than the other two.
+        disagreeing_neutral: Share of these in which that modality is neutral, as a face at rest beside angry words.
+        degraded_share: Utterances in which one modality is degraded by noise.
+        neutral_frames: Largest share of the frames in which a face with an emotion is neutral: talking faces show an
+            emotion for a moment only.
+        lost_frames: Largest share of the frames without a detected face.
 
     Raises:
         ConfigError: A share outside 0 … 1.
@@ -54,19 +55,19 @@ class SynthesisConfig:
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
             if not 0 <= value <= 1:
-                raise ConfigError(f"composing.{key}", f"is {value:g}", "give a share from 0 to 1")
+                raise ConfigError(f"synthesis.{key}", f"is {value:g}", "give a share from 0 to 1")
 
 
 @dataclass(frozen=True)
 class SamplePools:
-    """What there is to compose of.
+    """The labels of all pictures, clips and texts to draw from.
 
     Attributes:
-        faces: ``(pictures,)`` index into ``FUSED_LABELS``; -1 for a picture that is not to be used.
-        voices: ``(clips,)`` likewise.
-        texts: ``(texts,)`` likewise.
-        seconds: ``(clips,)`` length of each clip's speech.
-        views: How many versions of each picture there are: a face in a video is never twice quite the same.
+        faces: ``(pictures,)`` index into ``FUSED_LABELS``; -1 for a picture that must not be used.
+        voices: ``(clips,)`` the same for the clips.
+        texts: ``(texts,)`` the same for the texts.
+        seconds: ``(clips,)`` duration of each clip's speech.
+        views: Number of versions of each picture: a face in a video varies from frame to frame.
 
     Example:
         >>> pools = SamplePools(np.array([0, 1, 6]), np.array([1, 0]), np.array([0, 1, 1]), np.array([2.0, 3.0]))
@@ -82,7 +83,7 @@ class SamplePools:
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """Emotions that all three corpora hold, in order."""
+        """The emotions that all three corpora contain, in order."""
         known = set(range(len(FUSED_LABELS)))
         return tuple(sorted(known & set(self.faces.tolist()) & set(self.voices.tolist()) & set(self.texts.tolist())))
 
@@ -92,14 +93,14 @@ class SyntheticUtterance:
     """The recipe of one utterance.
 
     Attributes:
-        label: Index into ``FUSED_LABELS``: the emotion of at least two of the signals.
-        pictures: ``(frames,)`` index of the picture shown in each sampled frame; -1 where no face is found.
-        views: ``(frames,)`` which version of it.
-        frame_times: ``(frames,)`` seconds from the start of the voice.
+        label: Index into ``FUSED_LABELS``: the emotion of at least two modalities.
+        pictures: ``(frames,)`` index of the picture in each sampled frame; -1 for a frame without a face.
+        views: ``(frames,)`` version of the picture.
+        frame_times: ``(frames,)`` seconds from the start of the clip.
         audio: Index of the clip.
         text: Index of the text.
-        disagreeing: The signal that bears another emotion; None for none.
-        corrupted: The signal that is buried in noise; None for none.
+        disagreeing: The modality with another emotion, or None.
+        degraded: The modality that is degraded by noise, or None.
     """
 
     label: int
@@ -113,13 +114,13 @@ class SyntheticUtterance:
 
 
 def synthesize(pools: SamplePools, count: int, settings: SynthesisConfig, seed: int) -> Iterator[SyntheticUtterance]:
-    """Composes utterances, the same ones for the same corpora, settings and seed.
+    """Draws utterances. The same pools, settings and seed give the same utterances.
 
     Args:
-        pools: What there is.
-        count: How many utterances.
-        settings: What they are like.
-        seed: Of all that is drawn.
+        pools: What to draw from.
+        count: Number of utterances.
+        settings: How they are drawn.
+        seed: Random seed.
 
     Yields:
         Recipes.
@@ -139,33 +140,33 @@ def synthesize(pools: SamplePools, count: int, settings: SynthesisConfig, seed: 
             "faces, voices, texts", f"share {len(pools.labels)} emotions ({names})", "name larger corpora"
         )
     random = np.random.default_rng(seed)
-    of_label = {
-        part: {label: np.flatnonzero(labels == label) for label in pools.labels}
-        for part, labels in (("face", pools.faces), ("audio", pools.voices), ("text", pools.texts))
+    by_label = {
+        modality: {label: np.flatnonzero(labels == label) for label in pools.labels}
+        for modality, labels in (("face", pools.faces), ("audio", pools.voices), ("text", pools.texts))
     }
     for _ in range(count):
-        yield _utterance(pools, of_label, settings, random)
+        yield _draw_utterance(pools, by_label, settings, random)
 
 
-def _utterance(
-    pools: SamplePools, of_label: dict[str, dict[int, Labels]], settings: SynthesisConfig, random: np.random.Generator
+def _draw_utterance(
+    pools: SamplePools, by_label: dict[str, dict[int, Labels]], settings: SynthesisConfig, random: np.random.Generator
 ) -> SyntheticUtterance:
     label = _draw_label(pools.labels, settings.neutral_share, random)
-    shown = dict.fromkeys(MODALITIES, label)
+    labels = dict.fromkeys(MODALITIES, label)
     disagreeing = _draw_modality(settings.disagreeing_share, random)
     if disagreeing is not None:
-        shown[disagreeing] = _draw_other(label, pools.labels, settings.disagreeing_neutral, random)
-    chosen = {part: int(random.choice(of_label[part][shown[part]])) for part in MODALITIES}
-    at_rest = int(random.choice(of_label["face"][NEUTRAL])) if NEUTRAL in pools.labels else chosen["face"]
-    times = _frame_times(float(pools.seconds[chosen["audio"]]), random)
-    pictures = _pictures(len(times), chosen["face"], at_rest, settings, random)
+        labels[disagreeing] = _draw_other_label(label, pools.labels, settings.disagreeing_neutral, random)
+    indices = {modality: int(random.choice(by_label[modality][labels[modality]])) for modality in MODALITIES}
+    at_rest = int(random.choice(by_label["face"][NEUTRAL])) if NEUTRAL in pools.labels else indices["face"]
+    times = _draw_frame_times(float(pools.seconds[indices["audio"]]), random)
+    pictures = _draw_pictures(len(times), indices["face"], at_rest, settings, random)
     return SyntheticUtterance(
         label=label,
         pictures=pictures,
         views=random.integers(pools.views, size=len(times)),
         frame_times=times,
-        audio=chosen["audio"],
-        text=chosen["text"],
+        audio=indices["audio"],
+        text=indices["text"],
         disagreeing=disagreeing,
         degraded=_draw_modality(settings.degraded_share, random),
     )
@@ -179,32 +180,32 @@ def _draw_label(labels: tuple[int, ...], neutral_share: float, random: np.random
 
 
 def _draw_modality(share: float, random: np.random.Generator) -> str | None:
-    struck = random.random() < share
+    is_drawn = random.random() < share
     modality = str(random.choice(MODALITIES))
-    return modality if struck else None
+    return modality if is_drawn else None
 
 
-def _draw_other(label: int, labels: tuple[int, ...], neutral: float, random: np.random.Generator) -> int:
-    if NEUTRAL in labels and label != NEUTRAL and random.random() < neutral:
+def _draw_other_label(label: int, labels: tuple[int, ...], neutral_share: float, random: np.random.Generator) -> int:
+    if NEUTRAL in labels and label != NEUTRAL and random.random() < neutral_share:
         return NEUTRAL
     return int(random.choice([other for other in labels if other != label]))
 
 
-def _frame_times(seconds: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Instants of sampled frames over an utterance; the sampling began before it, so the first falls anywhere."""
+def _draw_frame_times(seconds: float, random: np.random.Generator) -> NDArray[np.float64]:
+    """Times of the sampled frames; sampling started before the utterance, so the first time has a random offset."""
     step = 1 / FRAMES_PER_SECOND
     return np.arange(random.random() * step, max(seconds, 2 * step), step)
 
 
-def _pictures(
+def _draw_pictures(
     frames: int, picture: int, at_rest: int, settings: SynthesisConfig, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """The expression in one stretch of the utterance, the face at rest before and after; some frames without a face."""
-    shown = max(round(frames * (1 - random.random() * settings.neutral_frames)), 1)
-    first = int(random.integers(frames - shown + 1))
+    """The expression in one segment of the utterance, the face at rest around it, and some frames without a face."""
+    expressive = max(round(frames * (1 - random.random() * settings.neutral_frames)), 1)
+    first = int(random.integers(frames - expressive + 1))
     pictures = np.full(frames, at_rest, np.int64)
-    pictures[first : first + shown] = picture
+    pictures[first : first + expressive] = picture
     lost = random.random(frames) < random.random() * settings.lost_frames
-    lost[random.integers(first, first + shown)] = False
+    lost[random.integers(first, first + expressive)] = False
     pictures[lost] = -1
     return pictures

@@ -1,4 +1,4 @@
-"""A corpus of labeled texts: what every reader of one gives, and how its files are opened."""
+"""A corpus of labeled texts, the result of every text reader, and how its files are opened."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from multimodal.errors import CorpusError
 
 @dataclass(frozen=True)
 class TextCorpus:
-    """Texts and the emotions that people found in them.
+    """Texts and the emotions that annotators assigned to them.
 
     Attributes:
-        name: Key of the corpus, as ``read_texts`` takes it.
+        name: Key of the corpus in ``TEXT_CORPORA``.
         texts: ``n`` texts, as published.
-        targets: ``(n, native labels)`` uint8: 1 where the label was given.
+        targets: ``(n, native labels)`` uint8: 1 for an assigned label.
         labels: The corpus's own labels, in order.
-        table: Each of them onto one of ``FUSED_LABELS``, or None for no counterpart.
-        sources: ``n`` names of where a text comes from: its dialogue, its speaker, else itself. Texts of one source
-            are never parted between training and judging.
+        table: Each native label, mapped onto one of ``FUSED_LABELS``; None where no counterpart exists.
+        sources: ``n`` names of the dialogue or speaker that a text comes from, else of the text itself. Training and
+            evaluation never share a source.
 
     Example:
         >>> targets = np.array([[1, 0], [0, 1]], np.uint8)
@@ -52,29 +52,29 @@ class TextCorpus:
 
     @property
     def groups(self) -> NDArray[np.uint8]:
-        """``(n, 7)`` uint8 over ``FUSED_LABELS``: 1 where any label of the group was given."""
+        """``(n, 7)`` uint8 over ``FUSED_LABELS``: 1 where any label of the group was assigned."""
         return (self.targets @ grouping(self.labels, self.table) > 0).astype(np.uint8)
 
     def subset(self, keep: NDArray[np.bool_]) -> TextCorpus:
-        """Those texts for which ``keep``, ``(n,)``, is true."""
+        """The texts for which ``keep``, ``(n,)``, is true."""
         texts, sources = itertools.compress(self.texts, keep), itertools.compress(self.sources, keep)
         return TextCorpus(self.name, tuple(texts), self.targets[keep], self.labels, self.table, tuple(sources))
 
     def held_out(self, share: float) -> NDArray[np.bool_]:
-        """Which texts to keep from training, by a hash of their source: the same on every machine, in every order.
+        """Selects texts to hold out by a hash of their source, the same on every machine and in every order.
 
         Args:
-            share: Of the sources, 0 … 1.
+            share: Share of the sources, 0 … 1.
 
         Returns:
-            ``(n,)``: true for the held-out ones.
+            ``(n,)``: true for held-out texts.
         """
         digests = [hashlib.sha256(source.encode("utf-8", "replace")).digest() for source in self.sources]
         return np.array([int.from_bytes(digest[:8]) < share * 2**64 for digest in digests], bool)
 
 
 def grouping(labels: tuple[str, ...], table: Mapping[str, str | None]) -> NDArray[np.uint8]:
-    """A table as a matrix ``(labels, 7)`` of 0 and 1; a label without counterpart has a row of zeros.
+    """A mapping as a matrix ``(labels, 7)`` of 0 and 1; a label without a counterpart has a row of zeros.
 
     Example:
         >>> grouping(("joy", "shame"), {"joy": "happiness", "shame": None}).tolist()
@@ -84,10 +84,10 @@ def grouping(labels: tuple[str, ...], table: Mapping[str, str | None]) -> NDArra
 
 
 def corpus_text(path: Path) -> str:
-    """The whole of a text file in UTF-8, with its line ends as they are, without a byte order mark.
+    """Reads a text file in UTF-8, with its line ends, without a byte order mark.
 
     Raises:
-        CorpusError: There is no such file, it cannot be read, or it is not UTF-8.
+        CorpusError: The file cannot be read, or is not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8-sig")

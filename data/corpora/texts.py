@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from multimodal.data.corpora.goemotions import read_goemotions
-from multimodal.data.corpora.iemocap import PUBLISHED_SESSIONS, read_iemocap
+from multimodal.data.corpora.iemocap import IEMOCAP, PUBLISHED_SESSIONS, read_iemocap
 from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text
 from multimodal.data.emotions import (
     DAILYDIALOG_LABELS,
@@ -27,8 +27,6 @@ from multimodal.data.emotions import (
     ISEAR_TO_FUSED,
     MELD_LABELS,
     MELD_TO_FUSED,
-    NATIVE_LABELS,
-    VOICE_TO_FUSED,
 )
 from multimodal.errors import CorpusError
 
@@ -49,10 +47,10 @@ IEMOCAP_SESSIONS = {"train": (1, 2, 3), "dev": (4,), "test": (5,)}
 DAILYDIALOG_FOLDERS = {"train": "train", "dev": "validation", "test": "test"}
 
 UNEVEN_DIALOGUES = 5
-"""Dialogues with more or fewer emotions than utterances are left out; with more of them, the files are no pair."""
+"""Dialogues with more or fewer emotions than utterances are skipped; more such dialogues mean unrelated files."""
 
 CP1252 = {code: bytes([code]).decode("cp1252") for code in (*range(0x82, 0x8D), *range(0x91, 0x9D))}
-"""MELD's CSV holds Windows' quotation marks as control characters."""
+"""MELD's CSV contains Windows quotation marks as control characters."""
 
 
 def read_text_corpus(corpus: str, path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
@@ -62,23 +60,25 @@ def read_text_corpus(corpus: str, path: Path, part: str = "train", *, check_coun
         corpus: One of ``TEXT_CORPORA``.
         path: Its folder, or the file of the part.
         part: ``train``, ``dev`` or ``test``.
-        check_counts: Whether to insist on the published number of texts.
+        check_counts: Whether the part must have the published number of texts.
 
     Returns:
         The texts and their labels.
 
     Raises:
-        CorpusError: An unknown corpus or part, a file that is missing or not of the format, or other counts.
+        CorpusError: The corpus or part is unknown, a file is missing or invalid, or the counts differ.
     """
     if corpus not in TEXT_CORPORA:
-        raise CorpusError(path, f"{corpus!r} is no text corpus", f"choose one of {', '.join(TEXT_CORPORA)}")
+        raise CorpusError(
+            path, f"cannot be read as {corpus!r}: unknown text corpus", f"choose one of {', '.join(TEXT_CORPORA)}"
+        )
     if part not in PARTS:
-        raise CorpusError(path, f"there is no part {part!r}", f"choose one of {', '.join(PARTS)}")
+        raise CorpusError(path, f"has no part {part!r}", f"choose one of {', '.join(PARTS)}")
     return TEXT_CORPORA[corpus](path, part, check_counts=check_counts)
 
 
 def part_to_judge(path: Path) -> str:
-    r"""The part of a corpus that a model is judged on where none is named.
+    r"""The part of a corpus to evaluate on, if none is named.
 
     Args:
         path: A folder with files or folders named after parts (itself or in ``data/``), or one file.
@@ -104,13 +104,13 @@ def read_meld(path: Path, part: str = "train", *, check_counts: bool = True) -> 
     Args:
         path: The folder, or the file of the part.
         part: ``train``, ``dev`` or ``test``.
-        check_counts: Whether to insist on the published number of utterances.
+        check_counts: Whether the part must have the published number of utterances.
 
     Returns:
         The utterances; the source is the dialogue.
 
     Raises:
-        CorpusError: The file is missing, lacks a column, has a label that MELD has not, or other counts.
+        CorpusError: The file is missing, lacks a column, has an unknown label, or the counts differ.
     """
     file = path if path.is_file() else path / f"{part}_sent_emo.csv"
     rows = _table(file, ("Utterance", "Emotion", "Dialogue_ID"))
@@ -124,28 +124,28 @@ def read_meld(path: Path, part: str = "train", *, check_counts: bool = True) -> 
 def read_isear(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
     """Reads ISEAR's table: situations that students in 37 countries reported (Scherer and Wallbott 1994).
 
-    The published table has no parts; eight of ten people make the training part, one each the others.
+    The published table has no parts; eight of ten people are in the training part, one each in the others.
 
     Args:
         path: The table, or a folder with ``isear.csv``; columns ``ID``, ``SIT`` and ``Field1`` (or ``EMOT``, from 1).
         part: ``train``, ``dev`` or ``test``.
-        check_counts: Whether to insist on the published number of reports, of all parts together.
+        check_counts: Whether the table must have the published number of reports, of all parts together.
 
     Returns:
         The reports; the source is the person.
 
     Raises:
-        CorpusError: The table is missing, lacks a column, has a label that ISEAR has not, or other counts.
+        CorpusError: The table is missing, lacks a column, has an unknown label, or the counts differ.
     """
     file = path if path.is_file() else path / "isear.csv"
     rows = _table(file, ("ID", "SIT"))
     _check_count(file, check_counts, len(rows), ISEAR_PUBLISHED, "reports")
-    # "[ No response.]" and the like stand for no report; á is a line break of the database it came from.
-    told = [row for row in rows if row["SIT"].strip() and not row["SIT"].lstrip().startswith("[")]
-    mine = [row for row in told if _drawn_part(row["ID"]) == part]
-    texts = [" ".join(row["SIT"].replace("á\n", " ").split()) for row in mine]
-    labels = [[_isear_label(row)] for row in mine]
-    return _corpus("isear", file, texts, labels, ISEAR_LABELS, ISEAR_TO_FUSED, [row["ID"] for row in mine])
+    # "[ No response.]" and similar texts mean no report; á is a line break of the original database.
+    reports = [row for row in rows if row["SIT"].strip() and not row["SIT"].lstrip().startswith("[")]
+    rows = [row for row in reports if _part_of_source(row["ID"]) == part]
+    texts = [" ".join(row["SIT"].replace("á\n", " ").split()) for row in rows]
+    labels = [[_isear_label(row)] for row in rows]
+    return _corpus("isear", file, texts, labels, ISEAR_LABELS, ISEAR_TO_FUSED, [row["ID"] for row in rows])
 
 
 def _isear_label(row: Mapping[str, str]) -> str:
@@ -155,8 +155,8 @@ def _isear_label(row: Mapping[str, str]) -> str:
     return dict(zip("1234567", ISEAR_LABELS, strict=True)).get(number, number)
 
 
-def _drawn_part(source: str) -> str:
-    """The part of a source in a corpus without parts, drawn by its hash: eight, one and one of ten."""
+def _part_of_source(source: str) -> str:
+    """The part of a source in a corpus without parts, by its hash: eight, one and one of ten."""
     tenth = hashlib.sha256(source.encode("utf-8", "replace")).digest()[0] * 10 // 256
     return {8: "dev", 9: "test"}.get(tenth, "train")
 
@@ -165,16 +165,16 @@ def read_dailydialog(path: Path, part: str = "train", *, check_counts: bool = Tr
     """Reads DailyDialog: everyday dialogues from pages for learners of English (Li et al. 2017, arXiv 1710.03957).
 
     Args:
-        path: The folder that holds ``train``, ``validation`` and ``test``, or the folder of the part; in it
+        path: The folder that contains ``train``, ``validation`` and ``test``, or the folder of the part; in it
             ``dialogues_<part>.txt`` and ``dialogues_emotion_<part>.txt``.
         part: ``train``, ``dev`` or ``test``.
-        check_counts: Whether to insist on the published number of dialogues.
+        check_counts: Whether the part must have the published number of dialogues.
 
     Returns:
         The utterances; the source is the dialogue.
 
     Raises:
-        CorpusError: A file is missing, the two do not fit each other, an unknown label, or other counts.
+        CorpusError: A file is missing, the two files do not match, a label is unknown, or the counts differ.
     """
     name = DAILYDIALOG_FOLDERS[part]
     folder = path / name if (path / name).is_dir() else path
@@ -184,39 +184,39 @@ def read_dailydialog(path: Path, part: str = "train", *, check_counts: bool = Tr
         line.split() for line in corpus_text(folder / f"dialogues_emotion_{name}.txt").split("\n") if line.strip()
     ]
     _check_count(file, check_counts, len(dialogues), DAILYDIALOG_PUBLISHED[part], "dialogues")
-    said = [[text.strip() for text in line.split("__eou__") if text.strip()] for line in dialogues]
-    even = [index for index, (texts, own) in enumerate(zip(said, numbers, strict=False)) if len(texts) == len(own)]
-    if len(said) != len(numbers) or len(said) - len(even) > UNEVEN_DIALOGUES:
-        fact = f"has {len(said)} dialogues; {len(even)} of them have as many emotions as utterances"
+    turns = [[text.strip() for text in line.split("__eou__") if text.strip()] for line in dialogues]
+    even = [index for index, (texts, row) in enumerate(zip(turns, numbers, strict=False)) if len(texts) == len(row)]
+    if len(turns) != len(numbers) or len(turns) - len(even) > UNEVEN_DIALOGUES:
+        fact = f"has {len(turns)} dialogues; {len(even)} of them have as many emotions as utterances"
         raise CorpusError(file, fact, "unpack the corpus again")
     known = {str(number): label for number, label in enumerate(DAILYDIALOG_LABELS)}
-    texts = [text for index in even for text in said[index]]
+    texts = [text for index in even for text in turns[index]]
     labels = [[known.get(number, number)] for index in even for number in numbers[index]]
-    sources = [f"{part} {index}" for index in even for _ in said[index]]
+    sources = [f"{part} {index}" for index in even for _ in turns[index]]
     return _corpus("dailydialog", file, texts, labels, DAILYDIALOG_LABELS, DAILYDIALOG_TO_FUSED, sources)
 
 
 def read_iemocap_words(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
-    """Reads what was said in IEMOCAP's labeled turns; sound and video need not be there.
+    """Reads the words of IEMOCAP's labeled turns; sound and video are not needed.
 
     Args:
         path: ``IEMOCAP_full_release``, or the folder above it.
         part: ``train`` (sessions 1 to 3), ``dev`` (4) or ``test`` (5).
-        check_counts: Whether to insist on the published number of labeled turns of these sessions.
+        check_counts: Whether these sessions must have the published number of labeled turns.
 
     Returns:
         The turns that were transcribed; the source is the dialogue.
 
     Raises:
-        CorpusError: The folder does not hold these sessions, a line cannot be read, or other counts.
+        CorpusError: The folder does not contain these sessions, a line is invalid, or the counts differ.
     """
     sessions = IEMOCAP_SESSIONS[part]
     turns = [turn for turn in read_iemocap(path, check_counts=False) if turn.session in sessions]
     _check_count(path, check_counts, len(turns), sum(PUBLISHED_SESSIONS[one] for one in sessions), "labeled turns")
-    said = [(turn, turn.text) for turn in turns if turn.text]
-    native, table = NATIVE_LABELS["iemocap"], VOICE_TO_FUSED["iemocap"]
-    texts, labels = [text for _, text in said], [[turn.label] for turn, _ in said]
-    return _corpus("iemocap", path, texts, labels, native, table, [turn.dialogue for turn, _ in said])
+    pairs = [(turn, turn.text) for turn in turns if turn.text]
+    native, table = IEMOCAP.labels, IEMOCAP.to_fused
+    texts, labels = [text for _, text in pairs], [[turn.label] for turn, _ in pairs]
+    return _corpus("iemocap", path, texts, labels, native, table, [turn.dialogue for turn, _ in pairs])
 
 
 def read_plain_csv(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
@@ -226,7 +226,7 @@ def read_plain_csv(path: Path, part: str = "train", *, check_counts: bool = True
         path: The file, or a folder with ``<part>.csv``. Several labels of one text are separated by ``|``; each is one
             of ``FUSED_LABELS`` or of GoEmotions' labels.
         part: ``train``, ``dev`` or ``test``.
-        check_counts: Means nothing here; every reader has it.
+        check_counts: Not used; every reader has it.
 
     Returns:
         The texts; without a column ``source`` each is its own.
@@ -245,9 +245,9 @@ def read_plain_csv(path: Path, part: str = "train", *, check_counts: bool = True
     rows = _table(file, ("text", "label"))
     table = {**GOEMOTIONS_TO_FUSED, **{label: label for label in FUSED_LABELS}}
     labels = [[label.strip().lower() for label in row["label"].split("|")] for row in rows]
-    given = {label for several in labels for label in several}
-    # Only labels that occur: a network gets no output for what it was never shown.
-    known = tuple(label for label in table if label in given)
+    occurring = {label for several in labels for label in several}
+    # Only labels that occur, so that a network has no output without a training text.
+    known = tuple(label for label in table if label in occurring)
     sources = [row.get("source") or f"{number} {row['text']}" for number, row in enumerate(rows)]
     return _corpus("csv", file, [row["text"] for row in rows], labels, known, table, sources, tuple(table))
 
@@ -276,12 +276,12 @@ def _table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             raise CorpusError(file, fact, f"give a table whose first line names {', '.join(columns)}")
         return [{str(key): str(value) for key, value in row.items()} for row in reader]
     except csv.Error as error:
-        raise CorpusError(file, f"is no CSV ({error})", "unpack the corpus again") from None
+        raise CorpusError(file, f"is not a CSV file ({error})", "unpack the corpus again") from None
 
 
-def _check_count(file: Path, check: bool, found: int, published: int, what: str) -> None:
-    if check and found != published:
-        raise CorpusError(file, f"has {found} {what}; published are {published}", "unpack the corpus again")
+def _check_count(file: Path, check: bool, count: int, published: int, unit: str) -> None:
+    if check and count != published:
+        raise CorpusError(file, f"has {count} {unit}; {published} were published", "unpack the corpus again")
 
 
 def _corpus(
@@ -294,14 +294,14 @@ def _corpus(
     sources: Sequence[str],
     choices: Sequence[str] = (),
 ) -> TextCorpus:
-    """Puts rows together; a label that the corpus has not is named with the text it belongs to."""
+    """Makes a corpus of rows; an error names an unknown label and its text."""
     targets = np.zeros((len(texts), len(native)), np.uint8)
     for number, (target, several) in enumerate(zip(targets, labels, strict=True), start=1):
         for label in several:
             if label not in native:
                 fact = f"text {number} has the unknown label {label!r}"
-                raise CorpusError(file, fact, f"known are {', '.join(choices or native)}")
+                raise CorpusError(file, fact, f"use one of {', '.join(choices or native)}")
             target[native.index(label)] = 1
     if not len(texts):
-        raise CorpusError(file, "holds no text", "unpack the corpus again")
+        raise CorpusError(file, "contains no text", "unpack the corpus again")
     return TextCorpus(name, tuple(texts), targets, native, table, tuple(sources))

@@ -1,4 +1,4 @@
-"""The sound of labeled clips: decoded one by one, or all at once through one file that needs no decoder to be read."""
+"""The sound of labeled clips: decoded clip by clip, or read from one file that needs no decoder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.errors import CorpusError
 from multimodal.files import atomic_write, path_text
 
 SAMPLE_RATE = 16000
 
 FORMAT = "multimodal-emotion/waveforms 1"
-"""Written into each pack. The number rises when the decoder or the resampler gives other samples."""
+"""Format name in each pack. The number rises when the decoder or the resampler gives other samples."""
 
 EDGE_BYTES = 32768
-"""How much of a file's beginning and end is hashed to know it again. Clips differ in their first second."""
+"""Length of the start and the end of a file that identify it. Clips differ in their first second."""
 
 Progress = Callable[[int, int], None]
 Samples = NDArray[np.int16]
@@ -31,11 +31,11 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Waveforms:
-    """Sound of many clips, mono at 16 kHz, kept in 16 bits and given as float32.
+    """Sound of many clips, mono at 16 kHz, stored in 16 bits and returned as float32.
 
     Attributes:
         pieces: ``n`` arrays ``(samples,)`` int16.
-        warnings: Plain lines on clips of which a part could not be decoded.
+        warnings: One line per clip of which a part could not be decoded.
 
     Example:
         >>> waveforms = Waveforms((np.array([0, 16384], np.int16),))
@@ -62,13 +62,13 @@ class Waveforms:
 
 
 def load_waveform(path: str | PathLike[str]) -> NDArray[np.float32]:
-    """Decodes one clip, by the same decoder and resampler as inference.
+    """Decodes one clip with the decoder and resampler of inference.
 
     Args:
         path: A file with sound.
 
     Returns:
-        ``(samples,)`` in -1 … 1, mono at 16 kHz. Sound that is missing within the file is left out.
+        ``(samples,)`` in -1 … 1, mono at 16 kHz. Gaps in the file are skipped.
 
     Raises:
         MultimodalError: As ``multimodal.data.media.audio.read_audio``.
@@ -92,23 +92,23 @@ def _decode(path: str | PathLike[str]) -> tuple[NDArray[np.float32], list[str]]:
 def load_waveforms(
     clips: Sequence[VoiceClip], cache: Path | None = None, progress: Progress | None = None
 ) -> Waveforms:
-    """Decodes clips, or takes them from a pack that an earlier call wrote.
+    """Decodes clips, or reads them from a pack that an earlier call wrote.
 
-    A file is known again by its size, beginning and end, wherever it lies and whatever its name. Clips that the pack
-    lacks are decoded and added to it. The numbers are the same with a pack and without: 16 bits, which is what a
-    16 kHz file in 16 bits holds, and within 1/65536 of ``load_waveform`` for others.
+    Size, start and end identify a file, whatever its name and folder. Clips that are not in the pack are decoded and
+    added to it. The samples are the same with and without a pack: exact for 16 kHz files in 16 bits, and within 1/65536
+    of ``load_waveform`` for others.
 
     Args:
         clips: From ``read_voices``.
-        cache: The pack, ``*.safetensors``; made if it is not there.
-        progress: Called with clips done and clips in all, for those that are decoded.
+        cache: The pack, ``*.safetensors``; created if it does not exist.
+        progress: Called with the number of decoded clips and of all clips to decode.
 
     Returns:
         The sound in the order of the clips.
 
     Raises:
         MultimodalError: A clip cannot be read or decoded, or the pack cannot be written.
-        CorpusError: The cache is a file of another kind.
+        CorpusError: The cache is not a pack.
 
     Example:
         >>> waveforms = load_waveforms(clips, Path("voices.safetensors"))             # doctest: +SKIP
@@ -130,17 +130,16 @@ def load_waveforms(
 
 
 def read_pack(path: Path) -> tuple[list[VoiceClip], Waveforms]:
-    """Reads a pack by itself: no corpus, no decoder and no torch is needed.
+    """Reads a pack without the corpus, a decoder or torch.
 
     Args:
-        path: What ``load_waveforms`` wrote.
+        path: A file that ``load_waveforms`` wrote.
 
     Returns:
-        The clips with labels, speakers and sexes (of their paths only the names, which need not exist), and the sound
-        of each.
+        The clips with labels, speakers and sexes, whose paths are names only, and the sound of each.
 
     Raises:
-        CorpusError: There is no such file, or it is none of this form.
+        CorpusError: The file does not exist, or is not a pack.
 
     Example:
         >>> clips, waveforms = read_pack(Path("voices.safetensors"))                  # doctest: +SKIP
@@ -154,7 +153,7 @@ def read_pack(path: Path) -> tuple[list[VoiceClip], Waveforms]:
 
 
 class _Fact(NamedTuple):
-    """What a pack says about a clip."""
+    """The entry of a clip in a pack."""
 
     name: str
     corpus: str
@@ -167,7 +166,7 @@ class _Fact(NamedTuple):
 
 @dataclass(frozen=True)
 class _Pack:
-    """Sound and damage by fingerprint, and the clips in order (a dictionary for its quick and ordered keys)."""
+    """Sound and warnings by fingerprint, and the clips in order (a dictionary for fast lookup)."""
 
     pieces: dict[str, Samples]
     facts: dict[_Fact, None]
@@ -188,7 +187,7 @@ def _fingerprint(path: Path) -> str:
             edges += file.read(EDGE_BYTES)
     except OSError as error:
         fact = f"cannot be read ({error.strerror})"
-        raise CorpusError(path, fact, "unpack the corpus again, or use read_pack where only the pack is") from None
+        raise CorpusError(path, fact, "unpack the corpus again, or use read_pack if only the pack exists") from None
     return hashlib.blake2b(size.to_bytes(8, "little") + edges, digest_size=16).hexdigest()
 
 
@@ -216,12 +215,12 @@ def _read(path: Path) -> _Pack:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise ValueError("it says no format of this version")
+                raise ValueError("its format is not that of this version")
             samples, offsets = file.get_tensor("samples"), file.get_tensor("offsets")
         keys, clips, warnings = (json.loads(metadata[name]) for name in ("keys", "clips", "warnings"))
         bounds = zip(keys, offsets[:-1], offsets[1:], strict=True)
         pieces = {key: samples[start:end] for key, start, end in bounds}
         return _Pack(pieces, {_Fact(*clip): None for clip in clips}, warnings)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        fact = f"is no pack of waveforms that this version can read ({error})"
-        raise CorpusError(path, fact, "name another file, or remove it and decode the clips again") from None
+        fact = f"is not a pack of waveforms that this version can read ({error})"
+        raise CorpusError(path, fact, "name another file, or remove it to decode the clips again") from None

@@ -1,4 +1,4 @@
-"""Crops framed the way FER2013 frames faces, and how well each face is seen.
+"""Crops framed as in FER2013, and the quality of each face.
 
 All coordinates are continuous: the pixel at column 0 covers 0 … 1. Boxes are ``(x, y, width, height)``.
 """
@@ -34,19 +34,19 @@ BLURRED_BELOW = 0.012  # see ``sharpness``: what a Gaussian blur of 2 to 2.5 cro
 
 
 def align(image: Image, detection: Detection, size: int = 48) -> Image:
-    """Cuts a face out the way FER2013 frames faces: eyes and mouth where they lie there, scaled and shifted.
+    """Crops a face as FER2013 frames faces: eyes and mouth at the same places.
 
-    FER2013 keeps the natural tilt of heads, so only what exceeds 20 degrees is turned back. Without landmarks the crop
+    FER2013 keeps the natural tilt of heads, so only tilts beyond 20 degrees are corrected. Without landmarks the crop
     is the square around the box: Haar's boxes frame faces as FER2013 does (median ratio of the sides 1.01, shift below
-    0.01 of the side). Beyond the picture its border is carried on.
+    0.01 of the side). Beyond the picture its border is repeated.
 
     Args:
         image: ``(height, width, 3)`` uint8 RGB.
-        detection: Where the face is in it.
+        detection: The face in this image.
         size: Side of the crop in pixels.
 
     Returns:
-        ``(size, size)`` uint8 gray, 0 … 255; averaged over the pixels where it shrinks the face.
+        ``(size, size)`` uint8 gray, 0 … 255; averaged over pixels where the face shrinks.
 
     Raises:
         ValueError: The size is not positive.
@@ -71,7 +71,7 @@ def align(image: Image, detection: Detection, size: int = 48) -> Image:
 
 
 def crop_matrix(detection: Detection) -> Doubles:
-    """Where a point of the picture lies in the crop.
+    """Maps points of the picture into the crop.
 
     Args:
         detection: The face.
@@ -94,7 +94,7 @@ def crop_matrix(detection: Detection) -> Doubles:
 
 
 def _fitted_matrix(points: Doubles, template: Doubles, angle: float) -> Doubles:
-    """Turns by ``-angle`` (radians), gives the points the template's spread, and puts center on center."""
+    """Rotates by ``-angle`` (radians), scales the points to the template's spread, and aligns the centers."""
     center, target = points.mean(axis=0), template.mean(axis=0)
     scale = math.sqrt(((template - target) ** 2).sum() / ((points - center) ** 2).sum())
     turn = np.array(((math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle)))) * scale
@@ -102,7 +102,7 @@ def _fitted_matrix(points: Doubles, template: Doubles, angle: float) -> Doubles:
 
 
 def _excess_tilt(landmarks: NDArray[np.float32]) -> float:
-    """Radians by which a head is tilted beyond what FER2013 holds; clockwise in the picture is positive."""
+    """Radians of a head's tilt beyond that of FER2013's faces; clockwise in the picture is positive."""
     (left, right), mouth = landmarks[:2].astype(np.float64), landmarks[3:].astype(np.float64)
     along = right - left + mouth[1] - mouth[0]  # eyes and mouth together: steadier than the eyes alone
     tilt = math.atan2(along[1], along[0])
@@ -110,11 +110,11 @@ def _excess_tilt(landmarks: NDArray[np.float32]) -> float:
 
 
 def quality(image: Image, detection: Detection, scale: float = 1.0) -> str:
-    """Says whether a face is seen well enough to be scored.
+    """Rates whether a face is clear enough to be scored.
 
     Args:
         image: ``(height, width, 3)`` uint8 RGB.
-        detection: Where the face is in it.
+        detection: The face in this image.
         scale: Pixels of the original picture per pixel of ``image``.
 
     Returns:
@@ -133,7 +133,7 @@ def quality(image: Image, detection: Detection, scale: float = 1.0) -> str:
 
 
 def sharpness(crop: Image) -> float:
-    """Variance of the Laplacian over that of the pixels, in the middle of a crop: fine detail against contrast.
+    """Ratio of the variance of the Laplacian to that of the pixels in the middle of a crop: detail per contrast.
 
     Args:
         crop: ``(48, 48)`` uint8 gray.

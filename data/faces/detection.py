@@ -1,4 +1,4 @@
-"""What a face detector gives, what each can do, and the steps that several share."""
+"""The result and the interface of face detectors, and the steps that several of them share."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ REGION_LEAST = 20  # pixels
 
 @dataclass(frozen=True)
 class Detection:
-    """One face found in one picture.
+    """One face in one picture.
 
     Attributes:
-        box: ``(x, y, width, height)`` in pixels of the picture searched.
+        box: ``(x, y, width, height)`` in pixels of the searched picture.
         score: The detector's confidence, 0 … 1.
-        landmarks: ``(5, 2)`` float32 x, y in the order of ``LANDMARKS``; None where the detector has none.
+        landmarks: ``(5, 2)`` float32 x, y in the order of ``LANDMARKS``; None for detectors without landmarks.
     """
 
     box: Box
@@ -54,10 +54,10 @@ class Detection:
 
 
 class Detector(Protocol):
-    """What every detector can do.
+    """The interface of every detector.
 
     Attributes:
-        certain_score: A single detection of at least this score is believed; others want a second one.
+        certain_score: Least score at which a single detection is accepted; others need a second detection.
     """
 
     certain_score: float
@@ -66,7 +66,7 @@ class Detector(Protocol):
         """Finds every face in a ``(height, width, 3)`` uint8 RGB picture, best first."""
 
     def follow(self, image: Image, boxes: Sequence[Box]) -> list[Detection | None]:
-        """Looks near each box only; gives the face there, or None, in the order of the boxes."""
+        """Searches near each box only; the face there, or None, in the order of the boxes."""
 
 
 def overlap(first: Box, second: Box) -> float:
@@ -74,7 +74,7 @@ def overlap(first: Box, second: Box) -> float:
 
     Args:
         first: ``(x, y, width, height)``.
-        second: Likewise.
+        second: ``(x, y, width, height)``.
 
     Returns:
         0 (apart) … 1 (the same box).
@@ -96,10 +96,10 @@ def search_near(search: Callable[[Image], list[Detection]], image: Image, box: B
     Args:
         search: Finds the faces in a picture.
         image: ``(height, width, 3)`` uint8 RGB.
-        box: Where a face is expected.
+        box: Expected place of a face.
 
     Returns:
-        The face that overlaps the box most, in pixels of ``image``; None where none does.
+        The face that overlaps the box most, in pixels of ``image``; None if no face does.
 
     Example:
         >>> search_near(lambda region: [], np.zeros((90, 120, 3), np.uint8), (30, 20, 40, 50)) is None
@@ -111,20 +111,20 @@ def search_near(search: Callable[[Image], list[Detection]], image: Image, box: B
     region = image[top : max(int(y + half), 0), left : max(int(x + half), 0)]
     if min(region.shape[:2]) < REGION_LEAST:
         return None
-    found = [face.moved(left, top) for face in search(np.ascontiguousarray(region))]
-    best = max(found, key=lambda face: overlap(face.box, box), default=None)
+    faces = [face.moved(left, top) for face in search(np.ascontiguousarray(region))]
+    best = max(faces, key=lambda face: overlap(face.box, box), default=None)
     return best if best is not None and overlap(best.box, box) > 0 else None
 
 
 def reduced(image: Image, scale: float) -> tuple[Image, float]:
-    """Shrinks a picture, unless there is little to gain.
+    """Shrinks a picture, unless the gain is small.
 
     Args:
         image: ``(height, width, 3)`` uint8.
-        scale: Wanted size in shares of the present one; never enlarges.
+        scale: Target size as a share of the present size; never enlarges.
 
     Returns:
-        The picture, and the scale that whole pixels made of it (1 where it was left alone).
+        The picture, and its exact scale after rounding to whole pixels (1 if unchanged).
 
     Example:
         >>> small, scale = reduced(np.zeros((90, 120, 3), np.uint8), 0.25)
@@ -139,7 +139,7 @@ def reduced(image: Image, scale: float) -> tuple[Image, float]:
 
 
 def resized(image: Image, width: int, height: int) -> Image:
-    """The picture at another size, averaged where it shrinks much."""
+    """Resizes a picture, by averaging where it shrinks much."""
     shrinks = width < LINEAR_UNTIL * image.shape[1] or height < LINEAR_UNTIL * image.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)

@@ -1,7 +1,7 @@
 """Face detectors behind one small interface: MTCNN (default), YuNet, Haar.
 
-Each looks at a whole picture (``detect``) or only near places where faces were a moment ago (``follow``), which costs
-a fraction. Boxes are ``(x, y, width, height)`` in pixels of the picture given, and may reach beyond its edges.
+Each searches a whole picture (``detect``) or only near the last places of faces (``follow``), at a fraction of the
+cost. Boxes are ``(x, y, width, height)`` in pixels of the picture given, and may reach beyond its edges.
 
 Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20, 2023;
 P. Viola, M. Jones, "Robust Real-Time Face Detection", IJCV 57, 2004; MTCNN's in ``mtcnn.py``.
@@ -72,14 +72,14 @@ class YuNet:
         model_file: The published ONNX file.
 
     Raises:
-        DependencyError: There is no such file.
-        WeightsError: The file is another one.
+        DependencyError: File not found.
+        WeightsError: The file is not the published one.
 
     Example:
         >>> YuNet("missing.onnx")
         Traceback (most recent call last):
             ...
-        multimodal.errors.DependencyError: missing.onnx: is not there; run `multimodal fetch yunet`
+        multimodal.errors.DependencyError: missing.onnx: not found; run `multimodal fetch yunet`
 
     Source: Wu et al. 2023; file of github.com/opencv/opencv_zoo (MIT).
     """
@@ -89,7 +89,7 @@ class YuNet:
     def __init__(self, model_file: str | os.PathLike[str]) -> None:
         path = Path(model_file)
         if not path.is_file():
-            raise DependencyError(path, "is not there", "run `multimodal fetch yunet`")
+            raise DependencyError(path, "not found", "run `multimodal fetch yunet`")
         content = published_bytes(path, YUNET_SHA256)
         nothing = np.zeros(0, np.uint8)
         self._network = cv2.FaceDetectorYN.create("onnx", content, nothing, (320, 320), YUNET_THRESHOLD, 0.3, 500)
@@ -113,7 +113,7 @@ class YuNet:
 
 
 def _yunet_detection(row: Floats) -> Detection:
-    """From x, y, width, height, five points, score; its first eye is the person's right, so left in the picture."""
+    """From x, y, width, height, five points, score; its first eye is the person's right eye, left in the picture."""
     x, y, width, height = (float(value) for value in row[:4])
     return Detection((x, y, width, height), min(float(row[14]), 1.0), row[4:14].reshape(5, 2))
 
@@ -126,7 +126,7 @@ class Haar:
     """The boosted cascade of Viola and Jones as a baseline: no landmarks, one constant score.
 
     Raises:
-        DependencyError: OpenCV 5 has dropped it, or its file is missing.
+        DependencyError: OpenCV 5, which has no cascades, or the cascade's file is missing.
 
     Example:
         >>> Haar().detect(np.zeros((90, 120, 3), np.uint8))
@@ -139,10 +139,10 @@ class Haar:
 
     def __init__(self) -> None:
         if not hasattr(cv2, "CascadeClassifier"):
-            raise DependencyError("haar", "was dropped by OpenCV 5", "choose --detector mtcnn or yunet")
+            raise DependencyError("haar", "is not part of OpenCV 5", "choose --detector mtcnn or yunet")
         cascade = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
         if not cascade.is_file():
-            raise DependencyError(cascade, "is not there", "install opencv-python-headless<5")
+            raise DependencyError(cascade, "not found", "install opencv-python-headless<5")
         self._cascade = cv2.CascadeClassifier(str(cascade))
 
     def detect(self, image: Image) -> list[Detection]:
@@ -164,14 +164,14 @@ def load_detector(name: str = "mtcnn", model_file: str | os.PathLike[str] | None
 
     Args:
         name: ``mtcnn``, ``yunet`` or ``haar``.
-        model_file: YuNet's file; None looks into the cache that ``fetch_yunet`` fills.
+        model_file: YuNet's file; None for the one that ``fetch_yunet`` downloads.
 
     Returns:
         The detector.
 
     Raises:
-        ConfigError: Unknown name, or a file given for a detector that reads none.
-        DependencyError: Something has to be installed or downloaded first.
+        ConfigError: Unknown name, or a file for a detector that reads none.
+        DependencyError: A package or a file of the detector is missing.
         WeightsError: The weights are not the published ones.
 
     Example:
@@ -188,22 +188,22 @@ def load_detector(name: str = "mtcnn", model_file: str | os.PathLike[str] | None
 
 
 def yunet_cache() -> Path:
-    """Where ``fetch_yunet`` keeps the file: under ``$XDG_CACHE_HOME``, or ``~/.cache`` where that is not set."""
+    """Path of YuNet's file: under ``$XDG_CACHE_HOME``, or ``~/.cache`` where that is not set."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder) / "multimodal-emotion" / "face_detection_yunet.onnx"
 
 
 def fetch_yunet(url: str | None = None) -> Path:
-    """Downloads YuNet's file into the cache, unless it is there, and checks its hash.
+    """Downloads YuNet's file into the cache, unless it exists, and checks its hash.
 
     Args:
-        url: Where to get it; None tries the two places where OpenCV publishes it.
+        url: Address of the file; None for the two places where OpenCV publishes it.
 
     Returns:
         The file in the cache.
 
     Raises:
-        DependencyError: It could not be downloaded, or what came is another file.
+        DependencyError: The download failed, or its hash is wrong.
         OutputError: The cache cannot be written.
 
     Example:
@@ -218,7 +218,7 @@ def fetch_yunet(url: str | None = None) -> Path:
     failures = []
     for address in YUNET_URLS if url is None else (url,):
         try:
-            content = _downloaded(address)
+            content = _download(address)
         except (OSError, ValueError) as error:
             failures.append(f"{address} ({error})")
             continue
@@ -228,16 +228,16 @@ def fetch_yunet(url: str | None = None) -> Path:
     raise DependencyError("yunet", "could not be downloaded from " + " or ".join(failures), remedy)
 
 
-def _downloaded(address: str) -> bytes:
+def _download(address: str) -> bytes:
     with urllib.request.urlopen(address, timeout=30) as answer:
         content: bytes = answer.read(YUNET_BYTES + 1)
     if hashlib.sha256(content).hexdigest() != YUNET_SHA256:
-        raise ValueError("another file came, by its sha256")
+        raise ValueError("its sha256 is wrong")
     return content
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Writes beside the target and renames, so that nobody ever reads half a file."""
+    """Writes a temporary file and renames it, so that no half file is ever read."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:

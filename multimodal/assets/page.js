@@ -1,9 +1,9 @@
 "use strict";
-// What every page shares. Gives the scripts after it `page`:
-//   page.data           what Python put into the page
+// Shared by every page. Defines `page` for the scripts after it:
+//   page.data           the values that Python embedded
 //   page.charts         promise of a Map: name of a figure -> its Bokeh view, once all are drawn
-//   page.color(name)   the value of a color variable, as it is now: page.color("ink")
-//   page.onScheme(call) calls when light turns to dark or back, and once the charts are there
+//   page.color(name)    the current value of a color variable: page.color("ink")
+//   page.onScheme(call) calls when light turns to dark or back, and once the charts are drawn
 //   page.clock(seconds) 1:02:05
 const page = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -22,7 +22,7 @@ const page = (() => {
     return minutes < 60 ? minutes + ":" + rest : Math.floor(minutes / 60) + ":" + two(minutes % 60) + ":" + rest;
   }
 
-  // Bokeh draws on a canvas, which knows no CSS: its letters and lines are given the page's colors one by one.
+  // Bokeh draws on a canvas, without CSS: the page's colors are set on each of its models.
   function paint(view) {
     const looks = {
       major_label_text_color: "muted", axis_label_text_color: "muted", axis_line_color: "strong-line",
@@ -31,18 +31,18 @@ const page = (() => {
     };
     for (const model of view.model.references()) {
       const tags = Array.isArray(model.tags) ? model.tags : [];
-      const wanted = {};
+      const values = {};
       for (const [property, name] of Object.entries(looks)) {
-        if (name !== null && property in model.properties && model[property] !== null) wanted[property] = color(name);
+        if (name !== null && property in model.properties && model[property] !== null) values[property] = color(name);
       }
-      // A model tagged {"text_color": "ink"} has that property follow that variable.
+      // A model tagged {"text_color": "ink"} takes that property from that variable.
       for (const tag of tags) {
         if (tag === null || typeof tag !== "object") continue;
         for (const [property, name] of tag instanceof Map ? tag : Object.entries(tag)) {
-          if (property in model.properties) wanted[property] = color(name);
+          if (property in model.properties) values[property] = color(name);
         }
       }
-      if (Object.keys(wanted).length > 0) model.setv(wanted);
+      if (Object.keys(values).length > 0) model.setv(values);
     }
   }
 

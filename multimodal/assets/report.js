@@ -1,5 +1,5 @@
 "use strict";
-// The page of one recording: what plays, what is drawn and what was said stay at one time.
+// The page of one recording: player, timeline and transcript stay at one time.
 (() => {
   const { start, end, duration, video, timed } = page.data;
   const { utterances, indexAt, SLACK } = timeline;
@@ -26,7 +26,7 @@
     timeline.reveal(now);
   }
 
-  function tell() {
+  function update() {
     if (!playable()) return;
     now = media.currentTime;
     show();
@@ -34,9 +34,9 @@
 
   function tick() {
     const inView = now <= timeline.view()[1];
-    tell();
+    update();
     if (playable() && !media.paused) {
-      // The view turns like a page when the cursor leaves it, but not where the reader has moved it elsewhere.
+      // The view turns like a page when the cursor leaves it, unless the reader has moved it elsewhere.
       if (inView && now > timeline.view()[1] && now < end) timeline.reveal(now);
       requestAnimationFrame(tick);
     }
@@ -56,7 +56,7 @@
   }
 
   function bring(row) {
-    // Only the list moves, never the page under the reader's hands; half way down, so that what was said stays in view.
+    // Only the list scrolls, never the page; the row goes to a third of its height, so that earlier ones stay in view.
     const top = row.offsetTop - list.offsetTop - (list.clientHeight - row.offsetHeight) / 3;
     list.scrollTo({ top, behavior: still.matches ? "auto" : "smooth" });
   }
@@ -98,8 +98,8 @@
     media.hidden = true;
     find("no-media").hidden = false;
     find("no-media-why").textContent =
-      "The browser cannot play the recording: it is no longer where it was, or its format (HEVC or AVI, say) is one " +
-      "that this browser does not know. Choose the file, or a copy of it as MP4 (H.264) or WebM. It stays on this machine.";
+      "This browser cannot play the recording: the file was moved, or its format (such as HEVC or AVI) is not " +
+      "supported. Choose the file, or a copy as MP4 (H.264) or WebM; it stays on this machine.";
   }
 
   function choose(file) {
@@ -113,16 +113,16 @@
   function loaded() {
     if (now > 0) media.currentTime = now;
     let text = "";
-    const blind = video && media.videoWidth === 0;
-    media.classList.toggle("blind", blind);
-    find("no-media").hidden = !blind;
-    if (blind) {
+    const pictureless = video && media.videoWidth === 0;
+    media.classList.toggle("blind", pictureless);
+    find("no-media").hidden = !pictureless;
+    if (pictureless) {
       find("no-media-why").textContent =
-        "The browser plays the sound but cannot show the picture, whose format it does not know. A copy as MP4 (H.264) " +
-        "or WebM can be chosen instead; it stays on this machine.";
+        "This browser plays the sound but cannot show the picture: the video format is not supported. Choose a copy as " +
+        "MP4 (H.264) or WebM; it stays on this machine.";
     } else if (Number.isFinite(media.duration) && Math.abs(media.duration - duration) > 1) {
       text = "This file lasts " + page.clock(media.duration) + ", the analyzed recording " + page.clock(duration) +
-        ": is it the same?";
+        ". Is it the right file?";
     }
     note(text);
     show();
@@ -132,8 +132,8 @@
     media.addEventListener("error", unplayable);
     media.addEventListener("loadedmetadata", loaded);
     media.addEventListener("play", tick);
-    for (const name of ["timeupdate", "seeking", "seeked", "pause"]) media.addEventListener(name, tell);
-    // A click leaves the keys to the page.
+    for (const name of ["timeupdate", "seeking", "seeked", "pause"]) media.addEventListener(name, update);
+    // After a click the page keeps the keys.
     media.addEventListener("pointerup", () => setTimeout(() => media.blur(), 0));
     if (media.error !== null) unplayable();
     else if (media.readyState >= 1) loaded();
@@ -164,7 +164,7 @@
       return;
     }
     const row = event.target.closest(".utterance");
-    // Who marks words to copy them does not want to be sent elsewhere.
+    // A click that ends a selection of text does not seek.
     if (row !== null && timed && String(window.getSelection()) === "") go(Number(row.id.slice(1)));
   });
   if (timed) for (const row of rows) row.dataset.timed = "";
@@ -185,14 +185,14 @@
 
   const contents = rows.map((row) => row.textContent.toLowerCase());
   find("find").addEventListener("input", (event) => {
-    const wanted = event.target.value.trim().toLowerCase();
+    const query = event.target.value.trim().toLowerCase();
     let count = 0;
     rows.forEach((row, index) => {
-      row.hidden = !contents[index].includes(wanted);
+      row.hidden = !contents[index].includes(query);
       count += row.hidden ? 0 : 1;
     });
-    find("found").hidden = wanted === "";
-    find("found").textContent = count + " of " + rows.length;
+    find("matches").hidden = query === "";
+    find("matches").textContent = count + " of " + rows.length;
   });
 
   // --- keys -------------------------------------------------------------------------------------------------------
@@ -209,13 +209,13 @@
 
   if (keys !== null) {
     if (find("show-keys") !== null) find("show-keys").addEventListener("click", () => keys.showModal());
-    // Before the player's own letters, which differ from browser to browser.
+    // Before the player's own keys, which differ between browsers.
     document.addEventListener("keydown", (event) => {
       const target = event.target;
       if (event.ctrlKey || event.metaKey || event.altKey || keys.open) return;
       if (target.matches("input, select, textarea") || (event.key === " " && target.closest("button, a, summary"))) return;
-      // The player's own buttons and sliders need these. They cannot be told from the player, save by this: where one
-      // of them has the focus, the player has it but does not show it.
+      // The player's own buttons and sliders need these keys. When one of them has the focus, the player has it too
+      // but does not show it; nothing else distinguishes them.
       const inside = target === media && !media.matches(":focus-visible");
       if (inside && [" ", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
       const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
@@ -228,7 +228,7 @@
   timeline.onSeek(seek);
   show();
 
-  // The page of a study leads to a moment: report.html#t=75.3. Lines without times are found by the browser: #u3.
+  // The page of a study links to a moment: report.html#t=75.3. Lines without times are plain anchors: #u3.
   function arrive() {
     const time = Number.parseFloat(new URLSearchParams(location.hash.slice(1)).get("t"));
     if (timed && Number.isFinite(time)) seek(time);

@@ -1,23 +1,24 @@
 "use strict";
 // The timeline of one recording, for the script of its page:
-//   timeline.utterances      what was judged: { from, to, answer, shares, said }, in order
-//   timeline.indexAt(time)   which of them is at a time; -1 where none is
-//   timeline.SLACK           seconds that a player may land beside the time it was sent to
+//   timeline.utterances      { from, to, label, shares, estimates }, in order
+//   timeline.indexAt(time)   index of the utterance at a time; -1 without one
+//   timeline.SLACK           seconds by which a player may miss the time that was set
 //   timeline.view()          first and last second in view
 //   timeline.place(time)     puts the cursor there
-//   timeline.reveal(time)    moves the view there, if it is not in view
+//   timeline.reveal(time)    moves the view there if it is out of view
 //   timeline.zoom(factor), timeline.all()
 //   timeline.onSeek(call)    calls with the time of a click
 const timeline = (() => {
-  const { start, end, emotions, signs, signals } = page.data;
-  const utterances = page.data.utterances.map(([from, to, answer, shares, ...said]) => ({ from, to, answer, shares, said }));
+  const { start, end, emotions, signs, modalities } = page.data;
+  const utterances = page.data.utterances.map(([from, to, label, shares, ...estimates]) => (
+    { from, to, label, shares, estimates }));
   const find = (id) => document.getElementById(id);
   const seekers = [];
 
   let now = start;
   let plots = [];
 
-  // A player may land a little before the time it was sent to.
+  // A player may stop a little before the time that was set.
   const SLACK = 0.02;
 
   function indexAt(time) {
@@ -28,9 +29,9 @@ const timeline = (() => {
       if (utterances[middle].from <= time + SLACK) low = middle + 1;
       else high = middle;
     }
-    // Where people speak at once, the one who began last; one who began long before may still speak.
+    // With overlapping speech the latest start wins; an utterance that started long before may still last.
     for (let index = low - 1; index >= 0 && index > low - 50; index -= 1) {
-      // What has no length is there at its start.
+      // An utterance without length matches at its start.
       if (utterances[index].to > time + SLACK || time <= utterances[index].from + SLACK) return index;
     }
     return -1;
@@ -110,9 +111,9 @@ const timeline = (() => {
     return (light + 0.05) ** 2 < 1.05 * 0.05 ? "#ffffff" : "#000000";
   }
 
-  // A sign on every piece that is wide enough for one.
+  // A sign on every run that is wide enough for one.
   function sign() {
-    const plot = plots.find((each) => each.model.name === "signals");
+    const plot = plots.find((each) => each.model.name === "modalities");
     if (plot === undefined) return;
     const sources = plot.model.renderers.map((each) => each.data_source);
     const runs = sources.find((each) => each.name === "runs");
@@ -137,7 +138,7 @@ const timeline = (() => {
 
   const titles = new Map();
 
-  // Each utterance where there is room for it, else means.
+  // Each utterance if there is room for it, else means.
   function detail() {
     const [from, to] = view();
     const [left, right] = span();
@@ -177,15 +178,15 @@ const timeline = (() => {
   const percent = (share) => (share > 0 && share < 0.005 ? "<1%" : Math.round(share * 100) + "%");
 
   function describe(index) {
-    const { from, to, answer, shares, said } = utterances[index];
-    const parts = [line("first", page.clock(from) + " – " + page.clock(to), answer === null ? "not judged" : answer)];
+    const { from, to, label, shares, estimates } = utterances[index];
+    const parts = [line("first", page.clock(from) + " – " + page.clock(to), label === null ? "no estimate" : label)];
     if (shares !== null) {
       const ranked = emotions.map((name, at) => [name, shares[at] / 1000]).sort((one, other) => other[1] - one[1]);
       for (const [name, share] of ranked.slice(0, 3)) parts.push(line("", signs[name] + " " + name, percent(share)));
     }
     parts.push(document.createElement("hr"));
-    said.forEach((each, at) => {
-      parts.push(line("signal", signals[at], each === null ? "absent" : each[0] + " " + percent(each[1])));
+    estimates.forEach((each, at) => {
+      parts.push(line("signal", modalities[at], each === null ? "absent" : each[0] + " " + percent(each[1])));
     });
     return parts;
   }
@@ -212,7 +213,7 @@ const timeline = (() => {
       plot.model.on_event("tap", (event) => { for (const call of seekers) call(event.x); });
       // A finger moves the page up and down, and the timeline only sideways.
       plot.canvas_view.touch_action.replace(".bk-events { touch-action: pan-y pinch-zoom; }");
-      // It is a picture: what it shows stands in the transcript, and nothing in it takes the focus.
+      // It is an image: the transcript contains the same data, and nothing in it takes the focus.
       plot.canvas_view.events_el.removeAttribute("tabindex");
     }
     const over = find("over");

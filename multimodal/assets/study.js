@@ -1,10 +1,11 @@
 "use strict";
-// The page of a study: which inputs are chosen, and everything that is shown of them. Filters stand in the address
-// behind #, so that coming back from an input's page finds them as they were.
+// The page of a study: filters select inputs, and everything else shows the selection. The filters are in the address
+// after #, so that they are kept when the reader comes back from the page of an input.
 (() => {
-  const { make, badge, named, linked, percent, largest } = charts;
+  const { make, badge, isolated, linked, percent, largest } = charts;
   const { data } = page;
   const NONE = "none";
+  const NO_ESTIMATE = "no estimate";
   const LINES_AT_ONCE = 400;
   const ROWS_AT_ONCE = 200;
   const MOMENTS_AT_ONCE = 5;
@@ -15,23 +16,23 @@
     const cell = (name) => columnOf.get(name).cells[index];
     const row = { ...input, index, cell, done: cell("status") === "done" };
     const texts = data.columns.filter((column) => column.text && column.name !== "result").map((column) => column.cells[index]);
-    row.text = [input.label, input.problem, ...texts, data.words ? data.words[index] : ""].filter(Boolean).join("\n").toLowerCase();
-    row.shows = input.shown.length > 0 ? input.shown : ["nothing judged"];
-    row.mostly = mostly(row);
+    row.text = [input.label, input.problem, ...texts, data.transcripts ? data.transcripts[index] : ""].filter(Boolean).join("\n").toLowerCase();
+    row.labels = input.emotions.length > 0 ? input.emotions : [NO_ESTIMATE];
+    row.dominant = dominant(row);
     return row;
   });
 
-  function mostly(row) {
+  function dominant(row) {
     if (!row.done) return null;
     const label = row.cell("dominant") || (row.cell("uncertain") > 0 ? "uncertain" : null);
     return label === null ? null : { label, share: columnOf.has(label) ? row.cell(label) : null };
   }
 
-  // ---- which inputs are chosen
+  // ---- filters
 
   const facets = {
-    ...Object.fromEntries(data.groupings.map((name) => [name, (row) => [row.said[name] ? "=" + row.said[name] : NONE]])),
-    shows: (row) => (row.done ? row.shows.map((label) => "=" + label) : []),
+    ...Object.fromEntries(data.groupings.map((name) => [name, (row) => [row.groups[name] ? "=" + row.groups[name] : NONE]])),
+    emotion: (row) => (row.done ? row.labels.map((label) => "=" + label) : []),
     status: (row) => ["=" + row.cell("status")],
   };
   const state = { search: "", ...Object.fromEntries(Object.keys(facets).map((name) => [name, ""])) };
@@ -45,8 +46,8 @@
   }
 
   function readAddress() {
-    const given = new URLSearchParams(location.hash.slice(1));
-    for (const name of Object.keys(state)) state[name] = given.get(name) || "";
+    const address = new URLSearchParams(location.hash.slice(1));
+    for (const name of Object.keys(state)) state[name] = address.get(name) || "";
   }
 
   function writeAddress() {
@@ -55,7 +56,7 @@
     history.replaceState(null, "", set.length > 0 ? bare + "#" + new URLSearchParams(set) : bare);
   }
 
-  const shownValue = (value) => (value === NONE ? "(none)" : value.slice(1));
+  const valueText = (value) => (value === NONE ? "(none)" : value.slice(1));
 
   function choices(name) {
     const counts = new Map();
@@ -66,44 +67,44 @@
       for (const value of facets[name](row)) counts.set(value, counts.get(value) + 1);
     }
     if (state[name] !== "" && !counts.has(state[name])) counts.set(state[name], 0);
-    const known = [...Object.keys(data.signs), "nothing judged"];
-    const rank = (value) => (value === NONE ? Infinity : name === "shows" ? known.indexOf(value.slice(1)) : 0);
+    const labels = [...Object.keys(data.signs), NO_ESTIMATE];
+    const rank = (value) => (value === NONE ? Infinity : name === "emotion" ? labels.indexOf(value.slice(1)) : 0);
     const values = [...counts.keys()].sort((one, other) => (rank(one) - rank(other) || 0) || numbers.compareTexts(one, other));
-    return [["", `all (${total})`], ...values.map((value) => [value, `${shownValue(value)} (${counts.get(value)})`])];
+    return [["", `all (${total})`], ...values.map((value) => [value, `${valueText(value)} (${counts.get(value)})`])];
   }
 
   function showChoices() {
     for (const name of Object.keys(facets)) {
       const select = place("filter-" + name);
-      const wanted = choices(name);
-      const same = select.options.length === wanted.length && wanted.every(([value], at) => select.options[at].value === value);
-      if (same) wanted.forEach(([, text], at) => { select.options[at].textContent = text; });
-      else select.replaceChildren(...wanted.map(([value, text]) => make("option", { value }, text)));
+      const options = choices(name);
+      const same = select.options.length === options.length && options.every(([value], at) => select.options[at].value === value);
+      if (same) options.forEach(([, text], at) => { select.options[at].textContent = text; });
+      else select.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
       select.value = state[name];
       select.classList.toggle("set", state[name] !== "");
     }
   }
 
-  // ---- what is shown of them
+  // ---- numbers and means
 
   const counted = (count, one, several) => `${count.toLocaleString("en")} ${count === 1 ? one : several}`;
 
   function showState(rows) {
     const set = Object.entries(state).filter(([, value]) => value !== "").map(([name, value]) => (
-      name === "search" ? `“${value}”` : `${name} ${shownValue(value)}`));
+      name === "search" ? `“${value}”` : `${name} ${valueText(value)}`));
     const of = rows.length === all.length ? "All" : rows.length.toLocaleString("en") + " of";
     place("state").textContent = `${of} ${counted(all.length, "input", "inputs")}${set.length > 0 ? ": " + set.join(", ") : ""}`;
     place("clear").disabled = set.length === 0;
-    place("searched").textContent = "Search looks into names, what the manifest says, errors"
-      + (data.words ? ", and what was said." : "; not into what was said, which is too much for one page.");
+    place("searched").textContent = data.transcripts ? "Search covers names, manifest columns, errors and transcripts."
+      : "Search covers names, manifest columns and errors; the transcripts are too large for this page.";
   }
 
   function showNumbers(rows, whole) {
     const done = rows.filter((row) => row.done);
-    const recorded = done.reduce((sum, row) => sum + (row.cell("duration_seconds") || 0), 0);
+    const seconds = done.reduce((sum, row) => sum + (row.cell("duration_seconds") || 0), 0);
     const values = {
       inputs: rows.length, done: done.length, failed: rows.length - done.length, participants: whole.participants,
-      recorded: page.clock(recorded), nothing: done.filter((row) => row.cell(data.shares[0]) === null).length,
+      duration: page.clock(seconds), empty: done.filter((row) => row.cell(data.shares[0]) === null).length,
     };
     for (const element of document.querySelectorAll("[data-number]")) {
       const value = values[element.dataset.number];
@@ -114,10 +115,10 @@
   function showFailures(rows) {
     const box = place("failures");
     if (box === null) return;
-    const chosen = new Set(rows.map((row) => row.index));
+    const selected = new Set(rows.map((row) => row.index));
     let count = 0;
     for (const item of box.querySelectorAll("li")) {
-      item.hidden = !chosen.has(Number(item.dataset.input));
+      item.hidden = !selected.has(Number(item.dataset.input));
       count += item.hidden ? 0 : 1;
     }
     box.hidden = count === 0;
@@ -143,29 +144,29 @@
         if (group.by !== "all") body.append(make("tr", { class: "by" }, make("th", { scope: "rowgroup", colspan: measures.length + 1 }, "By " + group.by)));
         table.append(body);
       }
-      const name = group.by === "all" ? (groups[0].anew ? "All chosen" : "All inputs") : group.group || `no ${group.by}`;
+      const name = group.by === "all" ? (groups[0].recomputed ? "Selected inputs" : "All inputs") : group.group || `no ${group.by}`;
       const people = data.groupings.includes("participant") ? ", " + counted(group.participants, "participant", "participants") : "";
       const size = counted(group.inputs, "input", "inputs") + people;
-      const head = make("th", { scope: "row", class: group.group || group.by === "all" ? null : "muted" }, named(name),
+      const head = make("th", { scope: "row", class: group.group || group.by === "all" ? null : "muted" }, isolated(name),
         make("div", { class: "small muted" }, size));
       body.append(make("tr", {}, head, ...measures.map((measure) => (
         charts.meanCell(measure, group.values[measure], scaleOf(measure))))));
     }
     place("emotions").replaceChildren(table);
-    place("anew").textContent = groups.some((group) => group.anew)
-      ? "For the inputs chosen, means and intervals were computed anew in this page, in the same way." : "";
+    place("recomputed").textContent = groups.some((group) => group.recomputed)
+      ? "Means and intervals are recomputed for the selected inputs, with the same method." : "";
   }
 
-  // ---- worth watching
+  // ---- key moments
 
-  function listed(id, items, nothing) {
+  function showList(id, items, empty) {
     const box = place(id);
     let count = MOMENTS_AT_ONCE;
     const draw = (focus) => {
       const list = make("ol", { class: "plain" }, ...items.slice(0, count).map((item) => make("li", {}, ...item())));
       const left = items.length - count;
       const button = left > 0 ? make("button", { type: "button", class: "screen-only" }, `Show ${Math.min(left, 10)} more`) : null;
-      box.replaceChildren(items.length > 0 ? list : make("p", { class: "muted" }, nothing), ...(button ? [button] : []));
+      box.replaceChildren(items.length > 0 ? list : make("p", { class: "muted" }, empty), ...(button ? [button] : []));
       if (button) button.addEventListener("click", () => { count += 10; draw(count - 10); });
       if (focus !== undefined) list.children[focus].querySelector("a, bdi")?.focus();
     };
@@ -173,22 +174,22 @@
   }
 
   function showWatching(rows) {
-    const chosen = new Set(rows.map((row) => row.index));
-    const outliers = data.outliers.filter((outlier) => chosen.has(outlier.input));
-    listed("outliers", outliers.map(({ input, reasons }) => () => [
+    const selected = new Set(rows.map((row) => row.index));
+    const outliers = data.outliers.filter((outlier) => selected.has(outlier.input));
+    showList("outliers", outliers.map(({ input, reasons }) => () => [
       make("div", { class: "first" }, linked(all[input], all[input].label), context(all[input])),
-      make("ul", { class: "reasons" }, ...reasons.map((reason) => make("li", {}, reason)))]), "No input stands apart.");
+      make("ul", { class: "reasons" }, ...reasons.map((reason) => make("li", {}, reason)))]), "No outliers.");
     for (const kind of ["disagreement", "change", "peak"]) {
-      const moments = data.moments.filter((moment) => moment.kind === kind && chosen.has(moment.input) && wanted(moment));
-      const varied = firstOfEach(moments, (moment) => (kind === "peak" ? moment.emotion : moment.input));
-      listed(kind, varied.map((moment) => () => momentItem(moment)), "None in these inputs.");
+      const moments = data.moments.filter((moment) => moment.kind === kind && selected.has(moment.input) && matches(moment));
+      const varied = interleave(moments, (moment) => (kind === "peak" ? moment.emotion : moment.input));
+      showList(kind, varied.map((moment) => () => momentItem(moment)), "None in the selected inputs.");
     }
   }
 
-  const wanted = (moment) => state.shows === "" || !Object.hasOwn(data.signs, state.shows.slice(1)) || state.shows.slice(1) === moment.emotion;
+  const matches = (moment) => state.emotion === "" || !Object.hasOwn(data.signs, state.emotion.slice(1)) || state.emotion.slice(1) === moment.emotion;
 
-  // The strongest of each emotion, or of each input, come before the next strongest.
-  function firstOfEach(moments, keyOf) {
+  // The strongest of each emotion, or of each input, comes before the second strongest of any.
+  function interleave(moments, keyOf) {
     const rounds = new Map();
     const ranked = moments.map((moment) => {
       const round = rounds.get(keyOf(moment)) || 0;
@@ -205,14 +206,14 @@
     const note = moment.kind === "peak" ? percent(moment.strength) : "";
     return [
       make("div", { class: "first" }, linked(row, row.label, at, when), context(row)),
-      make("div", { class: "shown" }, badge(moment.emotion, note), moment.kind === "peak" ? null : make("span", { class: "why" }, moment.why)),
+      make("div", { class: "emotion" }, badge(moment.emotion, note), moment.kind === "peak" ? null : make("span", { class: "why" }, moment.why)),
       moment.quote ? make("q", { dir: "auto" }, moment.quote) : null,
     ];
   }
 
   function context(row) {
-    const texts = ["participant", "task", "question"].map((name) => row.said[name]).filter(Boolean);
-    return texts.length === 0 ? null : make("span", { class: "muted small" }, ...separated(texts.map((text) => named(text))));
+    const texts = ["participant", "task", "question"].map((name) => row.groups[name]).filter(Boolean);
+    return texts.length === 0 ? null : make("span", { class: "muted small" }, ...separated(texts.map((text) => isolated(text))));
   }
 
   const separated = (elements) => elements.flatMap((element, at) => (at === 0 ? [element] : [" · ", element]));
@@ -226,7 +227,7 @@
   const byMean = (measure, sense) => (one, other) => nullsLast(meanOf(one.rows, measure), meanOf(other.rows, measure), sense);
   const orders = {
     "by name": (one, other) => numbers.compareTexts(one.name, other.name),
-    "as in the manifest": () => 0,
+    "manifest order": () => 0,
     "least pleasant first": byMean("mean_valence", 1),
     "most pleasant first": byMean("mean_valence", -1),
     "most excited first": byMean("mean_arousal", -1),
@@ -238,14 +239,14 @@
   }
 
   function people(rows) {
-    const found = new Map();
+    const groups = new Map();
     for (const row of rows.filter((candidate) => candidate.done)) {
-      const name = data.groupings.includes("participant") ? row.said.participant : "";
+      const name = data.groupings.includes("participant") ? row.groups.participant : "";
       const key = name || row.index;
-      if (!found.has(key)) found.set(key, { name, rows: [] });
-      found.get(key).rows.push(row);
+      if (!groups.has(key)) groups.set(key, { name, rows: [] });
+      groups.get(key).rows.push(row);
     }
-    return [...found.values()].sort(orders[place("order").value] || (() => 0));
+    return [...groups.values()].sort(orders[place("order").value] || (() => 0));
   }
 
   function showStrips(rows) {
@@ -253,16 +254,16 @@
     const groups = people(rows);
     const lengths = groups.flatMap((group) => group.rows.map((row) => row.cell("duration_seconds") || 0));
     const longest = absolute ? largest(lengths, 1) : null;
-    const named_ = data.groupings.includes("participant");
+    const withNames = data.groupings.includes("participant");
     const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => make("span", {}, absolute ? page.clock(share * longest) : percent(share)));
     const head = make("div", { class: "axis small muted", "aria-hidden": "true" }, make("div", { class: "ticks" }, ...ticks));
-    const list = make("ul", { class: "plain people" + (named_ ? "" : " unnamed") });
+    const list = make("ul", { class: "plain people" + (withNames ? "" : " unnamed") });
     let drawn = 0;
     for (const group of groups) {
       if (drawn >= more.strips) break;
       const lines = group.rows.slice(0, more.strips - drawn).map((row) => answerLine(row, group.rows, longest));
       drawn += lines.length;
-      list.append(make("li", {}, named_ ? make("div", { class: "who" }, named(group.name || "–")) : null, make("ul", { class: "plain" }, ...lines)));
+      list.append(make("li", {}, withNames ? make("div", { class: "who" }, isolated(group.name || "–")) : null, make("ul", { class: "plain" }, ...lines)));
     }
     place("strips").replaceChildren(head, drawn > 0 ? list : make("p", { class: "muted" }, "No inputs."));
     const total = groups.reduce((sum, group) => sum + group.rows.length, 0);
@@ -270,24 +271,24 @@
   }
 
   function answerLine(row, siblings, longest) {
-    const texts = ["task", "question"].map((name) => row.said[name]).filter(Boolean);
-    const alike = siblings.filter((other) => ["task", "question"].every((name) => (other.said[name] || "") === (row.said[name] || "")));
+    const texts = ["task", "question"].map((name) => row.groups[name]).filter(Boolean);
+    const alike = siblings.filter((other) => ["task", "question"].every((name) => (other.groups[name] || "") === (row.groups[name] || "")));
     const text = texts.length === 0 || !data.groupings.includes("participant") ? row.label
       : texts.join(" · ") + (alike.length > 1 ? ` (${alike.indexOf(row) + 1})` : "");
     return make("li", { class: "answer" }, make("span", { class: "what" }, linked(row, text)),
-      make("div", { class: "time" }, charts.strip(row, longest)), make("span", { class: "mostly" }, ...mostlyShown(row)));
+      make("div", { class: "time" }, charts.strip(row, longest)), make("span", { class: "dominant" }, ...dominantBadge(row)));
   }
 
-  function mostlyShown(row) {
-    if (row.mostly === null) return [make("span", { class: "muted" }, row.done ? "nothing judged" : "failed")];
-    return [badge(row.mostly.label, row.mostly.share === null ? "" : percent(row.mostly.share))];
+  function dominantBadge(row) {
+    if (row.dominant === null) return [make("span", { class: "muted" }, row.done ? NO_ESTIMATE : "failed")];
+    return [badge(row.dominant.label, row.dominant.share === null ? "" : percent(row.dominant.share))];
   }
 
   function showLegend() {
-    const there = new Set(all.flatMap((row) => [...row.strip]).map((letter) => data.letters[letter]));
-    const items = Object.keys(data.signs).filter((label) => there.has(label)).map((label) => make("li", {}, badge(label)));
-    const nothing = make("span", { class: "badge" }, make("i", { class: "sign none", "aria-hidden": "true" }), "nothing judged");
-    place("legend").replaceChildren(...items, make("li", {}, nothing));
+    const present = new Set(all.flatMap((row) => [...row.strip]).map((letter) => data.letters[letter]));
+    const items = Object.keys(data.signs).filter((label) => present.has(label)).map((label) => make("li", {}, badge(label)));
+    const none = make("span", { class: "badge" }, make("i", { class: "sign none", "aria-hidden": "true" }), NO_ESTIMATE);
+    place("legend").replaceChildren(...items, make("li", {}, none));
   }
 
   // ---- spread and table
@@ -300,21 +301,21 @@
     }));
   }
 
-  const number = (measure) => ({ value: (row) => row.cell(measure), draw: (row, value) => charts.shown(measure, value) });
+  const number = (measure) => ({ value: (row) => row.cell(measure), draw: (row, value) => charts.valueText(measure, value) });
   const tableColumns = [
     { key: "input", title: "Input", value: (row) => row.label, draw: (row) => linked(row, row.label) },
-    ...data.groupings.map((name) => ({ key: name, title: name[0].toUpperCase() + name.slice(1), value: (row) => row.said[name] || null,
-      draw: (row, value) => named(value) })),
+    ...data.groupings.map((name) => ({ key: name, title: name[0].toUpperCase() + name.slice(1), value: (row) => row.groups[name] || null,
+      draw: (row, value) => isolated(value) })),
     { key: "status", title: "Status", value: (row) => (row.problem ? "no page" : row.cell("status")), draw: (row, value) => (value === "done" ? value : make("span", { class: "failed" }, value)),
       note: (row) => row.problem || row.cell("error") },
     { key: "length", title: "Length", number: true, value: (row) => row.cell("duration_seconds") || null, draw: (row, value) => page.clock(value) },
-    { key: "mostly", title: "Mostly", value: (row) => row.mostly && row.mostly.label, draw: (row, value) => badge(value) },
-    { key: "share", title: "Share", number: true, value: (row) => row.mostly && row.mostly.share, draw: (row, value) => percent(value) },
+    { key: "dominant", title: "Dominant", value: (row) => row.dominant && row.dominant.label, draw: (row, value) => badge(value) },
+    { key: "share", title: "Share", number: true, value: (row) => row.dominant && row.dominant.share, draw: (row, value) => percent(value) },
     { key: "valence", title: "Valence", number: true, ...number("mean_valence") },
     { key: "arousal", title: "Arousal", number: true, ...number("mean_arousal") },
     { key: "confidence", title: "Confidence", number: true, ...number("confidence") },
-    ...[["face", "Face"], ["audio", "Voice"], ["text", "Words"]].map(([signal, title]) => (
-      { key: signal, title, number: true, ...number("coverage_" + signal) })),
+    ...[["face", "Face"], ["audio", "Voice"], ["text", "Words"]].map(([modality, title]) => (
+      { key: modality, title, number: true, ...number("coverage_" + modality) })),
     { key: "warnings", title: "Warnings", number: true, value: (row) => (row.done ? row.warnings || null : null), draw: (row, value) => String(value) },
   ];
 
@@ -326,10 +327,10 @@
 
   function showTable(rows) {
     const heads = tableColumns.map((column) => {
-      const mine = column.key === order.key;
+      const current = column.key === order.key;
       const button = make("button", { type: "button", "data-sort": column.key }, column.title,
-        make("span", { "aria-hidden": "true" }, mine ? (order.descending ? " ↓" : " ↑") : ""));
-      const sort = mine ? (order.descending ? "descending" : "ascending") : null;
+        make("span", { "aria-hidden": "true" }, current ? (order.descending ? " ↓" : " ↑") : ""));
+      const sort = current ? (order.descending ? "descending" : "ascending") : null;
       return make("th", { scope: "col", class: column.number ? "number" : null, "aria-sort": sort }, button);
     });
     const body = make("tbody", {}, ...sorted(rows).slice(0, more.inputs).map((row) => make("tr", {}, ...tableColumns.map((column) => {
@@ -344,10 +345,10 @@
     place("download").disabled = rows.length === 0;
   }
 
-  function showMore(name, shown, total, step, what) {
+  function showMore(name, visible, total, step, what) {
     const box = place(name + "-more");
     box.replaceChildren();
-    if (shown >= total) return;
+    if (visible >= total) return;
     const grow = (count, text) => {
       const button = make("button", { type: "button" }, text);
       button.addEventListener("click", () => {
@@ -357,11 +358,11 @@
       });
       return button;
     };
-    box.append(`${shown.toLocaleString("en")} of ${total.toLocaleString("en")} ${what} are listed. `,
-      grow(more[name] + step, `Show ${Math.min(step, total - shown)} more`), " ", grow(Infinity, "Show all"));
+    box.append(`${visible.toLocaleString("en")} of ${total.toLocaleString("en")} ${what} are listed. `,
+      grow(more[name] + step, `Show ${Math.min(step, total - visible)} more`), " ", grow(Infinity, "Show all"));
   }
 
-  // ---- the chosen rows as a table for spreadsheets, as multimodal/batch_results.py writes it
+  // ---- the selected rows as a table for spreadsheets, like those of multimodal/batch/tables.py
 
   function neutral(text) {
     return data.formula.some((sign) => text.replace(/^ +/, "").startsWith(sign)) ? "'" + text : text;
@@ -375,20 +376,20 @@
   }
 
   function download() {
-    const address = URL.createObjectURL(new Blob([csv(sorted(chosen()))], { type: "text/csv" }));
-    const link = make("a", { href: address, download: "results-chosen.csv" });
+    const address = URL.createObjectURL(new Blob([csv(sorted(selection()))], { type: "text/csv" }));
+    const link = make("a", { href: address, download: "results-selected.csv" });
     document.body.append(link);
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
   }
 
-  // ---- all together
+  // ---- the whole page
 
-  const chosen = () => all.filter((row) => passes(row));
+  const selection = () => all.filter((row) => passes(row));
 
   function show() {
-    const rows = chosen();
+    const rows = selection();
     const groups = numbers.summary(rows);
     showChoices();
     showState(rows);
@@ -401,7 +402,7 @@
     showTable(rows);
   }
 
-  function filtered() {
+  function applyFilters() {
     Object.assign(more, { strips: LINES_AT_ONCE, inputs: ROWS_AT_ONCE });
     writeAddress();
     show();
@@ -410,15 +411,15 @@
   let typing = null;
   place("search").addEventListener("input", (event) => {
     clearTimeout(typing);
-    typing = setTimeout(() => { state.search = event.target.value.trim(); filtered(); }, 150);
+    typing = setTimeout(() => { state.search = event.target.value.trim(); applyFilters(); }, 150);
   });
   for (const name of Object.keys(facets)) {
-    place("filter-" + name).addEventListener("change", (event) => { state[name] = event.target.value; filtered(); });
+    place("filter-" + name).addEventListener("change", (event) => { state[name] = event.target.value; applyFilters(); });
   }
   place("clear").addEventListener("click", () => {
     for (const name of Object.keys(state)) state[name] = "";
     place("search").value = "";
-    filtered();
+    applyFilters();
     place("search").focus();
   });
   place("inputs").addEventListener("click", (event) => {
@@ -426,14 +427,14 @@
     if (button === null) return;
     const key = button.dataset.sort;
     Object.assign(order, { descending: order.key === key && !order.descending, key });
-    showTable(chosen());
+    showTable(selection());
     place("inputs").querySelector(`[data-sort="${key}"]`).focus();
   });
   place("download").addEventListener("click", download);
-  for (const input of document.querySelectorAll("input[name=time]")) input.addEventListener("change", () => showStrips(chosen()));
+  for (const input of document.querySelectorAll("input[name=time]")) input.addEventListener("change", () => showStrips(selection()));
   place("order").append(...Object.keys(orders).map((name) => make("option", {}, name)));
-  if (!data.groupings.includes("participant")) place("order").value = "as in the manifest";
-  place("order").addEventListener("change", () => showStrips(chosen()));
+  if (!data.groupings.includes("participant")) place("order").value = "manifest order";
+  place("order").addEventListener("change", () => showStrips(selection()));
   window.addEventListener("hashchange", () => {
     if (location.hash !== "" && !Object.keys(state).some((name) => new URLSearchParams(location.hash.slice(1)).has(name))) return;
     readAddress();

@@ -1,5 +1,5 @@
 "use strict";
-// Draws with elements and their classes. Texts come from outside and are only ever set as text.
+// Draws with elements and their classes. Texts come from outside and are only set as text, never as markup.
 const charts = (() => {
   function make(tag, attributes = {}, ...children) {
     const element = document.createElement(tag);
@@ -10,7 +10,7 @@ const charts = (() => {
     return element;
   }
 
-  // As multimodal/report_numbers.py writes them; Python rounds halves to the even number.
+  // Like multimodal/formatting.py; Python rounds halves to the even number.
   function percent(share) {
     if (share > 0 && share < 0.005) return "<1%";
     if (share >= 0.995 && share < 1) return ">99%";
@@ -23,11 +23,11 @@ const charts = (() => {
     return (value < 0 && text !== "0.00" ? "−" : "+") + text;
   }
 
-  // Of any number of values; spreading them out as arguments would end at some 100,000.
+  // For any number of values; as arguments, some 100,000 would be too many.
   const largest = (values, least) => values.reduce((most, value) => Math.max(most, value), least);
 
   const isShare = (measure) => !["mean_valence", "mean_arousal"].includes(measure);
-  const shown = (measure, value) => (isShare(measure) ? percent(value) : signed(value));
+  const valueText = (measure, value) => (isShare(measure) ? percent(value) : signed(value));
 
   const signOf = (label) => (Object.hasOwn(page.data.signs, label) ? page.data.signs[label] : "·");
 
@@ -41,15 +41,15 @@ const charts = (() => {
 
   const LONG = 40;
 
-  // A name from outside, cut after a few lines by the stylesheet: in its own direction, which must not turn what stands around it.
-  function named(text, attributes = {}) {
+  // A name from outside, clamped by the stylesheet, and isolated: its direction must not affect the text around it.
+  function isolated(text, attributes = {}) {
     return make("bdi", { title: text.length > LONG ? text : null, ...attributes }, text);
   }
 
-  // A name that leads to the input's page, or to a place in it, which may be told behind the name.
-  function linked(row, text, place = "", told = "") {
-    if (row.link === null) return make("span", { title: row.label }, named(text), told);
-    return make("a", { href: row.link + place, title: row.label }, named(text), told);
+  // A name that links to the page of the input, or to a place in it, with an optional note after the name.
+  function linked(row, text, place = "", note = "") {
+    if (row.link === null) return make("span", { title: row.label }, isolated(text), note);
+    return make("a", { href: row.link + place, title: row.label }, isolated(text), note);
   }
 
   function placed(element, left, width) {
@@ -72,13 +72,13 @@ const charts = (() => {
     }
     const between = low === null || low === undefined ? null : [low, high];
     if (between !== null && high > low) plot.append(placed(make("div", { class: "whisker" }), at(low), at(high) - at(low)));
-    const ends = between === null ? "no interval" : between.map((value) => shown(measure, value)).join(" to ");
+    const ends = between === null ? "no interval" : between.map((value) => valueText(measure, value)).join(" to ");
     const never = isShare(measure) && mean === 0;
-    return make("td", { class: never ? "mean never" : "mean" }, plot, make("div", { class: "value" }, shown(measure, mean)),
+    return make("td", { class: never ? "mean never" : "mean" }, plot, make("div", { class: "value" }, valueText(measure, mean)),
       never ? null : make("div", { class: "ends muted" }, ends));
   }
 
-  // How many inputs have which value, with the median of the inputs and the mean over participants.
+  // The distribution of a measure over inputs, with the median of the inputs and the mean over participants.
   function histogram(measure, title, [from, to], values, [mean, low, high]) {
     const steps = 20;
     const counts = new Array(steps).fill(0);
@@ -87,7 +87,7 @@ const charts = (() => {
     const most = largest(counts, 1);
     const sorted = [...values].sort((one, other) => one - other);
     const [quarter, median, threeQuarters] = [0.25, 0.5, 0.75].map((share) => numbers.quantile(sorted, share));
-    const edge = (step) => shown(measure, from + (step / steps) * (to - from));
+    const edge = (step) => valueText(measure, from + (step / steps) * (to - from));
     const bars = counts.map((count, step) => {
       const bar = make("span", { title: `${edge(step)} to ${edge(step + 1)}: ${count}` }, make("i"));
       bar.firstChild.style.height = (100 * count) / most + "%";
@@ -98,16 +98,16 @@ const charts = (() => {
       figure.append(make("p", { class: "muted" }, "No values."));
       return figure;
     }
-    const ends = low === null || low === undefined ? "no interval" : `95% ${shown(measure, low)} to ${shown(measure, high)}`;
-    const told = `Median ${shown(measure, median)}, middle half ${shown(measure, quarter)} to ${shown(measure, threeQuarters)}; `
-      + `mean ${shown(measure, mean)} (${ends}); ${values.length} inputs.`;
-    const plot = make("div", { class: "plot", role: "img", "aria-label": title + ": " + told }, ...bars,
+    const ends = low === null || low === undefined ? "no interval" : `95% ${valueText(measure, low)} to ${valueText(measure, high)}`;
+    const text = `Median ${valueText(measure, median)}, middle half ${valueText(measure, quarter)} to ${valueText(measure, threeQuarters)}; `
+      + `mean ${valueText(measure, mean)} (${ends}); ${values.length} inputs.`;
+    const plot = make("div", { class: "plot", role: "img", "aria-label": title + ": " + text }, ...bars,
       placed(make("div", { class: "median" }), at(median)));
     const range = make("div", { class: "range", "aria-hidden": "true" }, placed(make("div", { class: "dot" }), at(mean)));
     if (low !== null && low !== undefined) range.append(placed(make("div", { class: "whisker" }), at(low), at(high) - at(low)));
-    const ticks = [from, (from + to) / 2, to].map((value) => make("span", {}, value === 0 ? "0" : shown(measure, value)));
+    const ticks = [from, (from + to) / 2, to].map((value) => make("span", {}, value === 0 ? "0" : valueText(measure, value)));
     figure.append(plot, range, make("div", { class: "ticks small muted", "aria-hidden": "true" }, ...ticks),
-      make("p", { class: "small" }, told));
+      make("p", { class: "small" }, text));
     return figure;
   }
 
@@ -121,9 +121,9 @@ const charts = (() => {
     return runs;
   }
 
-  const MOST_TOLD = 12;
+  const MAX_DESCRIBED = 12;
 
-  // The emotions of one input over its time. `longest` is given where lengths are true, in seconds.
+  // The emotions of one input over time. `longest`, in seconds, is the length of the axis if lengths are to scale.
   function strip(row, longest) {
     const seconds = row.cell("duration_seconds");
     const absolute = longest !== null && row.timed;
@@ -132,14 +132,14 @@ const charts = (() => {
     const runs = runsOf(row.strip).map((run) => {
       const label = page.data.letters[run.letter] || null;
       const end = run.start + run.length;
-      const told = row.timed ? `${when(run.start)}–${when(end)}` : run.length === 1 ? when(run.start) : `${when(run.start)} to ${end}`;
-      return { ...run, label, told: `${told} ${label || "nothing judged"}` };
+      const time = row.timed ? `${when(run.start)}–${when(end)}` : run.length === 1 ? when(run.start) : `${when(run.start)} to ${end}`;
+      return { ...run, label, text: `${time} ${label || "no estimate"}` };
     });
-    const told = runs.slice(0, MOST_TOLD).map((run) => run.told).join(", ");
-    const label = runs.length === 0 ? "nothing judged" : told + (runs.length > MOST_TOLD ? ", and so on" : "");
+    const text = runs.slice(0, MAX_DESCRIBED).map((run) => run.text).join(", ");
+    const label = runs.length === 0 ? "no estimate" : text + (runs.length > MAX_DESCRIBED ? ", and so on" : "");
     const drawn = make("div", { class: "strip" + (row.timed ? "" : " lines"), role: "img", "aria-label": label });
-    for (const run of runs.length > 0 ? runs : [{ length: 1, label: null, told: "nothing judged" }]) {
-      const part = make("span", { class: run.label || "none", title: run.told },
+    for (const run of runs.length > 0 ? runs : [{ length: 1, label: null, text: "no estimate" }]) {
+      const part = make("span", { class: run.label || "none", title: run.text },
         run.label ? make("i", {}, signOf(run.label)) : null);
       part.style.flexGrow = String(run.length);
       drawn.append(part);
@@ -149,5 +149,5 @@ const charts = (() => {
     return drawn;
   }
 
-  return { make, badge, named, linked, largest, sign, percent, signed, shown, meanCell, histogram, strip };
+  return { make, badge, isolated, linked, largest, sign, percent, signed, valueText, meanCell, histogram, strip };
 })();

@@ -1,10 +1,12 @@
 "use strict";
-// Means over participants with their intervals, as multimodal/batch_summary.py takes them: people are drawn, not
-// inputs, and each counts once, by the mean of their inputs. What is not filtered is taken from there as it is.
+// Means over participants with their intervals, like multimodal/batch/summary.py: participants are drawn, not inputs,
+// and each counts once, with the mean of their inputs. Groups without a filter keep the numbers of Python. The filters
+// need the bootstrap of multimodal/analysis/bootstrap.py once more, here, because a page from disk has no Python to ask;
+// a test compares the two.
 const numbers = (() => {
   const { measures, bootstrap } = page.data;
 
-  // mulberry32, by Tommy Ettinger, in the public domain: the same draws each time the same inputs are chosen.
+  // mulberry32, by Tommy Ettinger, in the public domain: the same selection always gives the same draws.
   function randomNumbers(seed) {
     let state = seed >>> 0;
     return () => {
@@ -15,7 +17,7 @@ const numbers = (() => {
     };
   }
 
-  // Of sorted numbers, between neighbors in a straight line, as numpy does by default.
+  // Of sorted numbers, with linear interpolation, like numpy's default.
   function quantile(sorted, share) {
     if (sorted.length === 0) return null;
     const place = (sorted.length - 1) * share;
@@ -27,26 +29,26 @@ const numbers = (() => {
   function perPerson(done) {
     const people = new Map();
     for (const row of done) {
-      const key = row.said.participant ? "person " + row.said.participant : "input " + row.index;
+      const key = row.groups.participant ? "person " + row.groups.participant : "input " + row.index;
       if (!people.has(key)) people.set(key, []);
       people.get(key).push(row);
     }
     const count = measures.length;
     const means = new Float64Array(people.size * count);
-    const there = new Float64Array(people.size * count);
+    const present = new Float64Array(people.size * count);
     let at = 0;
     for (const rows of people.values()) {
       for (let number = 0; number < count; number += 1, at += 1) {
         const values = rows.map((row) => row.cell(measures[number])).filter((value) => value !== null);
         if (values.length === 0) continue;
         means[at] = values.reduce((sum, value) => sum + value, 0) / values.length;
-        there[at] = 1;
+        present[at] = 1;
       }
     }
-    return { people: people.size, means, there };
+    return { count: people.size, means, present };
   }
 
-  function draw({ people, means, there }) {
+  function draw({ count: people, means, present }) {
     const count = measures.length;
     const random = randomNumbers(bootstrap.seed);
     const draws = measures.map(() => new Float64Array(bootstrap.resamples));
@@ -59,55 +61,55 @@ const numbers = (() => {
         const from = Math.floor(random() * people) * count;
         for (let measure = 0; measure < count; measure += 1) {
           sums[measure] += means[from + measure];
-          weights[measure] += there[from + measure];
+          weights[measure] += present[from + measure];
         }
       }
       for (let measure = 0; measure < count; measure += 1) {
         draws[measure][number] = weights[measure] > 0 ? sums[measure] / weights[measure] : NaN;
       }
     }
-    return draws.map((found) => found.filter((value) => !Number.isNaN(value)).sort());
+    return draws.map((values) => values.filter((value) => !Number.isNaN(value)).sort());
   }
 
   function summarize(rows) {
     const done = rows.filter((row) => row.done);
-    const found = perPerson(done);
-    const draws = found.people >= 2 ? draw(found) : null;
+    const people = perPerson(done);
+    const draws = people.count >= 2 ? draw(people) : null;
     const values = {};
     measures.forEach((name, measure) => {
       let sum = 0;
       let weight = 0;
-      for (let person = 0; person < found.people; person += 1) {
-        sum += found.means[person * measures.length + measure];
-        weight += found.there[person * measures.length + measure];
+      for (let person = 0; person < people.count; person += 1) {
+        sum += people.means[person * measures.length + measure];
+        weight += people.present[person * measures.length + measure];
       }
       const tail = (1 - bootstrap.level) / 2;
       const ends = weight >= 2 ? [quantile(draws[measure], tail), quantile(draws[measure], 1 - tail)] : [null, null];
       values[name] = [weight > 0 ? sum / weight : null, ...ends];
     });
-    return { inputs: rows.length, done: done.length, failed: rows.length - done.length, participants: found.people, values };
+    return { inputs: rows.length, done: done.length, failed: rows.length - done.length, participants: people.count, values };
   }
 
-  // The same for all inputs chosen and for each task and question among them; `anew` where it was computed here.
+  // The same for all selected inputs and for each of their tasks and questions; `recomputed` if it was computed here.
   function summary(rows) {
     const whole = new Map(page.data.summary.map((group) => [group.by + "\n" + group.group, group]));
     const groups = [["all", "", rows]];
     for (const by of ["task", "question"].filter((name) => page.data.groupings.includes(name))) {
-      const found = new Map();
+      const members = new Map();
       for (const row of rows) {
-        if (!found.has(row.said[by])) found.set(row.said[by], []);
-        found.get(row.said[by]).push(row);
+        if (!members.has(row.groups[by])) members.set(row.groups[by], []);
+        members.get(row.groups[by]).push(row);
       }
-      // Inputs without a task stand under their question, and the other way round; only those without both are named.
+      // Inputs without a task are listed under their question, and vice versa; only those with neither are named.
       const other = by === "task" ? "question" : "task";
-      const lost = (found.get("") || []).filter((row) => !row.said[other]);
-      for (const [name, chosen] of found) if (name !== "") groups.push([by, name, chosen]);
-      if (lost.length > 0) groups.push([by, "", found.get("")]);
+      const ungrouped = (members.get("") || []).filter((row) => !row.groups[other]);
+      for (const [name, selected] of members) if (name !== "") groups.push([by, name, selected]);
+      if (ungrouped.length > 0) groups.push([by, "", members.get("")]);
     }
-    return groups.map(([by, group, chosen]) => {
+    return groups.map(([by, group, selected]) => {
       const known = whole.get(by + "\n" + group);
-      const anew = known === undefined || known.inputs !== chosen.length;
-      return { by, group, anew, ...(anew ? summarize(chosen) : known) };
+      const recomputed = known === undefined || known.inputs !== selected.length;
+      return { by, group, recomputed, ...(recomputed ? summarize(selected) : known) };
     });
   }
 

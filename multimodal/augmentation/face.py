@@ -1,7 +1,7 @@
-"""What happens to training faces: the ways in which a face in a video differs from a tidy picture of it.
+"""Face augmentation: the ways in which a face in a video differs from a clean picture.
 
-Everything works on a whole batch at once, on whatever device the batch is, from one generator, so that an epoch can
-be repeated exactly.
+Everything works on a whole batch at once, on the device of the batch, from one generator, so that an epoch can be
+repeated exactly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class FaceAugmentation:
-    """How strongly faces are changed. Each change draws its own amount, evenly up to the bound.
+    """Strength of each change. Each draws its own amount, uniformly up to the bound.
 
     Attributes:
         rotation_degrees: Largest rotation to either side.
@@ -42,13 +42,13 @@ class FaceAugmentation:
 
 
 def augment(images: Tensor, size: int, settings: FaceAugmentation, generator: Generator) -> Tensor:
-    """Changes each face at random: mirrored, turned, moved, lit, blurred, covered.
+    """Mirrors, rotates, shifts, relights, blurs and covers each face at random.
 
     Args:
         images: ``(batch, height, width)`` gray levels 0 … 255.
         size: Height and width of the result in pixels.
-        settings: How strongly.
-        generator: On the device of ``images``.
+        settings: Strength of each change.
+        generator: Random generator on the device of ``images``.
 
     Returns:
         ``(batch, size, size)`` float32 gray levels 0 … 255.
@@ -66,7 +66,7 @@ def augment(images: Tensor, size: int, settings: FaceAugmentation, generator: Ge
 
 
 def _uniform(images: Tensor, generator: Generator, *shape: int) -> Tensor:
-    """Even draws from -1 … 1, ``(batch, *shape)``."""
+    """Uniform draws from -1 … 1, ``(batch, *shape)``."""
     return torch.rand(len(images), *shape, generator=generator, device=images.device) * 2 - 1
 
 

@@ -1,6 +1,6 @@
-"""How typed comments are made to look like what a speech recognizer hears people say.
+"""Text augmentation: makes typed comments look like transcripts of a speech recognizer.
 
-Each change has a share: of the texts, or of the words of a text that is changed. Case needs no augmentation, for the
+Each change has a share: of the texts, or of the words of a changed text. Case needs no augmentation, because the
 tokenizer ignores it.
 """
 
@@ -14,7 +14,7 @@ from multimodal.encoders.tokenization import EMOJI_PARTS, is_emoji
 from multimodal.errors import ConfigError
 
 FILLERS = ("um", "uh", "uhm", "er", "hmm", "you know", "like", "i mean", "well", "so", "sort of", "kind of", "okay")
-"""What English speakers say while they think."""
+"""Fillers of English speakers."""
 
 NAMES = (
     *("anna", "ben", "carlos", "chloe", "daniel", "emma", "fatima", "george", "hannah", "ivan", "jack", "james"),
@@ -44,7 +44,7 @@ _SOUNDALIKE = (
 HOMOPHONES = {
     word: tuple(other for other in group.split() if other != word) for group in _SOUNDALIKE for word in group.split()
 }
-"""Words that recognizers take for one another: alike in sound, or short and unstressed."""
+"""Words that recognizers confuse: similar in sound, or short and unstressed."""
 
 PLACEHOLDER = re.compile(r"\[(NAME|RELIGION)\]", re.IGNORECASE)
 NOT_SPOKEN = re.compile(r"[^\w\s]|_")
@@ -52,18 +52,18 @@ NOT_SPOKEN = re.compile(r"[^\w\s]|_")
 
 @dataclass(frozen=True)
 class TextAugmentation:
-    """How much texts are changed; a share of 0 leaves that change out.
+    """Strength of each change; a share of 0 turns it off.
 
     Attributes:
-        placeholder_share: Of the placeholders ``[NAME]`` and ``[RELIGION]``, those that become a name or a word.
-        bare_share: Of the texts, those without punctuation; half of these lose their apostrophes too.
-        emoji_share: Of the texts, those without emoji.
-        filler_share: Of the texts, those with fillers.
-        repeat_share: Of the texts, those in which words are said twice.
-        drop_share: Of the texts, those in which words are lost.
-        mishear_share: Of the texts, those in which words are taken for others that sound alike.
-        word_rate: Of the words of a text with fillers, repeats or losses, those that it strikes.
-        mishear_rate: Of the words of a misheard text that have one that sounds alike.
+        placeholder_share: Share of the placeholders ``[NAME]`` and ``[RELIGION]`` that become a name or a word.
+        bare_share: Share of texts that lose their punctuation; half of these lose their apostrophes too.
+        emoji_share: Share of texts that lose their emoji.
+        filler_share: Share of texts that get fillers.
+        repeat_share: Share of texts in which words are repeated.
+        drop_share: Share of texts in which words are dropped.
+        mishear_share: Share of texts in which words are replaced by similar-sounding ones.
+        word_rate: Share of the words that are followed by a filler, repeated or dropped.
+        mishear_rate: Share of the replaceable words that are replaced.
     """
 
     placeholder_share: float = 0.0
@@ -86,18 +86,18 @@ def augment(text: str, settings: TextAugmentation, chance: random.Random) -> str
     """Changes a text at random.
 
     Args:
-        text: As published.
-        settings: How much.
-        chance: Decides everything.
+        text: Any text.
+        settings: Strength of each change.
+        chance: Source of all randomness.
 
     Returns:
-        The changed text, or the same where a change would leave no word.
+        The changed text; unchanged if no word would remain.
 
     Example:
         >>> augment("[NAME], that's odd.", TextAugmentation(bare_share=1.0), random.Random(0))
         "NAME that's odd"
     """
-    changed = PLACEHOLDER.sub(lambda found: _filled(found, settings, chance), text)
+    changed = PLACEHOLDER.sub(lambda match: _fill_placeholder(match, settings, chance), text)
     if chance.random() < settings.emoji_share:
         changed = "".join(char for char in changed if not is_emoji(char) and char not in EMOJI_PARTS)
     if chance.random() < settings.bare_share:
@@ -115,11 +115,11 @@ def augment(text: str, settings: TextAugmentation, chance: random.Random) -> str
 
 
 def bare(text: str, apostrophes: bool = False) -> str:
-    """A text as a recognizer without punctuation writes it: words and blanks, emoji left as they are.
+    """Removes punctuation, as a recognizer without punctuation writes; emoji stay.
 
     Args:
         text: Any text.
-        apostrophes: Whether those inside a word stay.
+        apostrophes: Whether apostrophes inside a word stay.
 
     Returns:
         The text without punctuation.
@@ -129,8 +129,8 @@ def bare(text: str, apostrophes: bool = False) -> str:
         'Well I dont know 😂'
     """
     straight = text.replace("’", "'")
-    kept = re.sub(r"(?<=\w)'(?=\w)", "\0" if apostrophes else "", straight)
-    spoken = NOT_SPOKEN.sub(lambda found: found[0] if _stays(found[0]) else " ", kept)
+    marked = re.sub(r"(?<=\w)'(?=\w)", "\0" if apostrophes else "", straight)
+    spoken = NOT_SPOKEN.sub(lambda match: match[0] if _stays(match[0]) else " ", marked)
     return " ".join(spoken.replace("\0", "'").split())
 
 
@@ -138,10 +138,10 @@ def _stays(char: str) -> bool:
     return char == "\0" or is_emoji(char) or char in EMOJI_PARTS
 
 
-def _filled(found: re.Match[str], settings: TextAugmentation, chance: random.Random) -> str:
+def _fill_placeholder(match: re.Match[str], settings: TextAugmentation, chance: random.Random) -> str:
     if chance.random() >= settings.placeholder_share:
-        return found[0]
-    return chance.choice(NAMES if found[1].upper() == "NAME" else RELIGIONS)
+        return match[0]
+    return chance.choice(NAMES if match[1].upper() == "NAME" else RELIGIONS)
 
 
 def _misheard(word: str, rate: float, chance: random.Random) -> str:
@@ -150,7 +150,7 @@ def _misheard(word: str, rate: float, chance: random.Random) -> str:
 
 
 def _with_fillers(words: list[str], rate: float, chance: random.Random) -> list[str]:
-    """At least one filler, more in long texts."""
+    """Adds a filler in front in half of the texts, and more between the words."""
     result = [chance.choice(FILLERS)] if chance.random() < 0.5 else []
     for word in words:
         result.append(word)

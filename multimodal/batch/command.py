@@ -15,22 +15,24 @@ import typer
 
 from multimodal.console import (
     AsrOption,
+    DebugOption,
     DetectorOption,
     DeviceOption,
     FpsOption,
     ModalitiesOption,
     ModelOption,
+    QuietOption,
     print_error,
     print_line,
     run_command,
     status_line,
 )
+from multimodal.device import available_cores
 from multimodal.errors import ConfigError, OutputError
 from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
     from multimodal.batch.run import BatchSummary
-    from multimodal.device import available_cores
 
 ENGINES = ("ray", "local")
 
@@ -42,25 +44,39 @@ def batch(
     source: Annotated[
         Path, typer.Argument(help="Manifest of inputs (CSV or TSV), or a folder.", metavar="MANIFEST|FOLDER")
     ],
-    out: Annotated[Path, typer.Option(help="Output directory; one subfolder per input.", readable=False)],
-    engine: Annotated[str, typer.Option(help="ray, or local: this machine without Ray.")] = "ray",
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Output directory; one subfolder per input.", readable=False)
+    ],
+    engine: Annotated[
+        str, typer.Option(metavar="ENGINE", help="Engine: ray, or local (this machine without Ray).")
+    ] = "ray",
     address: Annotated[
         str | None,
-        typer.Option(help="Address of a Ray cluster to join, or auto (default: start one on this machine)."),
+        typer.Option(
+            metavar="ADDRESS", help="Address of a Ray cluster to join, or auto (default: start one on this machine)."
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes (default: as many as CPU and memory allow).")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Worker processes (default: as many as CPU and memory allow)."),
     ] = None,
-    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs per worker; may be a fraction, as 0.5.")] = 0.0,
+    gpus_per_worker: Annotated[
+        float, typer.Option(metavar="N", min=0, help="GPUs per worker; may be a fraction such as 0.5.")
+    ] = 0.0,
     memory_per_worker: Annotated[
-        float, typer.Option(min=0.1, help="GB of memory that a worker may use.")
+        float, typer.Option(metavar="GB", min=0.1, help="GB of memory that a worker may use.")
     ] = MEMORY_GIGABYTES,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one input may take.")] = 4 * 3600.0,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Seconds that one input may take.")] = 4
+    * 3600.0,
     retries: Annotated[
-        int, typer.Option(min=0, help="Further attempts after an input crashed its worker or exceeded a limit.")
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Further attempts after an input crashed its worker or exceeded a limit."
+        ),
     ] = 1,
     no_transcript: Annotated[
-        bool, typer.Option("--no-transcript", help="Ignore transcript files next to the inputs.")
+        bool,
+        typer.Option("--no-transcript", help="Ignore transcript files next to the inputs (default: they are used)."),
     ] = False,
     asr: AsrOption = None,
     modalities: ModalitiesOption = None,
@@ -68,8 +84,8 @@ def batch(
     detector: DetectorOption = "mtcnn",
     device: DeviceOption = "auto",
     model: ModelOption = "default",
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback with each error.")] = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Analyzes many recordings and texts, on this machine or a Ray cluster.
 

@@ -1,4 +1,4 @@
-"""Figures of a voice model on a corpus of clips whose speakers it never heard."""
+"""Evaluates an audio model on a speech corpus."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
+from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
+from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
@@ -22,28 +22,8 @@ from multimodal.models.weights import Weights
 LABEL_SETS = ("seven", "native")
 
 
-def onto_groups(probabilities: Floats, groups: Sequence[str | None]) -> NDArray[np.float64]:
-    """Adds up probabilities of labels that mean the same one of the seven.
-
-    Args:
-        probabilities: ``(n, labels)``.
-        groups: The fused label of each; None for one that is none of the seven, whose share the others get.
-
-    Returns:
-        ``(n, 7)``, rows summing to 1.
-
-    Example:
-        >>> onto_groups(np.array([[0.2, 0.3, 0.5]]), ("neutral", "neutral", "anger")).round(2).tolist()
-        [[0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0]]
-    """
-    matrix = np.array([[float(group == label) for label in FUSED_LABELS] for group in groups])
-    summed = np.asarray(probabilities, np.float64) @ matrix
-    rows: NDArray[np.float64] = summed / np.maximum(summed.sum(axis=1, keepdims=True), 1e-12)
-    return rows
-
-
 def voice_figures(probabilities: Floats, targets: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
-    """The figures of ``classification_figures``, with ``uar`` for balanced accuracy, as the field calls it.
+    """The figures of ``classification_figures`` and ``uar``, the field's name for balanced accuracy.
 
     Example:
         >>> voice_figures(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), ["calm", "angry"])["uar"]
@@ -56,35 +36,36 @@ def voice_figures(probabilities: Floats, targets: NDArray[np.int64], labels: Seq
 def evaluate_audio(
     weights: Weights, corpus: str, folder: Path, labels: str = "seven", device: str = "cpu"
 ) -> dict[str, Any]:
-    """Judges a voice model on a corpus.
+    """Evaluates an audio model on a speech corpus.
 
-    A speaker's clips count as one recording: what they have in common is removed before they are judged, as it is in a
-    recording, without looking at labels.
+    The clips of one speaker count as one recording: their common statistics are removed, as in inference, without
+    using labels.
 
     Args:
         weights: The model.
         corpus: Key of ``multimodal.data.corpora.voices.VOICE_CORPORA``.
-        folder: Where it was unpacked to.
-        labels: ``seven`` (fused; clips that are none of these are left out) or ``native`` (the corpus's own; clips that
-            a manifest ascribes to another corpus are left out).
-        device: Where the network is.
+        folder: The folder that contains the corpus.
+        labels: ``seven`` (the fused labels; clips without one are skipped) or ``native`` (the corpus's own labels;
+            clips that a manifest assigns to another corpus are skipped).
+        device: Device of the network.
 
     Returns:
-        ``voice_figures`` with ``parameters``, ``speakers``, and ``uar_alone``: the same when each clip is judged as if
-        nothing else of its speaker had been heard.
+        ``voice_figures`` with ``parameters``, ``speakers``, and ``uar_alone``: the recall when each clip is classified
+        without the other clips of its speaker.
 
     Raises:
-        ConfigError: ``native`` labels that the model does not answer.
-        CorpusError: The folder does not hold the corpus.
+        ConfigError: The model does not predict the ``native`` labels.
+        CorpusError: The folder does not contain the corpus.
     """
-    names = _names(weights, corpus, labels)
-    found = read_voices(corpus, folder, check_counts=False)
-    clips = [clip for clip in found if (clip.corpus == corpus if labels == "native" else clip.label)]
+    names = _label_names(weights, corpus, labels)
+    every_clip = read_voices(corpus, folder, check_counts=False)
+    clips = [clip for clip in every_clip if (clip.corpus == corpus if labels == "native" else clip.label)]
     if not clips:
-        raise CorpusError(folder, f"holds no clip of {corpus} to judge", "name the folder that it was unpacked to")
-    together, alone = (_by_names(weights, rows, labels) for rows in _answers(weights, clips, device))
-    words = [clip.native_label if labels == "native" else clip.label or "" for clip in clips]
-    targets = np.array([names.index(word) for word in words])
+        fact = f"contains no clip of {corpus} with one of the {labels} labels"
+        raise CorpusError(folder, fact, "name the folder that contains the corpus")
+    together, alone = (_to_labels(weights, rows, labels) for rows in _predict(weights, clips, device))
+    true_labels = [clip.native_label if labels == "native" else clip.label or "" for clip in clips]
+    targets = np.array([names.index(label) for label in true_labels])
     figures = voice_figures(together, targets, names)
     figures["uar_alone"] = voice_figures(alone, targets, names)["uar"]
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
@@ -92,29 +73,28 @@ def evaluate_audio(
     return figures
 
 
-def _names(weights: Weights, corpus: str, labels: str) -> tuple[str, ...]:
+def _label_names(weights: Weights, corpus: str, labels: str) -> tuple[str, ...]:
     if labels == "seven":
         return FUSED_LABELS
-    if weights.spec.labels != NATIVE_LABELS[corpus]:
-        fact = f"{weights.name} answers {', '.join(weights.spec.labels)}, {corpus} has others"
+    if weights.spec.labels != VOICE_CORPORA[corpus].labels:
+        fact = f"{weights.name} predicts {', '.join(weights.spec.labels)}, {corpus} has other labels"
         raise ConfigError("--labels native", fact, "choose --labels seven")
-    return NATIVE_LABELS[corpus]
+    return VOICE_CORPORA[corpus].labels
 
 
-def _by_names(weights: Weights, rows: Floats, labels: str) -> Floats:
-    return rows if labels == "native" else onto_groups(rows, weights.spec.groups or weights.spec.labels)
+def _to_labels(weights: Weights, rows: Floats, labels: str) -> Floats:
+    return rows if labels == "native" else sum_to_fused(rows, weights.spec.groups or weights.spec.labels)
 
 
-def _answers(weights: Weights, clips: Sequence[VoiceClip], device: str) -> tuple[Floats, Floats]:
-    """Calibrated ``(clips, labels)`` with each speaker's clips together, and with each alone."""
+def _predict(weights: Weights, clips: Sequence[VoiceClip], device: str) -> tuple[Floats, Floats]:
+    """Calibrated probabilities ``(clips, labels)``: each speaker's clips as one recording, and each clip alone."""
     mfcc = Mfcc(MfccSettings(**weights.spec.mfcc)).to(device)
     features = voice_features(list(load_waveforms(clips)), mfcc)
     temperature = weights.spec.temperature
     together = np.zeros((len(clips), len(weights.spec.labels)))
     for speaker in sorted({clip.speaker for clip in clips}):
-        own = [index for index, clip in enumerate(clips) if clip.speaker == speaker]
-        together[own] = (
-            encode_speaker(weights.network, [features[index] for index in own], temperature)[0].double().numpy()
-        )
+        indices = [index for index, clip in enumerate(clips) if clip.speaker == speaker]
+        rows, _ = encode_speaker(weights.network, [features[index] for index in indices], temperature)
+        together[indices] = rows.double().numpy()
     alone = torch.cat([encode_speaker(weights.network, [each], temperature)[0] for each in features]).double().numpy()
     return together, alone

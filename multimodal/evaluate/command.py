@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -173,7 +173,7 @@ def fusion(
     _print_figures(figures, name, title, out, as_json)
 
 
-COMMANDS = {"face": face, "audio": audio, "text": text, "fusion": fusion}
+COMMANDS: dict[str, Callable[..., Any]] = {"face": face, "audio": audio, "text": text, "fusion": fusion}
 """The parts and their commands."""
 
 

@@ -1,4 +1,4 @@
-"""Metrics of a face encoder on a corpus of labeled faces."""
+"""Evaluates a face model on a corpus of labeled faces."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 
 def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> dict[str, Any]:
-    """Judges a face model against the majority of the votes, as Barsoum et al. 2016 do.
+    """Evaluates a face model against the majority of the votes, like Barsoum et al. 2016.
 
     Args:
         weights: The model.
-        corpus: Pictures and votes; those without a majority are left out.
-        device: Where the network is.
+        corpus: Pictures and votes; pictures without a majority are skipped.
+        device: Device of the network.
 
     Returns:
-        The figures of ``classification_figures``, ``kl_divergence`` (nats, from the votes' shares) and ``parameters``.
+        The figures of ``classification_figures``, ``divergence`` (``kl_divergence`` from the shares of the votes, in
+        nats) and ``parameters``.
 
     Raises:
         WeightsError: The model has other labels than the corpus.
@@ -30,18 +31,18 @@ def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> 
     from multimodal.evaluate.metrics import classification_figures, kl_divergence
 
     if weights.spec.labels != FACE_LABELS:
-        fact = f"answers {', '.join(weights.spec.labels)}"
+        fact = f"predicts {', '.join(weights.spec.labels)}"
         raise WeightsError(weights.name, fact, f"choose a model with FER+'s labels: {', '.join(FACE_LABELS)}")
-    judged = corpus.subset(majority_labels(corpus.votes) >= 0)
-    probabilities = face_probabilities(weights, judged, device)
-    figures = classification_figures(probabilities, majority_labels(judged.votes), weights.spec.labels)
-    figures["divergence"] = kl_divergence(distributions(judged.votes), probabilities)
+    labeled = corpus.subset(majority_labels(corpus.votes) >= 0)
+    probabilities = face_probabilities(weights, labeled, device)
+    figures = classification_figures(probabilities, majority_labels(labeled.votes), weights.spec.labels)
+    figures["divergence"] = kl_divergence(distributions(labeled.votes), probabilities)
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     return figures
 
 
 def face_probabilities(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> Any:
-    """Calibrated probabilities ``(n, labels)`` float32 of every picture, by the same code as inference."""
+    """Calibrated probabilities ``(n, labels)`` float32 of every picture, with the code of inference."""
     import torch
 
     from multimodal.encoders.face import predict

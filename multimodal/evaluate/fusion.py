@@ -1,4 +1,4 @@
-"""Judges the fusion head on composed utterances: every subset of signals, each beside the late-fusion average."""
+"""Evaluates the fusion head on synthetic utterances: every subset of modalities, beside the late-fusion average."""
 
 from __future__ import annotations
 
@@ -21,112 +21,113 @@ from multimodal.fusion.prediction import predict, subset_name
 from multimodal.types import MODALITIES
 
 SHORT = ("macro_f1", "accuracy", "balanced_accuracy", "ece", "nll", "n")
-"""What is said of each subset; of all signals together there is more."""
+"""The figures of each subset of modalities; all modalities together have more."""
 
 SyntheticBatch = tuple[list[FusionInputs], list[dict[str, Floats]], Any]
 
 
-def synthesize_batch(parts: EncodedPools, count: int, settings: SynthesisConfig, seed: int) -> SyntheticBatch:
-    """Composes utterances: their streams, each signal's own answers, and the right answers ``(count,)``."""
-    recipes = list(synthesize(parts.pools, count, settings, seed))
-    pairs = [parts.streams(recipe) for recipe in recipes]
+def synthesize_batch(pools: EncodedPools, count: int, settings: SynthesisConfig, seed: int) -> SyntheticBatch:
+    """Draws utterances: their inputs, the probabilities of each modality, and the labels ``(count,)``."""
+    recipes = list(synthesize(pools.pools, count, settings, seed))
+    pairs = [pools.utterance(recipe) for recipe in recipes]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs], np.array([recipe.label for recipe in recipes])
 
 
 @dataclass(frozen=True)
 class Head:
-    """A fusion head, ready to be judged.
+    """A fusion head to evaluate.
 
     Attributes:
         network: In evaluation mode.
-        shape: Its shape.
-        temperatures: Subset of signals to what divides its logits; 1 where it is not named.
+        shape: Shape of the network.
+        temperatures: Subset of modalities to the temperature of its logits; 1 for other subsets.
     """
 
     network: nn.Module
     shape: FusionShape
     temperatures: Mapping[str, float]
 
-    def answers(self, streams: Sequence[FusionInputs], subset: Sequence[str]) -> Floats:
-        """Calibrated probabilities ``(utterances, 7)``, as if only some of the signals had been there."""
-        utterances = [each.only(subset) for each in streams]
+    def predict(self, inputs: Sequence[FusionInputs], subset: Sequence[str]) -> Floats:
+        """Calibrated probabilities ``(utterances, 7)`` from a subset of the modalities."""
+        utterances = [each.only(subset) for each in inputs]
         return predict(self.network, self.shape, utterances, self.temperatures).probabilities
 
 
 def evaluate_fusion(
-    head: Head, parts: EncodedPools, settings: SynthesisConfig, count: int, seed: int
+    head: Head, pools: EncodedPools, settings: SynthesisConfig, count: int, seed: int
 ) -> dict[str, Any]:
-    """Judges a head on composed utterances.
+    """Evaluates a head on synthetic utterances.
 
     Args:
         head: The head.
-        parts: What to compose of: nothing that the head or an encoder was trained on.
-        settings: How utterances are composed.
-        count: How many.
-        seed: Of the composition.
+        pools: What to draw from; neither the head nor an encoder may have been trained on it.
+        settings: How utterances are drawn.
+        count: Number of utterances.
+        seed: Random seed.
 
     Returns:
-        Of all three signals the figures of ``classification_figures``; ``subsets``, ``late``: for each subset those of
-        ``SHORT``, of the head and of the late-fusion average; ``single``: of each signal's own head; ``degraded``:
-        for each signal, when it is buried in noise, macro-F1 of the head (``fused``), of the late average and of the
-        head without that signal (``without``); ``risk_coverage`` and ``reliability``, see there.
+        The figures of ``classification_figures`` for all three modalities; ``subsets`` and ``late``: those of ``SHORT``
+        for each subset, of the head and of the late-fusion average; ``single``: of each modality's own head;
+        ``degraded``: for each modality, when it is degraded by noise and not flagged, macro-F1 of the head (``fused``),
+        of the late average (``late``) and of the head without that modality (``without``); ``risk_coverage`` and
+        ``reliability``, see these functions.
     """
-    streams, answers, labels = synthesize_batch(parts, count, replace(settings, degraded_share=0.0), seed)
+    inputs, single, labels = synthesize_batch(pools, count, replace(settings, degraded_share=0.0), seed)
     subsets, late = {}, {}
-    whole: Floats = np.zeros((0, 0))
-    for subset in SUBSETS:
+    probabilities: Floats = np.zeros((0, 0))
+    for subset in SUBSETS:  # the last one is all modalities
         name = subset_name(subset)
-        whole = head.answers(streams, subset)
-        subsets[name] = _short(whole, labels)
-        late[name] = _short(late_average([_stack(answers, modality) for modality in subset]), labels)
+        probabilities = head.predict(inputs, subset)
+        subsets[name] = _short_figures(probabilities, labels)
+        late[name] = _short_figures(late_average([_stack(single, modality) for modality in subset]), labels)
     return {
-        **classification_figures(whole, labels, FUSED_LABELS),
+        **classification_figures(probabilities, labels, FUSED_LABELS),
         "subsets": subsets,
         "late": late,
         "single": {modality: late[modality] for modality in MODALITIES},
-        "corrupted": {
-            modality: _degrade(head, _degraded_figures(parts, modality), settings, count, seed, modality)
+        "degraded": {
+            modality: _degraded_figures(head, _degrade(pools, modality), settings, count, seed, modality)
             for modality in MODALITIES
         },
-        "risk_coverage": risk_coverage(whole, labels),
-        "reliability": reliability(whole, labels),
+        "risk_coverage": risk_coverage(probabilities, labels),
+        "reliability": reliability(probabilities, labels),
     }
 
 
-def _stack(answers: Sequence[Mapping[str, Floats]], modality: str) -> Floats:
-    return np.stack([each[modality] for each in answers])
+def _stack(rows: Sequence[Mapping[str, Floats]], modality: str) -> Floats:
+    return np.stack([row[modality] for row in rows])
 
 
-def _short(probabilities: Floats, labels: Any) -> dict[str, Any]:
+def _short_figures(probabilities: Floats, labels: Any) -> dict[str, Any]:
     figures = classification_figures(probabilities, labels, FUSED_LABELS)
     return {key: figures[key] for key in SHORT}
 
 
-def _degrade(
-    head: Head, buried: EncodedPools, settings: SynthesisConfig, count: int, seed: int, modality: str
+def _degraded_figures(
+    head: Head, degraded: EncodedPools, settings: SynthesisConfig, count: int, seed: int, modality: str
 ) -> dict[str, float]:
-    """What is left when one signal is buried in noise, and nobody says so."""
-    streams, answers, labels = synthesize_batch(buried, count, replace(settings, degraded_share=0.0), seed)
+    """Macro-F1 when one modality is degraded and not flagged as such."""
+    inputs, single, labels = synthesize_batch(degraded, count, replace(settings, degraded_share=0.0), seed)
     others = tuple(name for name in MODALITIES if name != modality)
     rows = {
-        "fused": head.answers(streams, MODALITIES),
-        "late": late_average([_stack(answers, name) for name in MODALITIES]),
-        "without": head.answers(streams, others),
+        "fused": head.predict(inputs, MODALITIES),
+        "late": late_average([_stack(single, name) for name in MODALITIES]),
+        "without": head.predict(inputs, others),
     }
-    return {name: _short(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
+    return {name: _short_figures(probabilities, labels)["macro_f1"] for name, probabilities in rows.items()}
 
 
-def _degraded_figures(parts: EncodedPools, modality: str) -> EncodedPools:
-    """The same corpora with one of them buried throughout."""
+def _degrade(pools: EncodedPools, modality: str) -> EncodedPools:
+    """The same pools with every sample of one modality degraded."""
     if modality == "face":
-        return replace(parts, faces=(parts.faces[1],) * 2)
+        return replace(pools, faces=(pools.faces[1],) * 2)
     if modality == "audio":
-        return replace(parts, voices=(parts.voices[1],) * 2)
-    return replace(parts, texts=(parts.texts[1],) * 2)
+        return replace(pools, voices=(pools.voices[1],) * 2)
+    return replace(pools, texts=(pools.texts[1],) * 2)
 
 
 def risk_coverage(probabilities: Floats, labels: Any, points: int = 21) -> list[tuple[float, float]]:
-    """Accuracy among the surest answers, for shares of the answers from a twentieth to all.
+    """Accuracy of the most confident predictions, for shares of the predictions from a twentieth to all.
 
     Example:
         >>> rows = np.array([[0.9, 0.1], [0.6, 0.4]])
@@ -140,7 +141,7 @@ def risk_coverage(probabilities: Floats, labels: Any, points: int = 21) -> list[
 
 
 def reliability(probabilities: Floats, labels: Any, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Mean confidence, share of right answers and number of answers, for each bin of confidence that holds any.
+    """Mean confidence, accuracy and number of predictions in each bin of confidence that is not empty.
 
     Example:
         >>> reliability(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
@@ -156,4 +157,4 @@ def reliability(probabilities: Floats, labels: Any, bins: int = 10) -> list[tupl
 
 
 SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITIES, size))
-"""All combinations of signals, from one to all."""
+"""All combinations of modalities, from one to all."""

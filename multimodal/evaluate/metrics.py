@@ -1,9 +1,9 @@
-"""Figures of a classifier, each by a well-known library; nothing here sees training data unless it is handed some.
+"""Figures of a classifier, computed by scikit-learn and torchmetrics.
 
-Formulas: accuracy is the share of right answers; balanced accuracy the mean of the classes' recalls (also called
-unweighted average recall); macro-F1 the mean of the classes' F1; Cohen's kappa the agreement beyond chance; expected
-calibration error the mean distance of confidence and accuracy over 15 equal bins, weighted by their size (Guo et al.
-2017, arXiv 1706.04599).
+Accuracy is the share of correct predictions; balanced accuracy (unweighted average recall) the mean recall of the
+classes; macro-F1 the mean F1 of the classes; Cohen's kappa the agreement beyond chance; expected calibration error the
+mean distance between confidence and accuracy over 15 equal bins, weighted by their size (Guo et al. 2017, arXiv
+1706.04599).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn import metrics as sk
+from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 Floats = NDArray[np.floating[Any]]
@@ -25,20 +26,20 @@ BINS = 15
 
 
 def classification_figures(probabilities: Floats, labels: Labels, names: Sequence[str]) -> dict[str, Any]:
-    """All figures of one classifier on one set.
+    """Computes all figures of a classifier.
 
     Args:
         probabilities: ``(n, classes)``, rows summing to 1.
-        labels: ``(n,)`` right answers.
+        labels: ``(n,)`` true classes.
         names: The classes in order.
 
     Returns:
         ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``kappa`` (-1 … 1), ``roc_auc`` and ``pr_auc`` (means over
-        the classes that occur), ``ece``, ``nll``, ``n``, ``labels``, ``confusion`` (rows: truth, columns: answer), and
-        ``per_class`` with ``precision``, ``recall``, ``f1`` and ``n`` each. Shares are 0 … 1.
+        the classes that occur), ``ece``, ``nll``, ``n``, ``labels``, ``confusion`` (rows: true, columns: predicted),
+        and ``per_class`` with ``precision``, ``recall``, ``f1`` and ``n`` each. Shares are 0 … 1.
 
     Raises:
-        ValueError: The shapes do not fit, or there is nothing to judge.
+        ValueError: The shapes do not match, or there are no predictions.
 
     Example:
         >>> figures = classification_figures(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), ["calm", "angry"])
@@ -49,33 +50,33 @@ def classification_figures(probabilities: Floats, labels: Labels, names: Sequenc
         raise ValueError(
             f"need (n, {len(names)}) probabilities and n labels, got {probabilities.shape}, {labels.shape}"
         )
-    answers, classes = probabilities.argmax(axis=1), range(len(names))
-    columns = sk.precision_recall_fscore_support(labels, answers, labels=classes, zero_division=0)
+    predictions, classes = probabilities.argmax(axis=1), range(len(names))
+    columns = sk.precision_recall_fscore_support(labels, predictions, labels=classes, zero_division=0)
     rows = [dict(zip(("precision", "recall", "f1", "n"), map(float, row), strict=True)) for row in np.array(columns).T]
     occurring = [index for index in classes if 0 < (labels == index).sum() < len(labels)]
     return {
-        "accuracy": float(sk.accuracy_score(labels, answers)),
+        "accuracy": float(sk.accuracy_score(labels, predictions)),
         "balanced_accuracy": float(np.mean([row["recall"] for row in rows if row["n"]])),
         "macro_f1": float(np.mean([row["f1"] for row in rows])),
-        "kappa": float(sk.cohen_kappa_score(labels, answers, labels=classes)) if len(occurring) > 1 else 0.0,
+        "kappa": float(sk.cohen_kappa_score(labels, predictions, labels=classes)) if len(occurring) > 1 else 0.0,
         "roc_auc": _mean(sk.roc_auc_score(labels == index, probabilities[:, index]) for index in occurring),
         "pr_auc": _mean(sk.average_precision_score(labels == index, probabilities[:, index]) for index in occurring),
         "ece": expected_calibration_error(probabilities, labels),
         "nll": float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-9)).mean()),
         "n": len(labels),
         "labels": list(names),
-        "confusion": sk.confusion_matrix(labels, answers, labels=classes).tolist(),
+        "confusion": sk.confusion_matrix(labels, predictions, labels=classes).tolist(),
         "per_class": dict(zip(names, rows, strict=True)),
     }
 
 
 def _mean(values: Any) -> float | None:
-    found = list(values)
-    return float(np.mean(found)) if found else None
+    numbers = list(values)
+    return float(np.mean(numbers)) if numbers else None
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
-    """How far confidence is from being the share of right answers, 0 (not at all) … 1.
+    """Mean distance between confidence and accuracy, 0 (calibrated) … 1.
 
     Args:
         probabilities: ``(n, classes)``.
@@ -88,7 +89,7 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
         >>> round(expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1])), 6)
         0.0
     """
-    # A value that rounding has put above 1 would make torchmetrics take all of them for logits.
+    # Torchmetrics takes all values for logits if rounding has put one above 1.
     scores, truth = torch.from_numpy(probabilities.clip(0, 1).astype(np.float32)), torch.from_numpy(labels)
     return float(multiclass_calibration_error(scores, truth, num_classes=scores.shape[1], n_bins=BINS))
 
@@ -98,7 +99,7 @@ def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
 
     Args:
         probabilities: ``(n, classes)``.
-        temperature: Above 1 makes answers less sure, below 1 surer.
+        temperature: Above 1 lowers the confidence, below 1 raises it.
 
     Returns:
         ``(n, classes)``, rows summing to 1; the largest stays the largest.
@@ -114,7 +115,7 @@ def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
 
 
 def fit_temperature(probabilities: Floats, labels: Labels) -> float:
-    """The temperature that makes held-out answers likeliest (Guo et al. 2017).
+    """Fits the temperature with the highest likelihood on held-out data (Guo et al. 2017).
 
     Args:
         probabilities: ``(n, classes)`` before calibration.
@@ -128,12 +129,12 @@ def fit_temperature(probabilities: Floats, labels: Labels) -> float:
         calibrated = apply_temperature(probabilities, float(np.exp(logarithm)))
         return float(-np.log(calibrated[np.arange(len(labels)), labels] + 1e-12).mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
+    return float(np.exp(minimum.x))
 
 
 def cross_calibrate(probabilities: Floats, labels: Labels) -> Floats:
-    """Calibrates each half with the temperature of the other, so that calibration is judged on data it has not seen.
+    """Calibrates each half with the temperature of the other half, so that calibration errors are out of sample.
 
     Args:
         probabilities: ``(n, classes)`` before calibration.
@@ -150,10 +151,10 @@ def cross_calibrate(probabilities: Floats, labels: Labels) -> Floats:
 
 
 def kl_divergence(shares: Floats, probabilities: Floats) -> float:
-    """Mean Kullback-Leibler divergence from people's votes to the answers, in nats; 0 when they agree wholly.
+    """Mean Kullback-Leibler divergence of the probabilities from the shares of the votes, in nats; 0 if equal.
 
     Args:
-        shares: ``(n, classes)`` of the votes, rows summing to 1.
+        shares: ``(n, classes)`` shares of the votes, rows summing to 1.
         probabilities: ``(n, classes)``.
 
     Returns:
@@ -165,3 +166,28 @@ def kl_divergence(shares: Floats, probabilities: Floats) -> float:
     """
     ratios = np.log(np.maximum(shares, 1e-12)) - np.log(np.maximum(probabilities, 1e-12))
     return float(np.where(shares > 0, shares * ratios, 0.0).sum(axis=1).mean())
+
+
+def concordance(estimates: Tensor, truth: Tensor) -> Tensor:
+    """Concordance correlation coefficient: agreement of two series in value, not only in direction.
+
+    ``2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))²)`` with variances divided by n.
+
+    Args:
+        estimates: ``(n, dimensions)``.
+        truth: ``(n, dimensions)``.
+
+    Returns:
+        ``(dimensions,)``, -1 … 1; 0 where either does not vary.
+
+    Example:
+        >>> x, y = torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([[2.0], [3.0], [4.0], [5.0]])
+        >>> round(concordance(x, y).item(), 3)
+        0.714
+
+    Source: Lin 1989, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45, 255-268.
+    """
+    first, second = estimates - estimates.mean(0), truth - truth.mean(0)
+    distance = (estimates.mean(0) - truth.mean(0)).square()
+    spread = first.square().mean(0) + second.square().mean(0) + distance
+    return 2 * (first * second).mean(0) / spread.clamp(min=1e-8)

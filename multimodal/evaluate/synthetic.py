@@ -1,4 +1,4 @@
-"""Judges a fusion head on utterances composed of corpora that are given: those that nobody learned from."""
+"""Evaluates a fusion head on synthetic utterances drawn from corpora that no network was trained on."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ from multimodal.infer.fusion import incompatibility
 from multimodal.models.weights import Weights
 
 COUNT = 2_000
-"""Utterances that are composed: two standard errors of a share are then at most 0.022."""
+"""Number of utterances: two standard errors of a share are then at most 0.022."""
 
-MOST_PER_LABEL = 400
-"""Pictures, and texts, of each emotion that are encoded at the most: more would change little and take minutes."""
+MAX_PER_LABEL = 400
+"""Largest number of pictures, and of texts, of each emotion that are encoded: more take minutes and change little."""
 
 VIEWS = 2
+"""Versions of each picture."""
 
 
 def parse_voices(given: Sequence[str]) -> dict[str, Path]:
@@ -49,22 +50,22 @@ def parse_voices(given: Sequence[str]) -> dict[str, Path]:
         Corpus to folder, in the order given.
 
     Raises:
-        ConfigError: None is given, one has another form, or a corpus is unknown or named twice.
+        ConfigError: No option is given, one has another form, or a corpus is unknown or named twice.
 
     Example:
         >>> parse_voices(["ravdess=data/ravdess"])
         {'ravdess': PosixPath('data/ravdess')}
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for option in given:
         name, sign, folder = option.partition("=")
-        if name not in VOICE_CORPORA or not sign or not folder or name in found:
-            fact = f"is {option!r}" if name not in found else f"names {name} twice"
+        if name not in VOICE_CORPORA or not sign or not folder or name in folders:
+            fact = f"is {option!r}" if name not in folders else f"names {name} twice"
             raise ConfigError("--voices", fact, f"give NAME=FOLDER, with a name of {', '.join(VOICE_CORPORA)}")
-        found[name] = Path(folder)
-    if not found:
+        folders[name] = Path(folder)
+    if not folders:
         raise ConfigError("--voices", "is missing", "give NAME=FOLDER, such as ravdess=RAVDESS_FOLDER")
-    return found
+    return folders
 
 
 def evaluate_synthetic(
@@ -78,36 +79,36 @@ def evaluate_synthetic(
     count: int = COUNT,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """Judges a head with its encoders.
+    """Evaluates a head with its encoders.
 
     Args:
-        parts: ``face``, ``audio``, ``text`` and ``fusion``.
+        parts: Weights of ``face``, ``audio``, ``text`` and ``fusion``.
         faces: FER+ folder.
-        voices: Corpus of voices to its folder; each speaker's clips count as one recording.
+        voices: Speech corpus to its folder; each speaker's clips count as one recording.
         texts: GoEmotions folder or file.
-        split: Of FER+; empty for the first of test, valid and train that is there.
-        seed: Of the composition.
-        count: Utterances to compose.
-        device: Where the networks are.
+        split: Split of FER+; empty for the first of test, valid and train that exists.
+        seed: Random seed of the utterances.
+        count: Number of utterances.
+        device: Device of the networks.
 
     Returns:
         The figures of ``evaluate_fusion``, ``parameters`` of the head, and ``seed``.
 
     Raises:
-        CorpusError: A corpus is not there, or the three share fewer than two emotions.
-        WeightsError: The head is not of these encoders.
+        CorpusError: A corpus is not found, or the three share fewer than two emotions.
+        WeightsError: The head belongs to other encoders.
     """
     head = parts["fusion"]
     if reason := incompatibility(parts):
-        raise WeightsError(head.name, f"cannot be judged, since {reason}", "name a folder with all four parts")
-    encoded = read_parts(parts, _faces(faces, split), _clips(voices), _texts(texts), seed, device)
-    judged = Head(head.network, FusionShape(**head.spec.fusion), head.spec.temperatures)
-    figures = evaluate_fusion(judged, encoded, SynthesisConfig(), count, seed)
+        raise WeightsError(head.name, f"cannot be evaluated, because {reason}", "name a folder with all four parts")
+    pools = encode_corpora(parts, _read_faces(faces, split), _read_clips(voices), _read_texts(texts), seed, device)
+    shape = FusionShape(**head.spec.fusion)
+    figures = evaluate_fusion(Head(head.network, shape, head.spec.temperatures), pools, SynthesisConfig(), count, seed)
     parameters = sum(value.numel() for value in head.network.parameters())
     return {**figures, "parameters": parameters, "seed": seed}
 
 
-def _faces(folder: Path, split: str) -> FaceCorpus:
+def _read_faces(folder: Path, split: str) -> FaceCorpus:
     for choice in (split,) if split else ("test", "valid", "train"):
         try:
             return read_ferplus(folder, choice, check_counts=False)
@@ -116,16 +117,16 @@ def _faces(folder: Path, split: str) -> FaceCorpus:
     raise missing
 
 
-def _clips(voices: Mapping[str, Path]) -> list[VoiceClip]:
-    found = [clip for corpus, folder in voices.items() for clip in read_voices(corpus, folder, check_counts=False)]
-    return [clip for clip in found if clip.label]
+def _read_clips(voices: Mapping[str, Path]) -> list[VoiceClip]:
+    clips = [clip for corpus, folder in voices.items() for clip in read_voices(corpus, folder, check_counts=False)]
+    return [clip for clip in clips if clip.label]
 
 
-def _texts(path: Path) -> TextCorpus:
+def _read_texts(path: Path) -> TextCorpus:
     return read_text_corpus("goemotions", path, part_to_judge(path), check_counts=False)
 
 
-def read_parts(
+def encode_corpora(
     encoders: Mapping[str, Weights],
     faces: FaceCorpus,
     clips: Sequence[VoiceClip],
@@ -133,23 +134,36 @@ def read_parts(
     seed: int,
     device: str = "cpu",
 ) -> EncodedPools:
-    """Encodes three corpora by a model's own encoders."""
-    images, shown = face_pool(faces, MOST_PER_LABEL, seed)
-    written, said = _few(*text_pool(texts), seed)
+    """Encodes three corpora with the encoders of a model.
+
+    Args:
+        encoders: ``face``, ``audio`` and ``text``.
+        faces: Pictures.
+        clips: Voice clips with a fused label.
+        texts: Texts.
+        seed: Random seed of the choice, the views and the noise.
+        device: Device of the features.
+
+    Returns:
+        The pools to draw utterances from.
+    """
+    images, face_labels = face_pool(faces, MAX_PER_LABEL, seed)
+    sentences, text_labels = _draw_texts(*text_pool(texts), seed)
     waveforms = list(load_waveforms(clips))
     settings = MfccSettings(**encoders["audio"].spec.mfcc)
     mfcc = Mfcc(settings).to(device)
-    clean = voice_features(waveforms, mfcc)
-    buried = voice_features(mask_audio_with_noise(waveforms, seed), mfcc)
-    spoken = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
-    seconds = np.array([len(each.frames) * settings.hop_seconds for each in clean])
-    voices = encode_voices(encoders["audio"], clips, clean), encode_voices(encoders["audio"], clips, buried)
-    return encode_pools(encoders, SamplePools(shown, spoken, said, seconds, views=VIEWS), images, voices, written, seed)
+    features = voice_features(waveforms, mfcc)
+    degraded = voice_features(mask_audio_with_noise(waveforms, seed), mfcc)
+    voice_labels = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
+    seconds = np.array([len(each.frames) * settings.hop_seconds for each in features])
+    voices = encode_voices(encoders["audio"], clips, features), encode_voices(encoders["audio"], clips, degraded)
+    pools = SamplePools(face_labels, voice_labels, text_labels, seconds, views=VIEWS)
+    return encode_pools(encoders, pools, images, voices, sentences, seed)
 
 
-def _few(texts: Sequence[str], labels: Any, seed: int) -> tuple[list[str], Any]:
-    """At most ``MOST_PER_LABEL`` of each emotion, drawn by a seed."""
+def _draw_texts(texts: Sequence[str], labels: Any, seed: int) -> tuple[list[str], Any]:
+    """At most ``MAX_PER_LABEL`` texts of each emotion."""
     random = np.random.default_rng(seed)
-    kept = [random.permutation(np.flatnonzero(labels == label))[:MOST_PER_LABEL] for label in range(len(FUSED_LABELS))]
-    chosen = np.sort(np.concatenate(kept))
+    rows = [random.permutation(np.flatnonzero(labels == label))[:MAX_PER_LABEL] for label in range(len(FUSED_LABELS))]
+    chosen = np.sort(np.concatenate(rows))
     return [texts[index] for index in chosen], labels[chosen]

@@ -1,4 +1,4 @@
-"""Figures as people read them: a table in the terminal, pictures beside the JSON."""
+"""Figures for people: a table in the terminal, and pictures beside the JSON file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multimodal.files import atomic_write
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SHOWN = (
+FIGURES = (
     "uar",
     "uar_alone",
     "macro_f1_native",
@@ -29,19 +29,19 @@ SHOWN = (
 )
 
 
-def table(name: str, judged: str, figures: Mapping[str, Any]) -> str:
-    """All figures of one part as lines of text.
+def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
+    """Formats all figures of one model as text.
 
     Args:
-        name: Of the weights.
-        judged: What they were judged on.
-        figures: As one of the evaluations gives them.
+        name: Name of the weights.
+        data: Name of the evaluation data.
+        figures: The result of an evaluation.
 
     Returns:
-        Lines without a last line end.
+        Lines without a final line break.
     """
-    lines = [f"{name} on {judged}, {figures['parameters']:,} parameters"]
-    for key in (key for key in SHOWN if figures.get(key) is not None):
+    lines = [f"{name} on {data}, {figures['parameters']:,} parameters"]
+    for key in (key for key in FIGURES if figures.get(key) is not None):
         value = figures[key]
         lines.append(f"  {key:18} {value if isinstance(value, int) else format(value, '.4f')}")
     if "subsets" in figures:
@@ -50,7 +50,7 @@ def table(name: str, judged: str, figures: Mapping[str, Any]) -> str:
     lines.append("  per class          precision  recall      F1       n")
     for label, row in rows.items():
         lines.append(f"    {label:16} {row['precision']:9.3f} {row['recall']:7.3f} {row['f1']:7.3f} {row['n']:7.0f}")
-    lines.append("  confusion (row: truth, column: answer)")
+    lines.append("  confusion (row: true label, column: prediction)")
     lines.append(" " * 21 + " ".join(f"{label[:6]:>6}" for label in figures["labels"]))
     for label, row in zip(figures["labels"], figures["confusion"], strict=True):
         lines.append(f"    {label:16} " + " ".join(f"{count:6d}" for count in row))
@@ -58,27 +58,27 @@ def table(name: str, judged: str, figures: Mapping[str, Any]) -> str:
 
 
 def _subsets(figures: Mapping[str, Any]) -> list[str]:
-    """Each subset of signals: the head, and beside it the late-fusion average; then each signal buried in noise."""
+    """Each subset of modalities, the head beside the late-fusion average; then each modality degraded by noise."""
     averaged = figures.get("late", {})
     beside = "    late average: macro-F1 accuracy    ece" if averaged else ""
-    lines = [f"  signals            macro-F1 accuracy    ece{beside}"]
-    for name, own in figures["subsets"].items():
-        rows = [own, averaged[name]] if name in averaged else [own]
+    lines = [f"  modalities         macro-F1 accuracy    ece{beside}"]
+    for name, head in figures["subsets"].items():
+        rows = [head, averaged[name]] if name in averaged else [head]
         cells = [f"{each['macro_f1']:8.3f} {each['accuracy']:8.3f} {each['ece']:6.3f}" for each in rows]
         lines.append(f"    {name:16} {(' ' * 18).join(cells)}")
-    if "corrupted" in figures:
-        lines.append("  buried in noise    head     late average   head without it (macro-F1)")
-    for name, row in figures.get("corrupted", {}).items():
+    if "degraded" in figures:
+        lines.append("  degraded           head     late average   head without it (macro-F1)")
+    for name, row in figures.get("degraded", {}).items():
         lines.append(f"    {name:14} {row['fused']:8.3f} {row['late']:12.3f} {row['without']:13.3f}")
     return lines
 
 
 def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:
-    """Writes figures as JSON and, where they hold what is needed, as pictures.
+    """Writes figures as JSON, and as pictures where the figures allow.
 
     Args:
-        folder: Made if it is not there.
-        figures: As an evaluation gives them.
+        folder: Output folder; created if it does not exist.
+        figures: The result of an evaluation.
 
     Returns:
         ``figures.json``, ``confusion.png``, and for the fusion ``reliability.png`` and ``risk_coverage.png``.
@@ -116,7 +116,7 @@ def _confusion(axes: Axes, figures: Mapping[str, Any]) -> None:
     places = range(len(labels))
     axes.set_xticks(places, labels, rotation=40, ha="right")
     axes.set_yticks(places, labels)
-    axes.set(xlabel="answer", ylabel="truth", title="Confusion: share of each true emotion")
+    axes.set(xlabel="prediction", ylabel="true label", title="Confusion: share of each true emotion")
     for row in places:
         for column in places:
             color = "white" if shares[row][column] > 0.5 else "black"
@@ -125,17 +125,17 @@ def _confusion(axes: Axes, figures: Mapping[str, Any]) -> None:
 
 def _reliability(axes: Axes, figures: Mapping[str, Any]) -> None:
     confidence, right, sizes = zip(*figures["reliability"], strict=True)
-    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="as sure as right")
+    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="perfect calibration")
     axes.plot(confidence, right, marker="o", color="#0072b2", label="this model")
     for place, share, size in zip(confidence, right, sizes, strict=True):
         axes.annotate(f"{size:,}", (place, share), textcoords="offset points", xytext=(6, -11), fontsize=8)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share of right answers")
-    axes.set_title(f"Reliability (expected calibration error {figures['ece']:.3f}; numbers: answers)")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+    axes.set_title(f"Reliability (expected calibration error {figures['ece']:.3f}; numbers: predictions)")
     axes.legend(loc="upper left")
 
 
 def _risk_coverage(axes: Axes, figures: Mapping[str, Any]) -> None:
     shares, right = zip(*figures["risk_coverage"], strict=True)
     axes.plot(shares, [1 - value for value in right], marker="o", color="#d55e00")
-    axes.set(xlim=(0, 1.02), ylim=(0, None), xlabel="coverage: share of the answers kept, the surest first")
-    axes.set(ylabel="risk: share of wrong answers among them", title="Risk and coverage")
+    axes.set(xlim=(0, 1.02), ylim=(0, None), xlabel="coverage: share of the predictions kept, most confident first")
+    axes.set(ylabel="risk: share of wrong predictions among them", title="Risk and coverage")

@@ -1,4 +1,4 @@
-"""Judges a text model on a corpus of labeled texts."""
+"""Evaluates a text model on a corpus of labeled texts."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ Thresholds = Mapping[str, Mapping[str, float]]
 
 
 def evaluate_text(weights: Weights, corpus: TextCorpus, batch_size: int = 32) -> dict[str, Any]:
-    """Judges a text model as the GoEmotions paper does, and its single answers beside.
+    """Evaluates a text model like the GoEmotions paper, and its single predictions.
 
     Args:
         weights: The model, with its tokenizer and the thresholds in its spec.
-        corpus: Texts and labels; those without a counterpart among the seven are left out.
-        batch_size: Texts read at once.
+        corpus: Texts and labels; texts without one of the seven labels are skipped.
+        batch_size: Texts per batch.
 
     Returns:
         The figures of ``evaluate_readings`` and ``parameters``.
 
     Raises:
         WeightsError: The model has other labels than ``FUSED_LABELS``, or no tokenizer.
-        CorpusError: No text has a counterpart.
+        CorpusError: No text has one of the seven labels.
     """
     spec = weights.spec
     if spec.labels != FUSED_LABELS or weights.tokenizer is None:
-        fact = f"answers {', '.join(spec.labels)}"
+        fact = f"predicts {', '.join(spec.labels)}"
         raise WeightsError(weights.name, fact, f"choose a text model with the labels {', '.join(FUSED_LABELS)}")
-    judged = corpus.subset(corpus.groups.sum(axis=1) > 0)
-    if not len(judged):
+    labeled = corpus.subset(corpus.groups.sum(axis=1) > 0)
+    if not len(labeled):
         raise CorpusError(corpus.name, f"has no text with one of {', '.join(FUSED_LABELS)}", "choose another corpus")
     readings = read_texts(
         weights.network,
         weights.tokenizer,
-        judged.texts,
+        labeled.texts,
         temperature=spec.temperature,
         window_tokens=spec.window_tokens or 128,
         batch_size=batch_size,
     )
-    figures = evaluate_readings(readings, judged, spec.thresholds, native_labels=spec.native_labels)
+    figures = evaluate_readings(readings, labeled, spec.thresholds, native_labels=spec.native_labels)
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     return figures
 
@@ -62,40 +62,39 @@ def evaluate_readings(
     thresholds: Thresholds | None,
     native_labels: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
-    """Figures of what a model read.
+    """Computes the figures of a model's readings.
 
     Args:
-        readings: One per text; None where it found nothing to read.
+        readings: One per text; None for a text without words.
         corpus: The texts and their labels.
-        thresholds: For ``groups`` and ``native``; None to choose them on these very texts, which flatters.
+        thresholds: Thresholds of ``groups`` and ``native``; None to select them on these texts, which is optimistic.
         native_labels: The model's own labels; None for those of the corpus.
 
     Returns:
-        Over texts that could be read: ``macro_f1``, ``micro_f1`` and ``pr_auc`` over the seven, several of which may
-        hold; the same with ``_native`` over the corpus's own labels (None where the model has others); ``accuracy``,
-        ``ece``, ``nll``, ``confusion``, ``labels`` of the likeliest of the seven on the ``n_single`` texts with one
-        group (where there are none, None for the figures); ``per_label``, ``per_label_native``; ``n``; ``unread``,
-        texts that could not be read.
+        Over texts with words: ``macro_f1``, ``micro_f1`` and ``pr_auc`` of multi-label classification into the seven;
+        the same with ``_native`` over the corpus's own labels (None if the model has others); ``accuracy``, ``ece``,
+        ``nll``, ``confusion``, ``labels`` of the most likely of the seven on the ``n_single`` texts with one label
+        (None if there are none); ``per_label``, ``per_label_native``; ``n``; ``unread``, texts without words.
 
     Raises:
-        CorpusError: None of the texts could be read.
+        CorpusError: No text has words.
     """
-    read = np.array([reading is not None for reading in readings], bool)
-    kept, judged = corpus.subset(read), [reading for reading in readings if reading is not None]
-    if not judged:
-        raise CorpusError(corpus.name, f"has no text that can be read ({len(corpus)} tried)", "choose another corpus")
-    groups, scores = kept.groups, np.stack([reading.scores for reading in judged])
+    has_words = np.array([reading is not None for reading in readings], bool)
+    texts, rows = corpus.subset(has_words), [reading for reading in readings if reading is not None]
+    if not rows:
+        raise CorpusError(corpus.name, f"has no text with words ({len(corpus)} texts)", "choose another corpus")
+    groups, scores = texts.groups, np.stack([reading.scores for reading in rows])
     chosen = thresholds["groups"] if thresholds else choose_thresholds(scores, groups, FUSED_LABELS)
     figures = multilabel_figures(scores, groups, FUSED_LABELS, chosen)
-    figures |= _native_figures(judged, kept, thresholds, native_labels or kept.labels)
+    figures |= _native_figures(rows, texts, thresholds, native_labels or texts.labels)
     single = groups.sum(axis=1) == 1
-    probabilities = np.stack([reading.probabilities for reading in judged])
+    probabilities = np.stack([reading.probabilities for reading in rows])
     figures |= _single_figures(probabilities[single], groups[single].argmax(axis=1))
-    return {**figures, "n": len(kept), "n_single": int(single.sum()), "unread": int((~read).sum())}
+    return {**figures, "n": len(texts), "n_single": int(single.sum()), "unread": int((~has_words).sum())}
 
 
 def _single_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> dict[str, Any]:
-    """Of the likeliest of the seven; a few lines of a corpus may hold no text with one group."""
+    """Figures of the most likely of the seven labels; a small corpus may have no text with a single one."""
     if not len(targets):
         nothing = dict.fromkeys(("accuracy", "balanced_accuracy", "ece", "nll"))
         confusion = np.zeros((len(FUSED_LABELS), len(FUSED_LABELS)), int).tolist()
@@ -107,7 +106,7 @@ def _single_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int6
 def _native_figures(
     readings: Sequence[TextReading], corpus: TextCorpus, thresholds: Thresholds | None, labels: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Over the corpus's own labels, if they are the model's."""
+    """Figures over the corpus's own labels, if the model has the same."""
     if corpus.labels != labels:
         return dict.fromkeys(("macro_f1_native", "micro_f1_native", "pr_auc_native", "per_label_native"))
     scores = np.stack([reading.native_scores for reading in readings])

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from multimodal.data.corpora.iemocap import IEMOCAP_LABEL_SETS
 from multimodal.data.corpora.iemocap_protocols import PROTOCOLS
-from multimodal.data.emotions import IEMOCAP_LABEL_SETS
 from multimodal.errors import ConfigError
 from multimodal.iemocap.batches import RECIPES, NetworkSettings
 from multimodal.iemocap.features import WORD_SOURCES, TurnSettings

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from multimodal.data.corpora.iemocap import IemocapTurn, read_iemocap
+from multimodal.data.corpora.iemocap import IEMOCAP_LABEL_SETS, IemocapTurn, read_iemocap
 from multimodal.data.corpora.iemocap_protocols import affect_of, label_names, with_labels
-from multimodal.data.emotions import IEMOCAP_LABEL_SETS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate.metrics import classification_figures

@@ -13,7 +13,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
-from multimodal.fusion.turns import TurnBatch, TurnNetwork, concordance
+from multimodal.evaluate.metrics import concordance
+from multimodal.fusion.turns import TurnBatch, TurnNetwork
 from multimodal.iemocap.batches import Collator, NetworkSettings, TurnTable, has_modality
 from multimodal.iemocap.features import TurnFeatures
 from multimodal.train.loop import LoopSettings

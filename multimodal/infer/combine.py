@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import MediaError
-from multimodal.fusion.segments import fill_gaps, join, windows
+from multimodal.fusion.segments import estimate_segments, fill_gaps, windows
 from multimodal.infer.fusion import fuse
 from multimodal.models.selection import FUSION, PARTS
 from multimodal.models.weights import Weights
@@ -61,7 +61,7 @@ def combine(media: MediaInfo, readings: Readings, parts: Mapping[str, Weights], 
     audio = dict(readings.audio.encodings) if readings.audio else {}
     text = dict(readings.text.encodings) if readings.text else {}
     faces, times = (readings.face.faces, readings.face.times) if readings.face else ((), ())
-    estimates = join(_segments(media, readings), faces, audio, text, face_id)
+    estimates = estimate_segments(_segments(media, readings), faces, audio, text, face_id)
     fused = fuse(estimates, faces, times, parts)
     # Without one utterance in its language the text encoder was not used.
     used = {"face": readings.face is not None, "audio": readings.audio is not None, "text": bool(text)}

@@ -11,11 +11,15 @@ import typer
 
 from multimodal.console import (
     AsrOption,
+    DebugOption,
     DetectorOption,
     DeviceOption,
     FpsOption,
     ModalitiesOption,
     ModelOption,
+    OverlayOption,
+    PlotOption,
+    QuietOption,
     print_error,
     print_line,
     process_each,
@@ -42,23 +46,25 @@ BAR = 30
 
 
 def infer(
-    inputs: Annotated[
-        list[Path], typer.Argument(help="Video, audio or text files.", metavar="INPUT...", readable=False)
-    ],
-    out: Annotated[Path, typer.Option(help="Output directory; one subfolder per input.", readable=False)] = Path(
-        "results"
-    ),
+    inputs: Annotated[list[Path], typer.Argument(help="Video, audio or text files.", metavar="INPUT", readable=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Output directory; one subfolder per input.", readable=False)
+    ] = Path("results"),
     transcript: Annotated[
         Path | None,
         typer.Option(
-            help="Transcript file, for a single input (default: a file next to it with the same name).", readable=False
+            metavar="FILE",
+            help="Transcript file, for a single input (default: a file next to it with the same name).",
+            readable=False,
         ),
     ] = None,
     no_transcript: Annotated[
-        bool, typer.Option("--no-transcript", help="Ignore transcript files next to the input.")
+        bool,
+        typer.Option("--no-transcript", help="Ignore transcript files next to the input (default: they are used)."),
     ] = False,
     speaker: Annotated[
-        list[str] | None, typer.Option(help="Speaker of the transcript to analyze; repeatable (default: all).")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Speaker of the transcript to analyze; repeatable (default: all)."),
     ] = None,
     asr: AsrOption = None,
     modalities: ModalitiesOption = None,
@@ -66,20 +72,18 @@ def infer(
     detector: DetectorOption = "mtcnn",
     face: Annotated[
         int | None,
-        typer.Option(min=0, help="face_id of the face to analyze (default: the largest face of each segment)."),
+        typer.Option(metavar="ID", min=0, help="The face_id to analyze (default: the largest face of each segment)."),
     ] = None,
     device: DeviceOption = "auto",
     model: ModelOption = "default",
-    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html.")] = False,
-    overlay: Annotated[
-        bool, typer.Option("--overlay", help="Write overlay.mp4 with faces and emotions drawn on the video.")
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Do not write report.html (default: written).")
     ] = False,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="Write the timeline and the summary as PNG and SVG images.")
-    ] = False,
+    overlay: OverlayOption = False,
+    plot: PlotOption = False,
     export: Annotated[str | None, typer.Option(metavar="FORMATS", help=EXPORT_HELP)] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback with each error.")] = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Estimates which emotions recordings and texts show, when, and with what confidence.
 

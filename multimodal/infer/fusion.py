@@ -14,7 +14,7 @@ from multimodal.fusion.alignment import FusionInputs, build_inputs, tolerance_se
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.prediction import predict
-from multimodal.fusion.segments import within
+from multimodal.fusion.segments import observations_in
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
 from multimodal.types import MODALITIES, MODALITY_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
@@ -135,7 +135,7 @@ def _inputs(
             utterance.end_seconds,
             {name: each.probabilities for name, each in estimate.estimates.items()},
             audio=None if audio is None or audio.times is None else (audio.times, audio.states),
-            face=_embeddings(within(faces, utterance), estimate.face_id, shape.face_size),
+            face=_embeddings(observations_in(utterance, faces), estimate.face_id, shape.face_size),
             tolerance_seconds=tolerance,
             text=None if text is None else text.states,
             labels=spec.labels,

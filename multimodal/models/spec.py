@@ -91,7 +91,9 @@ def read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda entries: _renamed(entries, FORMER_KEYS))
         entries = {**card["spec"], "fusion": _renamed(card["spec"].get("fusion", {}), FORMER_FUSION_KEYS)}
-        spec = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
+        spec: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()
+        }
         return {**card, "spec": entries}, ModelSpec(**{**spec, "labels": tuple(spec["labels"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(path, f"is no card that this version can read ({error})", "copy it again") from None

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.console import print_error, print_line, process_each, progress_bar, run_command, status_line
+from multimodal.console import (
+    DebugOption,
+    OverlayOption,
+    PlotOption,
+    QuietOption,
+    print_error,
+    print_line,
+    process_each,
+    progress_bar,
+    run_command,
+    status_line,
+)
 from multimodal.errors import ConfigError, InputMissingError
 from multimodal.export.formats import EXPORT_HELP
 
@@ -28,22 +39,11 @@ def report(
             metavar="FILE", help="The recording, if it has moved (default: path in the analysis).", readable=False
         ),
     ] = None,
-    overlay: Annotated[
-        bool,
-        typer.Option(
-            "--overlay", help="Write overlay.mp4 with faces and emotions drawn on the video (default: not written)."
-        ),
-    ] = False,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="Write timeline and summary as PNG and SVG (default: not written).")
-    ] = False,
+    overlay: OverlayOption = False,
+    plot: PlotOption = False,
     export: Annotated[str | None, typer.Option(metavar="FORMATS", help=EXPORT_HELP)] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print only errors (default: also results and progress).")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Print the traceback of an error (default: one line).")
-    ] = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Writes report.html, and other outputs if requested, into each result directory.
 

@@ -1,10 +1,13 @@
-"""The shell that every page shares: one file, no network, a strict content security policy, everything escaped."""
+"""The shell that every page shares: one file, no network, a strict content security policy, everything escaped.
+
+Markup is in the templates of ``multimodal/assets``; the modules compute what the templates show.
+"""
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
-import html
 import importlib.resources
 import itertools
 import json
@@ -13,8 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from markupsafe import Markup
+
 from multimodal.errors import DependencyError
 from multimodal.files import atomic_write
+from multimodal.formatting import clock_time, duration_text, percent, signed
 from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, ink_on
 
 if TYPE_CHECKING:
@@ -24,40 +31,45 @@ POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "media-src 'self' file: blob:; base-uri 'none'; form-action 'none'"
 )
-"""Only our own scripts, known by their hashes; nothing from anywhere but the recording beside the page.
+"""Only our own scripts, known by their hashes; nothing from anywhere but the recording next to the page.
 
-Styles may stand in the page because Bokeh makes its own as it goes.
+Inline styles are allowed because Bokeh creates its own.
 """
 
-NO_SCRIPT_END = re.compile(r"</script|<!--", re.IGNORECASE)
-"""What would end a script, or change how its end is looked for, wherever it stands in it."""
+SCRIPT_END = re.compile(r"</script|<!--", re.IGNORECASE)
+"""What ends a script, or changes how its end is found, anywhere in it."""
 
 
 def render(
+    template: str | Template,
     title: str,
-    body: str,
+    values: Mapping[str, Any] | None = None,
     *,
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
     data: Mapping[str, Any] | None = None,
     figures: Mapping[str, Model] | None = None,
 ) -> str:
-    """Puts a page together.
+    """Renders a page.
 
     Args:
+        template: Name in ``multimodal/assets``, or a template of ``environment()``; extends ``page.html.jinja``.
         title: Plain text.
-        body: HTML in which every text is escaped; it needs a ``main``.
-        styles: Stylesheets that come after the common one.
-        scripts: Scripts that come after the common one, which gives them ``page`` (see ``assets/page.js``).
-        data: What the scripts find as ``page.data``; plain values.
-        figures: Bokeh models by the id of the element that ``chart_place`` made for them. Bokeh's own script is only
-            in pages that have any.
+        values: Variables of the template; plain text is escaped.
+        styles: Stylesheets after the common one.
+        scripts: Scripts after the common one, which gives them ``page`` (see ``assets/page.js``).
+        data: ``page.data`` of the scripts; plain values.
+        figures: Bokeh models by the id of the element that the macro ``chart_place`` makes. Only pages with figures
+            contain Bokeh's script.
 
     Returns:
         The page; the same for the same arguments, whatever else the process has drawn.
 
+    Raises:
+        ValueError: A script contains ``</script`` or ``<!--``.
+
     Example:
-        >>> print(render("A <b>", "<main>…</main>", scripts=["page.data;"])[:53])
+        >>> print(render("page.html.jinja", "A <b>", scripts=["page.data;"])[:53])
         <!doctype html>
         <html lang="en">
         <head>
@@ -67,32 +79,45 @@ def render(
     sources = [_checked(source.replace("\r\n", "\n")) for source in sources]
     items = {name: figure_item(figure) for name, figure in (figures or {}).items()}
     style = "\n".join([color_variables(), asset("page.css"), *styles]).replace("</", r"<\/")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy(sources)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{escape(title)}</title>
-<style>
-{style}
-</style>
-</head>
-<body>
-{body}
-<script type="application/json" id="data">{embedded({**(data or {}), "figures": items})}</script>
-{"".join(f"<script>{source}</script>{chr(10)}" for source in sources)}</body>
-</html>
-"""
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            **(values or {}),
+            title=title,
+            policy=policy(sources),
+            # The only markup from outside the templates: our own stylesheets and scripts, and JSON without "<".
+            style=Markup(style),
+            scripts=[Markup(source) for source in sources],
+            data=Markup(embedded({**(data or {}), "figures": items})),
+        )
+    )
+    # A file name may contain what no encoding has.
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+@functools.cache
+def environment() -> Environment:
+    """Templates of ``multimodal/assets``: every value is escaped, and a variable that is not given is an error."""
+    made = Environment(
+        loader=FunctionLoader(asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    made.filters |= {"percent": percent, "signed": signed, "clock": clock_time, "duration": duration_text}
+    made.globals |= {"signs": SIGNS}
+    return made
 
 
 def write_page(path: Path, text: str) -> Path:
     """Writes a page whole or not at all.
 
     Args:
-        path: Where it shall stand.
+        path: Of the page.
         text: From ``render``.
 
     Returns:
@@ -106,25 +131,14 @@ def write_page(path: Path, text: str) -> Path:
     return path
 
 
-def escape(text: object) -> str:
-    """A text as it may stand in HTML, between tags or in a quoted attribute.
-
-    Example:
-        >>> escape("<b title='x'>")
-        '&lt;b title=&#x27;x&#x27;&gt;'
-    """
-    known = str(text).encode("utf-8", "replace").decode("utf-8")  # a file name may hold what no encoding has
-    return html.escape(known.replace("\0", "\N{REPLACEMENT CHARACTER}"))
-
-
 def embedded(value: Any) -> str:
-    r"""Values as JSON that cannot end the script element it stands in.
+    r"""Values as JSON that cannot end the script element around it.
 
     Example:
-        >>> embedded({"said": "</script>"})
-        '{"said":"\\u003c/script>"}'
+        >>> embedded({"text": "</script>"})
+        '{"text":"\\u003c/script>"}'
     """
-    # Sorted nowhere: the order of labels means something. ASCII only, so lone surrogates survive as escapes.
+    # Unsorted: the order of labels has a meaning. ASCII only, so lone surrogates survive as escapes.
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
@@ -139,25 +153,11 @@ def policy(scripts: Sequence[str]) -> str:
     return POLICY.format(scripts=" ".join(f"'sha256-{digest}'" for digest in digests) or "'none'")
 
 
-def chart_place(name: str, label: str, height: int) -> str:
-    """The element that a figure of that name is drawn into: a picture with a description, for who cannot see it.
-
-    Args:
-        name: The key in ``figures``.
-        label: What is to be seen, in a sentence; where the same stands as text.
-        height: In pixels, kept free until it is drawn.
-    """
-    return (
-        f'<div class="chart" id="{escape(name)}" role="img" aria-label="{escape(label)}" '
-        f'style="min-height:{height}px"></div>'
-    )
-
-
 def figure_item(figure: Model) -> dict[str, Any]:
     """A figure as ``Bokeh.embed.embed_item`` takes it, with names that do not depend on what was drawn before.
 
     Args:
-        figure: A figure or a layout; may be asked for several times.
+        figure: A figure or a layout; can be used several times.
 
     Returns:
         Plain values.
@@ -168,7 +168,7 @@ def figure_item(figure: Model) -> dict[str, Any]:
     # Bokeh numbers its models through the process: p1001, p1002, …
     numbers = itertools.count(1)
     names: dict[str, str] = {}
-    text = re.sub(r'"p\d+"', lambda found: names.setdefault(found[0], f'"p{next(numbers)}"'), text)
+    text = re.sub(r'"p\d+"', lambda match: names.setdefault(match[0], f'"p{next(numbers)}"'), text)
     item: dict[str, Any] = json.loads(text)
     return item
 
@@ -177,13 +177,13 @@ def bokeh_script() -> str:
     """Bokeh's script, from the installed wheel.
 
     Raises:
-        DependencyError: Bokeh is not installed, or is not whole.
+        DependencyError: Bokeh is not installed, or is incomplete.
     """
     try:
         folder = importlib.resources.files("bokeh") / "server" / "static" / "js"
         return (folder / "bokeh.min.js").read_text(encoding="utf-8")
     except (ImportError, OSError) as error:
-        raise DependencyError("bokeh", "is not installed, or not whole", "pip install 'bokeh>=3.9,<4'") from error
+        raise DependencyError("bokeh", "is missing or incomplete", "pip install 'bokeh>=3.9,<4'") from error
 
 
 def asset(name: str) -> str:
@@ -199,27 +199,7 @@ def color_variables() -> str:
     return "\n".join([f":root{{{''.join(lines)}}}", *rules])
 
 
-def badge(label: str, note: str = "") -> str:
-    """An emotion as it is named everywhere: its sign on its color, its name, perhaps a number behind it.
-
-    Args:
-        label: An emotion or ``uncertain``.
-        note: Plain text.
-
-    Example:
-        >>> badge("anger", "83 %")
-        '<span class="badge"><i class="sign anger" aria-hidden="true">◆</i>anger <b>83 %</b></span>'
-    """
-    behind = f" <b>{escape(note)}</b>" if note else ""
-    return f'<span class="badge">{sign(label)}{escape(label)}{behind}</span>'
-
-
-def sign(label: str) -> str:
-    """An emotion's sign on its color, for where its name stands beside it anyway."""
-    return f'<i class="sign {escape(label)}" aria-hidden="true">{escape(SIGNS.get(label, "·"))}</i>'
-
-
 def _checked(source: str) -> str:
-    if NO_SCRIPT_END.search(source):
-        raise ValueError("a script holds what would end it: </script or <!--")
+    if SCRIPT_END.search(source):
+        raise ValueError("a script contains what ends it: </script or <!--")
     return source

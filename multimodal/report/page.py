@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
-
 PAGE = "report.html"
 
 
 def write_report(analysis: Analysis, folder: str | PathLike[str], media: str | PathLike[str] | None = None) -> Path:
     """Writes the page of one recording.
 
-    The recording itself is not copied: the page finds it by the path from ``folder`` to it, and lets its reader choose
-    the file where that fails.
+    The recording itself is not copied: the page links to it relative to ``folder``, and readers can choose the file
+    if the link is broken.
 
     Args:
-        analysis: From a model, or read back by ``multimodal.analysis.loading.read_analysis``.
-        folder: Where ``report.html`` shall stand; made if it is not there.
-        media: The recording; None for where it was when it was analyzed.
+        analysis: From a model, or from ``multimodal.analysis.loading.read_analysis``.
+        folder: Folder of ``report.html``; created if missing.
+        media: The recording; None for its path when it was analyzed.
 
     Returns:
         The page.
@@ -48,37 +47,27 @@ def report_page(analysis: Analysis, folder: Path, media: Path | None = None) -> 
 
     Args:
         analysis: Of one recording, or of typed answers.
-        folder: Where the page will stand.
-        media: The recording; None for where it was when it was analyzed.
+        folder: Folder of the page.
+        media: The recording; None for its path when it was analyzed.
 
     Returns:
-        HTML; the same for the same analysis and places.
+        HTML; the same for the same analysis and paths.
     """
-    from multimodal.report import sections as parts
     from multimodal.report.html import asset, render
-    from multimodal.report.player import keys_dialog, page_data, player, timeline_place
+    from multimodal.report.player import KEYS, page_data, player, timeline_place
+    from multimodal.report.sections import sections
     from multimodal.report.timeline import timeline
 
     chart = timeline(analysis)
-    stage = player(analysis, folder, media)
-    if chart is not None:
-        stage += timeline_place(analysis, chart[1])
-    watching = f'<section class="stage" aria-label="Recording and timeline">{stage}</section>' if stage else ""
-    body = f"""<a class="skip" href="#transcript">Skip to the transcript</a>
-<a class="skip" href="#use">Skip behind the transcript</a>
-{parts.head(analysis)}
-<main>
-{parts.summary(analysis)}
-<div class="watch{"" if stage else " words-only"}">
-{watching}
-{parts.transcript(analysis)}
-</div>
-</main>
-{parts.foot(analysis)}
-{keys_dialog() if stage else ""}"""
+    values = sections(analysis) | {
+        "player": player(analysis, folder, media),
+        "timeline": None if chart is None else timeline_place(analysis, chart[1]),
+        "key_actions": KEYS,
+    }
     return render(
+        "report.html.jinja",
         f"{analysis.media.path.name}: perceived expression",
-        body,
+        values,
         styles=[asset("report.css")],
         scripts=[asset("report_timeline.js"), asset("report.js")],
         data=page_data(analysis),

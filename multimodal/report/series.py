@@ -1,4 +1,4 @@
-"""What is drawn over time, as plain numbers: runs of one emotion per signal, means, lines of steps."""
+"""The series of the timeline as plain numbers: runs of one emotion per modality, means, step lines."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from multimodal.analysis.result import Analysis
 from multimodal.types import MODALITIES, Probabilities, UtteranceEstimate, top_label
 
 ALL = "all"
-"""The row of what all signals together say."""
+"""The row of the fused estimates."""
 
 MOST_RUNS = 3000
-"""Pieces of a row, of 1.2 s in an hour. A face judged 18,000 times an hour is summed up into these."""
+"""Runs of a row, of 1.2 s in an hour; the 18,000 face estimates of an hour are averaged into these."""
 
 MOST_COLUMNS = 150
-"""Of probabilities side by side, so that each is some pixels wide."""
+"""Columns of probabilities, so that each is some pixels wide."""
 
 WIDTHS = (5, 10, 15, 30, 60, 120, 300, 600, 1800)
 """Seconds that utterances of a long recording are averaged over."""
 
 JOIN_SECONDS = 1.0
-"""A line of valence goes on across a pause shorter than that; a longer one is a stretch of its own."""
+"""A line of valence continues across a shorter pause; a longer pause is a segment of its own."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A piece of a row.
+    """A part of a row with one label.
 
     Attributes:
-        start_seconds: Where it begins.
-        end_seconds: Where it ends.
-        label: What is shown most in it; None where the signal was absent.
+        start_seconds: Start.
+        end_seconds: End.
+        label: Top label of its mean; None if the modality is absent.
         probability: Of the label, 0 … 1.
     """
 
@@ -45,19 +45,19 @@ class Run:
 
 
 def time_span(analysis: Analysis) -> tuple[float, float]:
-    """Where the time axis begins and ends, in seconds: what was read, and what reaches beyond it."""
+    """Start and end of the time axis in seconds: the part that was read, and utterances that reach beyond it."""
     ends = [estimate.utterance.end_seconds for estimate in analysis.estimates]
     return analysis.media.read_start_seconds, max([analysis.media.read_end_seconds, *ends])
 
 
 def modality_rows(analysis: Analysis) -> dict[str, list[Run]]:
-    """What all signals together, and each one that was read, say over time.
+    """Computes the runs of the fused estimates and of each modality that was read.
 
     Args:
         analysis: Of a recording.
 
     Returns:
-        Runs by ``all`` and the signals' names; signals that were not read, or that the recording lacks, are not there.
+        Runs by ``all`` and modality, without modalities that were not read or that the recording does not have.
     """
     estimates = analysis.estimates
     rows = {ALL: _utterance_runs(estimates, "fused")} if any(each.fused for each in estimates) else {}
@@ -72,25 +72,25 @@ def modality_rows(analysis: Analysis) -> dict[str, list[Run]]:
 def _utterance_runs(estimates: Sequence[UtteranceEstimate], modality: str) -> list[Run]:
     runs = []
     for each in estimates:
-        said, times = each.get(modality), (each.utterance.start_seconds, each.utterance.end_seconds)
-        if said is None:
+        estimate, times = each.get(modality), (each.utterance.start_seconds, each.utterance.end_seconds)
+        if estimate is None:
             runs.append(Run(*times, None))
         else:
-            label = each.emotion if modality == "fused" and each.emotion else top_label(said.probabilities)
-            runs.append(Run(*times, label, max(said.probabilities.values())))
+            label = each.emotion if modality == "fused" and each.emotion else top_label(estimate.probabilities)
+            runs.append(Run(*times, label, max(estimate.probabilities.values())))
     return runs
 
 
 def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
-    """Sums up what the judged face showed frame by frame: at most ``most`` pieces, equal neighbors joined.
+    """Averages the face estimates of the frames: at most ``most`` pieces, equal neighbors joined.
 
     Args:
         analysis: With frame times.
-        most: Pieces at most.
+        most: Maximum number of pieces.
 
     Returns:
-        Runs without gaps from the first frame on; in each the mean of the scored frames, None where fewer than half
-        were scored.
+        Runs without gaps from the first frame on; each has the mean of its scored frames, or None if fewer than half
+        are scored.
     """
     times = np.array(analysis.frame_times)
     start, end = time_span(analysis)
@@ -98,8 +98,8 @@ def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
     usual = float(np.median(steps)) if len(steps) else end - start
     width = max(usual, (end - start) / most)
     pieces: dict[int, list[Probabilities | None]] = {}
-    for time, shown in zip(analysis.frame_times, _judged_faces(analysis), strict=True):
-        pieces.setdefault(int((time - times[0]) / width + 1e-6), []).append(shown)
+    for time, probabilities in zip(analysis.frame_times, _frame_probabilities(analysis), strict=True):
+        pieces.setdefault(int((time - times[0]) / width + 1e-6), []).append(probabilities)
     runs = []
     for piece, frames in pieces.items():
         first = float(times[0]) + piece * width
@@ -107,31 +107,31 @@ def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
     return _joined(runs, 2 * usual)
 
 
-def _judged_faces(analysis: Analysis) -> list[Probabilities | None]:
-    """Per sampled frame what the face showed that its utterance is judged by."""
+def _frame_probabilities(analysis: Analysis) -> list[Probabilities | None]:
+    """Per sampled frame the probabilities of the face that its utterance uses."""
     scored: dict[tuple[float, int | None], Probabilities] = {
-        (seen.time_seconds, seen.face_id): seen.probabilities for seen in analysis.faces if seen.probabilities
+        (face.time_seconds, face.face_id): face.probabilities for face in analysis.faces if face.probabilities
     }
     faces: list[Probabilities | None] = []
     estimates, at = analysis.estimates, 0
     for time in analysis.frame_times:
         while at + 1 < len(estimates) and estimates[at + 1].utterance.start_seconds <= time:
             at += 1
-        # In a pause too short for a stretch of its own, the face of the utterance before is still the one.
+        # In a pause too short for a segment of its own, the face of the utterance before still counts.
         faces.append(scored.get((time, estimates[at].face_id)) if estimates else None)
     return faces
 
 
 def _mean_run(start: float, end: float, frames: Sequence[Probabilities | None]) -> Run:
-    shown = [each for each in frames if each is not None]
-    if 2 * len(shown) < len(frames) or not shown:  # absent for most of it: a short look must not pass for a long one
+    scored = [each for each in frames if each is not None]
+    if 2 * len(scored) < len(frames) or not scored:  # absent for most of it: a glimpse must not fill the whole run
         return Run(start, end, None)
-    mean = {label: sum(each[label] for each in shown) / len(shown) for label in shown[0]}
+    mean = {label: sum(each[label] for each in scored) / len(scored) for label in scored[0]}
     return Run(start, end, top_label(mean), mean[top_label(mean)])
 
 
 def _joined(runs: Sequence[Run], gap: float) -> list[Run]:
-    """Neighbors with the same label and, to a tenth, the same probability as one; small gaps are closed."""
+    """Joins neighbors with the same label and, to a tenth, the same probability; closes small gaps."""
     joined: list[Run] = []
     for run in runs:
         last = joined[-1] if joined else None
@@ -153,14 +153,14 @@ def _joined(runs: Sequence[Run], gap: float) -> list[Run]:
 
 
 def coarse_seconds(seconds: float, count: int) -> int | None:
-    """How long the stretches are that many utterances are averaged over, so that a long recording can be read.
+    """Chooses the length over which the utterances of a long recording are averaged.
 
     Args:
-        seconds: How long the recording is.
-        count: Of utterances.
+        seconds: Length of the recording.
+        count: Number of utterances.
 
     Returns:
-        Seconds; None where there are so few utterances that each has room.
+        Seconds; None if there are few enough utterances to draw each.
 
     Example:
         >>> coarse_seconds(3600.0, 900), coarse_seconds(60.0, 15)
@@ -174,15 +174,15 @@ def coarse_seconds(seconds: float, count: int) -> int | None:
 def mean_over(
     edges: Sequence[tuple[float, float]], values: NDArray[np.float64], width: float
 ) -> tuple[list[tuple[float, float]], NDArray[np.float64]]:
-    """Means over stretches of equal length, each utterance weighted by how much of it lies in the stretch.
+    """Means over segments of equal length, each utterance weighted by its time in the segment.
 
     Args:
         edges: Start and end of each utterance in seconds.
         values: ``(utterances, measures)``.
-        width: Of a stretch in seconds.
+        width: Of a segment in seconds.
 
     Returns:
-        Start and end of each stretch in which anything was judged, and ``(stretches, measures)``.
+        Start and end of each segment with a value, and its means, ``(segments, measures)``.
 
     Example:
         >>> mean_over([(0.0, 2.0), (2.0, 10.0)], np.array([[1.0], [0.0]]), 8.0)
@@ -203,7 +203,7 @@ def mean_over(
 
 
 def steps(estimates: Sequence[UtteranceEstimate]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Valence and arousal as lines of steps, broken where nothing was judged.
+    """Valence and arousal as step lines, broken where there are no values.
 
     Args:
         estimates: In order of time.
@@ -211,19 +211,19 @@ def steps(estimates: Sequence[UtteranceEstimate]) -> tuple[NDArray[np.float32], 
     Returns:
         ``(points,)`` seconds and ``(points, 2)`` values, with NaN at the breaks.
     """
-    judged = [each for each in estimates if each.valence is not None and each.arousal is not None]
-    edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
-    return as_steps(edges, np.array([[each.valence, each.arousal] for each in judged], np.float64))
+    estimated = [each for each in estimates if each.valence is not None and each.arousal is not None]
+    edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in estimated]
+    return as_steps(edges, np.array([[each.valence, each.arousal] for each in estimated], np.float64))
 
 
 def as_steps(
     edges: Sequence[tuple[float, float]], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Values that hold for a time each as a line of steps.
+    """Values that each hold for a time as a step line.
 
     Args:
         edges: Start and end of each in seconds, in order.
-        values: ``(stretches, measures)``.
+        values: ``(segments, measures)``.
 
     Returns:
         ``(points,)`` seconds and ``(points, measures)``, with NaN where a pause is longer than ``JOIN_SECONDS``.
@@ -237,9 +237,9 @@ def as_steps(
     points: list[NDArray[np.float64]] = []
     for (start, end), row in zip(edges, values, strict=True):
         if times:
-            gone = start - times[-1] > JOIN_SECONDS
-            times.append(times[-1] if gone else start)
-            points.append(np.full_like(row, np.nan) if gone else points[-1])
+            broken = start - times[-1] > JOIN_SECONDS
+            times.append(times[-1] if broken else start)
+            points.append(np.full_like(row, np.nan) if broken else points[-1])
         times += [start, end]
         points += [row, row]
     return np.array(times, np.float32), np.array(points, np.float32).reshape(-1, values.shape[1] if points else 2)

@@ -1,4 +1,4 @@
-"""Charts of one recording over time: probabilities, what each signal says, valence and arousal, on one time axis."""
+"""Charts of one recording over time: probabilities, each modality, valence and arousal, on one time axis."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
 GUTTER = 66
-"""Pixels left of every chart, so that one time stands in one column."""
+"""Pixels left of every chart, so that their time axes align."""
 
 HEIGHTS = {"emotions": 124, "row": 25, "affect": 92}
-"""Of the charts, in pixels; of the signals, of each row."""
+"""Of the charts in pixels; ``row`` is each modality's."""
 
 AXIS_HEIGHT = 26
 TITLE_HEIGHT = 22
 
-ROW_NAMES = {ALL: "Together", **{modality: MODALITY_NAMES[modality].capitalize() for modality in MODALITIES}}
+ROW_NAMES = {ALL: "Fused", **{modality: MODALITY_NAMES[modality].capitalize() for modality in MODALITIES}}
 
 FINE, COARSE, BOTH = "fine", "coarse", "both"
-"""Names of what is drawn: each utterance, or means, whichever the zoom has room for; or each utterance always."""
+"""Names of renderers: each utterance or means, depending on the zoom; ``both`` is always visible."""
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif'
 
 
 def timeline(analysis: Analysis) -> tuple[Column, int] | None:
-    """Draws what an analysis says over time.
+    """Draws an analysis over time.
 
     Args:
-        analysis: Of a recording; of typed answers, which have no time, there is nothing to draw.
+        analysis: Of a recording; typed answers have no times.
 
     Returns:
-        Bokeh figures with one range of times, and their height together in pixels: ``emotions`` (fused
-        probabilities, stacked), ``modalities`` (a row each) and ``affect`` (valence and arousal); those with anything
-        in them. None without any.
+        Bokeh figures with one range of times, and their total height in pixels: ``emotions`` (fused probabilities,
+        stacked), ``modalities`` (a row each) and ``affect`` (valence and arousal), without those that are empty. None
+        if all are.
     """
     from bokeh.layouts import column
     from bokeh.models import Range1d
@@ -90,7 +90,7 @@ def _chart(name: str, title: str, height: int, times: Range1d, **ranges: Any) ->
 
 
 def _show_times(chart: figure) -> None:
-    """Gives the lowest chart the time axis; the script writes its labels, as 0:05, for whatever is in view."""
+    """Shows the time axis under the lowest chart; the script writes its labels, as 0:05, for the view."""
     from bokeh.models import FixedTicker
 
     chart.xaxis.visible = True
@@ -102,18 +102,18 @@ def _show_times(chart: figure) -> None:
 def _emotions(estimates: Sequence[UtteranceEstimate], labels: Sequence[str], times: Range1d, seconds: float) -> figure:
     from bokeh.models import FixedTicker, NumeralTickFormatter
 
-    judged = [each for each in estimates if each.fused is not None]
-    width = coarse_seconds(seconds, len(judged))
+    fused = [each for each in estimates if each.fused is not None]
+    width = coarse_seconds(seconds, len(fused))
     title = "Probability of each emotion" + _means(width)
     chart = _chart("emotions", title, HEIGHTS["emotions"], times, y_range=(0.0, 1.0))
-    edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
-    shares = np.array([[each.fused.probabilities.get(label, 0.0) for label in labels] for each in judged if each.fused])
+    edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in fused]
+    shares = np.array([[each.fused.probabilities.get(label, 0.0) for label in labels] for each in fused if each.fused])
     _stack(chart, edges, shares, labels, FINE if width else BOTH)
     if width:
         _stack(chart, *mean_over(edges, shares, width), labels, COARSE)
-    lacking = [each.utterance for each in estimates if each.fused is None]
+    missing = [each.utterance for each in estimates if each.fused is None]
     _hatch(
-        chart, [(each.start_seconds, each.end_seconds) for each in lacking], [0.0] * len(lacking), [1.0] * len(lacking)
+        chart, [(each.start_seconds, each.end_seconds) for each in missing], [0.0] * len(missing), [1.0] * len(missing)
     )
     chart.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     chart.yaxis.formatter = NumeralTickFormatter(format="0%")
@@ -123,7 +123,7 @@ def _emotions(estimates: Sequence[UtteranceEstimate], labels: Sequence[str], tim
 def _stack(
     chart: figure, edges: Sequence[tuple[float, float]], shares: NDArray[np.float64], labels: Sequence[str], level: str
 ) -> None:
-    """Columns of probabilities, one on the other."""
+    """Stacked columns of probabilities."""
     from bokeh.models import ColumnDataSource
 
     tops = np.minimum(np.cumsum(shares, axis=1), 1.0).astype(np.float32)
@@ -147,21 +147,24 @@ def _modalities(rows: dict[str, list[Run]], times: Range1d) -> figure:
     from bokeh.models import ColumnDataSource, FixedTicker
 
     height = HEIGHTS["row"] * len(rows) + 12
-    title = "Answers by signal, faint if unsure"
-    chart = _chart("signals", title, height, times, y_range=(float(len(rows)), 0.0))
+    title = "Estimates by signal (faint: unsure)"
+    chart = _chart("modalities", title, height, times, y_range=(float(len(rows)), 0.0))
     places = dict(zip(rows, range(len(rows)), strict=True))
     placed = [(run, places[row] + 0.08) for row, runs in rows.items() for run in runs]
-    shown = [(run, top) for run, top in placed if run.label is not None]
-    columns = _edges([(run.start_seconds, run.end_seconds) for run, _ in shown])
-    columns |= {"top": np.array([top for _, top in shown]), "bottom": np.array([top + 0.84 for _, top in shown])}
-    columns |= {"middle": (columns["start"] + columns["end"]) / 2, "center": np.array([top + 0.42 for _, top in shown])}
+    present = [(run, top) for run, top in placed if run.label is not None]
+    columns = _edges([(run.start_seconds, run.end_seconds) for run, _ in present])
+    columns |= {"top": np.array([top for _, top in present]), "bottom": np.array([top + 0.84 for _, top in present])}
     columns |= {
-        "label": [run.label for run, _ in shown],
-        "color": [COLORS.get(str(run.label), COLORS[UNCERTAIN]) for run, _ in shown],
+        "middle": (columns["start"] + columns["end"]) / 2,
+        "center": np.array([top + 0.42 for _, top in present]),
     }
-    # Faint where it is unsure; the script writes the sign on what is wide enough for it.
-    columns |= {"alpha": np.array([0.25 + 0.75 * run.probability for run, _ in shown], np.float32)}
-    columns |= {"sign": [""] * len(shown), "ink": ["#000000"] * len(shown)}
+    columns |= {
+        "label": [run.label for run, _ in present],
+        "color": [COLORS.get(str(run.label), COLORS[UNCERTAIN]) for run, _ in present],
+    }
+    # Faint at low probability; the script writes the sign on runs that are wide enough for it.
+    columns |= {"alpha": np.array([0.25 + 0.75 * run.probability for run, _ in present], np.float32)}
+    columns |= {"sign": [""] * len(present), "ink": ["#000000"] * len(present)}
     source = ColumnDataSource(columns, name="runs")
     chart.quad(
         left="start", right="end", top="top", bottom="bottom", source=source, fill_color="color", fill_alpha="alpha",
@@ -184,14 +187,14 @@ def _modalities(rows: dict[str, list[Run]], times: Range1d) -> figure:
 def _affect(estimates: Sequence[UtteranceEstimate], times: Range1d, seconds: float) -> figure:
     from bokeh.models import FixedTicker
 
-    judged = [each for each in estimates if each.valence is not None and each.arousal is not None]
-    width = coarse_seconds(seconds, len(judged))
+    estimated = [each for each in estimates if each.valence is not None and each.arousal is not None]
+    width = coarse_seconds(seconds, len(estimated))
     title = "Valence (solid), arousal (dashed)" + _means(width)
     chart = _chart("affect", title, HEIGHTS["affect"], times, y_range=(-1.0, 1.0))
     _lines(chart, *steps(estimates), FINE if width else BOTH)
     if width:
-        edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in judged]
-        values = np.array([[each.valence, each.arousal] for each in judged], np.float64)
+        edges = [(each.utterance.start_seconds, each.utterance.end_seconds) for each in estimated]
+        values = np.array([[each.valence, each.arousal] for each in estimated], np.float64)
         _lines(chart, *as_steps(*mean_over(edges, values, width)), COARSE)
     chart.yaxis.ticker = FixedTicker(ticks=[-1, 0, 1])
     chart.yaxis.major_label_overrides = {0: "0", -1: "−1", 1: "+1"}
@@ -213,7 +216,7 @@ def _lines(chart: figure, times: NDArray[np.float32], values: NDArray[np.float32
 def _hatch(
     chart: figure, edges: Sequence[tuple[float, float]], tops: Sequence[float], bottoms: Sequence[float]
 ) -> None:
-    """Marks where something was absent: no color, hatched."""
+    """Hatches, without color, the times of an absent estimate."""
     from bokeh.models import ColumnDataSource
 
     source = ColumnDataSource(_edges(edges) | {"top": np.array(tops), "bottom": np.array(bottoms)})
@@ -226,5 +229,5 @@ def _hatch(
 
 
 def _edges(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    found = np.array(pairs, np.float64).reshape(-1, 2)
-    return {"start": found[:, 0].copy(), "end": found[:, 1].copy()}
+    edges = np.array(pairs, np.float64).reshape(-1, 2)
+    return {"start": edges[:, 0].copy(), "end": edges[:, 1].copy()}

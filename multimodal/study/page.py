@@ -1,6 +1,6 @@
-"""The page of a whole study: what a batch's inputs showed, by task, question and participant, and what to watch.
+"""The page of a whole study: emotions by task, question and participant, outliers and key moments.
 
-It stands beside the tables of the batch as ``report.html`` and leads to a page of each input's own.
+It is ``report.html`` next to the tables of the batch, and links to the page of each input.
 """
 
 from __future__ import annotations
@@ -16,51 +16,52 @@ from multimodal.palette import COLORS
 from multimodal.report.html import asset, render, write_page
 from multimodal.study.page_data import REPORT, page_data
 from multimodal.study.recordings import InputView, view_of
-from multimodal.study.sections import body
+from multimodal.study.sections import sections
 from multimodal.study.tables import StudyTables, read_study
 
 SCRIPTS = ("study_numbers.js", "study_charts.js", "study.js")
 
-Show = Callable[[str], None]
+Print = Callable[[str], None]
 
 
-def write_study(out: Path, show: Show | None = None, tell: Show | None = None) -> Path:
+def write_study(out: Path, on_progress: Print | None = None, on_problem: Print | None = None) -> Path:
     """Writes the page of a study, and that of each input where it is missing or older than the input's analysis.
 
     Args:
-        out: The folder that a batch wrote.
-        show: Gets a line on how far it is after each input, and an empty one at the end.
-        tell: Gets a line for each input whose analysis cannot be read, or whose page cannot be written.
+        out: The output folder of a batch.
+        on_progress: Called with a line after each input, and with an empty one at the end.
+        on_problem: Called with a line for each input whose analysis cannot be read or whose page cannot be written.
 
     Returns:
         The page, ``report.html`` in ``out``.
 
     Raises:
-        InputMissingError: The folder holds no tables of a batch.
-        AnalysisError: The table of results is damaged or another one.
-        OutputError: The page cannot be written. An input whose own analysis cannot be read, or whose page cannot be
-            written, is marked in the page instead.
+        InputMissingError: The folder contains no tables of a batch.
+        AnalysisError: The table of results is damaged or invalid.
+        OutputError: The page cannot be written. An input whose analysis cannot be read or whose page cannot be written
+            is marked in the page instead.
 
     Example:
         >>> write_study(Path("nowhere"))
         Traceback (most recent call last):
         ...
-        multimodal.errors.InputMissingError: nowhere: holds no results.parquet; name a folder that batch has written
+        multimodal.errors.InputMissingError: nowhere: contains no results.parquet; name an output folder of batch
     """
     study = read_study(out)
     views = []
     for number, row in enumerate(study.rows, start=1):
         views.append(_view(study, row))
-        if show is not None:
-            show(f"{number} of {len(study.rows)} inputs")
-    if show is not None:
-        show("")
+        if on_progress is not None:
+            on_progress(f"{number} of {len(study.rows)} inputs")
+    if on_progress is not None:
+        on_progress("")
     for view in views:
-        if view.problem and tell is not None:
-            tell(view.problem)
+        if view.problem and on_problem is not None:
+            on_problem(view.problem)
     page = render(
+        "study.html.jinja",
         f"Study: {study.name}",
-        body(study, views),
+        sections(study, views),
         styles=[_colors(), asset("study.css")],
         scripts=[asset(name) for name in SCRIPTS],
         data=page_data(study, views),
@@ -69,17 +70,17 @@ def write_study(out: Path, show: Show | None = None, tell: Show | None = None) -
 
 
 def _colors() -> str:
-    """Surfaces in the color of an emotion, with letters on them."""
+    """Classes for surfaces in the color of an emotion."""
     return "\n".join(f".{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLORS)
 
 
 def _view(study: StudyTables, row: Any) -> InputView:
-    """What is shown of an input; a fault in one of them must not cost the others."""
+    """The view of an input; an error in one must not affect the others."""
     if row["status"] != "done":
         return InputView()
     folder = study.folder(row)
     if folder is None:
-        return InputView(problem=f"{row['result']}: is no folder of this study; run the batch again")
+        return InputView(problem=f"{row['result']}: not a folder of this study; run the batch again")
     try:
         return _read(folder)
     except MultimodalError as error:
@@ -97,14 +98,14 @@ def _read(folder: Path) -> InputView:
     if stale:
         try:
             write_report(analysis, folder)
-        except MultimodalError as error:  # what was read is shown all the same
+        except MultimodalError as error:  # the analysis was read and is still shown
             return replace(view, problem=str(error))
     return view
 
 
 def _is_stale(folder: Path) -> bool:
-    """Whether an input's page is missing or older than its analysis."""
+    """Whether the page of an input is missing or older than its analysis."""
     try:
         return (folder / REPORT).stat().st_mtime_ns < (folder / "analysis.json").stat().st_mtime_ns
-    except OSError:  # one of them is not there; reading will say which
+    except OSError:  # one of them is missing; reading it raises the error
         return True

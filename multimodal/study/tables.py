@@ -1,7 +1,7 @@
-"""What a batch wrote of a study, read back: a row per input, and the groups that its manifest names.
+"""The tables of a batch, read back: a row per input, and the groups that its manifest names.
 
-The tables come from outside: a column that is missing or of another kind is refused in one line, and a result that
-names anything but a folder inside the study is not followed.
+The tables may come from elsewhere: a missing column or one of another type is an error of one line, and a result that
+names anything but a folder inside the study is ignored.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from multimodal.types import UNCERTAIN
 TABLE = "results.parquet"
 
 SHARES = (*FUSED_LABELS, UNCERTAIN)
-"""The measures that are shares of an input; together they are 1."""
+"""The measures that are shares of an input; they sum to 1."""
 
-STRETCH = ("start", "end", "speaker")
-"""Columns of a manifest that tell two inputs of one file apart."""
+SEGMENT = ("start", "end", "speaker")
+"""Columns of a manifest that distinguish two inputs of one file."""
 
-SHOWN_GROUPINGS = ("participant", "task", "question")
-"""In the order in which filters and columns stand."""
+GROUPING_ORDER = ("participant", "task", "question")
+"""Order of the filters and columns."""
 
-PLAIN_NAMES = ("results", "result", "out", "output")
-"""Names of folders that do not tell one study from another."""
+GENERIC_NAMES = ("results", "result", "out", "output")
+"""Names of folders that do not identify a study."""
 
 SEPARATOR = re.compile(r"[/\\]")
 
@@ -46,43 +46,43 @@ class StudyTables:
     """The results of a study.
 
     Attributes:
-        out: The folder that a batch wrote.
-        columns: Of the table, in order: what the manifest says, then what the batch says.
-        rows: A mapping per input, in order of the manifest; None where a cell is empty.
-        named: ``path``, ``participant``, ``task``, ``question``, ``start`` … to the column of that meaning as the
-            manifest writes it; what it does not have is not there.
+        out: The output folder of the batch.
+        columns: Of the table, in order: those of the manifest, then those of the batch.
+        rows: A mapping per input, in order of the manifest; None for an empty cell.
+        column_of: ``path``, ``participant``, ``task``, ``question``, ``start`` … to the column of that meaning, as the
+            manifest spells it; without those that it does not have.
     """
 
     out: Path
     columns: tuple[str, ...]
     rows: tuple[Cells, ...]
-    named: Mapping[str, str]
+    column_of: Mapping[str, str]
 
     @property
     def name(self) -> str:
-        """How the study is called: its folder, with the one above where that says nothing, as ``results``."""
+        """The name of the study: its folder, with the parent of a generic one such as ``results``."""
         folder = self.out.absolute()
-        return path_text(Path(folder.parent.name, folder.name) if folder.name in PLAIN_NAMES else Path(folder.name))
+        return path_text(Path(folder.parent.name, folder.name) if folder.name in GENERIC_NAMES else Path(folder.name))
 
     @property
     def groupings(self) -> tuple[str, ...]:
-        """Which of task, question and participant the manifest names for any input."""
-        return tuple(name for name in SHOWN_GROUPINGS if any(self.said(row, name) for row in self.rows))
+        """Those of participant, task and question that the manifest names for any input."""
+        return tuple(name for name in GROUPING_ORDER if any(self.value(row, name) for row in self.rows))
 
     @cached_property
     def summary(self) -> list[dict[str, Any]]:
         """The rows of ``summary.csv``: means with 95 % intervals by a bootstrap over participants.
 
-        They are drawn anew from the same numbers with the same seed, so they are those of the file, in which texts are
-        changed for spreadsheets.
+        They are computed again from the same numbers with the same seed, so they equal those of the file, which has
+        its texts changed for spreadsheets.
 
         Returns:
             Per group ``by``, ``group``, ``inputs``, ``done``, ``failed``, ``participants`` and ``values``: per measure
-            ``[mean, low, high]``, None where there is none. The first is all of the study.
+            ``[mean, low, high]``, each may be None. The first is the whole study.
         """
         plain = [
             {name: row[name] for name in ("status", *MEASURES)}
-            | {name: self.said(row, name) for name in self.groupings}
+            | {name: self.value(row, name) for name in self.groupings}
             for row in self.rows
         ]
         _, groups = summarize(plain, MEASURES)
@@ -93,31 +93,31 @@ class StudyTables:
             for group in groups
         ]
 
-    def said(self, row: Cells, name: str) -> str:
-        """What the manifest says of an input under a name, without blanks around it; empty where it says nothing."""
-        return str(row.get(self.named.get(name, ""), None) or "").strip()
+    def value(self, row: Cells, name: str) -> str:
+        """The manifest's value of an input by meaning, without surrounding blanks; empty if missing."""
+        return str(row.get(self.column_of.get(name, ""), None) or "").strip()
 
     def label(self, row: Cells) -> str:
-        """How an input is called: its path as in the manifest, with the stretch or speaker that makes it another."""
-        path = self.said(row, "path") or str(row["result"] or "input")
-        shown = {name: self.said(row, name) for name in STRETCH}
-        stretch = f"{shown['start'] or '0:00'}–{shown['end'] or 'end'}" if shown["start"] or shown["end"] else ""
-        return " ".join(filter(None, (path, stretch, shown["speaker"])))
+        """The name of an input: its path as in the manifest, with its segment and speaker if it has any."""
+        path = self.value(row, "path") or str(row["result"] or "input")
+        start, end, speaker = (self.value(row, name) for name in SEGMENT)
+        segment = f"{start or '0:00'}–{end or 'end'}" if start or end else ""
+        return " ".join(filter(None, (path, segment, speaker)))
 
     def start_seconds(self, row: Cells) -> float:
-        """Where the part of the recording that was read begins."""
+        """Start of the part of the recording that was read."""
         try:
-            return read_seconds(self.said(row, "start"))
+            return read_seconds(self.value(row, "start"))
         except ValueError:
             return 0.0
 
     def folder(self, row: Cells) -> Path | None:
-        """Where the result of an input stands; None where there is none inside the study."""
+        """The folder of an input's result; None if it has none inside the study."""
         name = row["result"]
         if row["status"] != "done" or not name or name in (".", "..") or SEPARATOR.search(name) or "\0" in name:
             return None
         folder = self.out / name
-        # A link may lead anywhere; what is written beside an analysis must stay inside the study.
+        # A link may lead anywhere; files written next to an analysis must stay inside the study.
         return folder if folder.resolve().parent == self.out.resolve() else None
 
 
@@ -125,26 +125,26 @@ def read_study(out: Path) -> StudyTables:
     """Reads ``results.parquet``.
 
     Args:
-        out: The folder that a batch wrote.
+        out: The output folder of a batch.
 
     Returns:
         Its inputs. Numbers that are not finite count as empty.
 
     Raises:
-        InputMissingError: There is no such table.
-        AnalysisError: It cannot be read, or is not what a batch writes.
+        InputMissingError: The folder contains no such table.
+        AnalysisError: The table cannot be read, or a batch did not write it.
 
     Example:
         >>> read_study(Path("nowhere"))
         Traceback (most recent call last):
         ...
-        multimodal.errors.InputMissingError: nowhere: holds no results.parquet; name a folder that batch has written
+        multimodal.errors.InputMissingError: nowhere: contains no results.parquet; name an output folder of batch
     """
     from pyarrow import ArrowException, parquet
 
     file = out / TABLE
     if not file.is_file():
-        raise InputMissingError(out, f"holds no {TABLE}", "name a folder that batch has written")
+        raise InputMissingError(out, f"contains no {TABLE}", "name an output folder of batch")
     try:
         with file.open("rb") as opened:  # a name may be one that pyarrow cannot open
             table = parquet.read_table(opened)
@@ -157,16 +157,17 @@ def read_study(out: Path) -> StudyTables:
         raise AnalysisError(file, f"cannot be read ({line[:200]})", "run the batch again") from error
     names = tuple(columns)
     rows = tuple(dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
-    own = {name.lower(): name for name in reversed(names) if name not in RESULT_COLUMNS}
-    return StudyTables(out, names, rows, {name: own[name] for name in ("path", *GROUPINGS, *STRETCH) if name in own})
+    columns_by_name = {name.lower(): name for name in reversed(names) if name not in RESULT_COLUMNS}
+    meanings = [name for name in ("path", *GROUPINGS, *SEGMENT) if name in columns_by_name]
+    return StudyTables(out, names, rows, {name: columns_by_name[name] for name in meanings})
 
 
 def _check_columns(file: Path, names: Sequence[str]) -> None:
-    lacking = [name for name in RESULT_COLUMNS if name not in names]
-    if lacking:
-        raise AnalysisError(file, f"lacks the column {lacking[0]}", "run the batch again")
-    if double := sorted({name for name in names if names.count(name) > 1}):
-        raise AnalysisError(file, f"has the column {double[0]} more than once", "run the batch again")
+    missing = [name for name in RESULT_COLUMNS if name not in names]
+    if missing:
+        raise AnalysisError(file, f"column {missing[0]} is missing", "run the batch again")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise AnalysisError(file, f"column {repeated[0]} occurs more than once", "run the batch again")
 
 
 def _values(column: Any, kind: type) -> list[Any]:
@@ -180,14 +181,14 @@ def _values(column: Any, kind: type) -> list[Any]:
 
 
 def by_group(study: StudyTables, name: str) -> dict[str, list[int]]:
-    """Places of the inputs of each task, question or participant; those without one are left out."""
-    found: dict[str, list[int]] = {}
+    """Indices of the inputs of each task, question or participant, without inputs that have none."""
+    groups: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):
-        if group := study.said(row, name):
-            found.setdefault(group, []).append(index)
-    return found
+        if group := study.value(row, name):
+            groups.setdefault(group, []).append(index)
+    return groups
 
 
 def hours(rows: Iterable[Cells]) -> float:
-    """Hours of recordings that were judged; typed answers have no length."""
+    """Hours of analyzed recordings; typed answers have no length."""
     return math.fsum(row["duration_seconds"] or 0.0 for row in rows) / 3600

@@ -1,8 +1,7 @@
-"""The voice stage: labeled clips in, voice weights out, judged on speakers that were not heard in training.
+"""Trains the audio encoder on labeled clips, with speaker-independent evaluation.
 
-First as many trainings as there are folds, each judged on the speakers it left out; then the same training on
-everybody, whose weights are kept. Its figures are those of the folds: the last training has nobody left to be judged
-on.
+One training per fold is evaluated on the speakers that it left out. The same training on all speakers gives the weights
+that are kept; their figures are those of the folds, since no speaker is left to evaluate them on.
 """
 
 from __future__ import annotations
@@ -22,14 +21,15 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from multimodal.augmentation.audio import AudioAugmentation
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA, license_of
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS
+from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.device import choose_device
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate.audio import onto_groups, voice_figures
+from multimodal.evaluate.audio import voice_figures
 from multimodal.evaluate.metrics import cross_calibrate, fit_temperature
 from multimodal.files import atomic_write
 from multimodal.models.spec import ModelSpec
@@ -51,55 +51,58 @@ from multimodal.train.provenance import training_revision
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """Everything that decides a voice training, as the TOML file gives it.
+    """The settings of an audio training, as in the TOML file.
 
     Attributes:
-        loop: How to train; ``keep`` must be ``last``, since the speakers left out are there to judge.
-        teaching: How clips are drawn and changed.
-        augmentation: How clips are disguised.
-        mfcc: The features.
+        loop: Settings of the loop; ``keep`` must be ``last``, because the held-out speakers are for evaluation.
+        sampling: How clips are drawn.
+        augmentation: How the augmented copies are changed.
+        mfcc: Settings of the features.
         architecture: One of ``AUDIO_NETWORKS``.
-        labels: What is taught: ``fused`` (seven) or a corpus's own labels.
-        folds: Into how many groups of speakers the corpora are split to judge; 0 for not at all (no calibration then).
-        disguises: Augmented versions of each clip beside the clip itself.
-        cross_corpus: Whether also to train without each corpus in turn and to judge on it.
-        check_counts: Whether the corpora must have their published sizes.
+        labels: Labels to predict: ``fused`` (the seven), or the name of a corpus for its own labels.
+        folds: Folds of the speaker-independent evaluation; 0 for no evaluation and no calibration.
+        augmented_copies: Augmented versions of each clip, beside the clip itself.
+        cross_corpus: Whether to train without each corpus in turn and to evaluate on it.
+        check_counts: Whether the corpora must have their published counts.
+
+    Raises:
+        ConfigError: A value is invalid.
     """
 
     loop: LoopSettings
-    teaching: SamplingConfig
+    sampling: SamplingConfig
     augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
     mfcc: MfccSettings = field(default_factory=MfccSettings)
     architecture: str = "conv_bigru"
     labels: str = "ravdess"
     folds: int = 5
-    disguises: int = 3
+    augmented_copies: int = 3
     cross_corpus: bool = False
     check_counts: bool = True
 
     def __post_init__(self) -> None:
-        choices = {"architecture": tuple(AUDIO_NETWORKS), "labels": ("fused", *NATIVE_LABELS)}
+        choices = {"architecture": tuple(AUDIO_NETWORKS), "labels": ("fused", *VOICE_CORPORA)}
         for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
                 raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(allowed)}")
         if self.loop.keep != "last":
             raise ConfigError("loop.keep", f"is {self.loop.keep!r}", 'write keep = "last"')
-        if self.folds < 0 or self.folds == 1 or self.disguises < 0:
-            fact = f"are {self.folds} and {self.disguises}"
-            raise ConfigError("folds, disguises", fact, "give 0 or at least 2 folds, and at least 0 disguises")
-        unknown = [name for name in self.teaching.corpus_weights if name not in NATIVE_LABELS]
-        if unknown or not self.teaching.corpus_weights:
+        if self.folds < 0 or self.folds == 1 or self.augmented_copies < 0:
+            fact = f"are {self.folds} and {self.augmented_copies}"
+            raise ConfigError("folds, augmented_copies", fact, "give 0 or at least 2 folds, and at least 0 copies")
+        unknown = [name for name in self.sampling.corpus_weights if name not in VOICE_CORPORA]
+        if unknown or not self.sampling.corpus_weights:
             fact = f"names {unknown[0]!r}" if unknown else "names no corpus"
-            raise ConfigError("teaching.corpus_weights", fact, f"choose from {', '.join(NATIVE_LABELS)}")
+            raise ConfigError("sampling.corpus_weights", fact, f"choose from {', '.join(VOICE_CORPORA)}")
 
 
 def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: str, quiet: bool) -> Path:
-    """Trains a voice network and writes its weights and card.
+    """Trains an audio network and writes its weights and card.
 
     Args:
         config_path: TOML file, see ``AudioConfig``.
-        data: Folder with a folder per corpus, named as in the configuration.
-        run: Folder for features, checkpoints, logs and the weights; a stopped run goes on from there.
+        data: Folder with one subfolder per corpus, named as in the configuration.
+        run: Folder for features, checkpoints, logs and the weights; a stopped run continues from there.
         name: Stem of the weights; empty for ``<architecture>.<corpora>-v1``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         quiet: Whether to hide the progress bar.
@@ -108,20 +111,22 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
         Path of the weights.
 
     Raises:
-        ConfigError: A key or a value of the configuration that cannot be, or the folder holds another run.
-        CorpusError: A corpus is not as published, or is not the one that the configuration names.
+        ConfigError: The configuration is invalid, or the folder contains another run.
+        CorpusError: A corpus differs from the published one, or contains clips of a corpus not in the configuration.
+        DependencyError: The augmentation needs librosa, which is not installed.
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, AudioConfig)
+    config.augmentation.check_libraries()
     chosen = choose_device(device)
     accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
     revision = training_revision(run)
     table = _read_table(config, data, run, accelerator)
-    answers = _answers_by_fold(config, table, run, accelerator, quiet) if config.folds else None
+    predictions = _predict_folds(config, table, run, accelerator, quiet) if config.folds else None
     crossed = _cross_corpus(config, table, run, accelerator, quiet) if config.cross_corpus else {}
     task = _task(config, table, None, accelerator)
     fit(task, config.loop, run / "all", accelerator, quiet)
-    temperature = 1.0 if answers is None else round(fit_temperature(answers, table.targets), 4)
+    temperature = 1.0 if predictions is None else round(fit_temperature(predictions, table.targets), 4)
     spec = ModelSpec(
         part="audio",
         architecture=config.architecture,
@@ -131,67 +136,69 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
         mfcc=asdict(config.mfcc),
     )
     parameters = sum(value.numel() for value in task.network.parameters())
-    figures = {} if answers is None else _figures(config, table, answers, parameters)
+    figures = {} if predictions is None else _figures(config, table, predictions, parameters)
     facts = {
         "data": _data_facts(table, config),
-        "license": license_of(list(config.teaching.corpus_weights)),
+        "license": license_of(list(config.sampling.corpus_weights)),
         "training": _how(config, run, revision),
         "metrics": {"protocol": PROTOCOL, **figures, **({"cross_corpus": crossed} if crossed else {})},
         "limits": LIMITS,
     }
-    stem = name or f"{config.architecture}.{'_'.join(config.teaching.corpus_weights)}-v1"
+    stem = name or f"{config.architecture}.{'_'.join(config.sampling.corpus_weights)}-v1"
     return save_weights(run, stem, task.network.cpu().eval(), spec, facts)
 
 
 def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Accelerator) -> VoiceTable:
-    """Clips with their features; these are kept in the run folder, since they take longer than an epoch."""
-    clips = [clip for corpus in config.teaching.corpus_weights for clip in _read_corpus(config, corpus, data / corpus)]
+    """Clips with their features, which are cached in the run folder because they take longer than an epoch."""
+    clips = [clip for corpus in config.sampling.corpus_weights for clip in _read_corpus(config, corpus, data / corpus)]
     if config.folds:
-        split_by_speaker(clips, config.folds)  # refuses too many folds now and not after an hour
+        split_by_speaker(clips, config.folds)  # refuses too many folds now instead of after an hour
     _claim(run, [clips_key(clips, data), asdict(config)])
     made_of = (
         clips_key(clips, data),
         asdict(config.mfcc),
         asdict(config.augmentation),
-        config.disguises,
+        config.augmented_copies,
         config.labels,
     )
     key = hashlib.sha256(json.dumps([*made_of, config.loop.seed], sort_keys=True).encode()).hexdigest()
-    kept = run / "features.safetensors"
-    found = _load_features(kept, key)
-    if found is not None:
-        return _with_targets(clips, config.labels, found)
+    cache = run / "features.safetensors"
+    versions = _load_features(cache, key)
+    if versions is not None:
+        return _with_targets(clips, config.labels, versions)
     mfcc = Mfcc(config.mfcc).to(accelerator.device)
     waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
-    table = voice_table(clips, waveforms, config.labels, config.disguises, config.augmentation, mfcc, config.loop.seed)
+    table = voice_table(
+        clips, waveforms, config.labels, config.augmented_copies, config.augmentation, mfcc, config.loop.seed
+    )
     if accelerator.is_main_process:
-        _save_features(kept, key, table)
+        _save_features(cache, key, table)
     return table
 
 
 def _read_corpus(config: AudioConfig, corpus: str, folder: Path) -> list[VoiceClip]:
     clips = read_voices(corpus, folder, check_counts=config.check_counts)
-    others = sorted({clip.corpus for clip in clips if clip.corpus not in config.teaching.corpus_weights})
-    if others:  # of a manifest, whose rows may be of any corpus
-        raise CorpusError(folder, f"holds clips of {others[0]}", "give it a weight in teaching.corpus_weights")
+    others = sorted({clip.corpus for clip in clips if clip.corpus not in config.sampling.corpus_weights})
+    if others:  # in a manifest, whose rows may name any corpus
+        raise CorpusError(folder, f"contains clips of {others[0]}", "give it a weight in sampling.corpus_weights")
     return clips
 
 
 def _claim(run: Path, made_of: list[Any]) -> None:
-    """Refuses a folder with trainings of other settings or on other clips, which would be taken for these."""
+    """Refuses a folder that contains trainings with other settings or on other clips."""
     note, key = run / "made_of.txt", hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     known = note.read_text(encoding="utf-8") if note.exists() else key
     if known != key and any(run.glob("*/last.safetensors")):
-        raise ConfigError(run, "holds a run with other settings or other clips", "choose another folder or remove it")
+        raise ConfigError(run, "contains a run with other settings or clips", "choose another folder or remove it")
     with atomic_write(note) as temporary:
         temporary.write_text(key, encoding="utf-8")
 
 
 def clips_key(clips: Sequence[VoiceClip], data: Path) -> list[list[str]]:
-    """What a list of clips consists of, apart from where the corpora stand.
+    """Identifies a list of clips, whatever folder the corpora lie in.
 
     Example:
-        >>> clips_key([VoiceClip.of("emodb", Path("data/emodb/03a01Nc.wav"), "03", "neutral")], Path("data"))
+        >>> clips_key([VOICE_CORPORA["emodb"].clip(Path("data/emodb/03a01Nc.wav"), "03", "neutral")], Path("data"))
         [['emodb/03a01Nc.wav', 'emodb-03', 'neutral']]
     """
     names = [clip.path.relative_to(data) if clip.path.is_relative_to(data) else clip.path for clip in clips]
@@ -223,71 +230,72 @@ def _load_features(path: Path, key: str) -> list[tuple[VoiceFeatures, ...]] | No
 
 
 def _with_targets(clips: Sequence[VoiceClip], labels: str, versions: list[tuple[VoiceFeatures, ...]]) -> VoiceTable:
-    answers = [(clip, target_of(clip, labels)) for clip in clips]
-    taught = [(clip, answer) for clip, answer in answers if answer is not None]
-    targets = np.array([answer for _, answer in taught], dtype=np.int64)
-    return VoiceTable(tuple(clip for clip, _ in taught), targets, tuple(versions))
+    pairs = [(clip, target_of(clip, labels)) for clip in clips]
+    labeled = [(clip, target) for clip, target in pairs if target is not None]
+    targets = np.array([target for _, target in labeled], dtype=np.int64)
+    return VoiceTable(tuple(clip for clip, _ in labeled), targets, tuple(versions))
 
 
 def _task(config: AudioConfig, table: VoiceTable, held_out: VoiceTable | None, accelerator: Accelerator) -> AudioTask:
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     labels = len(target_labels(config.labels))
     return AudioTask(
-        config.architecture, labels, table, held_out, config.teaching, config.augmentation, config.loop, accelerator
+        config.architecture, labels, table, held_out, config.sampling, config.augmentation, config.loop, accelerator
     )
 
 
-def _answers_by_fold(
+def _predict_folds(
     config: AudioConfig, table: VoiceTable, run: Path, accelerator: Accelerator, quiet: bool
 ) -> NDArray[np.float32]:
-    """Probabilities ``(clips, labels)`` of every clip by the training that did not hear its speaker."""
-    answers = np.zeros((len(table.clips), len(target_labels(config.labels))), np.float32)
+    """Probabilities ``(clips, labels)`` of each clip by the training that left out its speaker."""
+    predictions = np.zeros((len(table.clips), len(target_labels(config.labels))), np.float32)
     for number, fold in enumerate(split_by_speaker(table.clips, config.folds, config.loop.seed)):
         held_out = table.subset(fold.test)
         task = _task(config, table.subset(fold.train), held_out, accelerator)
         fit(task, config.loop, run / f"fold-{number}", accelerator, quiet)
-        answers[fold.test] = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
-    return answers
+        predictions[fold.test] = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
+    return predictions
 
 
 def _cross_corpus(
     config: AudioConfig, table: VoiceTable, run: Path, accelerator: Accelerator, quiet: bool
 ) -> dict[str, Any]:
-    """Per corpus, the figures of a training that heard only the others, over the seven."""
+    """Per corpus, the figures of a training on the other corpora, over the seven labels."""
     corpora = np.array([clip.corpus for clip in table.clips])
-    found: dict[str, Any] = {}
-    for corpus in config.teaching.corpus_weights:
-        if len(config.teaching.corpus_weights) < 2:
+    figures: dict[str, Any] = {}
+    for corpus in config.sampling.corpus_weights:
+        if len(config.sampling.corpus_weights) < 2:
             break
         held_out = table.subset(np.flatnonzero(corpora == corpus))
         task = _task(config, table.subset(np.flatnonzero(corpora != corpus)), held_out, accelerator)
         fit(task, config.loop, run / f"without-{corpus}", accelerator, quiet)
-        found[corpus] = _seven(
-            evaluate_clips(task.network.cpu().eval(), held_out).numpy(), held_out.clips, config.labels
-        )
-    return found
+        predictions = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
+        figures[corpus] = _fused_figures(predictions, held_out.clips, config.labels)
+    return figures
 
 
-def _seven(answers: NDArray[np.float32], clips: Sequence[VoiceClip], labels: str) -> dict[str, Any]:
-    """Figures over the seven, of those clips that are one of them."""
-    counted = np.array([clip.label is not None for clip in clips])
+def _fused_figures(predictions: NDArray[np.float32], clips: Sequence[VoiceClip], labels: str) -> dict[str, Any]:
+    """Figures over the seven labels, for the clips that have one of them."""
+    labeled = np.array([clip.label is not None for clip in clips])
     targets = np.array([FUSED_LABELS.index(clip.label) for clip in clips if clip.label], np.int64)
-    return voice_figures(onto_groups(answers[counted], groups_of(labels)), targets, FUSED_LABELS)
+    return voice_figures(sum_to_fused(predictions[labeled], groups_of(labels)), targets, FUSED_LABELS)
 
 
-def _figures(config: AudioConfig, table: VoiceTable, answers: NDArray[np.float32], parameters: int) -> dict[str, Any]:
-    """Per corpus: its own labels where these are taught, and the seven; calibrated by other clips than those judged."""
-    calibrated = cross_calibrate(answers, table.targets)
+def _figures(
+    config: AudioConfig, table: VoiceTable, predictions: NDArray[np.float32], parameters: int
+) -> dict[str, Any]:
+    """Per corpus, cross-fitted: its own labels where the network predicts them, and the seven."""
+    calibrated = cross_calibrate(predictions, table.targets)
     corpora = np.array([clip.corpus for clip in table.clips])
-    found: dict[str, Any] = {}
-    for corpus in config.teaching.corpus_weights:
-        own = corpora == corpus
-        entry: dict[str, Any] = {"speakers": len({clip.speaker for clip in table.clips if clip.corpus == corpus})}
+    figures: dict[str, Any] = {}
+    for corpus in config.sampling.corpus_weights:
+        rows, clips = corpora == corpus, [clip for clip in table.clips if clip.corpus == corpus]
+        entry: dict[str, Any] = {"speakers": len({clip.speaker for clip in clips})}
         if corpus == config.labels:
-            entry["native"] = voice_figures(calibrated[own], table.targets[own], target_labels(corpus))
-        entry["seven"] = _seven(calibrated[own], [clip for clip in table.clips if clip.corpus == corpus], config.labels)
-        found[corpus] = entry
-    return {"parameters": parameters, "leave_speakers_out": found}
+            entry["native"] = voice_figures(calibrated[rows], table.targets[rows], target_labels(corpus))
+        entry["seven"] = _fused_figures(calibrated[rows], clips, config.labels)
+        figures[corpus] = entry
+    return {"parameters": parameters, "leave_speakers_out": figures}
 
 
 def _data_facts(table: VoiceTable, config: AudioConfig) -> dict[str, Any]:
@@ -295,11 +303,11 @@ def _data_facts(table: VoiceTable, config: AudioConfig) -> dict[str, Any]:
         corpus: {
             "clips": sum(clip.corpus == corpus for clip in table.clips),
             "speakers": sorted({clip.speaker for clip in table.clips if clip.corpus == corpus}),
-            "license": LICENSES.get(corpus, "see its publisher"),
+            "license": VOICE_CORPORA[corpus].license,
         }
-        for corpus in config.teaching.corpus_weights
+        for corpus in config.sampling.corpus_weights
     }
-    return {"corpora": clips, "parts": "all speakers named here were heard in training; figures are of the folds"}
+    return {"corpora": clips, "parts": "all speakers listed here are in the training set; figures are of the folds"}
 
 
 def _how(config: AudioConfig, run: Path, revision: str) -> Mapping[str, Any]:
@@ -318,45 +326,18 @@ def _how(config: AudioConfig, run: Path, revision: str) -> Mapping[str, Any]:
 
 
 PROTOCOL = (
-    "Leave-speakers-out: every clip is judged by a training that heard none of its speaker; the last epoch is kept, "
-    "none is chosen; which heads answer was chosen on these folds. A speaker's clips count as one recording, whose "
-    "common statistics are removed without looking at labels. uar is the unweighted average recall over the labels "
-    "that occur; ece and nll are cross-fitted. The shipped weights are of the same training on all speakers, and were "
-    "not judged on them."
+    "Speaker-independent cross-validation: each clip is evaluated by a training without its speaker; the last epoch is "
+    "kept and none is selected; the heads that are averaged were selected on these folds. A speaker's clips count as "
+    "one recording, whose common statistics are removed without using labels. uar is the unweighted average recall "
+    "over the labels that occur; ece and nll are cross-fitted. The weights are of the same training on all speakers "
+    "and were not evaluated on them."
 )
-
-LICENSES = {
-    "ravdess": "CC BY-NC-SA 4.0",
-    "emodb": "CC0 in its current release",
-    "banglaser": "CC BY 4.0",
-    "tess": "CC BY-NC-ND 4.0",
-    "crema_d": "ODbL 1.0",
-    "savee": "research use, by its license agreement",
-    "iemocap": "research use, by its license agreement",
-}
-
-
-def license_of(corpora: Sequence[str]) -> str:
-    """What may be done with weights trained on some corpora, in plain words.
-
-    Example:
-        >>> license_of(["emodb", "banglaser"])
-        'as the corpora: emodb CC0 in its current release; banglaser CC BY 4.0'
-    """
-    others = "; ".join(f"{name} {LICENSES.get(name, 'see its publisher')}" for name in corpora if name != "ravdess")
-    if "ravdess" not in corpora:
-        return f"as the corpora: {others}"
-    return (
-        "CC BY-NC-SA 4.0, because RAVDESS is: non-commercial use, with attribution, shared alike; "
-        "for commercial use train without RAVDESS" + (f". The other corpora: {others}" if others else "")
-    )
-
 
 LIMITS = [
     "Perceived expression as actors gave it on request, not what a person felt.",
     "Acted, read sentences in studios, in English, German and Bengali; interviews are spontaneous and mostly mild. See "
-    "cross_corpus for how much is lost on unknown recordings alone.",
-    "Calibrated on acted speech: in an interview, its confidence is too high.",
-    "What is common to a speaker's recording is removed: someone angry throughout may be heard as neutral.",
-    "How errors differ with age, dialect or illness of the voice was not measured.",
+    "cross_corpus for the loss on unknown recordings alone.",
+    "Calibrated on acted speech: its confidence is too high for interviews.",
+    "Features are normalized per speaker: someone who is angry throughout may be classified as neutral.",
+    "Error rates by age, dialect or voice disorder were not measured.",
 ]

@@ -1,8 +1,8 @@
-"""What the training loop needs of the voice stage: features of every clip in several disguises, and balanced batches.
+"""What the training loop needs of the audio stage: features of each clip and its augmented copies, balanced batches.
 
 Waveforms are augmented ahead: the first version of a clip is the clip itself, the others are drawn once. Per batch, a
 version is drawn for each clip, what is common to its speaker is removed (estimated from a random handful of the
-speaker's clips, since a recording may hold few), and stripes of the features are masked.
+speaker's clips, since a recording may hold few), and parts of the features are masked.
 """
 
 from __future__ import annotations
@@ -21,18 +21,16 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from multimodal.augmentation.audio import AudioAugmentation, augment_waveforms, mask_features
-from multimodal.data.corpora.voice_clip import VoiceClip
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.augmentation.audio import AudioAugmentation, augment_waveform, mask_features
+from multimodal.data.corpora.voice.clip import VoiceClip
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardize
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.statistics import RecordingStatistics
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.train.loop import LoopSettings
-
-CHUNK = 32
-"""Clips that are augmented together."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def target_labels(corpus: str) -> tuple[str, ...]:
         >>> target_labels("ravdess")[:2]
         ('neutral', 'calm')
     """
-    return FUSED_LABELS if corpus == "fused" else NATIVE_LABELS[corpus]
+    return FUSED_LABELS if corpus == "fused" else VOICE_CORPORA[corpus].labels
 
 
 def groups_of(corpus: str) -> tuple[str | None, ...]:
@@ -82,7 +80,7 @@ def groups_of(corpus: str) -> tuple[str | None, ...]:
         >>> groups_of("ravdess")[:2]
         ('neutral', 'neutral')
     """
-    return FUSED_LABELS if corpus == "fused" else tuple(VOICE_TO_FUSED[corpus].values())
+    return FUSED_LABELS if corpus == "fused" else VOICE_CORPORA[corpus].groups
 
 
 def target_of(clip: VoiceClip, corpus: str) -> int | None:
@@ -93,7 +91,7 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
 
     Example:
         >>> from pathlib import Path
-        >>> target_of(VoiceClip.of("emodb", Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
+        >>> target_of(VOICE_CORPORA["emodb"].clip(Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
         0
     """
     if clip.corpus == corpus:
@@ -111,16 +109,16 @@ def voice_table(
     mfcc: Mfcc,
     seed: int,
 ) -> VoiceTable:
-    """Computes the features of every clip that has a right answer, as recorded and disguised.
+    """Computes the features of every clip that has a right answer, as recorded and augmented.
 
     Args:
         clips: Of any corpora.
         waveforms: Mono sound of each, at the rate of ``mfcc``'s settings.
         labels: See ``target_labels``.
-        versions: How many disguises beside the clip itself.
-        augmentation: How strongly disguised.
+        versions: Augmented copies of each clip, beside the clip itself.
+        augmentation: How often and how strongly the copies are changed.
         mfcc: Decides on settings and device.
-        seed: Of the disguises.
+        seed: Of the augmented copies.
 
     Returns:
         The table; clips without a right answer are left out.
@@ -130,23 +128,12 @@ def voice_table(
     sounds = [waveforms[index] for index in chosen]
     features = [tuple(voice_features(sounds, mfcc))]
     for version in range(versions):
-        generator = Generator(mfcc.window.device).manual_seed(seed * 1009 + version)
-        features.append(tuple(voice_features(_disguised(sounds, augmentation, mfcc, generator), mfcc)))
+        generator = Generator().manual_seed(seed * 1009 + version)
+        rate = mfcc.settings.sample_rate
+        copies = [augment_waveform(torch.from_numpy(sound), augmentation, generator, rate).numpy() for sound in sounds]
+        features.append(tuple(voice_features(copies, mfcc)))
     targets = np.array([answers[index] for index in chosen], dtype=np.int64)
     return VoiceTable(tuple(clips[index] for index in chosen), targets, tuple(features))
-
-
-def _disguised(
-    sounds: Sequence[NDArray[np.float32]], augmentation: AudioAugmentation, mfcc: Mfcc, generator: Generator
-) -> list[NDArray[np.float32]]:
-    device = mfcc.window.device
-    changed: list[NDArray[np.float32]] = []
-    for start in range(0, len(sounds), CHUNK):
-        chunk = [torch.from_numpy(sound).to(device) for sound in sounds[start : start + CHUNK]]
-        lengths = torch.tensor([len(sound) for sound in chunk], device=device)
-        samples, lengths = augment_waveforms(pad_sequence(chunk, batch_first=True), lengths, augmentation, generator)
-        changed += [row[: int(length)].cpu().numpy() for row, length in zip(samples, lengths, strict=True)]
-    return changed
 
 
 class _Sums:
@@ -174,9 +161,9 @@ class SamplingConfig:
 
     Attributes:
         corpus_weights: Per corpus, how often each of its labels is drawn against those of the others; above 0.
-        disguised_share: Share of the clips drawn in a disguise.
-        whole_speaker_share: Share of the clips whose speaker is known from all their clips; else from a handful.
-        largest_handful: Most clips of a handful; the size is drawn evenly on a logarithmic scale from 1.
+        augmented_share: Share of the clips drawn as an augmented copy.
+        full_speaker_share: Share of the clips normalized by all clips of their speaker; the others by a random subset.
+        max_speaker_clips: Largest size of that subset; the size is drawn log-uniformly from 1.
         summary_noise: Deviation of the noise on standardized summaries.
         label_smoothing: Share of each target spread over all labels.
         mixup: Both parameters of the Beta distribution of shares; 0 for none.
@@ -186,23 +173,23 @@ class SamplingConfig:
     """
 
     corpus_weights: dict[str, float]
-    disguised_share: float = 0.5
-    whole_speaker_share: float = 0.5
-    largest_handful: int = 40
+    augmented_share: float = 0.5
+    full_speaker_share: float = 0.5
+    max_speaker_clips: int = 40
     summary_noise: float = 0.3
     label_smoothing: float = 0.1
     mixup: float = 0.4
 
     def __post_init__(self) -> None:
-        for key in ("disguised_share", "whole_speaker_share", "label_smoothing"):
+        for key in ("augmented_share", "full_speaker_share", "label_smoothing"):
             if not 0 <= getattr(self, key) <= 1:
-                raise ConfigError(f"teaching.{key}", f"is {getattr(self, key):g}", "give a share from 0 to 1")
-        for key, least in (("largest_handful", 1), ("summary_noise", 0), ("mixup", 0)):
+                raise ConfigError(f"sampling.{key}", f"is {getattr(self, key):g}", "give a share from 0 to 1")
+        for key, least in (("max_speaker_clips", 1), ("summary_noise", 0), ("mixup", 0)):
             if not least <= getattr(self, key) < math.inf:
-                raise ConfigError(f"teaching.{key}", f"is {getattr(self, key):g}", f"give a number from {least}")
+                raise ConfigError(f"sampling.{key}", f"is {getattr(self, key):g}", f"give a number from {least}")
         for corpus, weight in self.corpus_weights.items():
             if not isinstance(weight, int | float) or not 0 < weight < math.inf:
-                raise ConfigError(f"teaching.corpus_weights.{corpus}", f"is {weight!r}", "give a number above 0")
+                raise ConfigError(f"sampling.corpus_weights.{corpus}", f"is {weight!r}", "give a number above 0")
 
 
 class AudioTask:
@@ -213,8 +200,8 @@ class AudioTask:
         labels: How many are taught.
         table: Clips to learn from.
         held_out: Clips of other speakers, judged after each epoch for the log; None for none.
-        teaching: How clips are drawn and changed.
-        augmentation: Gives the stripes of ``mask_features``.
+        sampling: How clips are drawn.
+        augmentation: How often and how much ``mask_features`` masks.
         settings: Of the loop.
         accelerator: Decides on the device.
     """
@@ -227,12 +214,12 @@ class AudioTask:
         labels: int,
         table: VoiceTable,
         held_out: VoiceTable | None,
-        teaching: SamplingConfig,
+        sampling: SamplingConfig,
         augmentation: AudioAugmentation,
         settings: LoopSettings,
         accelerator: Accelerator,
     ) -> None:
-        self.table, self.held_out, self.teaching = table, held_out, teaching
+        self.table, self.held_out, self.sampling = table, held_out, sampling
         self.augmentation, self.settings, self.accelerator = augmentation, settings, accelerator
         self.labels = labels
         frame_size = table.versions[0][0].frames.shape[1]
@@ -241,7 +228,7 @@ class AudioTask:
         self.by_speaker: dict[str, Tensor] = _by_speaker(table.clips)
         self.background: Background = self.network.background  # type: ignore[assignment]
         self.background.learn(*_within_speakers(self.sums[0], list(self.by_speaker.values())))
-        self.chances = _chances(table, teaching.corpus_weights)
+        self.chances = _chances(table, sampling.corpus_weights)
 
     def steps(self) -> int:
         """Whole batches in the corpus; clips are drawn by their weights, so an epoch is a size and no pass."""
@@ -256,38 +243,38 @@ class AudioTask:
         batches = drawn[lengths.argsort()].split(size)
         for number in torch.randperm(len(batches), generator=own).tolist():
             share = batches[number][self.accelerator.process_index :: self.accelerator.num_processes]
-            yield self._batch(share, own, generator)
+            yield self._batch(share, own)
 
-    def _batch(self, chosen: Tensor, own: Generator, generator: Generator) -> Batch:
-        teaching, device = self.teaching, self.accelerator.device
+    def _batch(self, chosen: Tensor, own: Generator) -> Batch:
+        sampling, device = self.sampling, self.accelerator.device
         frames: list[Tensor] = []
         summaries: list[Tensor] = []
         for index in chosen.tolist():
             version = self._version(own)
             features = self.table.versions[version][index]
             common_frames, common_summaries = self._common(index, version, own)
-            frames.append(standardize(features.frames, common_frames))
+            standardized = standardize(features.frames, common_frames)
+            frames.append(mask_features(standardized, self.augmentation, own))
             summaries.append(standardize(features.summary[None], common_summaries)[0])
         lengths = torch.tensor([len(each) for each in frames])
         summary = torch.stack(summaries)
-        summary = summary + teaching.summary_noise * torch.randn(summary.shape, generator=own)
+        summary = summary + sampling.summary_noise * torch.randn(summary.shape, generator=own)
         padded = pad_sequence(frames, batch_first=True).to(device)
-        masked = mask_features(padded, lengths.to(device), self.augmentation, generator)
-        mix = _draw_mix(len(chosen), teaching.mixup, own, device)
+        mix = _draw_mix(len(chosen), sampling.mixup, own, device)
         answers = functional.one_hot(torch.from_numpy(self.table.targets[chosen.numpy()]), self.labels).float()
-        answers = answers * (1 - teaching.label_smoothing) + teaching.label_smoothing / self.labels
-        return Batch(masked, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
+        answers = answers * (1 - sampling.label_smoothing) + sampling.label_smoothing / self.labels
+        return Batch(padded, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
 
     def _version(self, own: Generator) -> int:
-        if len(self.table.versions) == 1 or float(torch.rand((), generator=own)) >= self.teaching.disguised_share:
+        if len(self.table.versions) == 1 or float(torch.rand((), generator=own)) >= self.sampling.augmented_share:
             return 0
         return int(torch.randint(1, len(self.table.versions), (), generator=own))
 
     def _common(self, index: int, version: int, own: Generator) -> tuple[RecordingStatistics, RecordingStatistics]:
-        """What a clip's speaker is taken to be like, from all their clips or from a handful that holds this one."""
+        """Statistics of a clip's speaker, from all their clips or from a random subset that contains this one."""
         speaker = self.by_speaker[self.table.clips[index].speaker]
-        if float(torch.rand((), generator=own)) >= self.teaching.whole_speaker_share:
-            largest = min(self.teaching.largest_handful, len(speaker))
+        if float(torch.rand((), generator=own)) >= self.sampling.full_speaker_share:
+            largest = min(self.sampling.max_speaker_clips, len(speaker))
             count = int(largest ** float(torch.rand((), generator=own)))
             others = speaker[torch.randperm(len(speaker), generator=own)]
             speaker = torch.cat([others[others != index][: max(count - 1, 0)], torch.tensor([index])])

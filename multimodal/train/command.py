@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -153,7 +153,7 @@ def fusion(
             print_line(results_table(train_iemocap(config, data, run, device=device, quiet=quiet)))
 
 
-COMMANDS = {"face": face, "audio": audio, "text": text, "fusion": fusion}
+COMMANDS: dict[str, Callable[..., Any]] = {"face": face, "audio": audio, "text": text, "fusion": fusion}
 """The parts and their commands."""
 
 

@@ -1,6 +1,6 @@
-"""The face stage: FER+ votes in, face weights out, by one of the four label schemes of Barsoum et al. 2016.
+"""Trains the face encoder on FER+ votes, with one of the four label schemes of Barsoum et al. 2016.
 
-The whole corpus and the augmentation live on the device. Source of the schemes: arXiv 1608.01041, section 3.
+The whole corpus and the augmentation are on the device. Source of the schemes: arXiv 1608.01041, section 3.
 """
 
 from __future__ import annotations
@@ -33,25 +33,28 @@ from multimodal.train.provenance import origin_of, training_revision
 
 SCHEMES = ("majority", "multi_label", "probabilistic", "cross_entropy")
 MULTI_LABEL_SHARE = 0.3
-"""An emotion with a larger share of the votes than this is a right answer in the multi-label scheme (paper: 30 %)."""
+"""Share of the votes above which an emotion is a target in the multi-label scheme (paper: 30 %)."""
 
 
 @dataclass(frozen=True)
 class FaceConfig:
-    """Everything that decides a face training, as the TOML file gives it.
+    """The settings of a face training, as in the TOML file.
 
     Attributes:
-        loop: How to train.
+        loop: Settings of the loop.
         augmentation: How faces are changed.
         architecture: One of ``FACE_NETWORKS``.
         scheme: How votes become targets, one of ``SCHEMES``.
-        balance: 0 weighs pictures alike; 1 weighs every emotion alike; between, by frequency to that power.
+        balance: 0 weights pictures equally, 1 weights emotions equally; values between are powers of the frequency.
         small_size: Height and width of training pictures in the first epochs, in pixels.
         small_share: Share of the epochs that train on small pictures, which are faster.
         full_size: Height and width in the remaining epochs.
-        self_teaching: When a run starts from a trained network, the share of each target that is this network's own
-            answer to the tidy picture; the rest are people's votes. It evens out the chance of who voted.
+        self_distillation: Share of each target that is the prediction of the network that the run starts from, for the
+            picture without augmentation; the rest is the votes. It reduces the noise of ten votes.
         check_counts: Whether the corpus must have the published number of pictures.
+
+    Raises:
+        ConfigError: A value is invalid.
     """
 
     loop: LoopSettings
@@ -62,7 +65,7 @@ class FaceConfig:
     small_size: int = 48
     small_share: float = 0.0
     full_size: int = 48
-    self_teaching: float = 0.0
+    self_distillation: float = 0.0
     check_counts: bool = True
 
     def __post_init__(self) -> None:
@@ -72,7 +75,7 @@ class FaceConfig:
 
 
 class FaceTask:
-    """What the loop needs of the face stage."""
+    """The face stage of the training loop."""
 
     metric = "accuracy"
 
@@ -81,29 +84,29 @@ class FaceTask:
         self.config = config
         self.accelerator = accelerator
         self.network = FACE_NETWORKS[config.architecture](len(FACE_LABELS)).to(memory_format=torch.channels_last)
-        taught = training.subset(_usable(training, config.scheme))
-        self.images = torch.from_numpy(taught.images).to(device)
-        self.targets = torch.from_numpy(_targets(taught, config.scheme)).to(device)
+        usable = training.subset(_usable(training, config.scheme))
+        self.images = torch.from_numpy(usable.images).to(device)
+        self.targets = torch.from_numpy(_targets(usable, config.scheme)).to(device)
         self.weights = _class_weights(self.targets, config.balance)
-        judged = validation.subset(majority_labels(validation.votes) >= 0)
-        self.validation_images = torch.from_numpy(judged.images).to(device)
-        self.validation_labels = torch.from_numpy(majority_labels(judged.votes)).to(device)
+        labeled = validation.subset(majority_labels(validation.votes) >= 0)
+        self.validation_images = torch.from_numpy(labeled.images).to(device)
+        self.validation_labels = torch.from_numpy(majority_labels(labeled.votes)).to(device)
 
     def start_from(self, path: Path) -> None:
-        """Takes over a trained network's tensors, and part of its answers as targets.
+        """Loads the tensors of a trained network, and mixes its predictions into the targets.
 
         Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
         """
         load_tensors(path, self.network)
-        share = self.config.self_teaching
+        share = self.config.self_distillation
         if share:
             teacher = copy.deepcopy(self.network).to(self.images.device).eval()
             with self.accelerator.autocast():
-                answers = torch.cat([predict(teacher, images)[0] for images in self.images.split(512)])
-            self.targets = (1 - share) * self.targets + share * answers.clone()
+                predictions = torch.cat([predict(teacher, images)[0] for images in self.images.split(512)])
+            self.targets = (1 - share) * self.targets + share * predictions.clone()
 
     def steps(self) -> int:
-        """Whole batches in the corpus; what is left over comes in another epoch's order."""
+        """Whole batches in the corpus; the remainder differs from epoch to epoch."""
         return max(len(self.images) // self.config.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
@@ -121,15 +124,15 @@ class FaceTask:
             yield augment(self.images[batch], size, self.config.augmentation, generator), targets
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean over pictures of the scheme's loss, summed over members, so that each learns as if alone."""
+        """Mean over pictures of the scheme's loss, summed over members, so that each is trained as if alone."""
         images, targets = batch
         logs = torch.log_softmax(network(images).member_logits.float(), dim=-1)
         if self.config.scheme == "multi_label":
-            # The likeliest of the right answers counts: any of them will do (paper, equation 3).
+            # Only the target with the highest probability counts: any of them is correct (paper, equation 3).
             losses = -logs.masked_fill(targets == 0, -torch.inf).amax(dim=-1)
         else:
             losses = -(targets * logs).sum(dim=-1)
-        # Normalized, so that a picture with two right answers counts no more than one with one.
+        # Normalized, so that a picture with two targets counts no more than one with one.
         importance = (targets @ self.weights) / targets.sum(dim=-1)
         return (losses * importance).mean(dim=-1).sum()
 
@@ -150,14 +153,14 @@ class FaceTask:
 
 def _usable(corpus: FaceCorpus, scheme: str) -> NDArray[np.bool_]:
     if scheme == "majority":
-        clear: NDArray[np.bool_] = majority_labels(corpus.votes) >= 0
-        return clear
-    named: NDArray[np.bool_] = distributions(corpus.votes).sum(axis=1) > 0
-    return named
+        has_majority: NDArray[np.bool_] = majority_labels(corpus.votes) >= 0
+        return has_majority
+    has_emotion: NDArray[np.bool_] = distributions(corpus.votes).sum(axis=1) > 0
+    return has_emotion
 
 
 def _targets(corpus: FaceCorpus, scheme: str) -> NDArray[np.float32]:
-    """``(n, 8)``: shares of the votes, or ones for the right answers."""
+    """``(n, 8)``: shares of the votes, or ones for the targets."""
     shares = distributions(corpus.votes)
     if scheme == "majority":
         rows: NDArray[np.float32] = np.eye(len(FACE_LABELS), dtype=np.float32)[majority_labels(corpus.votes)]
@@ -199,8 +202,8 @@ def train_face(
         Path of the weights.
 
     Raises:
-        ConfigError: A key or a value of the configuration that cannot be.
-        CorpusError: The corpus is not FER+ as published.
+        ConfigError: The configuration is invalid.
+        CorpusError: The corpus differs from the published FER+.
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, FaceConfig)
@@ -221,11 +224,11 @@ def train_face(
 def write_weights(
     config: FaceConfig, network: nn.Module, validation: FaceCorpus, run: Path, name: str, origin: Mapping[str, object]
 ) -> Path:
-    """Calibrates a trained network on the validation part, judges it there, writes weights and card."""
-    judged = validation.subset(majority_labels(validation.votes) >= 0)
-    labels = majority_labels(judged.votes)
+    """Calibrates and evaluates a trained network on the validation part, and writes weights and card."""
+    labeled = validation.subset(majority_labels(validation.votes) >= 0)
+    labels = majority_labels(labeled.votes)
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
-    parts = [predict(network, images, flip=False)[0] for images in torch.from_numpy(judged.images).split(256)]
+    parts = [predict(network, images, flip=False)[0] for images in torch.from_numpy(labeled.images).split(256)]
     probabilities = torch.cat(parts).numpy()
     spec = ModelSpec(
         part="face",
@@ -238,7 +241,7 @@ def write_weights(
     )
     calibrated = cross_calibrate(probabilities, labels)
     figures = classification_figures(calibrated, labels, FACE_LABELS)
-    figures["divergence"] = kl_divergence(distributions(judged.votes), calibrated)
+    figures["divergence"] = kl_divergence(distributions(labeled.votes), calibrated)
     facts = {**FACTS, "training": _how(config, run, origin), "metrics": {"protocol": PROTOCOL, "valid": figures}}
     return save_weights(run, name or f"{config.architecture}.ferplus-v1", network, spec, facts)
 
@@ -263,23 +266,23 @@ def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[st
 
 PROTOCOL = (
     "FER+ validation part, pictures with a majority (published rule), majority label as truth, one view per picture, "
-    "weights in half precision. Stages, and epochs where the best was kept, were chosen on this part, so its figures "
-    "are a little too good; ece, nll and divergence are cross-fitted: each half calibrated with the temperature of the "
-    "other."
+    "weights in half precision. Stages, and epochs where the best was kept, were selected on this part, so its figures "
+    "are slightly optimistic; ece, nll and divergence are cross-fitted: each half is calibrated with the temperature "
+    "of the other half."
 )
 
 FACTS = {
     "data": {
         "name": "FER+ (Barsoum et al. 2016, arXiv 1608.01041): FER2013 pictures with ten people's votes each",
-        "parts": "training part to train, validation part to choose the epoch and the temperature; test part unused",
+        "parts": "training part for training, validation part for the epoch and the temperature; test part unused",
         "license": "votes MIT; FER2013 pictures were collected from the web and are for research use",
     },
     "license": (
-        "MIT for what we add; the training pictures are for research use, and whether that binds weights trained "
-        "on them is unsettled: ask your lawyer before commercial use"
+        "MIT for our part; the training pictures are for research use, and whether that restricts weights trained on "
+        "them is unsettled: ask a lawyer before commercial use"
     ),
     "limits": [
-        "Perceived expression as ten crowd workers named it, not what a person felt.",
+        "Perceived expression as labeled by ten crowd workers, not what a person felt.",
         "Posed and press pictures, gray, 48x48 pixels; interviews in dim light or from the side look different.",
         "Disgust, contempt and fear are rare in the corpus and weak here: see per_class.",
         "The corpus does not state age, sex or skin tone, so error rates by group were not measured.",

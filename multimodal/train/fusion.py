@@ -1,11 +1,12 @@
-"""The fusion stage: utterances composed of three corpora in, the fusion head's weights out.
+"""Trains the fusion head on synthetic utterances drawn from three corpora.
 
-The shipped encoders stay as they are. Of each corpus the head must see only what its encoder answers as it will answer
-strangers: of the voices those of networks that never heard the speaker (``multimodal.unheard``), of the texts the tenth
-of the training part that the text encoder did not learn from; for the faces nothing is needed, since the face encoder
-is no better on the pictures that it learned from (0.811 right against 0.808, with ``JITTER``).
+The encoders stay unchanged. The head must only see predictions that are as good as those for new people. So the clips
+are encoded by networks that were not trained on the speaker (``multimodal.train.out_of_fold``), and the texts are the
+tenth of the training part that the text encoder held out. The faces need nothing, because the face encoder is no better
+on its training pictures (0.811 right against 0.808, with ``JITTER``).
 
-People, pictures and texts are parted: some to learn from, some to choose the epoch and calibrate, some to judge.
+Speakers, pictures and texts are split into parts for training, for calibration (which also selects the epoch), and for
+evaluation.
 """
 
 from __future__ import annotations
@@ -57,40 +58,41 @@ from multimodal.train.provenance import training_revision
 from multimodal.types import MODALITIES
 
 UNCERTAIN_BELOW = 0.5
-"""An answer whose calibrated confidence is lower is more likely wrong than right, and is called uncertain."""
+"""A prediction with a lower calibrated confidence is more likely wrong than right, and is marked uncertain."""
 
-PARTS = ("train", "calibrate", "judge")
+PARTS = ("train", "calibrate", "evaluate")
 
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """Everything that decides a fusion training, as the TOML file gives it.
+    """The settings of a fusion training, as in the TOML file.
 
     Attributes:
-        loop: How to train.
-        composing: What utterances are like.
-        learning: How many, and which signals are left out.
-        hidden: See ``FusionShape``; likewise the next four.
-        face_hidden: Features beside the voice.
-        bidirectional: Whether both encoders run in both directions.
+        loop: Settings of the loop.
+        synthesis: How utterances are drawn.
+        training: Number of utterances, and the regularization.
+        hidden: Size of the recurrent states, see ``FusionShape``.
+        face_hidden: Face features beside the audio states.
+        bidirectional: Whether both recurrent encoders run in both directions.
         pooling: ``last`` or ``attention``.
         dropout: Share dropped in training.
-        voice_config: Configuration of the voice's training, beside this file; its folds say who was heard by whom.
-        faces_per_label: Most pictures of each emotion in training.
+        audio_config: Configuration of the audio training, in the folder of this file; its folds decide which network
+            encodes which speaker.
+        faces_per_label: Largest number of pictures of each emotion in training.
         views: Versions of each picture.
-        text_share: Of GoEmotions' training part, what the text encoder was not taught (its ``held_out_share``).
-        check_counts: Whether the corpora must have their published sizes.
+        text_share: Share of GoEmotions' training part that the text encoder held out (its ``held_out_share``).
+        check_counts: Whether the corpora must have their published counts.
     """
 
     loop: LoopSettings
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
-    learning: FusionTrainingConfig = field(default_factory=FusionTrainingConfig)
+    training: FusionTrainingConfig = field(default_factory=FusionTrainingConfig)
     hidden: int = 96
     face_hidden: int = 64
     bidirectional: bool = True
     pooling: str = "attention"
     dropout: float = 0.3
-    voice_config: str = "audio.toml"
+    audio_config: str = "audio.toml"
     faces_per_label: int = 1_200
     views: int = 3
     text_share: float = 0.1
@@ -99,58 +101,59 @@ class FusionConfig:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the corpora are, and the folds of the voice's training.
+    """The folders of the corpora and of the audio training.
 
     Attributes:
         faces: FER+ folder.
-        voices: Folder with a folder per corpus of voices.
+        voices: Folder with one subfolder per speech corpus.
         texts: GoEmotions folder.
-        voice_run: Run folder of ``train audio`` with the configuration that the shipped encoder was trained with.
+        audio_run: Run folder of ``train audio`` in which the audio encoder was trained.
     """
 
     faces: Path
     voices: Path
     texts: Path
-    voice_run: Path
+    audio_run: Path
 
 
 def train_fusion(
     config_path: Path, sources: Sources, run: Path, *, name: str, device: str, quiet: bool, model: str = "default"
 ) -> Path:
-    """Trains a fusion head over the encoders of a model, and writes its weights and card.
+    """Trains a fusion head for the encoders of a model, and writes its weights and card.
 
     Args:
         config_path: TOML file, see ``FusionConfig``.
         sources: The corpora.
-        run: Folder for checkpoints, the log and the weights; a stopped run goes on from there.
-        name: Stem of the weights; empty for ``dual_recurrent.composed-v1``.
+        run: Folder for checkpoints, the log and the weights; a stopped run continues from there.
+        name: Stem of the weights; empty for ``dual_recurrent.synthetic-v1``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         quiet: Whether to hide the progress bar.
-        model: Whose encoders, see ``multimodal.load_model``.
+        model: The model with the encoders, see ``multimodal.load_model``.
 
     Returns:
         Path of the weights.
 
     Raises:
-        ConfigError: A key or a value of a configuration that cannot be.
-        CorpusError: A corpus is not as published.
+        ConfigError: A configuration is invalid.
+        CorpusError: A corpus differs from the published one.
         OutputError: The run folder cannot be written.
-        WeightsError: An encoder or a fold of the voice's training is not there.
+        WeightsError: An encoder or a fold of the audio training is not found.
     """
     config = read_config(config_path, FusionConfig)
-    voice_config = read_config(config_path.parent / config.voice_config, AudioConfig)
-    if voice_config.folds < len(PARTS):
-        raise ConfigError("voice_config", f"has {voice_config.folds} folds", "one with at least 3 is needed")
+    audio_config = read_config(config_path.parent / config.audio_config, AudioConfig)
+    if audio_config.folds < len(PARTS):
+        fact = f"is a configuration with {audio_config.folds} folds"
+        raise ConfigError("audio_config", fact, f"name one with at least {len(PARTS)} folds")
     chosen = choose_device(device)
     accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
     revision = training_revision(run)
     sources_of = choose_weights(model, MODALITIES)
     encoders = {part: load_weights(sources_of[part], part, str(accelerator.device)) for part in MODALITIES}
-    parts = encode_parts(config, voice_config, sources, encoders, run)
+    parts = encode_parts(config, audio_config, sources, encoders, run)
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FusionTask(
-        shape, parts["train"], parts["calibrate"], config.synthesis, config.learning, config.loop, accelerator
+        shape, parts["train"], parts["calibrate"], config.synthesis, config.training, config.loop, accelerator
     )
     fit(task, config.loop, run, accelerator, quiet)
     network = task.network.cpu().eval()
@@ -166,26 +169,26 @@ def train_fusion(
         uncertain_below=UNCERTAIN_BELOW,
         uncertain_coverage=coverage,
     )
-    count, seed = config.learning.validation_utterances, config.loop.seed + 1
+    count, seed = config.training.validation_utterances, config.loop.seed + 1
     head = Head(network, shape, temperatures)
-    figures = evaluate_fusion(head, parts["judge"], config.synthesis, count, seed)
+    figures = evaluate_fusion(head, parts["evaluate"], config.synthesis, count, seed)
     facts = {
         "data": data_facts(config, parts, encoders),
-        "license": license_of(list(voice_config.teaching.corpus_weights)),
+        "license": license_of(list(audio_config.sampling.corpus_weights)),
         "training": how(config, run, revision, encoders),
-        "metrics": {"protocol": PROTOCOL, "composed": figures},
+        "metrics": {"protocol": PROTOCOL, "synthetic": figures},
         "limits": LIMITS,
     }
-    return save_weights(run, name or "dual_recurrent.composed-v1", network, spec, facts)
+    return save_weights(run, name or "dual_recurrent.synthetic-v1", network, spec, facts)
 
 
-def shape_of(config: FusionConfig, parts: EncodedPools) -> FusionShape:
-    """The head's shape, from the configuration and what the encoders give."""
+def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
+    """The shape of the head, from the configuration and the sizes of the encoders' states."""
     return FusionShape(
         labels=len(FUSED_LABELS),
-        audio_size=parts.voices[0][0].states.shape[1],
-        face_size=parts.faces[0].embeddings.shape[2],
-        text_size=parts.texts[0][0].states.shape[1],
+        audio_size=pools.voices[0][0].states.shape[1],
+        face_size=pools.faces[0].embeddings.shape[2],
+        text_size=pools.texts[0][0].states.shape[1],
         hidden=config.hidden,
         face_hidden=config.face_hidden,
         bidirectional=config.bidirectional,
@@ -195,53 +198,55 @@ def shape_of(config: FusionConfig, parts: EncodedPools) -> FusionShape:
 
 
 def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
-    """Temperatures per subset of signals on the held-out compositions, and the share of their answers that is sure.
+    """Fits a temperature per subset of modalities on the held-out utterances.
 
     Returns:
-        Subset to temperature; and the share of answers, over all subsets alike, not below ``UNCERTAIN_BELOW``.
+        Subset to temperature; and the share of predictions with a confidence of at least ``UNCERTAIN_BELOW``, as the
+        mean over subsets.
     """
-    labels = np.array([recipe.label for recipe in task.judged])
-    temperatures, sure = {}, []
+    labels = np.array([recipe.label for recipe in task.held_out])
+    temperatures, coverages = {}, []
     for subset in SUBSETS:
-        plain = predict(task.network, task.shape, [streams.only(subset) for streams in task.judged_streams])
+        plain = predict(task.network, task.shape, [inputs.only(subset) for inputs in task.held_out_inputs])
         temperature = round(fit_temperature(plain.probabilities, labels), 4)
         temperatures[subset_name(subset)] = temperature
-        sure.append(float((softmax(plain.logits, temperature).max(axis=1) >= UNCERTAIN_BELOW).mean()))
-    return temperatures, round(float(np.mean(sure)), 4)
+        coverages.append(float((softmax(plain.logits, temperature).max(axis=1) >= UNCERTAIN_BELOW).mean()))
+    return temperatures, round(float(np.mean(coverages)), 4)
 
 
 def encode_parts(
-    config: FusionConfig, voice_config: AudioConfig, sources: Sources, encoders: Mapping[str, Weights], run: Path
+    config: FusionConfig, audio_config: AudioConfig, sources: Sources, encoders: Mapping[str, Weights], run: Path
 ) -> dict[str, EncodedPools]:
-    """Reads and encodes what is learned from, calibrated on and judged on; keys ``PARTS``.
+    """Reads and encodes the corpora; the keys are ``PARTS``.
 
-    The speakers of the voice's last fold are judged on, those of the last but one calibrate, the others teach. The
-    validation parts of FER+ and GoEmotions are halved, every other picture and text to calibrate and to judge.
+    The speakers of the last fold of the audio training are for evaluation, those of the fold before for calibration,
+    the others for training. The validation parts of FER+ and GoEmotions are halved: every other picture and text is for
+    calibration, the others are for evaluation.
     """
     faces = _faces(config, sources.faces)
     texts = _texts(config, sources.texts)
     clips = [
         clip
-        for corpus in voice_config.teaching.corpus_weights
+        for corpus in audio_config.sampling.corpus_weights
         for clip in read_voices(corpus, sources.voices / corpus, check_counts=config.check_counts)
     ]
-    voices = _Voices.read(voice_config, clips, encoders["audio"], sources.voice_run, run)
+    voices = _Voices.read(audio_config, clips, encoders["audio"], sources.audio_run, run)
     seed = config.loop.seed
-    found = {}
+    pools = {}
     for number, part in enumerate(PARTS):
-        images, shown = face_pool(faces[part], config.faces_per_label, seed)
-        chosen, spoken, seconds = voices.of(part)
-        written, said = text_pool(texts[part])
-        pools = SamplePools(shown, spoken, said, seconds, views=config.views)
-        heard = [voices.clean[index] for index in chosen], [voices.buried[index] for index in chosen]
-        found[part] = encode_pools(encoders, pools, images, heard, written, seed + number)
-    return found
+        images, face_labels = face_pool(faces[part], config.faces_per_label, seed)
+        indices, voice_labels, seconds = voices.of(part)
+        sentences, text_labels = text_pool(texts[part])
+        labels = SamplePools(face_labels, voice_labels, text_labels, seconds, views=config.views)
+        encoded = [voices.encoded[index] for index in indices], [voices.degraded[index] for index in indices]
+        pools[part] = encode_pools(encoders, labels, images, encoded, sentences, seed + number)
+    return pools
 
 
 def _faces(config: FusionConfig, folder: Path) -> dict[str, FaceCorpus]:
     train, valid = (read_ferplus(folder, part, check_counts=config.check_counts) for part in ("train", "valid"))
     even = np.arange(len(valid.images)) % 2 == 0
-    return {"train": train, "calibrate": valid.subset(even), "judge": valid.subset(~even)}
+    return {"train": train, "calibrate": valid.subset(even), "evaluate": valid.subset(~even)}
 
 
 def _texts(config: FusionConfig, folder: Path) -> dict[str, TextCorpus]:
@@ -252,91 +257,92 @@ def _texts(config: FusionConfig, folder: Path) -> dict[str, TextCorpus]:
     return {
         "train": train.subset(train.held_out(config.text_share)),
         "calibrate": dev.subset(even),
-        "judge": dev.subset(~even),
+        "evaluate": dev.subset(~even),
     }
 
 
 @dataclass(frozen=True)
 class _Voices:
-    """All clips, encoded by networks that never heard them, and the part that each belongs to."""
+    """All clips, encoded by networks that were not trained on their speakers, and the part of each clip."""
 
     labels: NDArray[np.int64]
     seconds: NDArray[np.float64]
     parts: NDArray[np.int64]
-    clean: Sequence[Encoded]
-    buried: Sequence[Encoded]
+    encoded: Sequence[Encoded]
+    degraded: Sequence[Encoded]
 
     @classmethod
     def read(
-        cls, config: AudioConfig, clips: Sequence[VoiceClip], weights: Weights, voice_run: Path, run: Path
+        cls, config: AudioConfig, clips: Sequence[VoiceClip], weights: Weights, audio_run: Path, run: Path
     ) -> _Voices:
         waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
         mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
-        buried = voice_features(mask_audio_with_noise(waveforms, config.loop.seed), mfcc)
-        clean = voice_features(waveforms, mfcc)
-        taught, features_of_taught = _taught(config, clips, clean)
-        heard_by = out_of_fold_encoder(weights, config, voice_run, taught, features_of_taught)
-        fold_of = fold_of_speakers(taught, config.folds, config.loop.seed)
-        known = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
-        kept = [clips[index] for index in known]
+        degraded = voice_features(mask_audio_with_noise(waveforms, config.loop.seed), mfcc)
+        features = voice_features(waveforms, mfcc)
+        training_clips, training_features = _training_clips(config, clips, features)
+        encoder_of = out_of_fold_encoder(weights, config, audio_run, training_clips, training_features)
+        fold_of = fold_of_speakers(training_clips, config.folds, config.loop.seed)
+        indices = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
+        chosen = [clips[index] for index in indices]
         encoded = [
-            encode_voices(weights, kept, [features[index] for index in known], heard_by) for features in (clean, buried)
+            encode_voices(weights, chosen, [version[index] for index in indices], encoder_of)
+            for version in (features, degraded)
         ]
         return cls(
-            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in kept]),
-            np.array([len(clean[index].frames) * config.mfcc.hop_seconds for index in known]),
-            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in kept]),
+            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in chosen]),
+            np.array([len(features[index].frames) * config.mfcc.hop_seconds for index in indices]),
+            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in chosen]),
             *encoded,
         )
 
     def of(self, part: str) -> tuple[list[int], NDArray[np.int64], NDArray[np.float64]]:
-        """Indices, labels and lengths of a part's clips."""
+        """Indices, labels and durations of the clips of a part."""
         chosen = np.flatnonzero((self.parts == PARTS.index(part)) & (self.labels >= 0))
         return chosen.tolist(), self.labels[chosen], self.seconds[chosen]
 
 
-def _taught(
+def _training_clips(
     config: AudioConfig, clips: Sequence[VoiceClip], features: Sequence[VoiceFeatures]
 ) -> tuple[list[VoiceClip], list[VoiceFeatures]]:
-    """The clips that the voice's training used: those with a right answer."""
-    kept = [index for index, clip in enumerate(clips) if target_of(clip, config.labels) is not None]
-    return [clips[index] for index in kept], [features[index] for index in kept]
+    """The clips that the audio training used: those with a target."""
+    indices = [index for index, clip in enumerate(clips) if target_of(clip, config.labels) is not None]
+    return [clips[index] for index in indices], [features[index] for index in indices]
 
 
 def _part_of_fold(fold: int, folds: int) -> int:
-    """0 learns, 1 calibrates, 2 judges."""
+    """Index into ``PARTS``: the last fold is for evaluation, the one before for calibration, the others train."""
     return max(fold - (folds - len(PARTS)), 0)
 
 
 def data_facts(
     config: FusionConfig, parts: Mapping[str, EncodedPools], encoders: Mapping[str, Weights]
 ) -> dict[str, Any]:
-    """What the card says of the data."""
+    """The data entry of the card."""
     counts = {
         part: {
-            "pictures": len(of.pools.faces),
-            "clips": len(of.pools.voices),
-            "texts": len(of.pools.texts),
+            "pictures": len(encoded.pools.faces),
+            "clips": len(encoded.pools.voices),
+            "texts": len(encoded.pools.texts),
         }
-        for part, of in parts.items()
+        for part, encoded in parts.items()
     }
     return {
-        "name": "utterances composed by chance of FER+ pictures, clips of acted speech and GoEmotions comments",
+        "name": "synthetic utterances of random FER+ pictures, clips of acted speech and GoEmotions comments",
         "corpora": licenses(encoders),
         "parts": counts,
         "encoders": {part: weights.name for part, weights in encoders.items()},
-        "composing": asdict(config.synthesis),
+        "synthesis": asdict(config.synthesis),
     }
 
 
 def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
-    """Corpus to its license, as the encoders' own cards have it."""
-    found: dict[str, dict[str, str]] = {}
+    """Corpus to its license, from the cards of the encoders."""
+    entries: dict[str, dict[str, str]] = {}
     for weights in encoders.values():
         data = weights.card["data"]
-        own = data.get("corpora", {data.get("name"): data})
-        found |= {name: {"license": facts["license"]} for name, facts in own.items()}
-    return found
+        corpora = data.get("corpora", {data.get("name"): data})
+        entries |= {name: {"license": facts["license"]} for name, facts in corpora.items()}
+    return entries
 
 
 def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, Weights]) -> dict[str, Any]:
@@ -359,23 +365,23 @@ def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, W
 
 
 PROTOCOL = (
-    "Composed utterances of speakers, pictures and texts that neither the head nor (but for pictures and texts that "
-    "chose the encoders' epochs) an encoder learned from: the voice by networks that never heard the speaker, FER+'s "
-    "validation part and GoEmotions' dev part, every other item; the other half and other speakers chose the epoch and "
-    "the temperatures. Emotions, disagreement, frames at rest and without a face as in data.composing. late: the "
-    "plain average of the signals' calibrated heads; single: each of these heads. corrupted: macro-F1 with one signal "
-    "buried in noise in every utterance. Weights in half precision."
+    "Synthetic utterances of speakers, pictures and texts that neither the head nor (except for pictures and texts "
+    "that selected the encoders' epochs) an encoder was trained on: clips encoded by networks without the speaker, and "
+    "every other item of FER+'s validation part and GoEmotions' dev part; the other items and other speakers selected "
+    "the epoch and the temperatures. Emotions, disagreement, frames at rest and without a face as in data.synthesis. "
+    "late: the plain average of the modalities' calibrated heads; single: each of these heads. degraded: macro-F1 with "
+    "one modality degraded by noise in every utterance. Weights in half precision."
 )
 
 LIMITS = [
-    "Composed of strangers: the face, the voice and the words of an utterance are three people's, and share an emotion "
-    "and nothing else. The head learned how far to trust each signal and what to do when one is missing, bad or at "
-    "odds; it cannot have learned how one person's signals belong together, and its figures say nothing about real "
+    "The face, the voice and the words of a synthetic utterance are of three people and share nothing but an emotion. "
+    "The head learned how reliable each modality is and what to do when one is missing, degraded or contradictory; it "
+    "cannot have learned how one person's modalities belong together, and its figures say nothing about real "
     "interviews.",
-    "Every signal bears the emotion alike by construction. In life the words often carry one thing and the face "
-    "another; sarcasm is such a case, and the head has seen it as chance only.",
-    "A quarter of the composed utterances are neutral; in interviews most are. Expect too much emotion rather than too "
-    "little.",
-    "Confidence is calibrated on composed utterances; on interviews it is too high.",
-    "Only with the encoders named in spec.encoders do its answers mean anything.",
+    "All modalities have the same emotion by construction. In life the words often differ from the face, as in "
+    "sarcasm, which the head knows only as chance.",
+    "A quarter of the synthetic utterances are neutral; in interviews most are. Expect too much emotion rather than "
+    "too little.",
+    "Confidence is calibrated on synthetic utterances; on interviews it is too high.",
+    "The predictions are valid only with the encoders named in spec.encoders.",
 ]

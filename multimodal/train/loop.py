@@ -1,8 +1,8 @@
-"""The one training loop that every stage shares: read it from top to bottom.
+"""The training loop of all stages, to be read from top to bottom.
 
-A stage hands over a ``Task``: a network, batches, a loss, a validation. The loop adds what is the same for all: warm-up
-and cosine, an exponential moving average of the weights, early stopping, a checkpoint per epoch from which a stopped
-run continues to the same numbers, a log. Devices, precision and several GPUs are accelerate's business.
+A stage provides a ``Task``: a network, batches, a loss and a validation. The loop adds the rest: warm-up and cosine
+schedule, an exponential moving average of the weights, early stopping, a checkpoint per epoch from which a stopped run
+continues to the same numbers, and a log. Accelerate handles devices, precision and several GPUs.
 """
 
 from __future__ import annotations
@@ -31,21 +31,24 @@ from multimodal.files import atomic_write
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How to train, the same for every stage.
+    """The settings of the loop, the same for every stage.
 
     Attributes:
         epochs: Passes over the corpus.
         batch_size: Examples per step, over all devices together.
         optimizer: ``sgd`` (Nesterov, momentum 0.9) or ``adamw``.
-        learning_rate: The highest, after warm-up.
-        weight_decay: On weights of two and more dimensions only; biases and normalization are left alone.
+        learning_rate: Highest learning rate, after the warm-up.
+        weight_decay: Applied to weights of two or more dimensions; not to biases and normalization.
         warmup_epochs: Epochs in which the learning rate rises from 0; it then falls to 0 along a cosine.
-        ema_decay: Of the moving average of the weights, per step.
-        patience: Epochs without a better validation after which training stops; 0 for never.
-        keep: ``best`` keeps the epoch with the best validation; ``last`` the last one, for runs whose held-out part is
-            to be judged (choosing the epoch on it would flatter), or that hold nothing out.
+        ema_decay: Decay per step of the moving average of the weights.
+        patience: Epochs without improvement after which training stops; 0 for no early stopping.
+        keep: ``best`` keeps the epoch with the best validation. ``last`` keeps the last epoch, for runs that are
+            evaluated on the held-out part (selecting on it would be optimistic) or that hold nothing out.
         precision: ``no`` (float32) or ``bf16``.
-        seed: Of everything that is drawn.
+        seed: Random seed.
+
+    Raises:
+        ConfigError: A value is invalid.
     """
 
     epochs: int
@@ -64,33 +67,34 @@ class LoopSettings:
         allowed = {"optimizer": ("sgd", "adamw"), "precision": ("no", "bf16"), "keep": ("best", "last")}
         for key, choices in allowed.items():
             if getattr(self, key) not in choices:
-                raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(choices)}")
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ConfigError("epochs, batch_size", "must be at least 1", "change the configuration")
+                raise ConfigError(f"loop.{key}", f"is {getattr(self, key)!r}", f"choose one of {', '.join(choices)}")
+        for key in ("epochs", "batch_size"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"loop.{key}", f"is {getattr(self, key)}", "give at least 1")
 
 
 class Task(Protocol):
-    """What a stage brings to the loop."""
+    """What a stage provides to the loop."""
 
     network: nn.Module
     metric: str
 
     def steps(self) -> int:
-        """Steps of one epoch, the same for every epoch."""
+        """Number of steps per epoch, the same in every epoch."""
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Any]:
-        """The epoch's batches, on the device, in an order that the generator alone decides."""
+        """The batches of an epoch, on the device; the generator alone determines their order."""
 
     def loss(self, network: nn.Module, batch: Any) -> Tensor:
-        """The scalar to be made small."""
+        """The scalar to minimize."""
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Figures on held-out data, among them ``metric``, of which more is better; none where nothing is held out."""
+        """Figures on held-out data, including ``metric`` (higher is better); empty if nothing is held out."""
 
 
 @dataclass
 class TrainingState:
-    """How far a run is: what a checkpoint stores beside the tensors."""
+    """The state of a run that a checkpoint stores beside the tensors."""
 
     epoch: int = 0
     step: int = 0
@@ -100,22 +104,22 @@ class TrainingState:
 
 
 def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerator, quiet: bool = False) -> Path:
-    """Trains, or goes on with a run that was stopped.
+    """Trains a network, or continues a run that was stopped.
 
     Args:
-        task: The stage; its network ends up with the averaged weights of the epoch that is kept.
-        settings: How to train.
-        folder: Gets ``last.safetensors`` (to go on from), ``best.safetensors`` (averaged weights of the kept epoch) and
-            ``log.csv`` (a row per epoch).
-        accelerator: Decides on devices and precision.
+        task: The stage; its network gets the averaged weights of the epoch that is kept.
+        settings: Settings of the loop.
+        folder: Output folder for ``last.safetensors`` (the checkpoint), ``best.safetensors`` (averaged weights of the
+            epoch that is kept) and ``log.csv`` (one row per epoch).
+        accelerator: Gives devices and precision.
         quiet: Whether to hide the progress bar.
 
     Returns:
         The path of ``best.safetensors``.
 
     Raises:
-        ConfigError: The folder holds a run with other settings, the loss is no longer finite, or there is nothing to
-            choose an epoch by.
+        ConfigError: The folder contains a run with other settings, the loss is not finite, or no validation selects an
+            epoch.
         OutputError: The folder cannot be written.
     """
     network, optimizer = accelerator.prepare(task.network, _optimizer(task.network, settings))
@@ -126,14 +130,14 @@ def fit(task: Task, settings: LoopSettings, folder: Path, accelerator: Accelerat
             break
         started = time.perf_counter()
         loss = _train_epoch(task, network, average, optimizer, settings, progress, accelerator, quiet)
-        # One process's figures for all, so that all stop at the same epoch.
+        # The figures of one process for all, so that all stop at the same epoch.
         (figures,) = broadcast_object_list([task.validate(average)])
         if settings.keep == "best" and task.metric not in figures:
-            raise ConfigError("keep", "is 'best', but nothing is held out to choose an epoch by", 'write keep = "last"')
+            raise ConfigError("loop.keep", "is 'best', but no data is held out for it", 'write keep = "last"')
         score = figures.get(task.metric, 0.0)
         if not (math.isfinite(loss) and math.isfinite(score)):
-            fact = f"{settings.learning_rate} is too much: the loss is not finite in epoch {epoch}"
-            raise ConfigError("learning_rate", fact, "lower learning_rate and use a new folder")
+            fact = f"is {settings.learning_rate}, and the loss is not finite in epoch {epoch}"
+            raise ConfigError("loop.learning_rate", fact, "lower it and use a new folder")
         progress.epoch = epoch + 1
         row = {"epoch": epoch, "loss": loss, **figures, "seconds": time.perf_counter() - started}
         progress.rows.append({key: round(value, 5) for key, value in row.items()})
@@ -162,8 +166,8 @@ def _train_epoch(
     accelerator: Accelerator,
     quiet: bool,
 ) -> float:
-    """One pass; returns the mean loss."""
-    # Seeded anew for each epoch: a run that is continued draws what an undisturbed one would have drawn.
+    """Trains one epoch and returns the mean loss."""
+    # Seeded for each epoch: a continued run draws the same numbers as an uninterrupted one.
     seed = settings.seed * 100_003 + progress.epoch
     torch.manual_seed(seed)
     generator = torch.Generator(accelerator.device).manual_seed(seed)
@@ -190,8 +194,8 @@ def learning_rate(settings: LoopSettings, epoch: float) -> float:
     """Linear rise over the warm-up, then half a cosine down to 0.
 
     Args:
-        settings: Gives the highest rate, the warm-up and the number of epochs.
-        epoch: Epochs done, with fraction.
+        settings: Highest rate, warm-up and number of epochs.
+        epoch: Epochs completed, with fraction.
 
     Returns:
         The rate for the next step.
@@ -218,7 +222,7 @@ def _optimizer(network: nn.Module, settings: LoopSettings) -> torch.optim.Optimi
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Moves the average towards the network; faster in the first steps, which are soon worth nothing."""
+    """Moves the average towards the network, faster in the first steps, whose weights are soon outdated."""
     share = 1 - min(decay, (1 + step) / (10 + step))
     for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if mean.is_floating_point():
@@ -228,22 +232,23 @@ def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) 
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: dict[str, str]) -> None:
-    """Writes tensors and facts as one safetensors file, whole or not at all."""
+    """Writes tensors and metadata atomically as one safetensors file."""
     with atomic_write(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, facts)
 
 
 def load_tensors(path: Path, network: nn.Module) -> None:
-    """Puts the tensors of a safetensors file into a network that has exactly these.
+    """Loads the tensors of a safetensors file into a network that has exactly these.
 
     Raises:
-        WeightsError: There is no such file, it is damaged, or it is another network's.
+        WeightsError: The file does not exist, is damaged, or belongs to another network.
     """
     try:
         with safe_open(path, framework="pt") as file:
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise WeightsError(path, f"does not fit ({str(error).splitlines()[0]})", "name another file") from None
+        fact = f"does not fit the network ({str(error).splitlines()[0]})"
+        raise WeightsError(path, fact, "name another file") from None
 
 
 def _save(
@@ -260,14 +265,14 @@ def _save(
 def _resume(
     path: Path, settings: LoopSettings, network: nn.Module, average: nn.Module, optimizer: Any
 ) -> TrainingState:
-    """Fills the three from a checkpoint if there is one; returns how far it was."""
+    """Restores network, average and optimizer from a checkpoint, if it exists, and returns its state."""
     if not path.exists():
         return TrainingState()
     with safe_open(path, framework="pt") as file:
         facts = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if json.loads(facts["settings"]) != asdict(settings):
-        raise ConfigError(path.parent, "holds a run with other settings", "choose another folder or remove it")
+        raise ConfigError(path.parent, "contains a run with other settings", "choose another folder or remove it")
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         part, rest = name.split(".", 1)

@@ -1,4 +1,4 @@
-"""Where weights come from: the program version and the weights that a training started from."""
+"""The provenance of weights: the commit, and the weights that a training started from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multimodal.files import atomic_write
 
 
 def origin_of(start: Path) -> dict[str, object]:
-    """What the card says of the weights that a run started from, and of the run that made them."""
+    """The card entry of the weights that a run started from, and of the run that produced them."""
     facts: dict[str, object] = {"file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}
     if (start.parent / "commit.txt").exists() and (start.parent / "log.csv").exists():
         facts["commit"] = training_revision(start.parent)
@@ -19,14 +19,14 @@ def origin_of(start: Path) -> dict[str, object]:
 
 
 def training_revision(run: Path) -> str:
-    """The commit a run was started at, kept in its folder so that a later continuation does not change it."""
+    """The commit at which a run started, stored in its folder so that a later continuation keeps it."""
     note = run / "commit.txt"
     if not note.exists():
         command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
         try:
-            found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-        except FileNotFoundError:  # no git on this machine
-            found = ""
+            commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        except FileNotFoundError:  # git is not installed
+            commit = ""
         with atomic_write(note) as temporary:
-            temporary.write_text(found or "not in a checkout", encoding="utf-8")
+            temporary.write_text(commit or "not in a checkout", encoding="utf-8")
     return note.read_text(encoding="utf-8")

@@ -165,7 +165,7 @@ def train_text(
     origin = {"commit": training_revision(run), **({"teacher": origin_of(start)} if start is not None else {})}
     fit(task, config.loop, run, accelerator, quiet)
     evaluated = read_text_corpus(config.corpus, data, "dev", check_counts=config.check_counts)
-    return write_weights(config, task.network.cpu().eval(), tokenizer, held_out, evaluated, run, name, origin)
+    return write_weights(config, network.cpu().eval(), tokenizer, held_out, evaluated, run, name, origin)
 
 
 def _loaded(config: TextConfig, tokenizer: str) -> Tokenizer:

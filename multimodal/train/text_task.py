@@ -57,8 +57,8 @@ class TextConfig:
         group_weight: Weight of the loss over the seven emotions as one choice.
         rare_power: Exponent of the ratio of negative to positive texts of a native label, by which its positive texts
             are weighted: 0 for equal weights, 1 for equal sums.
-        self_teaching: When a run has a teacher (``--start``), the share of each target that is the teacher's estimate;
-            the rest is the annotators' label. It evens out the choice of annotators.
+        self_distillation: When a run has a teacher (``--start``), the share of each target that is the teacher's
+            estimate; the rest is the annotators' label. It evens out the choice of annotators.
         held_out_share: Share of the training part that selects the epoch, the thresholds and the temperature.
         check_counts: Whether the corpus must have the published number of texts.
     """
@@ -76,7 +76,7 @@ class TextConfig:
     presence_weight: float = 1.0
     group_weight: float = 1.0
     rare_power: float = 0.0
-    self_teaching: float = 0.0
+    self_distillation: float = 0.0
     held_out_share: float = 0.1
     check_counts: bool = True
 
@@ -156,7 +156,7 @@ class TextTask:
         answers = [self._answers(network, order[lower : lower + 128]) for lower in range(0, len(order), 128)]
         back = torch.tensor(order).argsort()
         estimates = Targets(*(torch.cat(parts)[back] for parts in zip(*answers, strict=True)))
-        self.targets = self.targets.mixed(estimates, self.config.self_teaching)
+        self.targets = self.targets.mixed(estimates, self.config.self_distillation)
 
     @torch.no_grad()
     def _answers(self, network: nn.Module, indices: Sequence[int]) -> Targets:

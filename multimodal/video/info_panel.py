@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.formatting import clock_text
+from multimodal.formatting import clock_time
 from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import MODALITY_NAMES, UtteranceEstimate
 from multimodal.video.drawing import (
@@ -73,7 +73,7 @@ class InfoPanel:
         self.width = width
         self.height = 2 * round(HEIGHT * self._scale / 2)
         self.letters = self._px(SMALL)
-        clock = width_of(f"{clock_text(self._end)} / {clock_text(round(self._end))}", font(self._px(SMALL)))
+        clock = width_of(f"{clock_time(self._end)} / {clock_time(round(self._end))}", font(self._px(SMALL)))
         self._strip_left = self._px(MARGIN)
         self._strip_right = max(self._strip_left + 8, width - 2 * self._px(MARGIN) - round(clock))
         self._strip_top = self.height - self._px(STRIP) - self._px(13)
@@ -249,7 +249,7 @@ class InfoPanel:
         paste(image, text, place, self._strip_top + (self._px(STRIP) - text.shape[0]) // 2)
 
     def _draw_clock(self, seconds: int) -> Image:
-        chosen, text = font(self._px(SMALL)), f"{clock_text(seconds)} / {clock_text(round(self._end))}"
+        chosen, text = font(self._px(SMALL)), f"{clock_time(seconds)} / {clock_time(round(self._end))}"
         blank = np.empty((self._px(SMALL + 4), round(width_of(text, chosen)) + 1, 3), np.uint8)
         blank[:] = rgb_values(GROUND)
         with _Canvas(blank) as (drawing, canvas):

@@ -21,7 +21,7 @@ from multimodal.analysis.result import FRAME_COLUMNS, Analysis, primary_modality
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.fusion.late import late_estimate
-from multimodal.fusion.segments import face_estimate, main_face, windows, within
+from multimodal.fusion.segments import face_estimate, main_face, observations_in, windows
 from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate
 
 MODELS = {"face": {"name": "se_resnet.test-v1", "sha256": "0" * 64}, "audio": None, "text": None, "fusion": None}
@@ -314,7 +314,7 @@ def recordings(draw: st.DrawFn) -> Analysis:
             faces.append(face(time, face_id, label, "clear" if label else "tiny"))
     estimates = []
     for window in windows(duration):
-        seen = within(faces, window)
+        seen = observations_in(window, faces)
         estimates.append(
             UtteranceEstimate(window, present(face=face_estimate(seen, main_face(seen))), face_id=main_face(seen))
         )

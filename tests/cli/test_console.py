@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from multimodal.console import run_command
+from multimodal.errors import ConfigError, MultimodalError, OutputError
 
 
 def command_that_raises(error: BaseException) -> int:
@@ -41,3 +42,25 @@ def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str])
 def test_what_nobody_foresaw_keeps_its_traceback() -> None:
     with pytest.raises(OSError, match="Input/output"):
         command_that_raises(OSError(errno.EIO, "Input/output error"))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ConfigError("--kind", "is invalid", "remove it"), 2), (OutputError("out", "is full", "choose another"), 1)],
+)
+def test_error_of_a_subcommand_is_one_line(
+    error: MultimodalError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def face() -> None:
+        raise error
+
+    assert run_command({"face": face}, ["face"], "try") == code
+    assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_interrupted_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
+    def face() -> None:
+        raise KeyboardInterrupt
+
+    assert run_command({"face": face}, ["face"], "try") == 130
+    assert capsys.readouterr().err == "stopped; run the same command again\n"

@@ -15,9 +15,11 @@ from checkout import subprocess_environment
 from typer.models import ArgumentInfo, OptionInfo
 
 from multimodal import cli
+from multimodal.batch.command import batch
 from multimodal.clips import clips
 from multimodal.evaluate import command as evaluate
 from multimodal.fetch import fetch
+from multimodal.infer.command import infer
 from multimodal.report.command import report
 from multimodal.sample import sample
 from multimodal.train import command as train
@@ -26,8 +28,10 @@ PARTS = ("face", "audio", "text", "fusion")
 COMMANDS: dict[str, Callable[..., Any]] = {
     **{f"train {part}": train.COMMANDS[part] for part in PARTS},
     **{f"evaluate {part}": evaluate.COMMANDS[part] for part in PARTS},
+    "batch": batch,
     "clips": clips,
     "fetch": fetch,
+    "infer": infer,
     "report": report,
     "sample": sample,
 }
@@ -44,6 +48,14 @@ OPTIONS = {
     "evaluate fusion": {
         *("corpus", "faces", "voices", "texts", "split", "seed", "data", "model", "device", "out", "json")
     },
+    "batch": {
+        *("out", "engine", "address", "workers", "gpus-per-worker", "memory-per-worker", "timeout", "retries", "asr"),
+        *("no-transcript", "modalities", "fps", "detector", "device", "model", "quiet", "debug"),
+    },
+    "infer": {
+        *("out", "transcript", "no-transcript", "speaker", "asr", "modalities", "fps", "detector", "face", "device"),
+        *("model", "no-report", "overlay", "plot", "export", "quiet", "debug"),
+    },
     "clips": {"top", "reel", "kind", "padding", "media", "out", "quiet", "debug"},
     "fetch": set(),
     "report": {"media", "overlay", "plot", "export", "quiet", "debug"},
@@ -56,7 +68,7 @@ def help_of(words: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [*COMMANDS, "train", "evaluate", "infer", "batch"])
+@pytest.mark.parametrize("words", [*COMMANDS, "train", "evaluate"])
 def test_help_is_for_people(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = help_of(words, capsys)
     assert text.startswith(f"Usage: multimodal {words} ")
@@ -96,7 +108,7 @@ def test_parts_are_listed_and_others_refused(command: str, capsys: pytest.Captur
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [*COMMANDS, "infer", "batch"])
+@pytest.mark.parametrize("words", COMMANDS)
 def test_help_loads_no_library(words: str) -> None:
     code = (
         f"import sys\nfrom multimodal.cli import main\nassert main({[*words.split(), '--help']}) == 0\n"
@@ -129,5 +141,5 @@ def test_choices_in_the_help_are_the_real_ones() -> None:
     assert choices(evaluate.text, "corpus") == set(TEXT_CORPORA)
     assert choices(evaluate.text, "split") == set(TEXT_PARTS)
     assert choices(evaluate.audio, "labels") == set(LABEL_SETS)
-    assert choices(report, "export") == set(FORMATS)
+    assert choices(infer, "export") == choices(report, "export") == set(FORMATS)
     assert choices(clips, "kind") == set(KINDS) == set(moments.KINDS)

@@ -81,8 +81,8 @@ def test_every_wrong_row_is_reported_with_its_line(tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path / "study.csv")
     found = {int(error.subject.rpartition(" ")[2]): error.fact for error in manifest.errors}
     assert list(found) == [3, 4, 7, 9, 10, 12, 13]
-    assert found[3] == "names no file" and found[4] == "ends at 10, not after its start 20"
-    assert "'soon' as start" in found[7] and "'-3' as end" in found[7]
+    assert found[3] == "has no path" and found[4] == "has the end 10, not after the start 20"
+    assert "the start 'soon'" in found[7] and "the end '-3'" in found[7]
     assert found[9] == "has 6 cells for 4 columns" and found[10] == "repeats line 2"
     assert all(error.remedy for error in manifest.errors)
     assert [row.line for row in manifest.rows if row.path.name == "multi.mp4"] == [5]
@@ -92,11 +92,11 @@ def test_every_wrong_row_is_reported_with_its_line(tmp_path: Path) -> None:
     ("content", "fact"),
     [
         ("", "is empty"),
-        ("path\n", "names no input"),
+        ("path\n", "contains no input"),
         ("file,task\na.mp4,x\n", "has no column path"),
         ("path,Task,task\na.mp4,x,y\n", "has task more than once"),
-        ('path\n"a.mp4\n', "is no row of a table"),
-        ('path\n"a"b.mp4\n', "is no row of a table"),
+        ('path\n"a.mp4\n', "is not a table row"),
+        ('path\n"a"b.mp4\n', "is not a table row"),
     ],
 )
 def test_what_is_no_manifest_is_refused(content: str, fact: str, tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "1:2:3:4", "1:60:00", "0:0:60", "-1", "1e3", "nan", "inf", "soon", "1:", ":1", "1.2.3"]
 )
-def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="no time"):
+def test_invalid_times_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a time"):
         read_seconds(text)
 
 
@@ -148,7 +148,7 @@ def test_a_folder_gives_its_inputs_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_inputs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no recording"):
+    with pytest.raises(ConfigError, match="contains no recording"):
         read_folder(tmp_path)
 
 

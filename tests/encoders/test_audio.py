@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from voice_corpus import features_of as spoken
 from voice_signals import pulsing_noise as sound
 
-from multimodal.data.emotions import NATIVE_LABELS
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.encoders import audio
 from multimodal.encoders.audio import (
     AUDIO_NETWORKS,
@@ -380,7 +380,7 @@ def test_whatever_is_heard_the_answer_is_finite(network: nn.Module) -> None:
 
 def spec_of(network: nn.Module) -> ModelSpec:
     name = next(name for name, kind in AUDIO_NETWORKS.items() if kind is type(network))
-    labels = NATIVE_LABELS["ravdess"]
+    labels = VOICE_CORPORA["ravdess"].labels
     groups = ("neutral", "neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
     return ModelSpec("audio", name, labels, 1.5, groups=groups, mfcc=asdict(MfccSettings()))
 

@@ -17,16 +17,15 @@ from hypothesis import strategies as st
 from voice_corpus import RANDOM, write_random_weights
 from voice_layouts import write_text, write_wav
 
-from multimodal.data.corpora.voice_filenames import READ_NAME
-from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_CODES, VOICE_TO_FUSED
+from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
+from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate import command as evaluate
-from multimodal.evaluate.audio import evaluate_audio, onto_groups, voice_figures
-from multimodal.evaluate.tables import SHOWN
+from multimodal.evaluate.audio import evaluate_audio, voice_figures
+from multimodal.evaluate.tables import FIGURES
 from multimodal.models.selection import DEFAULTS, shipped
 from multimodal.models.weights import Weights, load_weights
 
@@ -75,7 +74,7 @@ def test_figures_are_complete_and_fit_each_other(figures: dict[str, dict[str, An
         assert found["parameters"] == weights.card["parameters"] and found["speakers"] == 4
         assert 0 <= found["ece"] <= 1 and 0 <= found["uar_alone"] <= 1
     assert [found["n"] for found in figures.values()] == [32, 32, 24]  # EmoDB's four bored clips are none of the seven
-    assert figures["ravdess native"]["labels"] == list(NATIVE_LABELS["ravdess"])
+    assert figures["ravdess native"]["labels"] == list(VOICE_CORPORA["ravdess"].labels)
     assert figures["ravdess seven"]["labels"] == figures["emodb seven"]["labels"] == list(FUSED_LABELS)
     json.dumps(figures, allow_nan=False)
 
@@ -131,15 +130,15 @@ def test_temperature_of_the_card_is_used(
 def test_shares_of_labels_that_mean_the_same_are_added() -> None:
     row = np.array([[0.1, 0.2, 0.05, 0.15, 0.25, 0.05, 0.1, 0.1]])
     expected = [0.3, 0.05, 0.1, 0.15, 0.25, 0.1, 0.05]  # neutral, happiness, surprise, sadness, anger, disgust, fear
-    assert onto_groups(row, SEVEN_OF_EIGHT)[0] == pytest.approx(expected)
+    assert sum_to_fused(row, SEVEN_OF_EIGHT)[0] == pytest.approx(expected)
 
 
 def test_share_of_what_is_none_of_the_seven_goes_to_the_others() -> None:
-    found = onto_groups(np.array([[0.6, 0.3, 0.1]]), (None, "anger", "fear"))
+    found = sum_to_fused(np.array([[0.6, 0.3, 0.1]]), (None, "anger", "fear"))
     assert dict(zip(FUSED_LABELS, found[0], strict=True)) == pytest.approx(
         dict.fromkeys(FUSED_LABELS, 0.0) | {"anger": 0.75, "fear": 0.25}
     )
-    assert np.isfinite(onto_groups(np.array([[1.0, 0.0]]), (None, "anger"))).all()
+    assert np.isfinite(sum_to_fused(np.array([[1.0, 0.0]]), (None, "anger"))).all()
 
 
 @settings(database=None, derandomize=True)
@@ -149,7 +148,7 @@ def test_share_of_what_is_none_of_the_seven_goes_to_the_others() -> None:
 )
 def test_shares_of_the_seven_sum_to_one(groups: list[str | None], seed: int) -> None:
     rows = np.random.default_rng(seed).dirichlet(np.ones(len(groups)), 5)
-    found = onto_groups(rows, groups)
+    found = sum_to_fused(rows, groups)
     assert found.sum(axis=1) == pytest.approx(1)
     kept = np.array([group is not None for group in groups])
     for index, label in enumerate(FUSED_LABELS):
@@ -161,7 +160,7 @@ def test_shares_of_the_seven_sum_to_one(groups: list[str | None], seed: int) -> 
 
 
 def test_own_labels_of_another_corpus_are_refused(weights: Weights, voices_folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--labels native: .* answers neutral, calm.*; choose --labels seven"):
+    with pytest.raises(ConfigError, match=r"--labels native: .* predicts neutral, calm.*; choose --labels seven"):
         evaluate_audio(weights, "emodb", voices_folder / "emodb", "native")
 
 
@@ -169,7 +168,7 @@ def test_own_labels_of_emodb_count_boredom(tmp_path: Path, voices_folder: Path) 
     found = evaluate_audio(
         load_weights(str(write_random_weights(tmp_path, "emodb")), "audio"), "emodb", voices_folder / "emodb", "native"
     )
-    assert found["n"] == 28 and found["labels"] == list(NATIVE_LABELS["emodb"])
+    assert found["n"] == 28 and found["labels"] == list(VOICE_CORPORA["emodb"].labels)
     assert [sum(row) for row in found["confusion"]] == [4] * 7
 
 
@@ -198,7 +197,7 @@ def test_table_of_ones_own_may_name_corpora(tmp_path: Path, voices_folder: Path)
 def test_corpus_with_nothing_to_judge_is_refused(weights: Weights, tmp_path: Path, voices_folder: Path) -> None:
     (tmp_path / "bored").mkdir()
     (tmp_path / "bored" / "03a01La.wav").write_bytes((voices_folder / "emodb" / "wav" / "03a01La.wav").read_bytes())
-    with pytest.raises(CorpusError, match="holds no clip of emodb to judge; name the folder"):
+    with pytest.raises(CorpusError, match="contains no clip of emodb with one of the seven labels; name the folder"):
         evaluate_audio(weights, "emodb", tmp_path / "bored")
 
 
@@ -228,7 +227,7 @@ def test_table_shows_the_same_figures(
     lines = capsys.readouterr().out.splitlines()
     expected = figures["emodb seven"]
     assert lines[0] == f"{RANDOM} on emodb, seven labels, {expected['parameters']:,} parameters"
-    keys = [key for key in SHOWN if expected.get(key) is not None]
+    keys = [key for key in FIGURES if expected.get(key) is not None]
     shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
     assert list(shown) == keys and {"uar", "speakers", "n"} <= set(keys)
     assert shown["n"] == "24" and float(shown["uar"]) == pytest.approx(expected["uar"], abs=1e-4)
@@ -249,7 +248,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int
         ([], "Missing option '--corpus'"),
         (["--corpus", "ferplus"], "--corpus: invalid value 'ferplus'; choose one of ravdess, emodb"),
         (["--corpus", "ravdess", "--labels", "eight"], "--labels: invalid value 'eight'; choose one of seven, native"),
-        (["--corpus", "emodb", "--labels", "native"], "answers neutral, calm"),
+        (["--corpus", "emodb", "--labels", "native"], "predicts neutral, calm"),
         (["--corpus", "ravdess", "--split", "dev"], "No such option: --split"),
         (["--corpus", "ravdess", "--folder", "x"], "No such option"),
     ],
@@ -265,9 +264,9 @@ def test_wrong_options_are_wrong_usage(
 def test_what_is_not_there_is_one_line(tmp_path: Path, voices_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ("--model", write_random_weights(tmp_path))
     code, line = refused(capsys, "--corpus", "ravdess", "--data", tmp_path / "nowhere", *model)
-    assert code == 1 and "nowhere: is no folder" in line
+    assert code == 1 and "nowhere: is not a folder" in line
     code, line = refused(capsys, "--corpus", "ravdess", "--data", voices_folder / "emodb", *model)
-    assert code == 1 and "holds no clip of speech named like" in line
+    assert code == 1 and "contains no speech clip named like" in line
     code, line = refused(capsys, "--corpus", "ravdess", "--data", voices_folder / "ravdess", "--model", "unheard_of")
     assert code == 1 and "unheard_of: is no audio model" in line
 
@@ -298,8 +297,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("corpus", sorted(PARTS))
 def test_cards_match_the_corpora(shared_folder: Path, corpus: str) -> None:
     with tarfile.open(shared_folder / "datasets" / f"{corpus}.tar") as archive:
-        found = [READ_NAME[corpus](Path(name)) for name in archive.getnames()]
-    names = [name for name in found if name is not None and VOICE_TO_FUSED[corpus][VOICE_CODES[corpus][name.code]]]
+        found = [VOICE_CORPORA[corpus].read_name(Path(name)) for name in archive.getnames()]
+    names = [
+        name
+        for name in found
+        if name is not None and VOICE_CORPORA[corpus].to_fused[VOICE_CORPORA[corpus].codes[name.code]]
+    ]
     for model in shipped("audio"):
         data = load_weights(model, "audio").card["data"]["corpora"][corpus]
         assert data["clips"] == len(names)
@@ -326,6 +329,6 @@ def test_command_judges_the_real_corpora(
     figures: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert set(figures) >= KEYS | {"uar_alone"}
     assert (figures["n"], figures["speakers"]) == CLIPS[corpus]
-    assert figures["labels"] == list(NATIVE_LABELS[corpus] if labels == "native" else FUSED_LABELS)
+    assert figures["labels"] == list(VOICE_CORPORA[corpus].labels if labels == "native" else FUSED_LABELS)
     assert sum(map(sum, figures["confusion"])) == figures["n"]
     assert all(0 <= figures[key] <= 1 for key in ("uar", "uar_alone", "accuracy", "macro_f1", "ece"))

@@ -145,7 +145,7 @@ def test_table_shows_the_same_figures(
     assert evaluate.main(["face", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{NAME} on valid, {figures['parameters']:,} parameters"
-    keys = [key for key in evaluate_tables.SHOWN if key in SHOWN]
+    keys = [key for key in evaluate_tables.FIGURES if key in SHOWN]
     shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
     assert list(shown) == keys and len(keys) == len(SHOWN)
     assert shown["n"] == "24" and float(shown["accuracy"]) == pytest.approx(figures["accuracy"], abs=1e-4)
@@ -176,11 +176,11 @@ def test_options_of_another_part_are_wrong_usage(trained: Path, capsys: pytest.C
 def test_missing_split_corpus_and_model_are_one_line(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ("--model", trained / "run")
     code, line = refused(capsys, "face", "--data", trained / "pictures", "--split", "test", *model)
-    assert code == 1 and "holds no FER2013Test/label.csv" in line
+    assert code == 1 and "contains no FER2013Test/label.csv" in line
     code, line = refused(capsys, "face", "--data", trained / "tables", "--split", "test", *model)
-    assert code == 1 and "the test split has no picture with a majority" in line
+    assert code == 1 and "has no picture with a majority in the test split" in line
     code, line = refused(capsys, "face", "--data", trained / "nowhere", *model)
-    assert code == 1 and "nowhere: holds no FER2013Valid/label.csv" in line
+    assert code == 1 and "nowhere: contains no FER2013Valid/label.csv" in line
     code, line = refused(capsys, "face", "--data", trained / "pictures", "--model", "unheard_of")
     assert code == 1 and "unheard_of: is no face model" in line
 

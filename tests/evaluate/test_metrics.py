@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,6 +18,7 @@ from multimodal.evaluate.metrics import (
     BINS,
     apply_temperature,
     classification_figures,
+    concordance,
     cross_calibrate,
     expected_calibration_error,
     fit_temperature,
@@ -248,3 +250,18 @@ def test_divergence_is_never_negative_and_zero_for_agreement(shares: Floats, rng
     others = shares[:, rng.sample(range(shares.shape[1]), shares.shape[1])]
     assert kl_divergence(shares, others) >= -1e-9
     assert kl_divergence(shares, shares) == 0
+
+
+def test_concordance_divides_by_the_number_of_turns() -> None:
+    draws = np.random.default_rng(0)
+    first = draws.normal(size=(50, 2))
+    second = 0.7 * first + draws.normal(size=(50, 2)) + 0.3
+    expected = [
+        2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        for x, y in zip(first.T, second.T, strict=True)
+    ]
+    found = concordance(torch.from_numpy(first), torch.from_numpy(second))
+    np.testing.assert_allclose(found.numpy(), expected)
+    series = torch.arange(1.0, 5.0)[:, None]
+    assert concordance(series, series + 1).item() == pytest.approx(5 / 7)
+    assert concordance(torch.ones(4, 1), torch.ones(4, 1)).item() == 0

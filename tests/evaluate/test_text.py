@@ -83,7 +83,7 @@ def test_folder_is_judged_on_dev_or_on_what_else_was_kept_apart(
     code, out, _ = said(capsys, weights, tmp_path)
     assert code == 0 and out.startswith("minilm_l6.random-v1 on goemotions, test part, ")
     code, out, err = said(capsys, weights, tmp_path, "--split", "dev")
-    assert (code, out) == (1, "") and "holds no dev.tsv" in err
+    assert (code, out) == (1, "") and "contains no dev.tsv" in err
 
 
 def test_texts_with_two_groups_each_have_no_likeliest(
@@ -104,4 +104,4 @@ def test_nothing_that_can_be_read_is_one_line(
     (tmp_path / "dots.tsv").write_text("...\t17\ta\n\u200b\t27\tb\n", encoding="utf-8")
     code, out, err = said(capsys, weights, tmp_path / "dots.tsv")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "has no text that can be read (2 tried)" in err
+    assert "has no text with words (2 texts)" in err

@@ -17,9 +17,9 @@ from multimodal.fusion.segments import (
     fill_gaps,
     main_face,
     mean_estimate,
+    observations_in,
     spoken_seconds,
     windows,
-    within,
 )
 from multimodal.types import FaceObservation, Probabilities, Utterance
 
@@ -58,13 +58,13 @@ def test_a_short_rest_joins_the_window_before(duration: float, ends: list[float]
 @given(st.lists(st.floats(0, 20), max_size=30), st.floats(0.1, 20))
 def test_each_observation_lies_in_exactly_one_window(times: list[float], duration: float) -> None:
     seen = [face(time, 0, 10) for time in sorted(times)]
-    parts = [within(seen, window) for window in windows(duration)]
+    parts = [observations_in(window, seen) for window in windows(duration)]
     assert sorted(o.time_seconds for part in parts for o in part) == sorted(time for time in times if time < duration)
 
 
 def test_an_utterance_holds_its_start_and_not_its_end() -> None:
     seen = [face(time, 0, 10) for time in (0.9, 1.0, 1.5, 2.0)]
-    assert within(seen, Utterance(1.0, 2.0)) == seen[1:3]
+    assert observations_in(Utterance(1.0, 2.0), seen) == seen[1:3]
 
 
 def times(utterances: Sequence[Utterance]) -> list[tuple[float, float]]:

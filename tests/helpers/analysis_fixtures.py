@@ -213,15 +213,15 @@ def lacking(seed: int) -> Analysis:
     whole = make_analysis(Path("talk.mp4"), float(draw.choice([0.3, 1.0, 5.0, 40.0, 130.0])), seed=seed, people=3)
     estimates = []
     for each in whole.estimates:
-        spoken, gone = (
-            each.utterance,
-            {name: None for name in ("face", "audio", "text", "fused") if draw.random() < 0.3},
-        )
+        spoken = each.utterance
+        absent = [name for name in ("face", "audio", "text", "fused") if draw.random() < 0.3]
         if draw.random() < 0.5:
             end = float(draw.choice([spoken.start_seconds, spoken.end_seconds + 30.0]))
             spoken = Utterance(spoken.start_seconds, end, None, spoken.text)
-        uncertain = each.uncertain and "fused" not in gone
-        estimates.append(replace(each, utterance=spoken, uncertain=uncertain, **gone))
+        fused = None if "fused" in absent else each.fused
+        uncertain = each.uncertain and fused is not None
+        changes = {"estimates": without(each, *absent), "fused": fused, "uncertain": uncertain}
+        estimates.append(replace(each, utterance=spoken, **changes))
     kept = tuple(estimates[: int(draw.choice([0, 1, len(estimates)]))])
     found = replace(whole, estimates=kept)
     if draw.random() < 0.3:

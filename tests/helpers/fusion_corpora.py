@@ -1,4 +1,4 @@
-"""Tiny corpora to compose utterances of, and a model whose voice was trained on them; the other parts are shipped."""
+"""Tiny corpora for synthetic utterances, and a model with an audio encoder trained on them and the shipped others."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SAYINGS = {
 CONFIG = """
 hidden = 8
 face_hidden = 8
-voice_config = "audio.toml"
+audio_config = "audio.toml"
 views = 1
 text_share = 0.8
 check_counts = false
-[composing]
+[synthesis]
 degraded_share = 0.1
-[learning]
+[training]
 utterances = 320
 validation_utterances = 210
 [loop]
@@ -61,16 +61,16 @@ def write_texts(folder: Path, each: int = 12) -> Path:
 
 
 def write_corpora(folder: Path) -> Path:
-    """Corpora, a ``voice-run`` with the folds of a voice trained on them, the ``model`` of it, configurations."""
+    """Corpora, an ``audio-run`` with the folds of an audio encoder, the ``model`` of it, configurations."""
     write_pictures(folder / "faces", {split: striped_corpus(4, seed) for seed, split in enumerate(("train", "valid"))})
     write_voices(folder / "voices")
     write_texts(folder / "texts")
-    voice_config = VOICE_CONFIG.replace("folds = 2", "folds = 4").replace("cross_corpus = true", "cross_corpus = false")
-    (folder / "audio.toml").write_text(voice_config)
+    audio_config = VOICE_CONFIG.replace("folds = 2", "folds = 4").replace("cross_corpus = true", "cross_corpus = false")
+    (folder / "audio.toml").write_text(audio_config)
     (folder / "fusion.toml").write_text(CONFIG)
     AcceleratorState._reset_state(True)
     weights = train_audio(
-        folder / "audio.toml", folder / "voices", folder / "voice-run", name="", device="cpu", quiet=True
+        folder / "audio.toml", folder / "voices", folder / "audio-run", name="", device="cpu", quiet=True
     )
     AcceleratorState._reset_state(True)
     (folder / "model").mkdir()

@@ -1,4 +1,4 @@
-"""Opens pages in headless Chromium as a person would, and reads them as a parser does."""
+"""Opens pages in headless Chromium, and parses them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def chromium() -> Iterator[Browser]:
     """A browser for all tests; without one they are skipped, or fail where CI=true."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        line = "there is no Chromium; install it"
+        line = "Chromium is not installed; install it"
         if os.environ.get("CI", "").lower() in ("true", "1"):
             pytest.fail(line)
         pytest.skip(line)
@@ -55,36 +55,36 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
     faults: list[str] = []
     contexts = []
 
-    def opened(path: Path, width: int = 1280, height: int = 800, dark: bool = False, **options: Any) -> Page:
+    def open_file(path: Path, width: int = 1280, height: int = 800, dark: bool = False, **options: Any) -> Page:
         scheme = "dark" if dark else "light"
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda line: faults.append(line.text) if line.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda sent: None if sent.url.startswith(LOCAL) else faults.append(f"asked for {sent.url}"))
+        page.on("request", lambda each: None if each.url.startswith(LOCAL) else faults.append(f"asked for {each.url}"))
         page.goto(path.absolute().as_uri())
         return page
 
-    yield opened
+    yield open_file
     for context in contexts:
         context.close()
     assert faults == []
 
 
 def accessibility_faults(page: Page) -> list[str]:
-    """What axe finds against WCAG 2.2 A and AA and its best practices, a line each."""
+    """Violations of WCAG 2.2 A and AA and of best practices, by axe, a line each."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+    violations = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['html'][:200]}" for each in violations for node in each["nodes"]]
 
 
 VOID = {"meta", "input", "br", "hr", "img", "link"}
 
 
 class Parsed(HTMLParser):
-    """What stands in a page: its elements with their attributes and all text below them, in order."""
+    """A page: its elements with their attributes and all text below them, in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -108,11 +108,11 @@ class Parsed(HTMLParser):
 
     def all(self, tag: str, **attributes: str) -> list[tuple[dict[str, str | None], str]]:
         """Attributes and text of the elements of a kind, where the given attributes hold that."""
-        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+        conditions = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         return [
-            (found, "".join(text))
-            for kind, found, text in self.elements
-            if kind == tag and all(value in (found.get(name) or "").split() for name, value in wanted.items())
+            (values, "".join(text))
+            for kind, values, text in self.elements
+            if kind == tag and all(value in (values.get(name) or "").split() for name, value in conditions.items())
         ]
 
     @property
@@ -121,8 +121,8 @@ class Parsed(HTMLParser):
 
 
 def digests(page: Parsed) -> list[str]:
-    """The hashes that a policy must name, of the scripts that run."""
-    scripts = [text for found, text in page.all("script") if found.get("type") != "application/json"]
+    """The hashes that a policy must name: those of the scripts that run."""
+    scripts = [text for values, text in page.all("script") if values.get("type") != "application/json"]
     return ["'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'" for text in scripts]
 
 

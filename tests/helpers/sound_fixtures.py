@@ -22,11 +22,6 @@ def noise(clips: int, n: int, level: float = 0.05, seed: int = 0) -> Tensor:
     return torch.randn(clips, n, generator=seeded(seed)) * level
 
 
-def whole(samples: Tensor) -> Tensor:
-    """Lengths of clips without padding."""
-    return torch.full((len(samples),), samples.shape[1])
-
-
 def tone(hertz: float, n: int = RATE, level: float = 0.3) -> Tensor:
     return (level * torch.sin(torch.arange(n, dtype=torch.float64) * (2 * math.pi * hertz / RATE))).float()[None]
 
@@ -58,15 +53,3 @@ def reverberation_time(response: Floats) -> float:
     level = decibels(np.square(response)[::-1].cumsum()[::-1] / np.square(response).sum())
     chosen = np.flatnonzero((level < -5) & (level > -35))
     return float(-60 / np.polyfit(chosen / RATE, level[chosen], 1)[0])
-
-
-def butterworth(hertz: Floats, low: float, high: float) -> Floats:
-    """Amplitudes behind analogue filters of order 6."""
-    from scipy.signal import butter, freqs
-
-    result = np.ones_like(hertz)
-    for edge, kind in ((low, "highpass"), (high, "lowpass")):
-        if 0 < edge < math.inf:
-            _, response = freqs(*butter(6, edge, kind, analog=True), worN=hertz)
-            result *= np.abs(response)
-    return result

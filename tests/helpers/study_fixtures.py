@@ -95,6 +95,6 @@ def _typed(analysis: Analysis) -> Analysis:
             utterance=replace(each.utterance, start_seconds=0.0, end_seconds=0.0),
         )
         for each in analysis.estimates
-        if each.text is not None
+        if "text" in each.estimates
     )
     return replace(analysis, media=media, estimates=estimates, frame_times=(), faces=(), warnings=())

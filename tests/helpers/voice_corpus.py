@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 from voice_layouts import RATE, emodb_names, ravdess_names, write_wav
 
-from multimodal.data.corpora.voices import VoiceClip, read_voices
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, read_voices
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, summary_size
@@ -25,7 +25,7 @@ RANDOM = "conv_bigru.random-v1"
 CONFIG = """
 labels = "ravdess"
 folds = 2
-disguises = 1
+augmented_copies = 1
 cross_corpus = true
 check_counts = false
 [loop]
@@ -38,7 +38,7 @@ ema_decay = 0.5
 keep = "last"
 precision = "no"
 seed = 3
-[teaching.corpus_weights]
+[sampling.corpus_weights]
 ravdess = 1.0
 emodb = 0.4
 """
@@ -68,7 +68,7 @@ def write_voices(folder: Path) -> Path:
 
 def clip_of(corpus: str, speaker: str, label: str, take: int = 0) -> VoiceClip:
     """A clip without a file."""
-    return VoiceClip.of(corpus, Path(f"{corpus}/{speaker}_{label}_{take}.wav"), speaker, label)
+    return VOICE_CORPORA[corpus].clip(Path(f"{corpus}/{speaker}_{label}_{take}.wav"), speaker, label)
 
 
 def features_of(frames: int, seed: int, shift: float = 0.0) -> VoiceFeatures:
@@ -90,6 +90,6 @@ def random_network(labels: int, architecture: str = "conv_bigru", seed: int = 0)
 
 def write_random_weights(folder: Path, corpus: str = "ravdess", temperature: float = 2.0) -> Path:
     """Weights of a random network that answers a corpus's labels; returns the safetensors file."""
-    labels, groups = NATIVE_LABELS[corpus], tuple(VOICE_TO_FUSED[corpus].values())
+    labels, groups = VOICE_CORPORA[corpus].labels, VOICE_CORPORA[corpus].groups
     spec = ModelSpec("audio", "conv_bigru", labels, temperature, groups=groups, mfcc=asdict(MfccSettings()))
     return save_weights(folder, RANDOM, random_network(len(labels)), spec, {})

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from face_fixtures import Person, scene
 from numpy.typing import NDArray
 
-from multimodal.data.emotions import NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.encoders.audio import ConvBiGRU
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import summary_size
@@ -28,8 +28,8 @@ VOICE_NAME = "conv_bigru.random-v1"
 
 def save_voice_weights(folder: Path, temperature: float = 1.0) -> Path:
     """Writes a network that has learnt nothing, with RAVDESS's eight labels, and returns its folder."""
-    labels = NATIVE_LABELS["ravdess"]
-    groups = tuple(VOICE_TO_FUSED["ravdess"][label] for label in labels)
+    labels = VOICE_CORPORA["ravdess"].labels
+    groups = VOICE_CORPORA["ravdess"].groups
     spec = ModelSpec("audio", "conv_bigru", labels, temperature, groups=groups, mfcc=asdict(MfccSettings()))
     torch.manual_seed(0)
     network = ConvBiGRU(len(labels), MfccSettings().features, summary_size())

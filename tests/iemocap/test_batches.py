@@ -10,7 +10,7 @@ import torch
 
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
-from multimodal.fusion.turns import FrameConvolutions, TurnNetwork, concordance, steps_of
+from multimodal.fusion.turns import FrameConvolutions, TurnNetwork, steps_of
 from multimodal.iemocap.batches import RECIPES, Collator, NetworkSettings, Sizes, TurnTable, network_of, shape_of
 from multimodal.iemocap.features import TurnFeatures
 from multimodal.iemocap.task import predict_turns
@@ -130,18 +130,3 @@ def test_convolutions_give_a_step_per_eight_frames(frames: int) -> None:
     states = layer(padded, torch.tensor([frames]))
     torch.testing.assert_close(states[:, : alone.shape[1]], alone)
     assert not states[:, alone.shape[1] :].any()
-
-
-def test_concordance_divides_by_the_number_of_turns() -> None:
-    draws = np.random.default_rng(0)
-    first = draws.normal(size=(50, 2))
-    second = 0.7 * first + draws.normal(size=(50, 2)) + 0.3
-    expected = [
-        2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-        for x, y in zip(first.T, second.T, strict=True)
-    ]
-    found = concordance(torch.from_numpy(first), torch.from_numpy(second))
-    np.testing.assert_allclose(found.numpy(), expected)
-    series = torch.arange(1.0, 5.0)[:, None]
-    assert concordance(series, series + 1).item() == pytest.approx(5 / 7)
-    assert concordance(torch.ones(4, 1), torch.ones(4, 1)).item() == 0

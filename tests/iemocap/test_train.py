@@ -225,7 +225,7 @@ def test_a_corpus_that_is_not_as_published_is_named(tmp_path: Path) -> None:
     corpus = write_iemocap(tmp_path, turns=4)
     config = tmp_path / "iemocap.toml"
     config.write_text(CONFIG.format(keys="", epochs=1).replace("check_counts = false", ""))
-    with pytest.raises(CorpusError, match=r"has 10 turns for Session1, published are 1,819; .*unpack the corpus again"):
+    with pytest.raises(CorpusError, match=r"has 10 turns for Session1, 1,819 were published; .*unpack the corpus"):
         train_iemocap(config, corpus.folder, tmp_path / "run", device="cpu", quiet=True)
 
 

@@ -25,7 +25,7 @@ from multimodal.fusion.affect import affect_from_norms
 from multimodal.fusion.alignment import collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.late import late_estimate
-from multimodal.fusion.segments import join
+from multimodal.fusion.segments import estimate_segments
 from multimodal.infer.command import main
 from multimodal.infer.fusion import LATE, fuse, incompatibility
 from multimodal.infer.model import Model, load_model
@@ -324,7 +324,7 @@ def seen(time: float, face_id: int, label: str, width: float) -> FaceObservation
 def test_only_the_chosen_face_counts() -> None:
     faces = [seen(0.0, 0, "anger", 90), seen(0.2, 0, "anger", 90), seen(0.2, 1, "fear", 20), seen(1.5, 0, "anger", 90)]
     stretches = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
-    largest, chosen = join(stretches, faces), join(stretches, faces, face_id=1)
+    largest, chosen = estimate_segments(stretches, faces), estimate_segments(stretches, faces, face_id=1)
     assert [each.face_id for each in largest] == [0, 0] and [each.face_id for each in chosen] == [1, None]
     assert chosen[0].estimates["face"].probabilities["fear"] == 0.65 and chosen[1].estimates == {}
 
@@ -343,7 +343,7 @@ def test_voices_reach_the_head_with_their_times() -> None:
     said, heard = Utterance(2.0, 3.0), ModalityEstimate(dict.fromkeys(FUSED_LABELS, 1 / 7))
     times = np.array([2.3, 2.4])
     voice = EncodedUtterance(heard, np.ones((2, 2), np.float32), times)
-    (found,) = join([said], audio={said: voice})
+    (found,) = estimate_segments([said], audio={said: voice})
     assert found.encodings["audio"].times is times
     with pytest.raises(ValueError, match="2 times for 3 states"):
         EncodedUtterance(heard, np.ones((3, 2), np.float32), times)

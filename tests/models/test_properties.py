@@ -18,7 +18,6 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import pad
 from multimodal.encoders.voice_features import summary_size
-from multimodal.evaluate.fusion import sizes_of
 from multimodal.fusion.alignment import FusionInputs, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import list_models, shipped_folder
@@ -136,7 +135,7 @@ def fusion_items(spec: ModelSpec) -> list[FusionInputs]:
 
 def run_fusion(network: nn.Module, items: list[FusionInputs], spec: ModelSpec) -> Outputs:
     shape = FusionShape(**spec.fusion)
-    output = network(collate(items, sizes_of(shape), shape.labels))
+    output = network(collate(items, shape.sizes, shape.labels))
     return [
         {
             "logits": output.logits[row],

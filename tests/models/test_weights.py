@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save
 from torch import nn
 from voice_corpus import write_random_weights
 
-from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS, NATIVE_LABELS
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
+from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.encoders.face import SEResNet, predict
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.errors import ConfigError, OutputError, WeightsError
@@ -170,7 +171,7 @@ def test_audio_spec_comes_back_as_it_was(tmp_path: Path) -> None:
     path = write_random_weights(tmp_path, "emodb")
     loaded = load_weights(str(path), "audio")
     assert loaded.spec.groups == ("anger", None, "disgust", "fear", "happiness", "sadness", "neutral")
-    assert loaded.spec.labels == NATIVE_LABELS["emodb"] and loaded.spec.mfcc == asdict(MfccSettings())
+    assert loaded.spec.labels == VOICE_CORPORA["emodb"].labels and loaded.spec.mfcc == asdict(MfccSettings())
     assert find_card(str(tmp_path), "audio") == path.with_suffix(".json")
     with pytest.raises(WeightsError, match="holds audio weights of architecture 'conv_bigru'; choose face weights"):
         load_weights(str(path), "face")

@@ -95,7 +95,7 @@ def test_figures_come_out_on_a_part_of_the_corpora(
     chosen = {"ravdess": "Actor_(01|20)", "ferplus": "FER2013Valid", "goemotions": "goemotions/(dev|labels)"}
     for name, pattern in chosen.items():
         _unpack(next((shared_folder / "datasets").glob(f"{name}.tar*")), pattern, tmp_path / name)
-    monkeypatch.setattr("multimodal.evaluate.command.synthetic.MOST_PER_LABEL", 40)
+    monkeypatch.setattr("multimodal.evaluate.synthetic.MAX_PER_LABEL", 40)
     parts = load_model(device="cpu").parts
     voices = {"ravdess": tmp_path / "ravdess"}
     found = evaluate_synthetic(parts, tmp_path / "ferplus", voices, tmp_path / "goemotions" / "goemotions", count=600)

@@ -71,7 +71,7 @@ def estimate_in(each: UtteranceEstimate, mood: str, random: np.random.Generator,
     answer = said(mood, max(sure, 0.3))
     valence, arousal = affect_from_norms(answer.probabilities)
     start, end = (0.0, 0.0) if typed else (each.utterance.start_seconds, each.utterance.end_seconds)
-    text = str(random.choice(WORDS[mood])) if each.text is not None or typed else None
+    text = str(random.choice(WORDS[mood])) if "text" in each.estimates or typed else None
     spoken = replace(each.utterance, start_seconds=start, end_seconds=end, speaker=None, text=text)
     estimates = {} if typed else without(each, "text")
     if text:

@@ -24,7 +24,6 @@ from multimodal.formatting import clock_time
 from multimodal.report import command as report
 from multimodal.report.page import PAGE, report_page, write_report
 from multimodal.report.player import media_address
-from multimodal.report.sections import transcript
 from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
 
 
@@ -35,13 +34,15 @@ def page_of(analysis: Analysis, folder: Path = Path("results")) -> Parsed:
 # --- the page -----------------------------------------------------------------------------------------------------
 
 
-def test_hostile_texts_and_names_are_shown_as_they_are(tmp_path: Path) -> None:
+def test_hostile_texts_and_names_are_unchanged(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "<b>\"talk\" & 'more'.mp4", 60.0)
     parsed = page_of(analysis, tmp_path)
-    spoken = [text for found, text in parsed.all("p", class_="said") if "muted" not in (found["class"] or "")]
+    spoken = [text for attributes, text in parsed.all("p", class_="said") if "muted" not in (attributes["class"] or "")]
     assert spoken == [each.utterance.text for each in analysis.estimates if each.utterance.text]
     assert all(
-        found["dir"] == "auto" for found, _ in parsed.all("p", class_="said") if "muted" not in (found["class"] or "")
+        attributes["dir"] == "auto"
+        for attributes, _ in parsed.all("p", class_="said")
+        if "muted" not in (attributes["class"] or "")
     )
     assert "Grace <i>" in {text for _, text in parsed.all("span", class_="who")}
     assert parsed.all("h1")[0][1] == "<b>\"talk\" & 'more'.mp4"
@@ -49,13 +50,13 @@ def test_hostile_texts_and_names_are_shown_as_they_are(tmp_path: Path) -> None:
     assert analysis.warnings[0] in [text for _, text in parsed.all("li")]
 
 
-def test_what_the_transcript_says_is_what_the_analysis_says() -> None:
+def test_transcript_agrees_with_analysis() -> None:
     analysis = make_analysis(Path("talk.mp4"), 120.0)
-    rows = Parsed(transcript(analysis)).all("li", class_="utterance")
+    rows = page_of(analysis).all("li", class_="utterance")
     assert len(rows) == len(analysis.estimates)
     for (_, text), each in zip(rows, analysis.estimates, strict=True):
         assert clock_time(each.utterance.start_seconds) in text
-        assert each.emotion is not None and each.emotion in text and (f"likeliest {each.emotion}" not in text)
+        assert each.emotion is not None and each.emotion in text and (f"most likely {each.emotion}" not in text)
         for name, signal in (("face", each.get("face")), ("voice", each.get("audio")), ("words", each.get("text"))):
             assert (
                 (f"{name} {max(signal.probabilities, key=signal.probabilities.__getitem__)}" in text)
@@ -69,8 +70,14 @@ def test_what_the_transcript_says_is_what_the_analysis_says() -> None:
 def test_notices_models_and_valence_source(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.mp4", 60.0)
     ((_, foot),) = page_of(analysis, tmp_path).all("footer")
-    for wanted in ("Article 5(1)(f)", "Article 50(3)", "decision about a person", "Perceived expression", "Russell"):
-        assert wanted in foot
+    text = " ".join(foot.split())
+    for notice in (
+        *("perceived expression, not inner state", "decision about a person", "Russell", "not legal advice"),
+        *("Article 5(1)(f), since 2 February 2025", "own colleagues, applicants and students as test participants"),
+        *("Article 50(3), since 2 August 2026", "Annex III 1(c)", "2 December 2027", "no conformity assessment"),
+        "--modalities text",
+    ):
+        assert notice in text
     for facts in analysis.models.values():
         assert facts is not None
         assert facts["name"] in foot and facts["sha256"][:12] in foot
@@ -86,25 +93,25 @@ def test_an_hour_stays_under_five_megabytes(tmp_path: Path) -> None:
     assert write_report(make_analysis(tmp_path / "talk.mp4", 3600.0), tmp_path).stat().st_size < 5_000_000
 
 
-def test_typed_answers_have_neither_player_nor_timeline() -> None:
+def test_typed_answers_have_no_player_and_timeline() -> None:
     parsed = page_of(answers("anger", "neutral"))
     assert not parsed.all("video") and not parsed.all("audio") and not parsed.all("div", class_="chart")
     assert len(digests(parsed)) == 3
     assert [text for _, text in parsed.all("h2")][:4] == [
-        *("Share of the lines", "What could be judged, by line", "Lines worth reading", "Answers")
+        *("Share of lines", "Coverage, share of lines", "Key lines", "Answers")
     ]
 
 
-def test_nothing_to_judge_is_said_and_no_share_is_shown(tmp_path: Path) -> None:
+def test_no_estimate_and_no_shares(tmp_path: Path) -> None:
     media = MediaInfo(tmp_path / "title.mp4", "ab" * 32, 4.0, 96, 64, 25.0, True, False)
     empty = Analysis(media, {"face": None}, FUSED_LABELS, (), (), (UtteranceEstimate(Utterance(0.0, 4.0)),))
     parsed = page_of(empty, tmp_path)
-    assert "There was nothing to judge" in parsed.all("header")[0][1]
+    assert "No emotion could be estimated" in parsed.all("header")[0][1]
     assert not parsed.all("section", class_="shares")
     assert "no sound" in parsed.all("section", class_="coverage")[0][1]
 
 
-def test_a_stretch_has_the_times_of_the_recording(tmp_path: Path) -> None:
+def test_segment_has_times_of_recording(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.mp4", 60.0)
     part = dataclasses.replace(analysis.media, duration_seconds=3600.0, segment=(20.0, 60.0))
     estimates = tuple(each for each in analysis.estimates if each.utterance.start_seconds >= 20)
@@ -149,19 +156,19 @@ def test_a_recording_on_another_drive_has_a_file_address(tmp_path: Path, monkeyp
     assert media_address(tmp_path / "a b.mp4", tmp_path / "r") == (tmp_path / "a b.mp4").as_uri()
 
 
-def test_a_recording_that_is_gone_can_be_chosen(tmp_path: Path) -> None:
+def test_missing_recording_can_be_chosen(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.mp4", 20.0)
-    gone = page_of(analysis, tmp_path)
-    assert "src" not in gone.all("video")[0][0]
-    assert "hidden" not in gone.all("div", id="no-media")[0][0]
-    (tmp_path / "talk.mp4").write_bytes(b"there")
-    there = page_of(analysis, tmp_path / "results" / "talk")
-    assert there.all("video")[0][0]["src"] == "../../talk.mp4"
-    assert "hidden" in there.all("div", id="no-media")[0][0]
+    without_file = page_of(analysis, tmp_path)
+    assert "src" not in without_file.all("video")[0][0]
+    assert "hidden" not in without_file.all("div", id="no-media")[0][0]
+    (tmp_path / "talk.mp4").write_bytes(b"video")
+    with_file = page_of(analysis, tmp_path / "results" / "talk")
+    assert with_file.all("video")[0][0]["src"] == "../../talk.mp4"
+    assert "hidden" in with_file.all("div", id="no-media")[0][0]
 
 
-def test_the_page_does_not_tell_where_files_lie(tmp_path: Path) -> None:
-    (tmp_path / "talk.mp4").write_bytes(b"there")
+def test_page_contains_no_absolute_path(tmp_path: Path) -> None:
+    (tmp_path / "talk.mp4").write_bytes(b"video")
     assert str(tmp_path) not in report_page(make_analysis(tmp_path / "talk.mp4", 20.0), tmp_path / "results")
 
 
@@ -183,7 +190,7 @@ def test_command_writes_page(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr() == ("", "")
 
 
-def test_one_folder_that_fails_does_not_cost_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failure_does_not_affect_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = saved(tmp_path / "good")
     assert report.main([str(tmp_path / "nowhere"), str(good)]) == 1
     out, err = capsys.readouterr()
@@ -272,7 +279,7 @@ def test_a_folder_that_batch_has_written_is_a_study(
     assert report.main([str(tmp_path), "--media", __file__]) == 2
 
 
-def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_page_leaves_previous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = saved(tmp_path)
     place = write_report(make_analysis(tmp_path / "talk.mp4", 20.0), folder)
     before = place.read_bytes()

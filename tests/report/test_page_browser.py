@@ -22,7 +22,7 @@ SECONDS = 24.0
 READY = "page.charts.then(() => new Promise((done) => setTimeout(done, 150)))"
 """Drawn, labeled and signed."""
 
-Shown = Callable[..., Page]
+OpenReport = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +31,16 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shown(open_page: OpenPage, recording: Path, tmp_path: Path) -> Shown:
+def open_report(open_page: OpenPage, recording: Path, tmp_path: Path) -> OpenReport:
     """The report of 24 seconds, opened."""
 
-    def opened(analysis: Analysis | None = None, **options: object) -> Page:
-        found = make_analysis(recording, SECONDS) if analysis is None else analysis
-        page = open_page(write_report(found, tmp_path / "results"), **options)
+    def open_analysis(analysis: Analysis | None = None, **options: object) -> Page:
+        result = make_analysis(recording, SECONDS) if analysis is None else analysis
+        page = open_page(write_report(result, tmp_path / "results"), **options)
         page.evaluate(READY)
         return page
 
-    return opened
+    return open_analysis
 
 
 def at(page: Page) -> float:
@@ -81,8 +81,8 @@ def place_of(page: Page, seconds: float) -> tuple[float, float]:
     return left + width * seconds / SECONDS, top
 
 
-def test_it_plays_and_the_cursor_and_the_transcript_go_along(shown: Shown) -> None:
-    page = shown()
+def test_cursor_and_transcript_follow_playback(open_report: OpenReport) -> None:
+    page = open_report()
     before = page.locator("#cursor").bounding_box()
     page.keyboard.press("k")
     wait_until(page, "document.getElementById('media').currentTime > 4.3")
@@ -97,16 +97,16 @@ def test_it_plays_and_the_cursor_and_the_transcript_go_along(shown: Shown) -> No
 
 
 @pytest.mark.parametrize("seconds", [2.0, 13.0, 22.5])
-def test_a_click_on_the_timeline_seeks(shown: Shown, seconds: float) -> None:
-    page = shown()
+def test_a_click_on_the_timeline_seeks(open_report: OpenReport, seconds: float) -> None:
+    page = open_report()
     page.mouse.click(*place_of(page, seconds))
     wait_for_time(page, seconds)
     wait_until(page, "document.querySelector('.utterance[aria-current]') !== null")
     assert current(page) == int(seconds // 4)
 
 
-def test_click_on_utterance_seeks(shown: Shown) -> None:
-    page = shown()
+def test_click_on_utterance_seeks(open_report: OpenReport) -> None:
+    page = open_report()
     page.locator("#u4 .said").click()
     wait_for_time(page, 16.0)
     assert current(page) == 4
@@ -119,8 +119,8 @@ def test_click_on_utterance_seeks(shown: Shown) -> None:
     assert at(page) == pytest.approx(14.0, abs=0.3)
 
 
-def test_keys_seek_and_go_from_utterance_to_utterance(shown: Shown) -> None:
-    page = shown()
+def test_keys_seek_and_step_through_utterances(open_report: OpenReport) -> None:
+    page = open_report()
     for key, seconds in (
         *(("ArrowRight", 5.0), ("l", 15.0), ("ArrowLeft", 10.0), ("j", 0.0), ("j", 0.0)),
         *(("n", 4.0), ("]", 8.0), ("p", 4.0), ("[", 0.0), ("l", 10.0), ("l", 20.0), ("l", SECONDS)),
@@ -131,8 +131,8 @@ def test_keys_seek_and_go_from_utterance_to_utterance(shown: Shown) -> None:
     wait_for_time(page, 20.0)
 
 
-def test_keys_work_while_the_player_has_the_focus(shown: Shown) -> None:
-    page = shown()
+def test_keys_work_while_the_player_has_the_focus(open_report: OpenReport) -> None:
+    page = open_report()
     page.locator("#media").focus()
     page.keyboard.press("ArrowRight")
     wait_for_time(page, 5.0)
@@ -144,8 +144,8 @@ def test_keys_work_while_the_player_has_the_focus(shown: Shown) -> None:
     wait_for_time(page, 0.0)
 
 
-def test_keys_in_fields_and_buttons(shown: Shown) -> None:
-    page = shown()
+def test_keys_in_fields_and_buttons(open_report: OpenReport) -> None:
+    page = open_report()
     page.locator("#find").press_sequentially("jkl n?")
     assert (page.locator("#find").input_value(), at(page)) == ("jkl n?", 0.0)
     page.locator("#find").fill("")
@@ -155,8 +155,8 @@ def test_keys_in_fields_and_buttons(shown: Shown) -> None:
     assert page.evaluate("document.getElementById('media').paused")
 
 
-def test_the_keys_are_shown_and_put_away(shown: Shown) -> None:
-    page = shown()
+def test_keys_dialog_opens_and_closes(open_report: OpenReport) -> None:
+    page = open_report()
     page.keyboard.press("?")
     expect(page.locator("dialog")).to_be_visible()
     assert accessibility_faults(page) == []
@@ -167,9 +167,9 @@ def test_the_keys_are_shown_and_put_away(shown: Shown) -> None:
     expect(page.locator("dialog")).to_be_hidden()
 
 
-def test_the_transcript_follows_until_the_reader_scrolls_away(shown: Shown, recording: Path) -> None:
+def test_transcript_follows_until_scrolled(open_report: OpenReport, recording: Path) -> None:
     long = make_analysis(recording, 200.0)
-    page = shown(long, height=700)
+    page = open_report(long, height=700)
     page.evaluate("document.getElementById('u5').scrollIntoView = null")  # nothing may move the page itself
     for _ in range(5):
         page.keyboard.press("n")
@@ -191,8 +191,8 @@ def test_the_transcript_follows_until_the_reader_scrolls_away(shown: Shown, reco
     expect(page.locator("#follow")).to_be_hidden()
 
 
-def test_keyboard_focus_in_transcript(shown: Shown, recording: Path) -> None:
-    page = shown(make_analysis(recording, 200.0), height=700)
+def test_keyboard_focus_in_transcript(open_report: OpenReport, recording: Path) -> None:
+    page = open_report(make_analysis(recording, 200.0), height=700)
     expect(page.locator("#follow")).to_be_hidden()
     page.locator("#find").focus()
     for _ in range(9):
@@ -205,16 +205,16 @@ def test_keyboard_focus_in_transcript(shown: Shown, recording: Path) -> None:
     expect(page.locator("#follow")).to_be_hidden()
 
 
-def test_a_moment_goes_to_its_place(shown: Shown) -> None:
-    page = shown()
+def test_moment_seeks(open_report: OpenReport) -> None:
+    page = open_report()
     button = page.locator(".moments button").last
     seconds = float(button.get_attribute("data-at") or -1)
     button.click()
     wait_for_time(page, seconds)
 
 
-def test_zoom_and_pan_stay_inside_the_recording(shown: Shown) -> None:
-    page = shown()
+def test_zoom_and_pan_stay_inside_the_recording(open_report: OpenReport) -> None:
+    page = open_report()
     page.evaluate("page.charts.then((all) => { window.range = all.get('timeline').child_views[0].model.x_range; })")
     view = "[range.start, range.end]"
     for _ in range(8):
@@ -239,8 +239,8 @@ def test_zoom_and_pan_stay_inside_the_recording(shown: Shown) -> None:
     assert page.evaluate(view) == pytest.approx([0.0, SECONDS])
 
 
-def test_timeline_hover(shown: Shown) -> None:
-    page = shown()
+def test_timeline_hover(open_report: OpenReport) -> None:
+    page = open_report()
     page.mouse.move(*place_of(page, 17.0))  # the fifth utterance of the fixture has no face
     tip = page.locator("#tip")
     expect(tip).to_be_visible()
@@ -250,22 +250,22 @@ def test_timeline_hover(shown: Shown) -> None:
     expect(tip).to_be_hidden()
 
 
-def test_finding_leaves_what_holds_the_words(shown: Shown) -> None:
-    page = shown()
-    seen = page.locator(".utterance:visible")
-    for wanted, rows in (("THAT was great", ["u4"]), ("surprise", []), ("no face", ["u4"]), ("no words", ["u3"])):
-        page.locator("#find").fill(wanted)
-        assert seen.evaluate_all("(all) => all.map((each) => each.id)") == rows, wanted
-        assert page.locator("#found").inner_text() == f"{len(rows)} of 6"
+def test_search_leaves_matching_utterances(open_report: OpenReport) -> None:
+    page = open_report()
+    visible = page.locator(".utterance:visible")
+    for query, rows in (("THAT was great", ["u4"]), ("surprise", []), ("no face", ["u4"]), ("no words", ["u3"])):
+        page.locator("#find").fill(query)
+        assert visible.evaluate_all("(all) => all.map((each) => each.id)") == rows, query
+        assert page.locator("#matches").inner_text() == f"{len(rows)} of 6"
     page.locator("#find").fill("")
-    assert seen.count() == 6
-    expect(page.locator("#found")).to_be_hidden()
+    assert visible.count() == 6
+    expect(page.locator("#matches")).to_be_hidden()
 
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [360, 1440])
-def test_accessible_at_every_width_and_scheme(shown: Shown, dark: bool, width: int) -> None:
-    page = shown(width=width, dark=dark)
+def test_accessible_at_every_width_and_scheme(open_report: OpenReport, dark: bool, width: int) -> None:
+    page = open_report(width=width, dark=dark)
     page.keyboard.press("n")
     assert accessibility_faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -273,8 +273,8 @@ def test_accessible_at_every_width_and_scheme(shown: Shown, dark: bool, width: i
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_typed_answers_are_accessible_and_hostile_ones_harmless(shown: Shown, dark: bool) -> None:
-    page = shown(answers("anger", "neutral", "happiness", "fear", "disgust", "surprise"), dark=dark)
+def test_typed_and_hostile_answers(open_report: OpenReport, dark: bool) -> None:
+    page = open_report(answers("anger", "neutral", "happiness", "fear", "disgust", "surprise"), dark=dark)
     assert accessibility_faults(page) == []
     assert page.locator(".utterance .said").all_text_contents() == list(HOSTILE)
     assert page.locator(".utterance script, .utterance img").count() == 0
@@ -286,8 +286,8 @@ def test_typed_answers_are_accessible_and_hostile_ones_harmless(shown: Shown, da
     assert directions[2:4] == ["rtl", "rtl"] and directions[4] == "ltr"
 
 
-def test_charts_follow_the_color_scheme_while_open(shown: Shown) -> None:
-    page = shown()
+def test_charts_follow_the_color_scheme_while_open(open_report: OpenReport) -> None:
+    page = open_report()
     label = "page.charts.then((all) => all.get('timeline').child_views[0].model.left[0].major_label_text_color)"
     before = page.evaluate(label)
     page.emulate_media(color_scheme="dark")
@@ -296,8 +296,8 @@ def test_charts_follow_the_color_scheme_while_open(shown: Shown) -> None:
     assert (before, after) == ("#575c65", "#a9afb9")  # --muted of page.css, in light and in dark
 
 
-def test_the_timeline_grows_and_shrinks_with_the_window(shown: Shown) -> None:
-    page = shown(width=1440)
+def test_the_timeline_grows_and_shrinks_with_the_window(open_report: OpenReport) -> None:
+    page = open_report(width=1440)
     wide = place_of(page, SECONDS)[0] - place_of(page, 0.0)[0]
     page.set_viewport_size({"width": 400, "height": 800})
     page.wait_for_timeout(500)
@@ -308,8 +308,8 @@ def test_the_timeline_grows_and_shrinks_with_the_window(shown: Shown) -> None:
     wait_for_time(page, 13.0)
 
 
-def test_a_recording_that_is_gone_can_be_chosen_and_then_plays(shown: Shown, recording: Path, tmp_path: Path) -> None:
-    page = shown(make_analysis(tmp_path / "gone.webm", SECONDS))
+def test_missing_recording_can_be_chosen(open_report: OpenReport, recording: Path, tmp_path: Path) -> None:
+    page = open_report(make_analysis(tmp_path / "gone.webm", SECONDS))
     expect(page.locator("#media")).to_be_hidden()
     page.locator("#u2 button").click()  # the transcript and the timeline work without it
     assert current(page) == 2
@@ -321,54 +321,56 @@ def test_a_recording_that_is_gone_can_be_chosen_and_then_plays(shown: Shown, rec
     expect(page.locator("#media-note")).to_be_hidden()
 
 
-def test_another_file_of_another_length_is_noticed(shown: Shown, recording: Path, tmp_path: Path) -> None:
-    page = shown(make_analysis(tmp_path / "gone.webm", 60.0))
+def test_another_file_of_another_length_is_noticed(open_report: OpenReport, recording: Path, tmp_path: Path) -> None:
+    page = open_report(make_analysis(tmp_path / "gone.webm", 60.0))
     page.locator("#file").set_input_files(recording)
     expect(page.locator("#media-note")).to_contain_text("lasts 0:24, the analyzed recording 1:00")
 
 
-def test_unplayable_recording(shown: Shown, tmp_path: Path) -> None:
+def test_unplayable_recording(open_report: OpenReport, tmp_path: Path) -> None:
     broken = tmp_path / "talk.avi"
     broken.write_bytes(b"RIFF\x00\x00\x00\x00AVI LIST")
-    page = shown(make_analysis(broken, SECONDS))
+    page = open_report(make_analysis(broken, SECONDS))
     expect(page.locator("#no-media")).to_be_visible()
     expect(page.locator("#no-media-why")).to_contain_text("cannot play the recording")
     assert "Many browsers cannot play .avi" in page.locator(".player").inner_text()
 
 
-def test_a_picture_that_the_browser_cannot_show_is_said_to_be_so(shown: Shown, tmp_path: Path) -> None:
-    # As with HEVC where the browser lacks it: the sound plays, and there is no picture.
+def test_unsupported_video_format_is_explained(open_report: OpenReport, tmp_path: Path) -> None:
+    # Like HEVC without its decoder: the sound plays, and there is no picture.
     sound = write_media(tmp_path / "talk.webm", Sound({0: tone(SECONDS, 440.0, 48000, 0.05)}, 48000, "libopus", "flt"))
-    page = shown(make_analysis(sound, SECONDS))
+    page = open_report(make_analysis(sound, SECONDS))
     expect(page.locator("#no-media-why")).to_contain_text("cannot show the picture")
     expect(page.locator("#media")).to_be_visible()
     page.keyboard.press("l")
     wait_for_time(page, 10.0)
 
 
-def test_sound_alone_has_a_player_and_a_timeline(shown: Shown, recording: Path) -> None:
+def test_sound_alone_has_a_player_and_a_timeline(open_report: OpenReport, recording: Path) -> None:
     analysis = make_analysis(recording, SECONDS)
     media = dataclasses.replace(analysis.media, has_video=False, width=None, height=None, frame_rate=None)
     spoken = tuple(
         dataclasses.replace(each, estimates=without(each, "face"), face_id=None) for each in analysis.estimates
     )
     models = {**analysis.models, "face": None}
-    page = shown(dataclasses.replace(analysis, media=media, estimates=spoken, models=models, faces=(), frame_times=()))
+    page = open_report(
+        dataclasses.replace(analysis, media=media, estimates=spoken, models=models, faces=(), frame_times=())
+    )
     assert page.locator("audio").count() == 1
     assert accessibility_faults(page) == []
     page.mouse.click(*place_of(page, 9.0))
     wait_for_time(page, 9.0)
 
 
-def test_a_second_and_hundreds_of_speakers_are_shown_too(shown: Shown, recording: Path) -> None:
-    page = shown(make_analysis(recording, 1.0))
+def test_one_second_and_hundreds_of_speakers(open_report: OpenReport, recording: Path) -> None:
+    page = open_report(make_analysis(recording, 1.0))
     assert current(page) == 0
     many = make_analysis(recording, 2000.0)
     spoken = tuple(
         dataclasses.replace(each, utterance=dataclasses.replace(each.utterance, speaker=f"P{at:03} " + "x" * 80))
         for at, each in enumerate(many.estimates)
     )
-    page = shown(dataclasses.replace(many, estimates=spoken), width=360)
+    page = open_report(dataclasses.replace(many, estimates=spoken), width=360)
     assert "500 speakers" in page.locator(".facts").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
@@ -383,22 +385,22 @@ def test_hour_opens_fast_and_zooms(
     page = open_page(place)
     page.evaluate("page.charts")
     taken = time.perf_counter() - began
-    seen = "renderers.map((each) => [each.name, each.visible])"
+    levels = "renderers.map((each) => [each.name, each.visible])"
     page.evaluate(
         "page.charts.then((all) => { window.renderers = all.get('timeline').child_views[0].model.renderers; })"
     )
     page.evaluate(READY)
-    assert ["coarse", True] in page.evaluate(seen) and ["fine", False] in page.evaluate(seen)
+    assert ["coarse", True] in page.evaluate(levels) and ["fine", False] in page.evaluate(levels)
     for _ in range(5):
         page.keyboard.press("+")
     page.wait_for_timeout(300)
-    assert ["coarse", False] in page.evaluate(seen) and ["fine", True] in page.evaluate(seen)
+    assert ["coarse", False] in page.evaluate(levels) and ["fine", True] in page.evaluate(levels)
     # 0.8 s on two cores that did nothing else; the limit leaves room for those that do.
     assert taken < 6.0
 
 
-def test_everything_is_reached_by_tab_and_shows_that_it_is(shown: Shown) -> None:
-    page = shown(width=1440)
+def test_tab_reaches_everything_visibly(open_report: OpenReport) -> None:
+    page = open_report(width=1440)
     reached = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -409,12 +411,12 @@ def test_everything_is_reached_by_tab_and_shows_that_it_is(shown: Shown) -> None
         )
         if reached[-1] == "media" and reached.count("media") == 1:  # then come its own buttons
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-    for wanted in ("media", "zoom-in", "zoom-out", "zoom-all", "show-keys", "find", "5"):
-        assert wanted in reached, reached
+    for target in ("media", "zoom-in", "zoom-out", "zoom-all", "show-keys", "find", "5"):
+        assert target in reached, reached
 
 
-def test_paper_has_the_whole_transcript_and_no_player(shown: Shown) -> None:
-    page = shown()
+def test_paper_has_the_whole_transcript_and_no_player(open_report: OpenReport) -> None:
+    page = open_report()
     page.emulate_media(media="print")
     expect(page.locator("#media")).to_be_hidden()
     expect(page.locator("#u5")).to_be_visible()

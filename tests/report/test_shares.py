@@ -12,7 +12,7 @@ from analysis_fixtures import NOTHING, answers, make_analysis, said
 from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.report.shares import Speaking, by_speaker, headline, shares_of
+from multimodal.report.shares import SpeakerShare, by_speaker, headline, shares_of
 from multimodal.types import Utterance, UtteranceEstimate
 
 
@@ -59,12 +59,13 @@ def test_there_is_no_range_where_it_would_say_nothing(labels: tuple[str, ...]) -
 
 
 def test_the_headline_is_as_strong_as_the_shares() -> None:
-    assert headline(answers("anger", "anger", "neutral")) == "Mostly anger: 67% of 3 judged lines."
-    assert headline(answers("anger", "neutral")) == "No emotion leads: neutral and anger, each 50% of 2 judged lines."
+    assert headline(answers("anger", "anger", "neutral")) == "Mostly anger: 67% of 3 analyzed lines."
+    assert headline(answers("anger", "neutral")) == "No emotion leads: neutral and anger, each 50% of 2 analyzed lines."
     assert (
-        headline(answers("anger", "anger", "neutral", "fear", "disgust")) == "Anger most often: 40% of 5 judged lines."
+        headline(answers("anger", "anger", "neutral", "fear", "disgust"))
+        == "Anger most often: 40% of 5 analyzed lines."
     )
-    assert headline(answers()) == "There was nothing to judge: no face, no voice and no words that could be read."
+    assert headline(answers()) == "No emotion could be estimated: no face, no voice and no words were detected."
 
 
 def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
@@ -80,5 +81,5 @@ def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
     )
     media = dataclasses.replace(NOTHING, duration_seconds=20.0, has_audio=True)
     talk = Analysis(media, {}, FUSED_LABELS, (), (), estimates)
-    assert by_speaker(talk) == [Speaking("Ada", 8.0, "anger", 0.75), Speaking("Bo", 2.0, "fear", 1.0)]
+    assert by_speaker(talk) == [SpeakerShare("Ada", 8.0, "anger", 0.75), SpeakerShare("Bo", 2.0, "fear", 1.0)]
     assert by_speaker(dataclasses.replace(talk, estimates=estimates[:1])) == []

@@ -27,10 +27,9 @@ from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.report.command import main
-from multimodal.report.footer import CLAIM
-from multimodal.study.outliers import COMPARED, FAR, describe, find_outliers, robust_scores
+from multimodal.study.outliers import COMPARED, THRESHOLD, describe, find_outliers, robust_scores
 from multimodal.study.page import write_study
-from multimodal.study.page_data import WORDS_AT_MOST, page_data
+from multimodal.study.page_data import MAX_TRANSCRIPT_BYTES, page_data
 from multimodal.study.recordings import BINS, InputView, letter_of, strip_of, view_of
 from multimodal.study.tables import SHARES, read_study
 
@@ -39,7 +38,7 @@ from multimodal.study.tables import SHARES, read_study
 def _quick_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """An input's own page takes longer than the whole study here, and has tests of its own."""
     monkeypatch.setattr(
-        "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
+        "multimodal.report.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
     )
 
 
@@ -81,10 +80,10 @@ def test_the_page_says_its_first_numbers_without_a_script(study: Path) -> None:
     text = write_study(study).read_text(encoding="utf-8")
     results = results_of(study)
     done = results[results["status"] == "done"]
-    for name, value in {"inputs": 24, "done": len(done), "failed": 2, "participants": 5, "nothing": 0}.items():
+    for name, value in {"inputs": 24, "done": len(done), "failed": 2, "participants": 5, "empty": 0}.items():
         assert f'data-number="{name}">{value}</dd>' in text
     minutes, seconds = divmod(int(done["duration_seconds"].sum()), 60)
-    assert f'data-number="recorded">{minutes}:{seconds:02}</dd>' in text
+    assert f'data-number="duration">{minutes}:{seconds:02}</dd>' in text
     leading = pd.read_csv(study / "summary.csv", encoding="utf-8-sig").iloc[0]
     assert f"neutral</span> {leading['neutral']:.0%} (95% interval {leading['neutral_low']:.0%} to" in text
     assert text.count(FAILURE) >= 2
@@ -92,13 +91,14 @@ def test_the_page_says_its_first_numbers_without_a_script(study: Path) -> None:
 
 def test_the_notices_and_the_models_are_those_of_every_page(study: Path) -> None:
     text = " ".join(write_study(study).read_text(encoding="utf-8").split())
-    for words in (
-        *CLAIM.split("\n"),
-        "Article 5(1)(f)",
-        "Article 50(3)",
+    for notice in (
+        "what observers would call the face, the voice and the words, not what a person feels",
+        *("Article 5(1)(f)", "Article 50(3)", "Annex III 1(c)", "not legal advice"),
         "Do not base a decision about a person on it",
+        "This page needs JavaScript. The same numbers are in the CSV files next to it.",
+        "Review outliers before excluding them.",
     ):
-        assert words in text
+        assert notice in text
     done = (results_of(study)["status"] == "done").sum()
     for part, model in MODELS.items():
         assert (
@@ -150,10 +150,7 @@ def test_a_stretch_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
 
 def test_an_analysis_of_one_signal_alone_is_drawn_by_it(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 8.0)
-    alone = [
-        replace(each, fused=None, audio=None, text=None, face=said("fear", 0.7, FACE_LABELS))
-        for each in whole.estimates
-    ]
+    alone = [replace(each, fused=None, estimates={"face": said("fear", 0.7, FACE_LABELS)}) for each in whole.estimates]
     assert set(view_of(replace(whole, estimates=tuple(alone))).strip) == {letter_of("fear")}
 
 
@@ -170,22 +167,22 @@ def test_where_nearly_all_are_alike_little_stands_apart() -> None:
     scores = robust_scores(shares)
     assert abs(scores[30]) < 1 and scores[31] > 10 and np.isnan(scores[32])
     halves = np.array([0.0] * 6 + [1.0] * 4)  # a share of typed answers: all or nothing
-    assert np.abs(robust_scores(halves)).max() < FAR
+    assert np.abs(robust_scores(halves)).max() < THRESHOLD
     assert np.isnan(robust_scores(np.array([np.nan, np.nan]))).all()
 
 
 def test_the_input_that_differs_from_its_task_is_found_first(tmp_path: Path) -> None:
     rows = [{"path": f"{number}.mp4", "task": ("checkout", "search")[number % 2]} for number in range(24)]
     analyses = [_always(tmp_path, "happiness" if number % 2 else "anger", number) for number in range(24)]
-    analyses[7] = _always(tmp_path, "anger", 7)  # as the other task's inputs, and unlike its own
+    analyses[7] = _always(tmp_path, "anger", 7)  # like the inputs of the other task
     out = write_results(tmp_path / "results", rows, analyses)
-    found = find_outliers(read_study(out))
-    assert [outlier.index for outlier in found] == [7]
-    reason = found[0].reasons[0]
+    outliers = find_outliers(read_study(out))
+    assert [outlier.index for outlier in outliers] == [7]
+    reason = outliers[0].reasons[0]
     assert (reason.by, reason.group, reason.measure) in {("task", "search", name) for name in COMPARED}
-    own = results_of(out).query("task == 'search'")[reason.measure]
-    assert reason.median == pytest.approx(own.median()) and reason.value == pytest.approx(own.loc[7])
-    assert "where the task “\u2068search\u2069” has a median of" in describe(reason)
+    of_task = results_of(out).query("task == 'search'")[reason.measure]
+    assert reason.median == pytest.approx(of_task.median()) and reason.value == pytest.approx(of_task.loc[7])
+    assert "; median of the task “\u2068search\u2069”: " in describe(reason)
 
 
 def _always(folder: Path, emotion: str, seed: int) -> Any:
@@ -206,8 +203,8 @@ def test_shares_of_a_few_lines_are_not_compared(tmp_path: Path) -> None:
     measures = {reason.measure for outlier in find_outliers(study) for reason in outlier.reasons}
     assert not measures & {"anger", "fear"}
     longer = tuple({**row, "utterances": 30} for row in study.rows)
-    found = find_outliers(type(study)(study.out, study.columns, longer, study.named))
-    assert {reason.measure for reason in found[0].reasons} >= {"anger", "fear"} and found[0].index == 3
+    outliers = find_outliers(type(study)(study.out, study.columns, longer, study.column_of))
+    assert {reason.measure for reason in outliers[0].reasons} >= {"anger", "fear"} and outliers[0].index == 3
 
 
 def test_few_inputs_are_compared_with_nothing(tmp_path: Path) -> None:
@@ -219,17 +216,17 @@ def test_few_inputs_are_compared_with_nothing(tmp_path: Path) -> None:
 def test_the_strongest_moments_of_all_inputs_are_kept(study: Path) -> None:
     data = data_of(write_study(study))
     for kind in KINDS:
-        kept = [each for each in data["moments"] if each["kind"] == kind]
+        ranked = [each for each in data["moments"] if each["kind"] == kind]
         best: dict[int, float] = {}
         for index, row in results_of(study).iterrows():
             if row["status"] == "done":
-                found = [
+                moments = [
                     each for each in find_moments(read_analysis(study / row["result"]).estimates) if each.kind == kind
                 ]
-                best |= {int(str(index)): max((each.strength for each in found), default=-1.0)}
-        strengths = [each["strength"] for each in kept]
+                best |= {int(str(index)): max((each.strength for each in moments), default=-1.0)}
+        strengths = [each["strength"] for each in ranked]
         assert strengths == sorted(strengths, reverse=True)
-        strongest = {each["input"]: each["strength"] for each in reversed(kept)}
+        strongest = {each["input"]: each["strength"] for each in reversed(ranked)}
         assert strongest == pytest.approx({index: value for index, value in best.items() if value >= 0}, abs=1e-4)
     assert all((each["start"] is None) == (not data["inputs"][each["input"]]["timed"]) for each in data["moments"])
 
@@ -251,7 +248,7 @@ def test_missing_and_stale_pages_are_written(study: Path, monkeypatch: pytest.Mo
         written.append(folder.name)
         (folder / "report.html").touch()
 
-    monkeypatch.setattr("multimodal.report.command.page.write_report", note)
+    monkeypatch.setattr("multimodal.report.page.write_report", note)
     write_study(study)
     done = [name for name in results_of(study)["result"] if isinstance(name, str)]
     assert sorted(written) == sorted(done)
@@ -300,7 +297,7 @@ def test_unwritable_page_has_no_link(study: Path, monkeypatch: pytest.MonkeyPatc
     def refuse(analysis: Any, folder: Path) -> None:
         raise OutputError(folder / "report.html", "cannot be written (Permission denied)", "choose another folder")
 
-    monkeypatch.setattr("multimodal.report.command.page.write_report", refuse)
+    monkeypatch.setattr("multimodal.report.page.write_report", refuse)
     first = data_of(write_study(study))["inputs"][0]
     assert first["link"] is None and "Permission denied" in first["problem"] and len(first["strip"]) == BINS
 
@@ -312,7 +309,7 @@ def test_a_result_that_is_no_folder_of_the_study_is_not_followed(study: Path, na
     make_analysis(outside / "a.mp4", 8.0).save(outside)
     change(study, result=lambda column: [name, *column[1:]])
     entry = data_of(write_study(study))["inputs"][0]
-    assert entry["link"] is None and "is no folder of this study" in entry["problem"]
+    assert entry["link"] is None and "not a folder of this study" in entry["problem"]
     assert not (outside / "report.html").exists()
 
 
@@ -322,7 +319,7 @@ def test_a_link_to_elsewhere_is_not_followed(study: Path) -> None:
     name = results_of(study)["result"].iloc[0]
     shutil.rmtree(study / name)
     (study / name).symlink_to(outside, target_is_directory=True)
-    assert "is no folder" in data_of(write_study(study))["inputs"][0]["problem"]
+    assert "not a folder" in data_of(write_study(study))["inputs"][0]["problem"]
     assert not (outside / "report.html").exists()
 
 
@@ -336,7 +333,7 @@ def change(out: Path, drop: str = "", **columns: Any) -> None:
 
 
 def test_tables_that_are_not_a_batchs_are_refused_in_one_line(study: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputMissingError, match=r"holds no results.parquet; name a folder that batch has written"):
+    with pytest.raises(InputMissingError, match=r"contains no results.parquet; name an output folder of batch"):
         write_study(tmp_path)
     whole = (study / "results.parquet").read_bytes()
     for content in (b"", b"PAR1", whole[: len(whole) // 2], b"x" * 5000):
@@ -351,7 +348,7 @@ def test_tables_that_are_not_a_batchs_are_refused_in_one_line(study: Path, tmp_p
         write_study(study)
     (study / "results.parquet").write_bytes(whole)
     change(study, drop="confidence")
-    with pytest.raises(AnalysisError, match="lacks the column confidence; run the batch again"):
+    with pytest.raises(AnalysisError, match="column confidence is missing; run the batch again"):
         write_study(study)
     assert not (study / "report.html").exists()
 
@@ -368,7 +365,7 @@ def test_a_folder_without_a_manifest_leaves_groups_out(tmp_path: Path) -> None:
     text, data = page.read_text(encoding="utf-8"), data_of(page)
     assert data["groupings"] == [] and [each["by"] for each in data["summary"]] == ["all"]
     assert 'id="filter-task"' not in text and "participants</dt>" not in text
-    assert "each input counts as a participant of its own" in text and "Inputs over time" in text
+    assert "each input counts as one participant" in text and "Inputs over time" in text
 
 
 def test_column_spellings(tmp_path: Path) -> None:
@@ -378,7 +375,7 @@ def test_column_spellings(tmp_path: Path) -> None:
     out = write_results(tmp_path / "results", rows, analyses)
     study = read_study(out)
     assert study.groupings == ("participant",)  # no input has a task
-    assert [study.said(row, "participant") for row in study.rows] == ["P0", "P1", "P0", "P1"]
+    assert [study.value(row, "participant") for row in study.rows] == ["P0", "P1", "P0", "P1"]
     assert study.label(study.rows[0]) == "0.mp4 0:01:00–end"
     groups = pd.read_csv(out / "summary.csv", encoding="utf-8-sig")
     assert groups.iloc[0]["participants"] == 2 == study.summary[0]["participants"]
@@ -405,15 +402,15 @@ def test_texts_from_outside_stay_texts(tmp_path: Path) -> None:
     parser = _Tags()
     parser.feed(page.read_text(encoding="utf-8"))
     assert parser.tags.count("script") == 5 and "img" not in parser.tags and parser.events == []
-    assert [each["said"]["task"] for each in data_of(page)["inputs"]] == [text.strip() for text in HOSTILE]
+    assert [each["groups"]["task"] for each in data_of(page)["inputs"]] == [text.strip() for text in HOSTILE]
 
 
 def test_words_are_left_out_where_they_are_too_many(study: Path) -> None:
     read = read_study(study)
-    short = [InputView(words="Hello")] * len(read.rows)
-    assert page_data(read, short)["words"] == ["Hello"] * len(read.rows)
-    long = [InputView(words="x" * (WORDS_AT_MOST // 2))] * len(read.rows)
-    assert page_data(read, long)["words"] is None
+    short = [InputView(transcript="Hello")] * len(read.rows)
+    assert page_data(read, short)["transcripts"] == ["Hello"] * len(read.rows)
+    long = [InputView(transcript="x" * (MAX_TRANSCRIPT_BYTES // 2))] * len(read.rows)
+    assert page_data(read, long)["transcripts"] is None
 
 
 @pytest.mark.slow
@@ -424,7 +421,7 @@ def test_a_page_of_500_inputs_is_small(tmp_path: Path) -> None:
     views = [
         view_of(read_analysis(out / row["result"], frames=False)) if row["result"] else InputView() for row in read.rows
     ]
-    tenfold = type(read)(read.out, read.columns, read.rows * 10, read.named)
+    tenfold = type(read)(read.out, read.columns, read.rows * 10, read.column_of)
     assert small + len(json.dumps(page_data(tenfold, views * 10))) < 5_000_000
 
 

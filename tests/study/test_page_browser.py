@@ -18,6 +18,7 @@ from page_fixtures import OpenPage, accessibility_faults
 from playwright.sync_api import Page, expect
 from study_fixtures import TASKS, make_study, manifest_of, without_frames, write_results
 
+from multimodal.analysis.bootstrap import bootstrap
 from multimodal.analysis.loading import read_analysis
 from multimodal.batch.tables import MEASURES, neutral, write_tables
 from multimodal.report.html import write_page
@@ -32,9 +33,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def quick_pages() -> Iterator[None]:
     """Pages of the inputs, which have tests of their own, are empty files."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
-        )
+        patch.setattr("multimodal.report.page.write_report", lambda analysis, folder: (folder / "report.html").touch())
         yield
 
 
@@ -93,20 +92,20 @@ def test_a_filter_acts_on_everything_that_is_shown(study: Path, results: pd.Data
 def test_choices_count_what_the_other_filters_leave(study: Path, results: pd.DataFrame, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
     choose(page, "participant", "=P003")
-    own = results[results["participant"] == "P003"]
+    rows_of_person = results[results["participant"] == "P003"]
     expected = [
-        f"all ({len(own)})",
-        *(f"{task} ({(own['task'] == task).sum()})" for task in sorted(TASKS, key=str.lower)),
+        f"all ({len(rows_of_person)})",
+        *(f"{task} ({(rows_of_person['task'] == task).sum()})" for task in sorted(TASKS, key=str.lower)),
     ]
-    assert texts(page, "#filter-task option") == [*expected, f"(none) ({(own['task'] == '').sum()})"]
+    assert texts(page, "#filter-task option") == [*expected, f"(none) ({(rows_of_person['task'] == '').sum()})"]
     counts = dict(text.rsplit(" (", 1) for text in texts(page, "#filter-status option"))
-    assert counts["done"] == f"{(own['status'] == 'done').sum()})"
+    assert counts["done"] == f"{(rows_of_person['status'] == 'done').sum()})"
     assert texts(page, "#filter-participant option")[0] == "all (40)"
 
 
 def test_emotion_filter(study: Path, results: pd.DataFrame, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
-    choose(page, "shows", "=fear")
+    choose(page, "emotion", "=fear")
     assert column(page, "Input") == list(results[results["fear"] > 0]["path"])
     assert {text.split()[1] for text in texts(page, "#peak .badge")} == {"fear"}
 
@@ -125,23 +124,23 @@ def test_search_looks_into_names_the_manifest_and_what_was_said(
     )
     said = results[["path", "participant", "task", "question", "device", "error"]].fillna("").agg("\n".join, axis=1)
     said = said + "\n" + results["result"].map(spoken).fillna("")
-    found = [all(word in text.lower() for word in words.lower().split()) for text in said]
-    assert column(page, "Input") == list(results[found]["path"])
-    assert "what was said" in page.locator("#searched").inner_text()
+    matches = [all(word in text.lower() for word in words.lower().split()) for text in said]
+    assert column(page, "Input") == list(results[matches]["path"])
+    assert "transcripts" in page.locator("#searched").inner_text()
 
 
 def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
     study: Path, results: pd.DataFrame, open_page: OpenPage
 ) -> None:
     page = open_page(study / "report.html")
-    assert page.locator("#anew").inner_text() == ""
+    assert page.locator("#recomputed").inner_text() == ""
     page.locator("#search").fill("=desktop")
-    expect(page.locator("#anew")).not_to_be_empty()
+    expect(page.locator("#recomputed")).not_to_be_empty()
     chosen = results[(results["device"] == "=desktop()") & (results["status"] == "done")]
     people = chosen.groupby("participant")[list(MEASURES)].mean()
     assert len(people) == 5
-    every = people.to_numpy()[list(itertools.product(range(5), repeat=5))].mean(axis=1)  # all draws that there can be
-    found = page.evaluate("""() => {
+    every = people.to_numpy()[list(itertools.product(range(5), repeat=5))].mean(axis=1)  # all possible draws
+    recomputed = page.evaluate("""() => {
         const rows = page.data.inputs.map((input, index) => ({ ...input, index,
             cell: (name) => page.data.columns.find((column) => column.name === name).cells[index] }))
             .map((row) => ({ ...row, done: row.cell("status") === "done" }))
@@ -149,11 +148,16 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
         return numbers.summarize(rows).values;
     }""")
     for at, name in enumerate(MEASURES):
-        mean, low, high = found[name]
+        mean, low, high = recomputed[name]
         assert mean == pytest.approx(people[name].mean(), abs=1e-9)
         for end, share in ((low, 0.025), (high, 0.975)):  # of 2,000 draws, within three standard errors
             assert (every[:, at] < end - 1e-9).mean() <= share + 0.0105
             assert (every[:, at] <= end + 1e-9).mean() >= share - 0.0105
+    means, lows, highs = bootstrap(people.to_numpy())  # of the same people, with other random numbers
+    for at, name in enumerate(MEASURES):
+        mean, low, high = recomputed[name]
+        assert mean == pytest.approx(means[at], abs=1e-9)
+        assert (low, high) == pytest.approx((lows[at], highs[at]), abs=0.1 * (highs[at] - lows[at]) + 1e-9), name
     first = texts(page, "#emotions tbody[data-by=all] td .value")
     assert first == [shown(name, people[name].mean()) for name in (*SHARES, "mean_valence", "mean_arousal")]
 
@@ -230,22 +234,22 @@ def test_the_table_is_sorted_by_keys_alone(study: Path, results: pd.DataFrame, o
 
 def test_everything_is_reached_by_tab(study: Path, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
-    seen = []
+    order = []
     for _ in range(40):
         page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    wanted = [
+        order.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    expected = [
         "A",
         "A",
         "search",
         "filter-participant",
         "filter-task",
         "filter-question",
-        "filter-shows",
+        "filter-emotion",
         "filter-status",
     ]
-    assert [each for each in seen if each in wanted][: len(wanted)] == wanted
-    assert "emotions" in seen and "SUMMARY" in seen
+    assert [each for each in order if each in expected][: len(expected)] == expected
+    assert "emotions" in order and "SUMMARY" in order
 
 
 def test_every_link_leads_to_a_file_of_the_study(study: Path, open_page: OpenPage) -> None:
@@ -289,8 +293,10 @@ def test_strips_tell_answers_apart_and_their_lengths(study: Path, results: pd.Da
     done = results[results["status"] == "done"]
     first = page.locator(".people > li").first
     assert first.locator(".who").inner_text() == "P001"
-    own = done[done["participant"] == "P001"]
-    assert first.locator(".what").all_inner_texts() == list(own["task"].where(own["task"] != "", own["question"]))
+    rows_of_person = done[done["participant"] == "P001"]
+    assert first.locator(".what").all_inner_texts() == list(
+        rows_of_person["task"].where(rows_of_person["task"] != "", rows_of_person["question"])
+    )
     signs = page.locator(".strip span:not(.none)").evaluate_all("runs => runs.every((run) => run.textContent !== '')")
     assert signs
     page.get_by_label("absolute").check()
@@ -329,7 +335,7 @@ def test_hostile_texts_are_shown_and_not_run(
     tmp_path: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "multimodal.report.command.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
+        "multimodal.report.page.write_report", lambda analysis, folder: (folder / "report.html").touch()
     )
     rows = [
         {"path": f"{at}{text[:30].replace('/', '')}.mp4", "participant": text, "task": text, "question": text}
@@ -359,7 +365,7 @@ def test_a_folder_without_a_manifest_has_a_page(tmp_path: Path, open_page: OpenP
 def test_a_study_in_which_everything_failed_has_a_page(tmp_path: Path, open_page: OpenPage, quick_pages: None) -> None:
     page = open_page(write_study(make_study(tmp_path / "results", inputs=7, failing=1)))
     assert number(page, "done") == "0" and number(page, "failed") == "7" and number(page, "participants") == "0"
-    assert "No input showed anything that could be judged." in page.locator(".lead").inner_text()
+    assert "No emotion could be estimated." in page.locator(".lead").inner_text()
     page.locator("#failures summary").click()  # more than five are folded up
     assert page.locator("#failures li:visible").count() == 7
     assert texts(page, "#spread figure p") == ["No values."] * 3

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from voice_corpus import CONFIG, EMODB_SPEAKERS, voice, write_voices
 from voice_layouts import write_wav
 
-from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA, license_of
+from multimodal.data.corpora.voices import load_waveforms, read_voices, split_by_speaker
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS, encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import summary_size, voice_features
@@ -27,7 +28,7 @@ from multimodal.evaluate.metrics import fit_temperature
 from multimodal.models.weights import load_weights
 from multimodal.train import audio as train_audio
 from multimodal.train import command as train
-from multimodal.train.audio import AudioConfig, license_of
+from multimodal.train.audio import AudioConfig
 from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
 from multimodal.train.config import read_config
 from multimodal.train.loop import load_tensors
@@ -110,7 +111,7 @@ def test_figures_of_the_card_are_those_of_speakers_not_heard(
     truth, chosen = table.targets[own], answers[own].argmax(axis=1)
     assert native["uar"] == pytest.approx(recall_score(truth, chosen, average="macro"))
     assert native["accuracy"] == pytest.approx(accuracy_score(truth, chosen))
-    assert native["labels"] == list(NATIVE_LABELS["ravdess"]) and native["n"] == 32
+    assert native["labels"] == list(VOICE_CORPORA["ravdess"].labels) and native["n"] == 32
     assert np.array(native["confusion"]).sum(axis=1).tolist() == [4] * 8
     assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 8  # by chance 4: it has learnt
 
@@ -180,8 +181,8 @@ def test_card_says_how_it_was_trained(trained: Path, card: dict[str, Any]) -> No
 @pytest.mark.slow
 def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: VoiceTable) -> None:
     weights = load_weights(str(trained.parent), "audio")
-    assert weights.spec.labels == NATIVE_LABELS["ravdess"]
-    assert dict(zip(weights.spec.labels, weights.spec.groups, strict=True)) == VOICE_TO_FUSED["ravdess"]
+    assert weights.spec.labels == VOICE_CORPORA["ravdess"].labels
+    assert dict(zip(weights.spec.labels, weights.spec.groups, strict=True)) == VOICE_CORPORA["ravdess"].to_fused
     assert MfccSettings(**weights.spec.mfcc) == MfccSettings() and weights.spec.architecture == "conv_bigru"
     network = kept_network(trained.parent, "all")
     for key, value in network.state_dict().items():
@@ -218,7 +219,7 @@ def test_license_follows_from_the_corpora(corpora: list[str], said: str) -> None
 SMALL = """
 labels = "emodb"
 folds = 2
-disguises = 1
+augmented_copies = 1
 check_counts = false
 [loop]
 epochs = 2
@@ -228,7 +229,7 @@ learning_rate = 2e-3
 keep = "last"
 precision = "no"
 seed = 3
-[teaching.corpus_weights]
+[sampling.corpus_weights]
 emodb = 1.0
 """
 
@@ -277,7 +278,7 @@ def test_stopped_run_goes_on_to_the_same_weights(
 @pytest.mark.slow
 def test_labels_outside_the_seven(small: Path) -> None:
     card = json.loads(small.with_suffix(".json").read_text(encoding="utf-8"))
-    assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(NATIVE_LABELS["emodb"])
+    assert small.stem == "conv_bigru.emodb-v1" and card["spec"]["labels"] == list(VOICE_CORPORA["emodb"].labels)
     figures = card["metrics"]["leave_speakers_out"]["emodb"]
     assert figures["native"]["n"] == 28 and figures["seven"]["n"] == 24  # four are bored
     assert card["license"] == "as the corpora: emodb CC0 in its current release"
@@ -315,7 +316,7 @@ def other(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     "config",
     [
-        other("disguises = 1", "disguises = 2"),
+        other("augmented_copies = 1", "augmented_copies = 2"),
         other("seed = 3", "seed = 4"),
         other('labels = "emodb"', 'labels = "fused"'),
         f"{SMALL}[mfcc]\nhigh_hz = 7000.0\n",
@@ -344,7 +345,7 @@ def test_features_are_kept_for_other_trainings_and_other_places(tmp_path: Path, 
     kept = copied(small.parent, tmp_path)
     data = write_voices(tmp_path / "elsewhere")
     once = other("epochs = 2", "epochs = 1").replace("folds = 2", "folds = 0")
-    found = run_stage(kept, data, f"{once}[teaching]\nmixup = 0.0\n")
+    found = run_stage(kept, data, f"{once}[sampling]\nmixup = 0.0\n")
     assert found.stem == small.stem and found.read_bytes() != small.read_bytes()
 
 
@@ -358,12 +359,12 @@ def test_unjudged_weights_have_no_figures_and_no_temperature(tmp_path: Path, voi
 @pytest.mark.slow
 def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path, small: Path) -> None:
     before = {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()}
-    for config in (f"{SMALL}[teaching]\nmixup = 0.1\n", other("seed = 3", "seed = 4"), other("folds = 2", "folds = 3")):
-        with pytest.raises(ConfigError, match="holds a run with other settings or other clips; choose another folder"):
+    for config in (f"{SMALL}[sampling]\nmixup = 0.1\n", other("seed = 3", "seed = 4"), other("folds = 2", "folds = 3")):
+        with pytest.raises(ConfigError, match="contains a run with other settings or clips; choose another folder"):
             run_stage(small.parent.parent, voices_folder, config)
     data = write_voices(tmp_path / "voices")
     write_wav(data / "emodb" / "wav" / "16a01Wa.wav", voice("anger", 16))
-    with pytest.raises(ConfigError, match="other clips"):
+    with pytest.raises(ConfigError, match="or clips"):
         run_stage(small.parent.parent, data, SMALL)
     assert {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()} == before
 
@@ -376,16 +377,16 @@ def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path,
     [
         (('keep = "last"', 'keep = "best"'), "loop.keep: is 'best'; write keep = \"last\""),
         (('keep = "last"\n', ""), "loop.keep: is 'best'"),
-        (("emodb = 1.0", "emo_db = 1.0"), "teaching.corpus_weights: names 'emo_db'; choose from ravdess, emodb"),
-        (("emodb = 1.0", ""), "teaching.corpus_weights: names no corpus"),
-        (("emodb = 1.0", "emodb = -1.0"), "teaching.corpus_weights.emodb: is -1.0; give a number above 0"),
+        (("emodb = 1.0", "emo_db = 1.0"), "sampling.corpus_weights: names 'emo_db'; choose from ravdess, emodb"),
+        (("emodb = 1.0", ""), "sampling.corpus_weights: names no corpus"),
+        (("emodb = 1.0", "emodb = -1.0"), "sampling.corpus_weights.emodb: is -1.0; give a number above 0"),
         (('"emodb"', '"german"'), "labels: is 'german'; choose one of fused, ravdess"),
-        (("folds = 2", "folds = 1"), "folds, disguises: are 1 and 1; give 0 or at least 2 folds"),
-        (("folds = 2", "folds = 5"), "folds: got 5 folds for 4 speakers"),
-        (("disguises = 1", "disguises = -1"), "at least 0 disguises"),
-        (("disguises = 1", 'architecture = "lstm"'), "architecture: is 'lstm'; choose one of are, conv_bigru"),
-        (("folds = 2", "fold = 2"), "unknown key 'fold'"),
-        (("[teaching.corpus_weights]\nemodb = 1.0\n", ""), "lacks the key 'teaching'"),
+        (("folds = 2", "folds = 1"), "folds, augmented_copies: are 1 and 1; give 0 or at least 2 folds"),
+        (("folds = 2", "folds = 5"), "folds: is 5 for 4 speakers"),
+        (("augmented_copies = 1", "augmented_copies = -1"), "at least 0 copies"),
+        (("augmented_copies = 1", 'architecture = "lstm"'), "architecture: is 'lstm'; choose one of are, conv_bigru"),
+        (("folds = 2", "fold = 2"), "fold: is an unknown key"),
+        (("[sampling.corpus_weights]\nemodb = 1.0\n", ""), "sampling: is missing"),
     ],
 )
 @pytest.mark.usefixtures("fresh_accelerate", "no_features")
@@ -411,11 +412,11 @@ def test_corpus_that_is_not_there_or_not_whole_is_one_line(
     tmp_path: Path, voices_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, line = command(capsys, tmp_path, SMALL, tmp_path / "nowhere")
-    assert code == 1 and f"{tmp_path / 'nowhere' / 'emodb'}: is no folder; name the folder" in line
+    assert code == 1 and f"{tmp_path / 'nowhere' / 'emodb'}: is not a folder; name the folder" in line
     code, line = command(capsys, tmp_path, other("check_counts = false", "check_counts = true"), voices_folder)
-    assert code == 1 and "published are" in line
+    assert code == 1 and "were published" in line
     code, line = command(capsys, tmp_path, other("emodb = 1.0", "emodb = 1.0\nsavee = 1.0"), voices_folder)
-    assert code == 1 and "savee: is no folder" in line
+    assert code == 1 and "savee: is not a folder" in line
 
 
 def manifest_of(folder: Path, rows: str) -> Path:
@@ -431,7 +432,7 @@ def test_custom_voice_tables(tmp_path: Path) -> None:
     away = write_wav(tmp_path / "away" / "c.wav", voice("fear", 2))
     config = other("emodb = 1.0", "manifest = 1.0").replace('"emodb"', '"fused"')
     foreign = manifest_of(tmp_path / "foreign", "a.wav,W,03,emodb\nb.wav,fear,Ada,\n")
-    with pytest.raises(CorpusError, match=r"holds clips of emodb; give it a weight in teaching\.corpus_weights"):
+    with pytest.raises(CorpusError, match=r"contains clips of emodb; give it a weight in sampling\.corpus_weights"):
         run_stage(tmp_path / "one", foreign, config)
     own = manifest_of(tmp_path / "own", f"a.wav,anger,Ada,\n../manifest/b.wav,fear,Bob,\n{away},fear,Cyd,\n")
     with pytest.raises(ComputedError):
@@ -439,6 +440,8 @@ def test_custom_voice_tables(tmp_path: Path) -> None:
 
 
 def test_features_of_a_table_are_known_by_names_alone() -> None:
-    clips = [VoiceClip.of("manifest", Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")]
+    clips = [
+        VOICE_CORPORA["manifest"].clip(Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")
+    ]
     found = train_audio.clips_key(clips, Path("/data"))
     assert found == [["manifest/a.wav", "manifest-Ada", "fear"], ["/else/b.wav", "manifest-Ada", "fear"]]

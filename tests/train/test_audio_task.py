@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from voice_corpus import clip_of, features_of, random_network, voice
 
 from multimodal.augmentation.audio import AudioAugmentation
-from multimodal.data.corpora.voices import VoiceClip
-from multimodal.data.emotions import FUSED_LABELS, NATIVE_LABELS, VOICE_TO_FUSED
+from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AudioOutput, Background, Mix, encode_speaker
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
@@ -38,10 +38,10 @@ from multimodal.train.audio_task import (
 )
 from multimodal.train.loop import LoopSettings
 
-CORPORA = tuple(VOICE_TO_FUSED)
+CORPORA = tuple(VOICE_CORPORA)
 PLAIN = AudioAugmentation(changed_share=0.0)
 WEIGHTS = {"ravdess": 1.0, "emodb": 0.4}
-EXACT = SamplingConfig(WEIGHTS, disguised_share=0, whole_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
+EXACT = SamplingConfig(WEIGHTS, augmented_share=0, full_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
 """Nothing is left to chance but which clips are drawn."""
 LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
 
@@ -51,14 +51,14 @@ LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_labels_and_their_meanings_are_in_one_order(corpus: str) -> None:
-    assert dict(zip(target_labels(corpus), groups_of(corpus), strict=True)) == VOICE_TO_FUSED[corpus]
+    assert dict(zip(target_labels(corpus), groups_of(corpus), strict=True)) == VOICE_CORPORA[corpus].to_fused
     assert target_labels("fused") == groups_of("fused") == FUSED_LABELS
 
 
 @pytest.mark.parametrize(("taught", "corpus"), [*itertools.product(["fused", *CORPORA], CORPORA)])
 def test_every_label_of_every_corpus_is_taught_as_what_it_means(taught: str, corpus: str) -> None:
     groups = groups_of(taught)
-    for label in NATIVE_LABELS[corpus]:
+    for label in VOICE_CORPORA[corpus].labels:
         clip = clip_of(corpus, "01", label)
         answer = target_of(clip, taught)
         if corpus == taught:
@@ -123,7 +123,7 @@ def test_table_of_clips_and_copies() -> None:
     assert same(other.versions[0], table.versions[0]) and not same(other.versions[1], table.versions[1])
 
 
-def test_disguise_that_changes_nothing() -> None:
+def test_augmentation_that_changes_nothing() -> None:
     clips, sounds = spoken_clips()
     table = voice_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
     assert len(table.clips) == 5
@@ -166,14 +166,14 @@ def table_of(versions: int = 1, seed: int = 0) -> VoiceTable:
 def task_of(
     table: VoiceTable,
     accelerator: Any,
-    teaching: SamplingConfig = EXACT,
+    sampling: SamplingConfig = EXACT,
     augmentation: AudioAugmentation = PLAIN,
     held_out: VoiceTable | None = None,
     batch_size: int = 8,
 ) -> AudioTask:
     torch.manual_seed(0)
     loop = replace(LOOP, batch_size=batch_size)
-    return AudioTask("conv_bigru", 8, table, held_out, teaching, augmentation, loop, accelerator)
+    return AudioTask("conv_bigru", 8, table, held_out, sampling, augmentation, loop, accelerator)
 
 
 def epoch_of(task: AudioTask, seed: int = 0) -> list[Batch]:
@@ -304,7 +304,7 @@ def test_speaker_known_from_all_clips_is_as_in_inference(accelerator: Accelerato
 
 def test_speaker_known_from_one_clip_is_as_in_inference(accelerator: Accelerator) -> None:
     table = table_of()
-    task = task_of(table, accelerator, replace(EXACT, whole_speaker_share=0, largest_handful=1))
+    task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=1))
     assert_as_heard([batch for seed in range(4) for batch in epoch_of(task, seed)], heard(task, table, alone=True))
 
 
@@ -313,7 +313,7 @@ def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Acceler
     clips = [clip_of("ravdess", "01", "angry", take) for take in range(8)]
     features = tuple(features_of(2**take, take) for take in range(8))
     table = VoiceTable(tuple(clips), np.full(8, 4), (features,))
-    task = task_of(table, accelerator, replace(EXACT, whole_speaker_share=0, largest_handful=5))
+    task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=5))
     sizes: Counter[int] = Counter()
     usual = task.background.frame_statistics
 
@@ -335,11 +335,11 @@ def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Acceler
 
 
 @pytest.mark.parametrize(("share", "allowed"), [(0.0, {0}), (1.0, {1, 2}), (0.5, {0, 1, 2})])
-def test_disguises_are_drawn_and_measured_against_their_own_kind(
+def test_augmented_copies_are_drawn_and_measured_against_their_own_kind(
     accelerator: Accelerator, share: float, allowed: set[int]
 ) -> None:
     table = table_of(versions=3)  # the number of frames, 20 + 3 * number + version, tells the version
-    task = task_of(table, accelerator, replace(EXACT, disguised_share=share))
+    task = task_of(table, accelerator, replace(EXACT, augmented_share=share))
     batches = [batch for seed in range(15) for batch in epoch_of(task, seed)]
     versions = Counter((length - 20) % 3 for length in lengths_of(batches))
     assert set(versions) == allowed
@@ -464,13 +464,13 @@ def test_clips_are_judged_by_speaker_in_any_order(order: list[int]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"disguised_share": 1.5}, r"teaching\.disguised_share: is 1\.5; give a share from 0 to 1"),
-        ({"whole_speaker_share": -0.1}, "whole_speaker_share"),
+        ({"augmented_share": 1.5}, r"sampling\.augmented_share: is 1\.5; give a share from 0 to 1"),
+        ({"full_speaker_share": -0.1}, "full_speaker_share"),
         ({"label_smoothing": float("nan")}, "label_smoothing"),
-        ({"largest_handful": 0}, r"teaching\.largest_handful: is 0; give a number from 1"),
+        ({"max_speaker_clips": 0}, r"sampling\.max_speaker_clips: is 0; give a number from 1"),
         ({"summary_noise": -1.0}, "summary_noise"),
         ({"mixup": float("inf")}, "mixup"),
-        ({"corpus_weights": {"ravdess": 0.0}}, r"teaching\.corpus_weights\.ravdess: is 0\.0; give a number above 0"),
+        ({"corpus_weights": {"ravdess": 0.0}}, r"sampling\.corpus_weights\.ravdess: is 0\.0; give a number above 0"),
         ({"corpus_weights": {"ravdess": "much"}}, "is 'much'; give a number above 0"),
     ],
 )

@@ -24,6 +24,10 @@ class Inner:
     rate: float
     name: str = "sgd"
 
+    def __post_init__(self) -> None:
+        if self.rate < 0:
+            raise ConfigError("rate", f"is {self.rate:g}", "give a positive number")
+
 
 @dataclass(frozen=True)
 class Outer:
@@ -31,6 +35,8 @@ class Outer:
     count: int = 3
     exact: bool = False
     spare: Inner = field(default_factory=lambda: Inner(0.5))
+    shares: dict[str, float] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
 def written(folder: Path, text: str) -> Path:
@@ -43,26 +49,41 @@ def test_values_and_nested_tables_are_filled_and_defaults_kept(tmp_path: Path) -
     path = written(tmp_path, "count = 5\nexact = true\n[inner]\nrate = 1\nname = 'grün'\n")
     config = read_config(path, Outer)
     assert config == Outer(Inner(1.0, "grün"), 5, True)
-    assert type(config.inner.rate) is float  # a whole number in the file is a number all the same
+    assert type(config.inner.rate) is float  # a whole number is valid for a float
     assert config.spare == Inner(0.5)
+
+
+def test_lists_and_free_tables_are_filled(tmp_path: Path) -> None:
+    path = written(tmp_path, "names = ['a', 'b']\n[inner]\nrate = inf\n[shares]\na = 1\n")
+    config = read_config(path, Outer)
+    assert (config.names, config.shares, config.inner.rate) == (("a", "b"), {"a": 1.0}, float("inf"))
 
 
 @pytest.mark.parametrize(
     ("text", "fact"),
     [
-        ("color = 1\n[inner]\nrate = 1.0", "job.toml: unknown key 'color'; known are inner, count, exact, spare"),
-        ("[inner]\nrate = 1.0\nspeed = 2", "job.toml: inner: unknown key 'speed'; known are rate, name"),
-        ("count = 1", "job.toml: lacks the key 'inner'; add it"),
-        ("[inner]\nname = 'adam'", "job.toml: inner: lacks the key 'rate'; add it"),
-        ("[inner]\nrate = '1.0'", "job.toml: inner: rate: is '1.0'; give a float"),
-        ("[inner]\nrate = true", "job.toml: inner: rate: is True; give a float"),
-        ("[inner]\nrate = 1.0\nname = 3", "job.toml: inner: name: is 3; give a str"),
-        ("count = 2.5\n[inner]\nrate = 1.0", "job.toml: count: is 2.5; give a int"),
-        ("count = true\n[inner]\nrate = 1.0", "job.toml: count: is True; give a int"),
-        ("exact = 1\n[inner]\nrate = 1.0", "job.toml: exact: is 1; give a bool"),
-        ("inner = 7", "job.toml: inner: is 7; give a Inner"),
-        ("count = \n", "job.toml: is not TOML"),
-        ("count = 1\ncount = 2", "job.toml: is not TOML"),
+        (
+            "color = 1\n[inner]\nrate = 1.0",
+            "job.toml: color: is an unknown key; use one of inner, count, exact, spare, shares",
+        ),
+        ("[inner]\nrate = 1.0\nspeed = 2", "job.toml: inner.speed: is an unknown key; use one of rate, name"),
+        ("[inner]\nspeed = 2", "job.toml: inner.speed: is an unknown key; use one of rate, name"),
+        ("count = 1", "job.toml: inner: is missing; add it"),
+        ("[inner]\nname = 'adam'", "job.toml: inner.rate: is missing; add it"),
+        ("[inner]\nrate = '1.0'", 'job.toml: inner.rate: is "1.0"; give a number'),
+        ("[inner]\nrate = true", "job.toml: inner.rate: is true; give a number"),
+        ("[inner]\nrate = 1.0\nname = 3", "job.toml: inner.name: is 3; give text in quotes"),
+        ("[inner]\nrate = 1.0\nname = 2026-01-31", "job.toml: contains the date or time 2026-01-31; give a number or"),
+        ("count = 2.5\n[inner]\nrate = 1.0", "job.toml: count: is 2.5; give a whole number"),
+        ("count = 2.0\n[inner]\nrate = 1.0", "job.toml: count: is 2.0; give a whole number"),
+        ("count = true\n[inner]\nrate = 1.0", "job.toml: count: is true; give a whole number"),
+        ("exact = 1\n[inner]\nrate = 1.0", "job.toml: exact: is 1; give true or false"),
+        ("shares = {a = 'x'}\n[inner]\nrate = 1.0", 'job.toml: shares.a: is "x"; give a number'),
+        ("names = 'a'\n[inner]\nrate = 1.0", 'job.toml: names: is "a"; give a list'),
+        ("inner = 7", "job.toml: inner: is 7; give a table"),
+        ("[inner]\nrate = -1", "job.toml: inner.rate: is -1; give a positive number"),
+        ("count = \n", "job.toml: is not valid TOML"),
+        ("count = 1\ncount = 2", "job.toml: is not valid TOML"),
     ],
 )
 def test_what_does_not_belong_is_refused_by_name(tmp_path: Path, text: str, fact: str) -> None:
@@ -72,7 +93,7 @@ def test_what_does_not_belong_is_refused_by_name(tmp_path: Path, text: str, fact
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(InputMissingError, match=r"none\.toml: there is no such configuration; check the path"):
+    with pytest.raises(InputMissingError, match=r"none\.toml: configuration not found; check the path"):
         read_config(tmp_path / "none.toml", Outer)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config(tmp_path, Outer)
@@ -107,5 +128,5 @@ def test_checkout_has_the_configuration_of_the_shipped_encoder() -> None:
 @pytest.mark.parametrize(("key", "value"), [("scheme", "plurality"), ("architecture", "resnet50")])
 def test_face_configuration_names_the_choices(key: str, value: str, tmp_path: Path) -> None:
     path = written(tmp_path, f"{key} = '{value}'\n" + (ROOT / "configs" / "face.toml").read_text().split("\n\n", 1)[1])
-    with pytest.raises(ConfigError, match=f"{key}: is '{value}'; choose one of "):
+    with pytest.raises(ConfigError, match=f"job.toml: {key}: is '{value}'; choose one of "):
         read_config(path, FaceConfig)

@@ -170,7 +170,7 @@ def test_validation_by_hand(accelerator: Accelerator, config: FaceConfig) -> Non
 
 
 def test_start_from_trained_network(tmp_path: Path, accelerator: Accelerator, config: FaceConfig) -> None:
-    taught = replace(config, self_teaching=0.25)
+    taught = replace(config, self_distillation=0.25)
     first, second = (FaceTask(taught, corpus_of(VOTES), corpus_of(VOTES), accelerator) for _ in range(2))
     save_tensors(tmp_path / "best.safetensors", first.network.state_dict(), {})
     votes = second.targets.clone()
@@ -275,12 +275,12 @@ def command(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("full_size", "fullsize"), "unknown key 'fullsize'"),
-        (("epochs = 3", "epoch = 3"), "unknown key 'epoch'"),
+        (("full_size", "fullsize"), "fullsize: is an unknown key"),
+        (("epochs = 3", "epoch = 3"), "loop.epoch: is an unknown key"),
         (("probabilistic", "guessing"), "scheme: is 'guessing'; choose one of majority, multi_label, probabilistic"),
         (('"tiny"', '"resnet"'), "architecture: is 'resnet'; choose one of se_resnet_pair, vgg13"),
-        (("epochs = 3", ""), "lacks the key 'epochs'"),
-        (("24", '"24"'), "full_size: is '24'; give a int"),
+        (("epochs = 3", ""), "loop.epochs: is missing"),
+        (("24", '"24"'), 'full_size: is "24"; give a whole number'),
     ],
 )
 def test_invalid_configuration_exits_2(
@@ -299,9 +299,9 @@ def test_what_is_missing_is_one_line(
     (tmp_path / "face.toml").write_text(TOML)
     words = ["--data", tmp_path / "nowhere", "--run", tmp_path / "run", "--device", "cpu"]
     code, line = command(capsys, "face", "--config", tmp_path / "face.toml", *words)
-    assert code == 1 and "nowhere: holds no FER2013Train/label.csv" in line
+    assert code == 1 and "nowhere: contains no FER2013Train/label.csv" in line
     code, line = command(capsys, "face", "--config", tmp_path / "absent.toml", *words)
-    assert code == 1 and "absent.toml: there is no such configuration" in line
+    assert code == 1 and "absent.toml: configuration not found" in line
     code, line = command(capsys, "smell", "--config", tmp_path / "face.toml", *words)
     assert code == 2 and "'smell'; choose one of face" in line
 

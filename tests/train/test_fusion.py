@@ -25,7 +25,7 @@ from multimodal.types import MODALITIES
 
 pytestmark = pytest.mark.slow
 
-NAME = "dual_recurrent.composed-v1"
+NAME = "dual_recurrent.synthetic-v1"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_stage(corpora: Path, run: Path, config: str = "fusion.toml") -> Path:
     """Trains as the command would, in this process."""
-    folders = [corpora / name for name in ("faces", "voices", "texts", "voice-run")]
+    folders = [corpora / name for name in ("faces", "voices", "texts", "audio-run")]
     AcceleratorState._reset_state(True)
     try:
         return train_fusion.train_fusion(
@@ -71,12 +71,12 @@ def test_weights_say_which_encoders_they_belong_to(trained: Path, card: dict[str
 
 
 def test_card_judges_every_subset_beside_the_late_average(card: dict[str, Any]) -> None:
-    figures = card["metrics"]["composed"]
+    figures = card["metrics"]["synthetic"]
     names = {subset_name(subset) for subset in SUBSETS}
     assert set(figures["subsets"]) == set(figures["late"]) == names and len(names) == 7
     for rows in (figures["subsets"], figures["late"]):
         assert all({"macro_f1", "accuracy", "ece", "n"} <= set(row) and row["n"] == 210 for row in rows.values())
-    assert set(figures["corrupted"]) == set(MODALITIES)
+    assert set(figures["degraded"]) == set(MODALITIES)
     assert figures["macro_f1"] == figures["subsets"]["face+audio+text"]["macro_f1"]
     assert figures["single"]["text"] == figures["late"]["text"]
     # Stripes are no faces and hums no voices, but the encoder reads the words: a head that lost that would show here.
@@ -93,7 +93,7 @@ def test_parts_share_neither_speakers_nor_pictures_nor_texts(corpora: Path, tmp_
     voice = read_config(corpora / "audio.toml", AudioConfig)
     encoders = {part: load_weights("default", part) for part in ("face", "text")}
     encoders["audio"] = load_weights(str(corpora / "model"), "audio")
-    folders = [corpora / name for name in ("faces", "voices", "texts", "voice-run")]
+    folders = [corpora / name for name in ("faces", "voices", "texts", "audio-run")]
     parts = train_fusion.encode_parts(config, voice, train_fusion.Sources(*folders), encoders, tmp_path)
     kinds = ("faces", "voices", "texts")
     for kind in kinds:
@@ -103,7 +103,7 @@ def test_parts_share_neither_speakers_nor_pictures_nor_texts(corpora: Path, tmp_
             states = list(first.embeddings[0]) if kind == "faces" else [each.states for each in first]
             rows.append({np.ascontiguousarray(each).tobytes() for each in states})
         assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])
-    # Four speakers of each corpus in four folds: two folds teach, one calibrates, one judges.
+    # Four speakers of each corpus in four folds: two folds train, one calibrates, one evaluates.
     assert [len(parts[part].pools.voices) for part in train_fusion.PARTS] == [28, 14, 14]
 
 
@@ -134,7 +134,7 @@ def test_evaluate_composed_prints_json_and_draws(
             assert picture.convert("L").getextrema() == (0, 255)
     assert evaluate.main([*common, "--seed", "3"]) == 0
     table = capsys.readouterr().out
-    assert "face+audio+text" in table and "buried in noise" in table
+    assert "face+audio+text" in table and "degraded" in table
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_judging_matches_scikit_learn(trained: Path, corpora: Path, card: dict[s
     """The confusion matrix on the card gives the same macro-F1 as its own figure."""
     from sklearn.metrics import f1_score
 
-    confusion = np.array(card["metrics"]["composed"]["confusion"])
+    confusion = np.array(card["metrics"]["synthetic"]["confusion"])
     truth = np.repeat(np.arange(7), confusion.sum(axis=1))
     answers = np.concatenate([np.repeat(np.arange(7), row) for row in confusion])
-    found = card["metrics"]["composed"]["macro_f1"]
+    found = card["metrics"]["synthetic"]["macro_f1"]
     assert f1_score(truth, answers, labels=range(7), average="macro", zero_division=0) == pytest.approx(found)

@@ -129,7 +129,7 @@ def test_finished_run_trains_no_more(tmp_path: Path, accelerator: Accelerator) -
 def test_run_with_other_settings_is_refused(tmp_path: Path, accelerator: Accelerator, change: dict[str, Any]) -> None:
     fit(Regression(), SETTINGS, tmp_path, accelerator, quiet=True)
     before = outcome(tmp_path)
-    with pytest.raises(ConfigError, match="holds a run with other settings"):
+    with pytest.raises(ConfigError, match="contains a run with other settings"):
         fit(Regression(), replace(SETTINGS, **change), tmp_path, accelerator, quiet=True)
     assert outcome(tmp_path) == before
 
@@ -285,7 +285,7 @@ def test_nothing_held_out_keeps_the_last_epoch(tmp_path: Path, accelerator: Acce
 
 
 def test_nothing_held_out_leaves_no_best_epoch(tmp_path: Path, accelerator: Accelerator) -> None:
-    with pytest.raises(ConfigError, match=r"keep: is 'best', but nothing is held out .*; write keep = \"last\""):
+    with pytest.raises(ConfigError, match=r"keep: is 'best', but no data is held out .*; write keep = \"last\""):
         fit(Unjudged(), SETTINGS, tmp_path, accelerator, quiet=True)
 
 
@@ -305,7 +305,7 @@ class Exploding(Regression):
 def test_loss_or_figure_without_bounds_ends_the_run(
     tmp_path: Path, accelerator: Accelerator, task: Callable[[], Regression], keep: str
 ) -> None:
-    with pytest.raises(ConfigError, match=r"^learning_rate: .*not finite in epoch 1; lower learning_rate"):
+    with pytest.raises(ConfigError, match=r"^loop.learning_rate: .*not finite in epoch 1; lower it"):
         fit(task(), replace(SETTINGS, keep=keep), tmp_path, accelerator, quiet=True)
     assert len(log_rows(tmp_path)) == 1
     assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "last.safetensors").values())
@@ -349,8 +349,8 @@ def test_folder_that_cannot_be_made(tmp_path: Path, accelerator: Accelerator) ->
         ({"optimizer": "adam"}, "optimizer: is 'adam'; choose one of sgd, adamw"),
         ({"precision": "fp16"}, "precision: is 'fp16'; choose one of no, bf16"),
         ({"keep": "first"}, "keep: is 'first'; choose one of best, last"),
-        ({"epochs": 0}, "must be at least 1"),
-        ({"batch_size": 0}, "must be at least 1"),
+        ({"epochs": 0}, "loop.epochs: is 0; give at least 1"),
+        ({"batch_size": 0}, "loop.batch_size: is 0; give at least 1"),
     ],
 )
 def test_settings_that_cannot_be(change: dict[str, Any], said: str) -> None:

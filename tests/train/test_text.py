@@ -217,7 +217,7 @@ def test_loss_is_what_the_documentation_says(corpus: TextCorpus, accelerator: Ac
 
 
 def test_teacher_is_asked_about_every_text(corpus: TextCorpus, accelerator: Accelerator, tmp_path: Path) -> None:
-    task = task_of(corpus, settings_of(self_teaching=0.25, rare_power=0.5), accelerator)
+    task = task_of(corpus, settings_of(self_distillation=0.25, rare_power=0.5), accelerator)
     teacher = tiny_network(task.tokenizer, seed=9, window_tokens=32)
     save_file(dict(teacher.state_dict()), tmp_path / "best.safetensors")
     before = {key: value.clone() for key, value in task.network.state_dict().items()}
@@ -310,7 +310,7 @@ def test_wheel_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.slow
 def test_second_run_names_its_teacher(corpus_folder: Path, trained: Path, tmp_path: Path) -> None:
-    config = CONFIG.replace("[loop]\nepochs = 8", "self_teaching = 0.5\n[loop]\nepochs = 1")
+    config = CONFIG.replace("[loop]\nepochs = 8", "self_distillation = 0.5\n[loop]\nepochs = 1")
     (tmp_path / "config.toml").write_text(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(stage.ARCHITECTURES, "minilm_l6", SHAPE)  # type: ignore[arg-type]
@@ -420,7 +420,7 @@ def test_texts_that_cannot_be_read_are_counted_apart(corpus: TextCorpus) -> None
 def test_model_and_corpus_that_do_not_fit_are_refused(trained: Path, corpus: TextCorpus) -> None:
     weights = load_weights(str(trained), "text")
     other = Weights("other", "", replace(weights.spec, labels=("joy",)), {}, weights.network, weights.tokenizer)
-    with pytest.raises(WeightsError, match="other: answers joy; choose a text model with the labels neutral"):
+    with pytest.raises(WeightsError, match="other: predicts joy; choose a text model with the labels neutral"):
         evaluate_text(other, corpus)
     nothing = replace(corpus, table=dict.fromkeys(GOEMOTIONS_LABELS))
     with pytest.raises(CorpusError, match="has no text with one of neutral"):

@@ -121,7 +121,7 @@ def test_split_folder_itself_may_be_named(tmp_path: Path, corpora: dict[str, Fac
 
 def test_folder_of_another_split_is_refused(tmp_path: Path, corpora: dict[str, FaceCorpus]) -> None:
     folder = write_pictures(tmp_path, corpora) / "FER2013Train"
-    with pytest.raises(CorpusError, match=re.escape("holds no FER2013Valid/label.csv")):
+    with pytest.raises(CorpusError, match=re.escape("contains no FER2013Valid/label.csv")):
         read_ferplus(folder, "valid", check_counts=False)
 
 
@@ -135,16 +135,16 @@ def test_subset_keeps_the_three_together(corpora: dict[str, FaceCorpus]) -> None
 @pytest.mark.parametrize(
     ("broken", "fact"),
     [
-        (["fer.png", "box", *"800000000"], r"label\.csv: line 3 does not hold 10 vote counts"),
-        (["fer.png", "box", *"80000000000"], "line 3 does not hold 10 vote counts"),
-        (["fer.png", "box", *"80000000x0"], "line 3 does not hold 10 vote counts"),
-        (["fer.png", "box", "-1", *"800000000"], "line 3 does not hold 10 vote counts"),
-        (["fer.png", "box", "8.5", *"000000000"], "line 3 does not hold 10 vote counts"),
-        ([], "line 3 does not hold 10 vote counts"),
+        (["fer.png", "box", *"800000000"], r"label\.csv: line 3 does not contain 10 vote counts"),
+        (["fer.png", "box", *"80000000000"], "line 3 does not contain 10 vote counts"),
+        (["fer.png", "box", *"80000000x0"], "line 3 does not contain 10 vote counts"),
+        (["fer.png", "box", "-1", *"800000000"], "line 3 does not contain 10 vote counts"),
+        (["fer.png", "box", "8.5", *"000000000"], "line 3 does not contain 10 vote counts"),
+        ([], "line 3 does not contain 10 vote counts"),
         (["absent.png", "box", *"8000000000"], r"absent\.png: is missing or not 48x48"),
         (["small.png", "box", *"8000000000"], r"small\.png: is missing or not 48x48"),
         (["text.png", "box", *"8000000000"], r"text\.png: is missing or not 48x48"),
-        (["x" * 200_000], "holds a label file that is no CSV"),
+        (["x" * 200_000], "contains an invalid label file"),
     ],
 )
 def test_damaged_picture_folder(tmp_path: Path, corpora: dict[str, FaceCorpus], broken: list[str], fact: str) -> None:
@@ -171,12 +171,20 @@ def edit(path: Path, change: Callable[[list[list[str]]], None]) -> None:
     [
         ("fer2013new.csv", lambda rows: rows.pop(), r"fer2013new\.csv: ends before line 27"),
         ("fer2013.csv", lambda rows: rows.pop(), r"fer2013\.csv: ends before line 27"),
-        ("fer2013new.csv", lambda rows: rows[2].__setitem__(4, ""), r"fer2013new\.csv: line 3 does not hold 10 vote"),
-        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "1 2 3"), r"fer2013\.csv: line 4 does not hold 2304 gray"),
-        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "256 " * 2304), "line 4 does not hold 2304 gray levels"),
-        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "x " * 2304), "line 4 does not hold 2304 gray levels"),
-        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "1" * 200_000), "holds a label file that is no CSV"),
-        ("fer2013.csv", lambda rows: rows[0].__setitem__(1, "pixel"), "line 2 does not hold 2304 gray levels"),
+        (
+            "fer2013new.csv",
+            lambda rows: rows[2].__setitem__(4, ""),
+            r"new\.csv: line 3 does not contain 10 vote",
+        ),
+        (
+            "fer2013.csv",
+            lambda rows: rows[3].__setitem__(1, "1 2 3"),
+            r"fer2013\.csv: line 4 does not contain 2304",
+        ),
+        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "256 " * 2304), "line 4 does not contain 2304 gray levels"),
+        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "x " * 2304), "line 4 does not contain 2304 gray levels"),
+        ("fer2013.csv", lambda rows: rows[3].__setitem__(1, "1" * 200_000), "contains an invalid label file"),
+        ("fer2013.csv", lambda rows: rows[0].__setitem__(1, "pixel"), "line 2 does not contain 2304 gray levels"),
     ],
 )
 def test_damaged_tables(
@@ -195,14 +203,14 @@ def test_three_digits_in_every_pixel_are_read(tmp_path: Path, corpora: dict[str,
 
 
 def test_folder_without_the_corpus(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"holds no FER2013Train/label\.csv; name the folder"):
+    with pytest.raises(CorpusError, match=r"contains no FER2013Train/label\.csv; name the folder"):
         read_ferplus(tmp_path / "nowhere", "train")
-    with pytest.raises(CorpusError, match=r"holds no FER2013Train/label\.csv; name the folder"):
+    with pytest.raises(CorpusError, match=r"contains no FER2013Train/label\.csv; name the folder"):
         read_ferplus(tmp_path, "train")
 
 
 def test_absent_split_is_not_another_one(layout: tuple[Path, dict[str, FaceCorpus]]) -> None:
-    with pytest.raises(CorpusError, match=r"test split has no picture|holds no FER2013Test"):
+    with pytest.raises(CorpusError, match=r"no picture with a majority in the test split|contains no FER2013Test"):
         read_ferplus(layout[0], "test", check_counts=False)
 
 
@@ -212,7 +220,7 @@ def test_unknown_split_names_the_known(tmp_path: Path) -> None:
 
 
 def test_wrong_counts_name_both_numbers(layout: tuple[Path, dict[str, FaceCorpus]]) -> None:
-    fact = "the train split has 16 pictures, 16 with a majority; published are 28558 and 25045"
+    fact = "has 16 pictures in the train split, 16 with a majority; 28558 and 25045 were published"
     with pytest.raises(CorpusError, match=fact):
         read_ferplus(layout[0], "train")
 
@@ -224,7 +232,7 @@ def test_number_with_a_majority_is_checked_too(
     monkeypatch.setitem(PUBLISHED, "train", (16, 16))
     assert len(read_ferplus(folder, "train")) == 16
     monkeypatch.setitem(PUBLISHED, "train", (16, 15))
-    with pytest.raises(CorpusError, match="16 with a majority; published are 16 and 15"):
+    with pytest.raises(CorpusError, match="16 with a majority; 16 and 15 were published"):
         read_ferplus(folder, "train")
 
 

@@ -15,8 +15,8 @@ from multimodal.data.corpora.iemocap import (
     read_iemocap,
     read_transcription,
 )
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.data.corpora.voices import read_voices
-from multimodal.data.emotions import NATIVE_LABELS
 from multimodal.errors import CorpusError
 
 
@@ -55,7 +55,7 @@ def test_the_release_or_one_session_may_be_named(release: Path, below: str) -> N
 
 def test_turns_are_clips_of_voices(release: Path) -> None:
     clips = read_voices("iemocap", release, check_counts=False)
-    assert Counter(clip.native_label for clip in clips) == dict.fromkeys(NATIVE_LABELS["iemocap"], 4)
+    assert Counter(clip.native_label for clip in clips) == dict.fromkeys(VOICE_CORPORA["iemocap"].labels, 4)
     assert Counter(clip.label for clip in clips) == {
         "happiness": 8, "anger": 4, "sadness": 4, "neutral": 4, "fear": 4, "surprise": 4, "disgust": 4, None: 12,
     }  # fmt: skip
@@ -87,7 +87,7 @@ def test_old_bytes_in_words_do_not_stop_it(tmp_path: Path) -> None:
 
 def test_published_numbers_agree_with_each_other() -> None:
     assert sum(PUBLISHED_SESSIONS.values()) == sum(PUBLISHED_LABELS.values()) == 10_039
-    assert tuple(PUBLISHED_LABELS) == NATIVE_LABELS["iemocap"]
+    assert tuple(PUBLISHED_LABELS) == VOICE_CORPORA["iemocap"].labels
     columns = [sum(column) for column in zip(*PUBLISHED_FOUR.values(), strict=True)]
     happy = PUBLISHED_LABELS["happiness"] + PUBLISHED_LABELS["excitement"]
     assert columns == [PUBLISHED_LABELS["anger"], happy, PUBLISHED_LABELS["sadness"], PUBLISHED_LABELS["neutral"]]
@@ -113,9 +113,9 @@ def test_a_shortfall_names_both_numbers_and_the_missing_file(tmp_path: Path) -> 
     with pytest.raises(CorpusError) as error:
         read_iemocap(release)
     message = str(error.value)
-    assert "2,135 turns for Session3, published are 2,136" in message
-    assert "304 turns for sadness in Session3, published are 305" in message
-    assert "1,083 turns for sadness, published are 1,084" in message
+    assert "2,135 turns for Session3, 2,136 were published" in message
+    assert "304 turns for sadness in Session3, 305 were published" in message
+    assert "1,083 turns for sadness, 1,084 were published" in message
     assert message.endswith("; unpack the corpus again, with Session3/dialog/EmoEvaluation/Ses03F_impro02.txt")
 
 
@@ -131,5 +131,5 @@ def test_wrong_places_have_an_answer(release: Path, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no folder Session1 to Session5; name the folder IEMOCAP_full_release"):
         read_iemocap(tmp_path / "elsewhere")
     (release / "Session3").mkdir()
-    with pytest.raises(CorpusError, match="Session3: holds no dialog/EmoEvaluation"):
+    with pytest.raises(CorpusError, match="Session3: contains no dialog/EmoEvaluation"):
         read_iemocap(release)

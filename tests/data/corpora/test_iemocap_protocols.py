@@ -9,9 +9,8 @@ import pytest
 from iemocap_corpus import write_iemocap
 from voice_layouts import write_full_evaluations
 
-from multimodal.data.corpora.iemocap import PUBLISHED_FOUR, IemocapTurn, read_iemocap
+from multimodal.data.corpora.iemocap import IEMOCAP_LABELS, PUBLISHED_FOUR, IemocapTurn, read_iemocap
 from multimodal.data.corpora.iemocap_protocols import PROTOCOLS, affect_of, folds, label_names, rescale, with_labels
-from multimodal.data.emotions import IEMOCAP_LABELS
 from multimodal.errors import CorpusError
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.data.corpora.voice_clip import VoiceClip
+from multimodal.data.corpora.voice.clip import VoiceClip
+from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.errors import ConfigError
 
@@ -26,7 +27,7 @@ def clip_lists(draw: st.DrawFn) -> list[VoiceClip]:
     """Clips of speakers with one to four each, in any order."""
     people = draw(st.lists(speakers, min_size=2, max_size=25, unique_by=lambda person: person[:2]))
     clips = [
-        VoiceClip.of(corpus, Path(f"{corpus}{number}{take}.wav"), str(number), "neutral", sex)
+        VOICE_CORPORA[corpus].clip(Path(f"{corpus}{number}{take}.wav"), str(number), "neutral", sex)
         for corpus, number, sex in people
         for take in range(1 + (number * 7) % 4)
     ]
@@ -80,7 +81,9 @@ def test_order_of_the_clips_does_not_matter(clips: list[VoiceClip], seed: int, r
 
 
 def many(speakers: int) -> list[VoiceClip]:
-    return [VoiceClip.of("tess", Path(f"{number}.wav"), f"{number:02}", "sad", "female") for number in range(speakers)]
+    return [
+        VOICE_CORPORA["tess"].clip(Path(f"{number}.wav"), f"{number:02}", "sad", "female") for number in range(speakers)
+    ]
 
 
 def test_seed_decides() -> None:
@@ -90,11 +93,11 @@ def test_seed_decides() -> None:
 
 
 def test_a_speaker_whose_sex_is_said_once_is_one_speaker() -> None:
-    clips = [*many(2), *(VoiceClip.of("tess", Path("x.wav"), f"{number:02}", "sad") for number in range(2))]
+    clips = [*many(2), *(VOICE_CORPORA["tess"].clip(Path("x.wav"), f"{number:02}", "sad") for number in range(2))]
     assert [len(part.test) for part in split_by_speaker(clips, 2)] == [2, 2]
 
 
 @pytest.mark.parametrize(("speakers", "folds"), [(5, 1), (5, 0), (5, 6), (0, 2)])
 def test_folds_that_cannot_be(speakers: int, folds: int) -> None:
-    with pytest.raises(ConfigError, match=f"got {folds} folds for {speakers} speakers"):
+    with pytest.raises(ConfigError, match=f"folds: is {folds} for {speakers} speakers"):
         split_by_speaker(many(speakers), folds)

@@ -15,6 +15,7 @@ from voice_layouts import write_small_iemocap
 
 from multimodal.data import emotions
 from multimodal.data.corpora.goemotions import PUBLISHED, read_goemotions
+from multimodal.data.corpora.iemocap import IEMOCAP
 from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text, grouping
 from multimodal.data.corpora.texts import TEXT_CORPORA, read_text_corpus
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, GOEMOTIONS_TO_FUSED
@@ -76,7 +77,7 @@ def test_goemotions_locations(tmp_path: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbfFine.\t27\tx\r\n")
     for path in (tmp_path, tmp_path / "data", file):
         assert read_goemotions(path, "dev", check_counts=False).texts == ("Fine.",)
-    with pytest.raises(CorpusError, match=r"holds no train\.tsv; name the folder that holds it, or the file itself"):
+    with pytest.raises(CorpusError, match=r"contains no train\.tsv; name the folder that contains it, or the file"):
         read_goemotions(tmp_path, "train")
 
 
@@ -98,7 +99,7 @@ def test_goemotions_with_other_labels_is_refused(tmp_path: Path) -> None:
 
 def test_goemotions_shortfall_names_both_numbers(tmp_path: Path) -> None:
     (tmp_path / "dev.tsv").write_text("good\t1\tid\n")
-    with pytest.raises(CorpusError, match="the dev part has 1 comments; published are 5426"):
+    with pytest.raises(CorpusError, match="the dev part has 1 comments; 5426 were published"):
         read_goemotions(tmp_path, "dev")
 
 
@@ -132,7 +133,7 @@ def test_meld(tmp_path: Path) -> None:
     assert corpus.texts == ("I don’t know, “maybe”", "Oh, no!", "Hi")
     assert group_names(corpus) == [["happiness"], ["disgust"], ["neutral"]]
     assert corpus.sources == ("dev 0", "dev 0", "dev 7")
-    with pytest.raises(CorpusError, match="has 3 utterances; published are 1109"):
+    with pytest.raises(CorpusError, match="has 3 utterances; 1109 were published"):
         read_text_corpus("meld", tmp_path, "dev")
 
 
@@ -176,12 +177,12 @@ def test_iemocap_words_need_no_sound(tmp_path: Path) -> None:
     for wav in release.rglob("*.wav"):
         wav.unlink()
     corpus = read_text_corpus("iemocap", tmp_path, "test", check_counts=False)
-    assert corpus.texts[0] == "Words of Ses05F_impro01_F000." and corpus.labels == emotions.NATIVE_LABELS["iemocap"]
+    assert corpus.texts[0] == "Words of Ses05F_impro01_F000." and corpus.labels == IEMOCAP.labels
     assert set(corpus.sources) == {"Ses05F_impro01", "Ses05M_script01_1b"} and group_names(corpus)[0] == ["anger"]
     assert len(read_text_corpus("iemocap", release, "train", check_counts=False)) == len(corpus)  # session 1 alone
-    with pytest.raises(CorpusError, match="labeled turns; published are 2170; unpack"):
+    with pytest.raises(CorpusError, match="labeled turns; 2170 were published; unpack"):
         read_text_corpus("iemocap", release, "test")
-    with pytest.raises(CorpusError, match="holds no text"):
+    with pytest.raises(CorpusError, match="contains no text"):
         read_text_corpus("iemocap", release, "dev", check_counts=False)
 
 
@@ -196,9 +197,9 @@ def test_plain_csv_takes_labels_of_the_seven_and_of_goemotions(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "fact"),
     [
-        ("text,label\nNice,jolly\n", "text 1 has the unknown label 'jolly'; known are anger, annoyance,"),
+        ("text,label\nNice,jolly\n", "text 1 has the unknown label 'jolly'; use one of anger, annoyance,"),
         ("text,emotion\nNice,joy\n", "has no column 'label'; give a table whose first line names text, label"),
-        ("text,label\n", "holds no text"),
+        ("text,label\n", "contains no text"),
         ("", "has no column 'text'"),
     ],
 )
@@ -217,7 +218,7 @@ def test_files_that_are_no_text_are_one_line(tmp_path: Path) -> None:
 
 
 def test_unknown_corpus_and_part_name_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=f"'friends' is no text corpus; choose one of {', '.join(TEXT_CORPORA)}"):
+    with pytest.raises(CorpusError, match=f"'friends': unknown text corpus; choose one of {', '.join(TEXT_CORPORA)}"):
         read_text_corpus("friends", tmp_path)
     for corpus in TEXT_CORPORA:
         with pytest.raises(CorpusError, match="no part 'valid'; choose one of train, dev, test"):

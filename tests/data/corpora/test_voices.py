@@ -23,14 +23,29 @@ from voice_layouts import (
     write_wav,
 )
 
-from multimodal.data.corpora.voice_clip import VoiceClip
-from multimodal.data.corpora.voice_counts import EACH_SPEAKER, EMODB_SPEAKERS, check_published
-from multimodal.data.corpora.voice_filenames import READ_NAME, is_excluded
-from multimodal.data.corpora.voices import NATIVE_LABELS, VOICE_CORPORA, read_voices
-from multimodal.data.emotions import FUSED_LABELS, IEMOCAP_LABEL_SETS, IEMOCAP_LABELS, VOICE_CODES, VOICE_TO_FUSED
+from multimodal.data.corpora.voice.clip import VoiceClip
+from multimodal.data.corpora.voice.corpus import ClipName, Counts
+from multimodal.data.corpora.voice.emodb import PUBLISHED as EMODB_CLIPS
+from multimodal.data.corpora.voices import VOICE_CORPORA, read_voices
 from multimodal.errors import CorpusError
 
 steady = settings(database=None, derandomize=True)
+
+NAMED = [name for name, corpus in VOICE_CORPORA.items() if corpus.read_name is not None]
+"""Corpora whose file names say everything."""
+
+
+def read_name(corpus: str, path: str | Path) -> ClipName | None:
+    reader = VOICE_CORPORA[corpus].read_name
+    assert reader is not None
+    return reader(Path(path))
+
+
+def published(corpus: str, speaker: str = "", actual: Counts | None = None) -> dict[str, int]:
+    counts = VOICE_CORPORA[corpus].speaker_counts
+    assert counts is not None
+    return dict(counts(speaker, {"neutral": 1} if actual is None else actual))
+
 
 BY_HAND = [
     # corpus, path, speaker, native label, fused label, sex
@@ -93,15 +108,15 @@ def test_names_by_hand(
 
 @pytest.mark.parametrize(("corpus", "name", "reason"), OTHERS, ids=[reason for _, _, reason in OTHERS])
 def test_other_names_are_none_of_the_corpus(corpus: str, name: str, reason: str) -> None:
-    assert READ_NAME[corpus](Path(name)) is None
+    assert read_name(corpus, name) is None
 
 
 @steady
-@given(st.sampled_from(sorted(READ_NAME)), st.text(max_size=30))
+@given(st.sampled_from(NAMED), st.text(max_size=30))
 def test_any_name_has_an_answer(corpus: str, name: str) -> None:
-    parsed = READ_NAME[corpus](Path(f"x{name}.wav"))
+    parsed = read_name(corpus, f"x{name}.wav")
     assert parsed is None or parsed.code.isalnum()
-    assert is_excluded(corpus, Path(name)) in (True, False)
+    assert VOICE_CORPORA[corpus].is_excluded(Path(name)) in (True, False)
 
 
 @steady
@@ -112,38 +127,11 @@ def test_ravdess_names_are_either_speech_or_passed_over_or_none(fields: tuple[in
     pairs = all(1 <= field <= 2 for field in (channel, strength, sentence, take))
     valid = 1 <= modality <= 3 and pairs and 1 <= emotion <= 8
     elsewhere = valid and (channel == 2 or modality == 2)
-    name = READ_NAME["ravdess"](path)
-    assert is_excluded("ravdess", path) == elsewhere
+    name = read_name("ravdess", path)
+    assert VOICE_CORPORA["ravdess"].is_excluded(path) == elsewhere
     assert (name is not None) == (valid and not elsewhere and 1 <= actor <= 24)
     if name is not None:
         assert (int(name.speaker), int(name.code), name.sex) == (actor, emotion, ("female", "male")[actor % 2])
-
-
-def test_every_native_label_has_its_place() -> None:
-    assert set(NATIVE_LABELS) == set(VOICE_CORPORA) == set(VOICE_TO_FUSED)
-    for corpus, labels in NATIVE_LABELS.items():
-        assert len(set(labels)) == len(labels)
-        assert list(VOICE_TO_FUSED[corpus]) == list(labels)
-        assert set(VOICE_TO_FUSED[corpus].values()) <= {*FUSED_LABELS, None}
-        assert corpus == "manifest" or tuple(VOICE_CODES[corpus].values()) == labels
-    left_out = {(corpus, label) for corpus, table in VOICE_TO_FUSED.items() for label in table if table[label] is None}
-    assert left_out == {("emodb", "boredom"), *(("iemocap", name) for name in ("frustration", "other", "no agreement"))}
-    assert NATIVE_LABELS["ravdess"] == ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-
-
-def test_iemocap_sets_have_their_number_of_classes() -> None:
-    assert {number: len(set(table.values())) for number, table in IEMOCAP_LABEL_SETS.items()} == {4: 4, 5: 5, 6: 6}
-    assert all(set(table) <= set(NATIVE_LABELS["iemocap"]) for table in IEMOCAP_LABEL_SETS.values())
-    assert set(IEMOCAP_LABELS) == set(IEMOCAP_LABEL_SETS[4].values())
-
-
-def test_designs_add_up_to_the_published_numbers() -> None:
-    speakers = {"ravdess": 24, "tess": 2, "savee": 4, "crema_d": 91}
-    totals = {corpus: number * sum(EACH_SPEAKER[corpus].values()) for corpus, number in speakers.items()}
-    assert totals == {"ravdess": 1440, "tess": 2800, "savee": 480, "crema_d": 7442 + 20}
-    assert 34 * 4 * 9 + 27 * EACH_SPEAKER["banglaser"]["neutral"] == 1467
-    columns = [sum(column) for column in zip(*EMODB_SPEAKERS.values(), strict=True)]
-    assert columns == [127, 81, 46, 69, 71, 62, 79] and sum(columns) == 535
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +158,7 @@ def test_whole_speakers_are_accepted(two_actors: Path) -> None:
 @pytest.mark.parametrize(
     ("corpus", "names", "number"),
     [
-        ("emodb", [*emodb_names("03", EMODB_SPEAKERS["03"]), *emodb_names("16", EMODB_SPEAKERS["16"])], 120),
+        ("emodb", [*emodb_names("03", EMODB_CLIPS["03"]), *emodb_names("16", EMODB_CLIPS["16"])], 120),
         ("banglaser", [*banglaser_names([15]), *banglaser_names([18], neutral=False)], 81),
         ("crema_d", [*crema_d_names(1001), *crema_d_names(1002)], 164),
         ("savee", savee_names("DC", folders=False), 120),
@@ -193,9 +181,9 @@ def test_tess_speaks_two_hundred_words(tmp_path: Path) -> None:
     write_clips(tmp_path, [*tess_names("OAF", 2), *tess_names("YAF", 2)])
     clips = read_voices("tess", tmp_path, check_counts=False)
     assert Counter((clip.speaker, clip.native_label) for clip in clips) == {
-        (f"tess-{actress}", label): 2 for actress in ("OAF", "YAF") for label in NATIVE_LABELS["tess"]
+        (f"tess-{actress}", label): 2 for actress in ("OAF", "YAF") for label in VOICE_CORPORA["tess"].labels
     }
-    with pytest.raises(CorpusError, match="28 clips of 2 speakers, published are 2,800 of these"):
+    with pytest.raises(CorpusError, match="28 clips of 2 speakers; 2,800 were published for these"):
         read_voices("tess", tmp_path)
 
 
@@ -211,7 +199,7 @@ def test_crema_d_knows_sexes_from_its_table(tmp_path: Path) -> None:
 
 def made_up(corpus: str, counts: dict[str, dict[str, int]]) -> list[VoiceClip]:
     return [
-        VoiceClip.of(corpus, Path(f"{speaker}{label}{number}.wav"), speaker, label)
+        VOICE_CORPORA[corpus].clip(Path(f"{speaker}{label}{number}.wav"), speaker, label)
         for speaker, labels in counts.items()
         for label, clips in labels.items()
         for number in range(clips)
@@ -219,30 +207,30 @@ def made_up(corpus: str, counts: dict[str, dict[str, int]]) -> list[VoiceClip]:
 
 
 def test_whole_crema_d_has_its_total() -> None:
-    design = {str(actor): dict(EACH_SPEAKER["crema_d"]) for actor in range(1001, 1092)}
+    design = {str(actor): published("crema_d") for actor in range(1001, 1092)}
     for actor in range(1001, 1021):
         design[str(actor)]["fear"] -= 1
-    check_published("crema_d", Path("crema"), made_up("crema_d", design))
+    VOICE_CORPORA["crema_d"].check_counts(Path("crema"), made_up("crema_d", design))
     design["1091"]["sad"] -= 1
-    with pytest.raises(CorpusError, match="7,441 clips of 91 speakers, published are 7,442"):
-        check_published("crema_d", Path("crema"), made_up("crema_d", design))
+    with pytest.raises(CorpusError, match="7,441 clips of 91 speakers; 7,442 were published"):
+        VOICE_CORPORA["crema_d"].check_counts(Path("crema"), made_up("crema_d", design))
 
 
 def test_one_neutral_clip_of_banglaser_may_be_missing() -> None:
-    design = {f"{speaker:02}": dict(EACH_SPEAKER["banglaser"]) for speaker in range(1, 29)}
+    design = {f"{speaker:02}": published("banglaser") for speaker in range(1, 29)}
     design["19"]["neutral"] = 8
     design["11"]["neutral"] = 0
-    check_published("banglaser", Path("bangla"), made_up("banglaser", design))
+    VOICE_CORPORA["banglaser"].check_counts(Path("bangla"), made_up("banglaser", design))
     design["20"]["happy"] = 8
     with pytest.raises(
-        CorpusError, match=r"1,249 clips of 28 speakers, published are 1,251 of these.*-19.*-20 in happy"
+        CorpusError, match=r"1,249 clips of 28 speakers; 1,251 were published for these.*-19.*-20 in happy"
     ):
-        check_published("banglaser", Path("bangla"), made_up("banglaser", design))
+        VOICE_CORPORA["banglaser"].check_counts(Path("bangla"), made_up("banglaser", design))
 
 
 def test_a_missing_clip_is_an_error_with_both_numbers(ravdess: Path) -> None:
     (ravdess / "Actor_02" / "03-01-02-01-01-01-02.wav").unlink()
-    with pytest.raises(CorpusError, match=r"119 clips of 2 speakers, published are 120 of these.*ravdess-02 in calm"):
+    with pytest.raises(CorpusError, match=r"119 clips of 2 speakers; 120 were published for these.*ravdess-02 in calm"):
         read_voices("ravdess", ravdess)
     assert len(read_voices("ravdess", ravdess, check_counts=False)) == 119
 
@@ -295,7 +283,7 @@ def test_sound_of_videos_is_read_where_there_is_no_other(tmp_path: Path) -> None
 
 def test_songs_alone_are_no_speech(tmp_path: Path) -> None:
     write_clips(tmp_path, ravdess_names([1], channel="02"))
-    with pytest.raises(CorpusError, match=r"no clip of speech .*\(44 songs or silent videos, 0 others\)"):
+    with pytest.raises(CorpusError, match=r"no speech clip .*\(44 songs or silent videos, 0 others\)"):
         read_voices("ravdess", tmp_path)
 
 
@@ -309,16 +297,16 @@ def test_copies_are_read_once(ravdess: Path) -> None:
 
 def test_copies_that_differ_are_refused(ravdess: Path) -> None:
     write_wav(ravdess / "new" / "03-01-01-01-01-01-01.wav", noise(1, 0.5))
-    with pytest.raises(CorpusError, match=r"one clip twice, not alike: Actor_01/.* and new/03-01-01-01-01-01-01.wav"):
+    with pytest.raises(
+        CorpusError, match=r"two different files of one clip: Actor_01/.* and new/03-01-01-01-01-01-01.wav"
+    ):
         read_voices("ravdess", ravdess)
 
 
 def test_unknown_names_are_listed_or_passed_over(ravdess: Path) -> None:
     before = read_voices("ravdess", ravdess)
     write_clips(ravdess, [f"notes/memo{number}.wav" for number in range(7)])
-    with pytest.raises(
-        CorpusError, match=r"7 files with names of another form .*notes/memo0.wav, .* and 2 more"
-    ) as error:
+    with pytest.raises(CorpusError, match=r"7 files not named like .*: notes/memo0.wav, .* and 2 more") as error:
         read_voices("ravdess", ravdess)
     assert "check_counts=False" in str(error.value) and "\n" not in str(error.value)
     assert read_voices("ravdess", ravdess, check_counts=False) == before
@@ -331,16 +319,14 @@ def test_a_corpus_read_as_its_likeness_is_refused(tmp_path: Path, other: str, na
 
 
 def test_wrong_places_have_an_answer(tmp_path: Path) -> None:
-    with pytest.raises(
-        CorpusError, match="no corpus of voices known here; choose one of ravdess, emodb, banglaser, tess"
-    ):
+    with pytest.raises(CorpusError, match="unknown speech corpus; choose one of ravdess, emodb, banglaser, tess"):
         read_voices("timit", tmp_path)
-    with pytest.raises(CorpusError, match="is no folder"):
+    with pytest.raises(CorpusError, match="is not a folder"):
         read_voices("emodb", tmp_path / "nowhere")
-    with pytest.raises(CorpusError, match=r"holds no clip of speech named like 03a01Fa\.wav; name the folder"):
+    with pytest.raises(CorpusError, match=r"contains no speech clip named like 03a01Fa\.wav; name the folder"):
         read_voices("emodb", tmp_path)
     write_clips(tmp_path, ["a.wav"])
-    with pytest.raises(CorpusError, match=r"no clip .*\(0 songs or silent videos, 1 others\)"):
+    with pytest.raises(CorpusError, match=r"no speech clip .*\(0 songs or silent videos, 1 others\)"):
         read_voices("emodb", tmp_path)
 
 
@@ -355,94 +341,3 @@ def test_files_without_sound_are_refused(tmp_path: Path, content: str, message: 
     write_text(tmp_path / "03a01Fa.wav", content)
     with pytest.raises(CorpusError, match=message):
         read_voices("emodb", tmp_path, check_counts=False)
-
-
-# --- tables of one's own ------------------------------------------------------------------------------------------
-
-
-def write_manifest(folder: Path, *rows: str, header: str = "path,label,speaker,corpus,sex", sounds: int = 3) -> Path:
-    write_clips(folder / "clips", [f"{number}.wav" for number in range(sounds)])
-    return write_text(folder / "manifest.csv", "\n".join([header, *rows]) + "\n")
-
-
-def test_a_manifest_gives_its_rows(tmp_path: Path) -> None:
-    absolute = tmp_path / "clips" / "2.wav"
-    table = write_manifest(
-        tmp_path,
-        "clips/0.wav, Anger ,Ada,,female",
-        "",
-        "clips/1.wav,calm,01,ravdess,",
-        f'"{absolute}",xxx,iemocap-05M,iemocap,male',
-    )
-    expected = [
-        VoiceClip(tmp_path / "clips" / "0.wav", "manifest", "manifest-Ada", "anger", "anger", "female"),
-        VoiceClip(tmp_path / "clips" / "1.wav", "ravdess", "ravdess-01", "calm", "neutral"),
-        VoiceClip(absolute, "iemocap", "iemocap-05M", "no agreement", None, "male"),
-    ]
-    assert read_voices("manifest", table) == read_voices("manifest", tmp_path) == expected
-
-
-def test_a_manifest_as_spreadsheets_write_it(tmp_path: Path) -> None:
-    write_clips(tmp_path, ["ä b.wav"])
-    text = 'Speaker,Note,Path,Label\r\nÅsa,"a, ""b""","ä b.wav",fear\r\n'
-    (tmp_path / "manifest.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    (clip,) = read_voices("manifest", tmp_path)
-    assert (clip.speaker, clip.label, clip.path.name) == ("manifest-Åsa", "fear", "ä b.wav")
-
-
-def test_all_wrong_rows_are_named_at_once(tmp_path: Path) -> None:
-    table = write_manifest(
-        tmp_path,
-        "clips/0.wav,anger,Ada,,",
-        "clips/8.wav,anger,Ada,,",
-        "clips/9.wav,anger,Ada,,",
-        "clips/1.wav,joy,Ada,,",
-        "clips/2.wav,calm,01,emodb,",
-        "clips/2.wav,fear,,,",
-        "clips/0.wav,fear,Ada,,",
-        "clips/1.wav,fear,Ada,mine,",
-        "clips/1.wav,fear,Ada,,x",
-        "clips/7.wav,fear,Ada,,",
-        "clips/1.wav",
-    )
-    with pytest.raises(CorpusError) as error:
-        read_voices("manifest", table)
-    message = str(error.value)
-    assert message.startswith(f"{table}: ") and message.endswith("; correct these rows") and "\n" not in message
-    assert "lines 3-4, 11: a path where no file is ('clips/8.wav')" in message
-    assert "line 5: a label other than the seven neutral, happiness" in message and "('joy')" in message
-    assert "line 6: a label other than emodb's anger, boredom" in message
-    assert "line 7: no speaker" in message
-    assert "line 8: a path that an earlier row has ('clips/0.wav')" in message
-    assert "line 9: a corpus other than ravdess" in message and "('mine')" in message
-    assert "line 10: a sex other than female, male or nothing ('x')" in message
-    assert "line 12: no label and no speaker" in message
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "has no column path, label, speaker"),
-        (b"path;label;speaker\n", "has no column path, label, speaker .*with commas between"),
-        (b"path,label\na,b\n", "has no column speaker"),
-        (b"path,label,speaker\n", "has no rows"),
-        (b"path,label,speaker\n\xff\xfe,b,c\n", "is no CSV in UTF-8"),
-        (b'path,label,speaker\n"a,b,c\n', "is no CSV in UTF-8"),
-    ],
-)
-def test_a_table_that_is_none_says_why(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "manifest.csv").write_bytes(content)
-    with pytest.raises(CorpusError, match=message):
-        read_voices("manifest", tmp_path)
-
-
-def test_a_missing_manifest_says_what_to_write(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="name a CSV file with the columns path,label,speaker"):
-        read_voices("manifest", tmp_path)
-
-
-def test_a_row_with_an_empty_file_is_refused(tmp_path: Path) -> None:
-    table = write_manifest(tmp_path, "clips/0.wav,anger,Ada", header="path,label,speaker")
-    (tmp_path / "clips" / "0.wav").write_bytes(b"")
-    with pytest.raises(CorpusError, match=r"1 of 1 clips are empty files, such as 0\.wav"):
-        read_voices("manifest", table)

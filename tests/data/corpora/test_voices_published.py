@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from multimodal.data.corpora.voices import (
-    NATIVE_LABELS,
+    VOICE_CORPORA,
     VoiceClip,
     load_waveform,
     load_waveforms,
@@ -50,7 +50,7 @@ def test_counts_are_those_of_the_shared_folder(clips: dict[str, list[VoiceClip]]
     found, (number, speakers, labels) = clips[corpus], EXPECTED[corpus]
     counts = Counter(clip.native_label for clip in found)
     assert (len(found), len({clip.speaker for clip in found})) == (number, speakers)
-    assert [counts[label] for label in NATIVE_LABELS[corpus]] == labels
+    assert [counts[label] for label in VOICE_CORPORA[corpus].labels] == labels
     assert sum(clip.label is None for clip in found) == (81 if corpus == "emodb" else 0)
     assert {clip.sex for clip in found} == {"female", "male"}
 

@@ -13,7 +13,14 @@ from checkout import subprocess_environment
 from voice_layouts import banglaser_names, noise, write_clips, write_text, write_wav
 
 from multimodal.data.corpora import waveforms as module
-from multimodal.data.corpora.voices import VoiceClip, load_waveform, load_waveforms, read_pack, read_voices
+from multimodal.data.corpora.voices import (
+    VOICE_CORPORA,
+    VoiceClip,
+    load_waveform,
+    load_waveforms,
+    read_pack,
+    read_voices,
+)
 from multimodal.errors import CorpusError, MediaError, OutputError
 
 
@@ -46,7 +53,7 @@ def test_all_clips_are_what_stands_in_the_files(clips: list[VoiceClip]) -> None:
 
 def test_other_rates_and_channels_are_the_same_within_a_step(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "03a01Fa.wav", noise(3, 0.3, 44100, channels=2), 44100)
-    exact, packed = load_waveform(path), load_waveforms([VoiceClip.of("emodb", path, "03", "anger")])[0]
+    exact, packed = load_waveform(path), load_waveforms([VOICE_CORPORA["emodb"].clip(path, "03", "anger")])[0]
     assert len(exact) == pytest.approx(0.3 * 16000, abs=2)
     assert np.abs(exact - packed).max() <= 1 / 65536
 
@@ -82,7 +89,7 @@ def test_moved_and_changed_files(clips: list[VoiceClip], tmp_path: Path, monkeyp
     cache, moved = tmp_path / "voices.safetensors", tmp_path / "moved.wav"
     before = load_waveforms(clips[:1], cache)[0]
     moved.write_bytes(clips[0].path.read_bytes())
-    here = VoiceClip.of("banglaser", moved, "01", "happy")
+    here = VOICE_CORPORA["banglaser"].clip(moved, "01", "happy")
     with monkeypatch.context() as patch:
         patch.setattr(module, "_decode", None)
         assert np.array_equal(load_waveforms([here], cache)[0], before)
@@ -98,7 +105,7 @@ def test_long_files_are_known_by_both_ends(tmp_path: Path) -> None:
         other[position] += 1
         write_wav(path, other)
     assert len({module._fingerprint(path) for path in paths}) == 3
-    assert len(load_waveforms([VoiceClip.of("emodb", path, "03", "anger") for path in paths])) == 3
+    assert len(load_waveforms([VOICE_CORPORA["emodb"].clip(path, "03", "anger") for path in paths])) == 3
 
 
 PACK_ALONE = """
@@ -106,7 +113,7 @@ import sys
 for name in ("av", "torch", "cv2", "pandas"):
     sys.modules[name] = None
 from pathlib import Path
-from multimodal.data.voices import read_pack, split_by_speaker
+from multimodal.data.corpora.voices import read_pack, split_by_speaker
 clips, waveforms = read_pack(Path(sys.argv[1]))
 print(len(clips), clips[0].speaker, clips[0].native_label, clips[0].label, clips[0].sex, sum(waveforms.lengths))
 print([len(fold.test) for fold in split_by_speaker(clips, 2)])
@@ -128,7 +135,7 @@ def test_a_pack_needs_no_decoder_and_no_corpus(tmp_path: Path) -> None:
 def test_damage_is_told_with_a_pack_as_without(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "03a01Fa.wav", noise(1, 1.0))
     path.write_bytes(path.read_bytes()[:-9001])
-    clips = [VoiceClip.of("emodb", path, "03", "anger")]
+    clips = [VOICE_CORPORA["emodb"].clip(path, "03", "anger")]
     plain = load_waveforms(clips)
     told = [load_waveforms(clips, tmp_path / "voices.safetensors").warnings for _ in range(2)]
     assert told == [plain.warnings] * 2
@@ -139,7 +146,7 @@ def test_damage_is_told_with_a_pack_as_without(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_left_alone(clips: list[VoiceClip], tmp_path: Path, content: bytes) -> None:
     cache = tmp_path / "voices.safetensors"
     cache.write_bytes(content)
-    with pytest.raises(CorpusError, match="no pack of waveforms"):
+    with pytest.raises(CorpusError, match="not a pack of waveforms"):
         load_waveforms(clips, cache)
     assert cache.read_bytes() == content
 
@@ -148,20 +155,20 @@ def test_a_cut_pack_is_refused(clips: list[VoiceClip], tmp_path: Path) -> None:
     cache = tmp_path / "voices.safetensors"
     load_waveforms(clips, cache)
     cache.write_bytes(cache.read_bytes()[:-100])
-    with pytest.raises(CorpusError, match="no pack of waveforms that this version can read"):
+    with pytest.raises(CorpusError, match="not a pack of waveforms that this version can read"):
         read_pack(cache)
-    with pytest.raises(CorpusError, match="no pack of waveforms that this version can read"):
+    with pytest.raises(CorpusError, match="not a pack of waveforms that this version can read"):
         read_pack(tmp_path / "nowhere.safetensors")
 
 
 def test_clips_that_are_no_sound_are_named(clips: list[VoiceClip], tmp_path: Path) -> None:
-    text = VoiceClip.of("emodb", write_text(tmp_path / "03a01Fa.wav", "no sound " * 200), "03", "anger")
+    text = VOICE_CORPORA["emodb"].clip(write_text(tmp_path / "03a01Fa.wav", "no sound " * 200), "03", "anger")
     cache = tmp_path / "voices.safetensors"
     with pytest.raises(MediaError, match=r"03a01Fa\.wav"):
         load_waveforms([*clips, text], cache)
     assert not cache.exists()
     with pytest.raises(CorpusError, match=r"nowhere\.wav: cannot be read"):
-        load_waveforms([VoiceClip.of("emodb", tmp_path / "nowhere.wav", "03", "anger")])
+        load_waveforms([VOICE_CORPORA["emodb"].clip(tmp_path / "nowhere.wav", "03", "anger")])
     with pytest.raises(OutputError):
         load_waveforms(clips[:1], tmp_path / "03a01Fa.wav" / "voices.safetensors")
 

@@ -40,7 +40,7 @@ def test_the_actor_in_the_dialogues_name_sits_on_the_left(dialogue: str, speaker
 
 @pytest.mark.parametrize(("dialogue", "speaker"), [("interview", "F"), ("Ses01F_impro01", "X")])
 def test_a_name_that_says_nothing_is_refused(dialogue: str, speaker: str) -> None:
-    with pytest.raises(CorpusError, match="is no dialogue's name"):
+    with pytest.raises(CorpusError, match="is not a name such as Ses01F_impro01"):
         half_by_name(dialogue, speaker)
 
 

@@ -1,4 +1,4 @@
-"""One labeled clip of a voice, and how files of sound are found in a folder as people have them."""
+"""One labeled clip of a voice, and how audio files are searched for in a corpus folder."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from multimodal.data.emotions import FUSED_LABELS, VOICE_TO_FUSED
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import CorpusError
 
 SOUND_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".m4a", ".ogg", ".opus", ".mp3", ".mp4")
-"""Files that are looked at, without regard to case. Of one clip in several formats the earlier here is read."""
+"""Suffixes of audio files, in any case. If a clip exists in several formats, the earliest format here is read."""
 
 SEXES = ("female", "male")
 
 POINTER = b"version https://git-lfs"
-"""How the small text begins that stands in for a file of a repository whose large files were not fetched."""
+"""First bytes of a Git LFS pointer: the text file that replaces a large file that was not fetched."""
 
 
 @dataclass(frozen=True)
 class VoiceClip:
-    """A recording of one speaker with one emotion.
+    """A recording of one speaker with one emotion. ``VoiceCorpus.clip`` makes one from a corpus's own label.
 
     Attributes:
         path: The file.
         corpus: Key of ``VOICE_CORPORA``.
         speaker: Unique over corpora, as ``ravdess-01``.
-        native_label: What the corpus calls the emotion, one of its ``NATIVE_LABELS``.
-        label: One of ``FUSED_LABELS``; None where the emotion is left out.
-        sex: ``female`` or ``male`` as the corpus says, else None.
+        native_label: The corpus's own label.
+        label: One of ``FUSED_LABELS``; None for an emotion that has no counterpart there.
+        sex: ``female`` or ``male`` as the corpus states it, else None.
 
     Raises:
-        ValueError: The label or the sex is another word.
+        ValueError: The label or the sex is invalid.
 
     Example:
-        >>> VoiceClip.of("ravdess", Path("03-01-02-01-01-01-01.wav"), "01", "calm", "male").label
-        'neutral'
+        >>> VoiceClip(Path("03a01Fa.wav"), "emodb", "emodb-03", "happiness", "happiness", "male").label
+        'happiness'
     """
 
     path: Path
@@ -52,33 +52,28 @@ class VoiceClip:
         if self.sex not in (None, *SEXES):
             raise ValueError(f"sex must be one of {SEXES} or None, got {self.sex!r}")
 
-    @classmethod
-    def of(cls, corpus: str, path: Path, speaker: str, native_label: str, sex: str | None = None) -> VoiceClip:
-        """A clip with the fused label by the corpus's table; ``speaker`` is its number or name within the corpus."""
-        return cls(path, corpus, f"{corpus}-{speaker}", native_label, VOICE_TO_FUSED[corpus][native_label], sex)
-
 
 def sound_files(folder: Path) -> Iterator[Path]:
-    """Finds files of sound in a folder and below, in a fixed order.
+    """Lists the audio files in a folder and its subfolders, in a fixed order.
 
-    Hidden files and folders (``._a.wav`` of macOS among them) and ``__MACOSX`` are passed over; linked folders are
-    followed, each folder once.
+    Hidden files and folders (such as ``._a.wav`` of macOS) and ``__MACOSX`` are skipped. Linked folders are followed,
+    each folder once.
 
     Args:
-        folder: Where to look.
+        folder: Where to search.
 
     Yields:
         Paths below ``folder``, sorted.
 
     Raises:
-        CorpusError: It is no folder.
+        CorpusError: The folder does not exist.
 
     Example:
         >>> list(sound_files(Path.cwd()))
         []
     """
     if not folder.is_dir():
-        raise CorpusError(folder, "is no folder", "name the folder that the corpus was unpacked to")
+        raise CorpusError(folder, "is not a folder", "name the folder that contains the corpus")
     for path in sorted(_files(folder)):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
@@ -87,7 +82,7 @@ def sound_files(folder: Path) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, behind links too; a folder that links lead back to is not entered again."""
+    """All files below a folder, through links too; each real folder is entered once, so link loops end."""
     entered: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         folders.sort()
@@ -99,11 +94,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def check_content(folder: Path, clips: list[VoiceClip]) -> None:
-    """Refuses files that hold no sound because they were copied or fetched by half.
+    """Refuses files without sound, left by an incomplete copy or download.
 
     Args:
         folder: The corpus, for the message.
-        clips: What was found in it.
+        clips: The clips that were read from it.
 
     Raises:
         CorpusError: A file is empty, or is a Git LFS pointer.

@@ -1,0 +1,1 @@
+"""Speech corpora: one module each with its labels, file names, published counts and license."""
