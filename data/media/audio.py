@@ -151,7 +151,7 @@ def _cut_to_segment(blocks: Iterator[AudioBlock], segment: tuple[float, float] |
 
 
 def _no_sound(path: str | PathLike[str]) -> MediaError:
-    return MediaError(path, "holds no sound", "choose a recording with sound, or leave the voice out")
+    return MediaError(path, "holds no sound", "choose a recording with sound, or omit the voice")
 
 
 def _audio_of(streams: MediaStreams, path: str | PathLike[str]) -> AudioStream:
