@@ -258,7 +258,7 @@ def test_media_of_another_recording_is_refused(tmp_path: Path, capsys: pytest.Ca
     folder, other = saved(tmp_path / "results"), write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert report.main([str(folder), "--media", str(other)]) == 1
     out, err = capsys.readouterr()
-    assert out == "" and "other.mp4: is not the analyzed recording" in err and err.count("\n") == 1
+    assert out == "" and "other.mp4: is not the recording that was analyzed" in err and err.count("\n") == 1
     assert not (folder / PAGE).exists()
 
 

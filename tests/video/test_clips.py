@@ -274,7 +274,7 @@ def test_words_alone_are_one_line(tmp_path: Path, capsys: Any) -> None:
     Analysis(media, {}, ("neutral",), (), (), ()).save(tmp_path)
     assert run(tmp_path) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "answer.txt: contains only text" in errors
+    assert errors.count("\n") == 1 and "answer.txt: is text only" in errors
     assert not (tmp_path / "clips").exists()
 
 
@@ -283,11 +283,13 @@ def test_a_recording_that_is_gone_or_another(result: Path, flashing: Path, tmp_p
     (result / "analysis.json").write_text(moved)
     assert run(result) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "gone.mp4: not found; name the recording" in errors
+    assert (
+        errors.count("\n") == 1 and "gone.mp4: no longer exists; pass the recording's new path with --media" in errors
+    )
     other = write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert run(result, "--media", other) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "other.mp4: is not the analyzed recording" in errors
+    assert errors.count("\n") == 1 and "other.mp4: is not the recording that was analyzed" in errors
     assert not (result / "clips").exists()
     assert run(result / "analysis.json", "--media", flashing, "--top", 1, "--out", tmp_path / "out", "--quiet") == 0
     assert names(tmp_path / "out") == ["01-peak-happiness-0m06s.mp4", "clips.csv"]
