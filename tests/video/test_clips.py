@@ -274,7 +274,7 @@ def test_words_alone_are_one_line(tmp_path: Path, capsys: Any) -> None:
     Analysis(media, {}, ("neutral",), (), (), ()).save(tmp_path)
     assert run(tmp_path) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "answer.txt: is words alone" in errors
+    assert errors.count("\n") == 1 and "answer.txt: is text only" in errors
     assert not (tmp_path / "clips").exists()
 
 
@@ -283,7 +283,9 @@ def test_a_recording_that_is_gone_or_another(result: Path, flashing: Path, tmp_p
     (result / "analysis.json").write_text(moved)
     assert run(result) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "gone.mp4: is not there any more; say with --media" in errors
+    assert (
+        errors.count("\n") == 1 and "gone.mp4: no longer exists; pass the recording's new path with --media" in errors
+    )
     other = write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert run(result, "--media", other) == 1
     errors = capsys.readouterr().err
