@@ -27,14 +27,14 @@ def choose_device(name: str) -> str:
         'cpu'
     """
     if name not in DEVICES:
-        raise ConfigError("--device", f"is {name!r}", f"choose one of {', '.join(DEVICES)}")
+        raise ConfigError("--device", f"invalid value {name!r}", f"choose one of {', '.join(DEVICES)}")
     import torch
 
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if available[device])
     if not available[name]:
-        raise ConfigError("--device", f"{name!r} is not available on this machine", "choose --device auto")
+        raise ConfigError("--device", f"{name} is not available on this machine", "use --device auto")
     return name
 
 

@@ -1,8 +1,8 @@
-"""What flows through the program: frozen dataclasses, units in the names, shapes checked on creation.
+"""The types of the program: frozen dataclasses with units in their names and shapes checked on creation.
 
 Times are seconds of the container's own presentation clock, counted from the start of the earlier stream. Boxes are
-``(x, y, width, height)`` in pixels of the upright picture, origin at its top left. Probabilities follow the label
-order that stands beside them and sum to 1.
+``(x, y, width, height)`` in pixels of the upright picture, origin at its top left. Probabilities map labels to values
+that sum to 1.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 Probabilities = dict[str, float]
 
 MODALITIES = ("face", "audio", "text")
-"""The signals: what the picture shows, what the voice sounds like, what the words say."""
+"""The three signals, in the order that every table has: picture, sound, words."""
 
 MODALITY_NAMES = {"face": "face", "audio": "voice", "text": "words"}
-"""How lines for people call them."""
+"""Modality to its name in text for people."""
 
 FUSED = "fused"
-"""Name of the joint estimate, where a modality could stand."""
+"""Name of the estimate from all modalities together."""
 
 UNCERTAIN = "uncertain"
-"""The answer where no emotion is probable enough to be named."""
+"""The label of an estimate whose confidence is too low to name an emotion."""
 
 QUALITIES = ("clear", "tiny", "blurred", "partial")
-"""How well a face is seen. Only a clear one is scored; the others keep their box and are marked."""
+"""Image quality of a face. Only clear faces are scored; the others keep their box."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class MediaInfo:
         sha256: Hash of the whole file, 64 hexadecimal digits.
         duration_seconds: From the start of the earlier stream to the end of the later one.
         width: Of the upright picture in pixels (after rotation metadata); None without video.
-        height: Likewise.
+        height: Of the upright picture in pixels; None without video.
         frame_rate: Mean frames per second; None without video.
         has_video: Whether there is a picture stream (a cover image does not count).
         has_audio: Whether there is a sound stream.
         video_start_seconds: When the picture starts on the common clock; None without video.
         audio_start_seconds: When the sound starts on the common clock; None without audio.
-        segment: ``(start, end)`` in seconds of the only part that is read; None for the whole.
+        segment: ``(start, end)`` in seconds of the only part to analyze; None for the whole.
     """
 
     path: Path
@@ -65,12 +65,12 @@ class MediaInfo:
 
     @property
     def read_start_seconds(self) -> float:
-        """Where reading begins."""
+        """Start of the part to analyze."""
         return 0.0 if self.segment is None else self.segment[0]
 
     @property
     def read_end_seconds(self) -> float:
-        """Where reading ends."""
+        """End of the part to analyze."""
         return self.duration_seconds if self.segment is None else self.segment[1]
 
 
@@ -95,7 +95,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class AudioBlock:
-    """A stretch of mono sound.
+    """Consecutive samples of mono audio.
 
     Attributes:
         start_seconds: Presentation time of the first sample.
@@ -114,12 +114,12 @@ class FaceObservation:
 
     Attributes:
         time_seconds: Presentation time of the frame.
-        face_id: Stays with a person while followed; counts from 0 in order of appearance.
+        face_id: Number of the track; counts from 0 in order of appearance.
         box: ``(x, y, width, height)`` in pixels of the original upright picture.
         detection_score: The detector's confidence, 0 … 1.
         quality: One of ``QUALITIES``.
         probabilities: Per face label; None unless the quality is ``clear``.
-        embedding: ``(features,)`` float32 of the face encoder; None where it was not scored.
+        embedding: ``(features,)`` float32 of the face encoder; None if the face was not scored.
     """
 
     time_seconds: float
@@ -138,13 +138,16 @@ class FaceObservation:
 
 @dataclass(frozen=True)
 class Utterance:
-    """A stretch of the recording that is judged as one: somebody's words, speech, or a window.
+    """A part of the recording with one estimate: an utterance of the transcript, speech, or a window.
 
     Attributes:
-        start_seconds: First moment.
+        start_seconds: Start.
         end_seconds: End, not before the start.
-        speaker: Name where known.
-        text: The words where known.
+        speaker: Name, if known.
+        text: The words, if known.
+
+    Raises:
+        ValueError: The times are negative or in the wrong order.
     """
 
     start_seconds: float
@@ -154,7 +157,9 @@ class Utterance:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_seconds <= self.end_seconds:
-            raise ValueError(f"utterance must run forwards from 0 on: {self.start_seconds} to {self.end_seconds}")
+            raise ValueError(
+                f"an utterance must have 0 <= start <= end, got {self.start_seconds} to {self.end_seconds}"
+            )
 
 
 @dataclass(frozen=True)
@@ -182,17 +187,17 @@ class ModalityEstimate:
 
 @dataclass(frozen=True)
 class EncodedUtterance:
-    """What the encoder of a voice or of words makes of one utterance.
+    """The output of the audio or text encoder for one utterance.
 
     Attributes:
         estimate: Per fused label.
-        states: ``(steps, features)`` float32, in order: of a voice evenly spaced over the utterance, of words one per
-            piece of a word.
-        times: ``(steps,)`` seconds on the recording's clock, the middle of what each state stands for; None for words,
-            which have no clock.
+        states: ``(steps, features)`` float32, in order: of audio evenly spaced over the utterance, of text one per
+            token.
+        times: ``(steps,)`` seconds on the recording's clock, the middle of the time that each state is of; None for
+            text, whose tokens have no times.
 
     Raises:
-        ValueError: Not as many times as states.
+        ValueError: The numbers of times and states differ.
     """
 
     estimate: ModalityEstimate

@@ -15,12 +15,12 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from multimodal.data.media.container import (
     Damage,
     MediaStreams,
+    decode_packets,
     find_streams,
     is_truncated,
     open_container,
@@ -151,7 +151,7 @@ def _cut_to_segment(blocks: Iterator[AudioBlock], segment: tuple[float, float] |
 
 
 def _no_sound(path: str | PathLike[str]) -> MediaError:
-    return MediaError(path, "holds no sound", "choose a recording with sound, or leave the voice out")
+    return MediaError(path, "holds no sound", "choose a recording with sound, or omit the voice")
 
 
 def _audio_of(streams: MediaStreams, path: str | PathLike[str]) -> AudioStream:
@@ -164,15 +164,7 @@ def decode_audio(
     container: InputContainer, streams: MediaStreams, stream: AudioStream, damage: Damage
 ) -> Iterator[AudioFrame]:
     """Decodes the sound of one stream and skips damaged packets."""
-    for packet in read_packets(container, streams, stream, damage):
-        try:
-            yield from stream.decode(packet)
-        except FFmpegError:
-            damage.skip(float(damage.reached_seconds))
-    try:
-        yield from stream.decode(None)
-    except FFmpegError:  # nothing was left in the decoder
-        return
+    return decode_packets(read_packets(container, streams, stream, damage), stream.decode, damage)
 
 
 def _frame_start(

@@ -8,14 +8,14 @@ external reference in an untrusted file therefore has no effect.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BufferedReader
 from os import PathLike
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import NoReturn, TypeVar, cast
 
 import av
 import numpy as np
@@ -29,6 +29,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from multimodal.errors import InputMissingError, InputUnreadableError, MediaError
+
+Item = TypeVar("Item")
 
 FORMATS = (
     *("mov", "mp4", "3gp", "matroska", "webm", "avi", "mpegts", "mpeg", "asf", "flv"),
@@ -303,6 +305,30 @@ def _note_packet(packet: Packet[Stream], streams: MediaStreams, stream: Stream, 
     if packet.is_corrupt:
         damage.skip(float(damage.reached_seconds))
     return not packet.is_corrupt
+
+
+def decode_packets(
+    packets: Iterable[Packet[Stream]], decode: Callable[[Packet[Stream] | None], Iterable[Item]], damage: Damage
+) -> Iterator[Item]:
+    """Decodes the packets of one stream and skips damaged ones.
+
+    Args:
+        packets: Packets in the order of the file.
+        decode: The stream's ``decode``.
+        damage: Records what is lost.
+
+    Yields:
+        Pictures or pieces of sound.
+    """
+    for packet in packets:
+        try:
+            yield from decode(packet)
+        except FFmpegError:
+            damage.skip(float(damage.reached_seconds))
+    try:
+        yield from decode(None)
+    except FFmpegError:  # nothing was left in the decoder
+        return
 
 
 def display_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from multimodal.data.media.container import (
     Damage,
     MediaStreams,
+    decode_packets,
     display_size,
     find_streams,
     is_truncated,
@@ -215,7 +216,7 @@ def decode_video(
     if frames_per_second is not None and sparse and has_times:
         packets = _skip_unsampled(packets, streams, stream, frames_per_second)
     latest = Fraction(-1)
-    for frame in _decode(packets, stream, damage):
+    for frame in decode_packets(packets, stream.decode, damage):
         seconds = _frame_seconds(frame, streams, stream, latest, damage, has_times)
         if seconds > latest:
             latest = seconds
@@ -223,18 +224,6 @@ def decode_video(
                 yield seconds, frame
         elif latest >= 0:
             damage.disordered += 1
-
-
-def _decode(packets: Iterator[Packet[Stream]], stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
-    for packet in packets:
-        try:
-            yield from stream.decode(packet)
-        except FFmpegError:
-            damage.skip(float(damage.reached_seconds))
-    try:
-        yield from stream.decode(None)
-    except FFmpegError:  # nothing was left in the decoder
-        return
 
 
 def _frame_seconds(

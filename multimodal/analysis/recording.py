@@ -29,21 +29,21 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
         True
     """
     if not (analysis.media.has_video or analysis.media.has_audio):
-        raise MediaError(analysis.media.path, "is words alone, without picture or sound", "choose a recording")
+        raise MediaError(analysis.media.path, "is text only, without video or audio", "choose a recording")
     from multimodal.data.media.probe import probe
 
     path = analysis.media.path if media is None else media
     if media is None and not exists(path):
-        raise InputMissingError(path, "is not there any more", "say with --media where the recording lies now")
+        raise InputMissingError(path, "no longer exists", "pass the recording's new path with --media")
     info = probe(path)
     if info.sha256 != analysis.media.sha256:
         fact = "is not the recording that was analyzed (its sha256 differs)"
-        raise MediaError(path, fact, "name the right one with --media, or analyze this one")
+        raise MediaError(path, fact, "pass the right one with --media, or analyze this one")
     if analysis.media.segment is None:
         return info
     start, end = analysis.media.segment
     if not 0 <= start < min(end, info.duration_seconds):
-        fact = f"has nothing from {start:g} s to {end:g} s, the stretch that was analyzed"
+        fact = f"does not contain the analyzed segment, {start:g} s to {end:g} s"
         raise MediaError(path, fact, "analyze it again")
     return replace(info, segment=(start, min(end, info.duration_seconds)))
 

@@ -106,13 +106,14 @@ class Store:
             raise output_error(self.out, error) from error
         owner = self.inner / "owner"
         try:
-            lock = FileLock(self.inner / "lock", blocking=False).acquire()
+            # A lock that the system does not hold would outlive a killed process.
+            lock = FileLock(self.inner / "lock", blocking=False, fallback_to_soft=False).acquire()
         except Timeout:
             fact = f"is in use by {_read(owner) or 'another process'}"
             raise OutputError(self.out, fact, "wait until it has ended, or choose another --out") from None
         except PermissionError as error:
             raise output_error(self.out, error) from error
-        except (OSError, NotImplementedError) as error:
+        except OSError as error:
             fact = f"is on a file system without locks ({error})"
             raise OutputError(self.out, fact, "choose another folder with --out") from None
         with lock:

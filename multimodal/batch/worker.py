@@ -58,7 +58,7 @@ def attempt(analyze: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
     except MultimodalError as error:
         return Outcome(task.index, error=str(error))
     except MemoryError:
-        return Outcome(task.index, error=f"{task.path}: needs more memory than there is; cut it into parts")
+        return Outcome(task.index, error=f"{task.path}: needs more memory than is available; cut it into parts")
     except Exception as error:
         line = f"{task.path}: unexpected {type(error).__name__}: {error}; please report it"
         return Outcome(task.index, error=line)

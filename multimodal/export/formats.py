@@ -115,7 +115,7 @@ def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Pat
             write(analysis, folder / file)
             paths.append(folder / file)
     if refused:
-        fact = f"is words without times, which {', '.join(refused)} cannot hold"
+        fact = f"is text without times, which {', '.join(refused)} cannot hold"
         remedy = join_names([name for name in FORMATS if not load_format(name).needs_times], "or")
         raise OutputError(analysis.media.path, fact, f"export {remedy}")
     return paths

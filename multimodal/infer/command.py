@@ -168,13 +168,13 @@ def _check_output(out: Path) -> None:
         raise OutputError(out, f"cannot be written ({error.strerror})", "choose another folder with --out") from error
 
 
-def result_folder(out: Path, path: Path, taken: set[Path]) -> Path:
+def result_folder(out: Path, path: Path, used: set[Path]) -> Path:
     """Chooses the folder for one input: its stem, with a number if that folder holds results of another input.
 
     Args:
         out: Folder for all results.
         path: The input.
-        taken: Folders used in this run.
+        used: Folders used in this run.
 
     Returns:
         A folder inside ``out``; the folder of an earlier result of the same path is used again.
@@ -185,7 +185,7 @@ def result_folder(out: Path, path: Path, taken: set[Path]) -> Path:
     """
     name = path.stem if path.stem.strip(".") else path.name  # the stem of "...mp4" is "..", the folder above
     number, folder = 1, out / name
-    while folder in taken or not _is_free(folder, path):
+    while folder in used or not _is_free(folder, path):
         number += 1
         folder = out / f"{name}-{number}"
     return folder

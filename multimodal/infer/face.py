@@ -146,7 +146,7 @@ def _warnings(times: Sequence[float], faces: Sequence[FaceObservation]) -> list[
     if not faces:
         return ["no face was found"]
     if not scored:
-        return ["every face was too small, too blurred or half hidden to be judged"]
+        return ["every face was too small, too blurred or half hidden to be analyzed"]
     if scored < RARELY_VISIBLE * len(times):
-        return [f"a face could be judged in only {scored} of {len(times)} sampled frames"]
+        return [f"a face could be analyzed in only {scored} of {len(times)} sampled frames"]
     return []

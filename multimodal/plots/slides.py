@@ -117,11 +117,11 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
     what = "time" if analysis.has_times else "lines"
     _heading(axes, f"Share of the judged {what}")
     slots = max(len(shares), 4)
-    thick = min(0.58, 0.5 * slots / (axes.get_position().height * HEIGHT))  # fewer bars do not grow fatter
+    thick = min(0.58, 0.5 * slots / (axes.get_position().height * HEIGHT))  # fewer bars do not get thicker
     axes.set_ylim(slots, 0)
     axes.set_xlim(0, 1)
     if not shares:
-        axes.text(0, 0.5, "Nothing to judge was found.", size=16, color=MUTED, va="center_baseline")
+        axes.text(0, 0.5, "No emotion could be estimated.", size=16, color=MUTED, va="center_baseline")
     for row, (label, share) in enumerate(shares):
         middle, color, unsure = row + 0.5, color_of(label), label == UNCERTAIN
         hatch, edge = ("////", "white") if unsure else (None, color)
@@ -136,7 +136,7 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
 def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     axes.set_xticks([])
-    _heading(axes, "How much could be judged")
+    _heading(axes, "Coverage")
     modalities = [modality for modality in MODALITIES if analysis.models.get(modality) is not None]
     axes.set_ylim(3, 0)
     axes.set_xlim(0, 1)
@@ -155,7 +155,7 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
 def _draw_affect(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     axes.set_xticks([])
-    _heading(axes, "Valence and arousal, on average")
+    _heading(axes, "Mean valence and arousal")
     axes.set_ylim(2.6, 0)
     axes.set_xlim(-1, 1)
     poles = {"valence": ("unpleasant", "pleasant"), "arousal": ("calm", "excited")}

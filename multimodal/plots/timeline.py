@@ -123,10 +123,10 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
     labels = row_labels(analysis)
     if not labels:
         axes.set_ylim(0, 1)
-        axes.text(0.5, 0.5, "Nothing to judge was found.", size=16, color=MUTED, ha="center", va="center_baseline",
+        axes.text(0.5, 0.5, "No emotion could be estimated.", size=16, color=MUTED, ha="center", va="center_baseline",
                   transform=axes.transAxes)  # fmt: skip
         return
-    _heading(axes, f"{_source(analysis)}   ·   the taller, the surer, a full lane is 100%")
+    _heading(axes, f"{_source(analysis)}   ·   bar height is confidence, full height 100%")
     axes.set_ylim(len(labels), 0)
     shares = {printable(label): share for label, share in (analysis.summary["shares"] or {}).items()}
     shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
@@ -174,7 +174,7 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
     axes.set_ylim(len(rows), 0)
     start, end = span_of(analysis)
     lacking = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
-    _heading(axes, "Each signal alone" + ("   ·   hatched where it is not there" if lacking else ""))
+    _heading(axes, "Each signal alone" + ("   ·   hatched: no data" if lacking else ""))
     inches = _inches_per_unit(analysis)
     across = axes.get_yaxis_transform()
     for row, modality in enumerate(rows):

@@ -1,8 +1,8 @@
-"""What the training loop needs of the audio stage: features of each clip and its augmented copies, balanced batches.
+"""The audio stage of the training loop: features of each clip and its augmented copies, in balanced batches.
 
-Waveforms are augmented ahead: the first version of a clip is the clip itself, the others are drawn once. Per batch, a
-version is drawn for each clip, what is common to its speaker is removed (estimated from a random handful of the
-speaker's clips, since a recording may hold few), and parts of the features are masked.
+Waveforms are augmented before training: the first version of a clip is the clip itself, the others are drawn once. In a
+batch, a version is drawn for each clip, its features are normalized per speaker (by all clips of the speaker or by a
+random subset, since a recording may have few utterances), and parts of the features are masked.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from multimodal.train.loop import LoopSettings
 
 @dataclass(frozen=True)
 class VoiceTable:
-    """Clips ready to learn from.
+    """Clips with targets and features.
 
     Attributes:
-        clips: What is known of each.
-        targets: ``(clips,)`` int64 index into the labels that are taught.
+        clips: The clips.
+        targets: ``(clips,)`` int64 index into the labels of the network.
         versions: Features of each clip, per version; the first is the clip as recorded.
     """
 
@@ -48,13 +48,13 @@ class VoiceTable:
     versions: tuple[tuple[VoiceFeatures, ...], ...]
 
     def subset(self, chosen: NDArray[np.int64]) -> VoiceTable:
-        """The clips at some indices, in their order."""
+        """The clips at these indices, in their order."""
         versions = tuple(tuple(version[index] for index in chosen) for version in self.versions)
         return VoiceTable(tuple(self.clips[index] for index in chosen), self.targets[chosen], versions)
 
 
 class Batch(NamedTuple):
-    """One step's clips: frames and summaries are standardized, targets are ``(batch, labels)`` shares."""
+    """The clips of one step: standardized frames and summaries, and targets as ``(batch, labels)`` shares."""
 
     frames: Tensor
     lengths: Tensor
@@ -64,7 +64,7 @@ class Batch(NamedTuple):
 
 
 def target_labels(corpus: str) -> tuple[str, ...]:
-    """The labels that a network learns: ``fused`` for the seven, or a corpus's own.
+    """The labels of a network: the seven for ``fused``, or those of a corpus.
 
     Example:
         >>> target_labels("ravdess")[:2]
@@ -74,7 +74,7 @@ def target_labels(corpus: str) -> tuple[str, ...]:
 
 
 def groups_of(corpus: str) -> tuple[str | None, ...]:
-    """The fused label that each taught label counts towards; None for one that is none of the seven.
+    """The fused label of each label of the network; None for one without a counterpart.
 
     Example:
         >>> groups_of("ravdess")[:2]
@@ -84,9 +84,9 @@ def groups_of(corpus: str) -> tuple[str | None, ...]:
 
 
 def target_of(clip: VoiceClip, corpus: str) -> int | None:
-    """Index of a clip's right answer among the taught labels; None where there is none.
+    """The target of a clip: its index among the labels of the network; None if there is no such label.
 
-    A clip of another corpus is taught the first label that shares its fused one: EmoDB's neutral is RAVDESS's neutral,
+    A clip of another corpus gets the first label with the same fused label: EmoDB's neutral becomes RAVDESS's neutral,
     never its calm.
 
     Example:
@@ -109,22 +109,22 @@ def voice_table(
     mfcc: Mfcc,
     seed: int,
 ) -> VoiceTable:
-    """Computes the features of every clip that has a right answer, as recorded and augmented.
+    """Computes the features of every clip with a target, as recorded and augmented.
 
     Args:
-        clips: Of any corpora.
-        waveforms: Mono sound of each, at the rate of ``mfcc``'s settings.
+        clips: Clips of any corpora.
+        waveforms: Mono sound of each clip, at the sample rate of ``mfcc``.
         labels: See ``target_labels``.
         versions: Augmented copies of each clip, beside the clip itself.
         augmentation: How often and how strongly the copies are changed.
-        mfcc: Decides on settings and device.
-        seed: Of the augmented copies.
+        mfcc: Gives the settings of the features and the device.
+        seed: Random seed of the augmented copies.
 
     Returns:
-        The table; clips without a right answer are left out.
+        The table, without the clips that have no target.
     """
-    answers = [target_of(clip, labels) for clip in clips]
-    chosen = [index for index, answer in enumerate(answers) if answer is not None]
+    clip_targets = [target_of(clip, labels) for clip in clips]
+    chosen = [index for index, target in enumerate(clip_targets) if target is not None]
     sounds = [waveforms[index] for index in chosen]
     features = [tuple(voice_features(sounds, mfcc))]
     for version in range(versions):
@@ -132,12 +132,12 @@ def voice_table(
         rate = mfcc.settings.sample_rate
         copies = [augment_waveform(torch.from_numpy(sound), augmentation, generator, rate).numpy() for sound in sounds]
         features.append(tuple(voice_features(copies, mfcc)))
-    targets = np.array([answers[index] for index in chosen], dtype=np.int64)
+    targets = np.array([clip_targets[index] for index in chosen], dtype=np.int64)
     return VoiceTable(tuple(clips[index] for index in chosen), targets, tuple(features))
 
 
 class _Sums:
-    """Sums over each clip's frames, from which the statistics of any handful of clips follow at once."""
+    """Sums over the frames of each clip, from which the statistics of any set of clips follow quickly."""
 
     def __init__(self, features: Sequence[VoiceFeatures]) -> None:
         frames = [each.frames.double() for each in features]
@@ -147,7 +147,7 @@ class _Sums:
         self.summaries = torch.stack([each.summary for each in features])
 
     def statistics(self, chosen: Tensor) -> tuple[RecordingStatistics, RecordingStatistics]:
-        """Of the frames and of the summaries of some clips."""
+        """Statistics of the frames and of the summaries of some clips."""
         count = float(self.counts[chosen].sum())
         mean = self.sums[chosen].sum(0) / count
         variance = (self.squares[chosen].sum(0) / count - mean.square()).clamp(min=0)
@@ -157,19 +157,19 @@ class _Sums:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How clips are taught, beside the loop's settings.
+    """How clips are drawn, beside the settings of the loop.
 
     Attributes:
-        corpus_weights: Per corpus, how often each of its labels is drawn against those of the others; above 0.
+        corpus_weights: Per corpus, the relative frequency of each of its labels; above 0.
         augmented_share: Share of the clips drawn as an augmented copy.
         full_speaker_share: Share of the clips normalized by all clips of their speaker; the others by a random subset.
         max_speaker_clips: Largest size of that subset; the size is drawn log-uniformly from 1.
-        summary_noise: Deviation of the noise on standardized summaries.
-        label_smoothing: Share of each target spread over all labels.
-        mixup: Both parameters of the Beta distribution of shares; 0 for none.
+        summary_noise: Standard deviation of the noise on standardized summaries.
+        label_smoothing: Share of each target that is spread over all labels.
+        mixup: Both parameters of the Beta distribution of mixup; 0 for no mixup.
 
     Raises:
-        ConfigError: A value that cannot be.
+        ConfigError: A value is invalid.
     """
 
     corpus_weights: dict[str, float]
@@ -197,13 +197,13 @@ class AudioTask:
 
     Args:
         architecture: Key of ``AUDIO_NETWORKS``.
-        labels: How many are taught.
-        table: Clips to learn from.
-        held_out: Clips of other speakers, judged after each epoch for the log; None for none.
+        labels: Number of labels.
+        table: Training clips.
+        held_out: Clips of other speakers, evaluated after each epoch for the log; None for no validation.
         sampling: How clips are drawn.
         augmentation: How often and how much ``mask_features`` masks.
-        settings: Of the loop.
-        accelerator: Decides on the device.
+        settings: Settings of the loop.
+        accelerator: Gives the device.
     """
 
     metric = "uar"
@@ -228,61 +228,63 @@ class AudioTask:
         self.by_speaker: dict[str, Tensor] = _by_speaker(table.clips)
         self.background: Background = self.network.background  # type: ignore[assignment]
         self.background.learn(*_within_speakers(self.sums[0], list(self.by_speaker.values())))
-        self.chances = _chances(table, sampling.corpus_weights)
+        self.draw_weights = _draw_weights(table, sampling.corpus_weights)
 
     def steps(self) -> int:
-        """Whole batches in the corpus; clips are drawn by their weights, so an epoch is a size and no pass."""
+        """Whole batches in the corpus; clips are drawn by weight, so an epoch is not a pass over all clips."""
         return max(len(self.table.clips) // self.settings.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
         """An epoch's batches of clips of similar length; several devices share each batch."""
-        own = Generator().manual_seed(int(torch.randint(2**31, (), generator=generator, device=generator.device)))
+        draws = Generator().manual_seed(int(torch.randint(2**31, (), generator=generator, device=generator.device)))
         size = self.settings.batch_size
-        drawn = torch.multinomial(self.chances, self.steps() * size, replacement=True, generator=own)
-        lengths = self.sums[0].counts[drawn] * (1 + 0.2 * torch.rand(len(drawn), generator=own))
+        drawn = torch.multinomial(self.draw_weights, self.steps() * size, replacement=True, generator=draws)
+        lengths = self.sums[0].counts[drawn] * (1 + 0.2 * torch.rand(len(drawn), generator=draws))
         batches = drawn[lengths.argsort()].split(size)
-        for number in torch.randperm(len(batches), generator=own).tolist():
+        for number in torch.randperm(len(batches), generator=draws).tolist():
             share = batches[number][self.accelerator.process_index :: self.accelerator.num_processes]
-            yield self._batch(share, own)
+            yield self._batch(share, draws)
 
-    def _batch(self, chosen: Tensor, own: Generator) -> Batch:
+    def _batch(self, chosen: Tensor, draws: Generator) -> Batch:
         sampling, device = self.sampling, self.accelerator.device
         frames: list[Tensor] = []
         summaries: list[Tensor] = []
         for index in chosen.tolist():
-            version = self._version(own)
+            version = self._draw_version(draws)
             features = self.table.versions[version][index]
-            common_frames, common_summaries = self._common(index, version, own)
-            standardized = standardize(features.frames, common_frames)
-            frames.append(mask_features(standardized, self.augmentation, own))
-            summaries.append(standardize(features.summary[None], common_summaries)[0])
+            frame_statistics, summary_statistics = self._speaker_statistics(index, version, draws)
+            standardized = standardize(features.frames, frame_statistics)
+            frames.append(mask_features(standardized, self.augmentation, draws))
+            summaries.append(standardize(features.summary[None], summary_statistics)[0])
         lengths = torch.tensor([len(each) for each in frames])
         summary = torch.stack(summaries)
-        summary = summary + sampling.summary_noise * torch.randn(summary.shape, generator=own)
+        summary = summary + sampling.summary_noise * torch.randn(summary.shape, generator=draws)
         padded = pad_sequence(frames, batch_first=True).to(device)
-        mix = _draw_mix(len(chosen), sampling.mixup, own, device)
+        mix = _draw_mix(len(chosen), sampling.mixup, draws, device)
         answers = functional.one_hot(torch.from_numpy(self.table.targets[chosen.numpy()]), self.labels).float()
         answers = answers * (1 - sampling.label_smoothing) + sampling.label_smoothing / self.labels
         return Batch(padded, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
 
-    def _version(self, own: Generator) -> int:
-        if len(self.table.versions) == 1 or float(torch.rand((), generator=own)) >= self.sampling.augmented_share:
+    def _draw_version(self, draws: Generator) -> int:
+        if len(self.table.versions) == 1 or float(torch.rand((), generator=draws)) >= self.sampling.augmented_share:
             return 0
-        return int(torch.randint(1, len(self.table.versions), (), generator=own))
+        return int(torch.randint(1, len(self.table.versions), (), generator=draws))
 
-    def _common(self, index: int, version: int, own: Generator) -> tuple[RecordingStatistics, RecordingStatistics]:
+    def _speaker_statistics(
+        self, index: int, version: int, draws: Generator
+    ) -> tuple[RecordingStatistics, RecordingStatistics]:
         """Statistics of a clip's speaker, from all their clips or from a random subset that contains this one."""
         speaker = self.by_speaker[self.table.clips[index].speaker]
-        if float(torch.rand((), generator=own)) >= self.sampling.full_speaker_share:
+        if float(torch.rand((), generator=draws)) >= self.sampling.full_speaker_share:
             largest = min(self.sampling.max_speaker_clips, len(speaker))
-            count = int(largest ** float(torch.rand((), generator=own)))
-            others = speaker[torch.randperm(len(speaker), generator=own)]
+            count = int(largest ** float(torch.rand((), generator=draws)))
+            others = speaker[torch.randperm(len(speaker), generator=draws)]
             speaker = torch.cat([others[others != index][: max(count - 1, 0)], torch.tensor([index])])
         frames, summaries = self.sums[version].statistics(speaker)
         return self.background.frame_statistics(frames), self.background.summary_statistics(summaries)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean over clips of the cross-entropy, summed over heads, so that each learns as if alone."""
+        """Mean over clips of the cross-entropy, summed over heads, so that each is trained as if alone."""
         output = network(batch.frames, batch.lengths, batch.summary, batch.mix)
         logs = torch.log_softmax(output.member_logits.float(), dim=-1)
         return -(batch.targets * logs).sum(-1).mean(-1).sum()
@@ -300,56 +302,56 @@ class AudioTask:
 
 
 def evaluate_clips(network: nn.Module, table: VoiceTable, alone: bool = False) -> Tensor:
-    """Uncalibrated probabilities ``(clips, labels)`` of clips as recorded, by the same code as inference.
+    """Predicts uncalibrated probabilities ``(clips, labels)`` of clips as recorded, with the code of inference.
 
     Args:
-        network: In evaluation mode.
+        network: The network in evaluation mode.
         table: The clips.
-        alone: Whether each clip is judged as if nothing else of its speaker had been heard; else a speaker's clips
-            count as one recording.
+        alone: Whether each clip is a recording of its draws; else the clips of a speaker are one recording.
 
     Returns:
         Probabilities in the order of the clips, on the CPU.
     """
     groups = [torch.tensor([index]) for index in range(len(table.clips))]
     groups = groups if alone else list(_by_speaker(table.clips).values())
-    answers: dict[int, Tensor] = {}
+    predictions: dict[int, Tensor] = {}
     for group in groups:
         rows = encode_speaker(network, [table.versions[0][index] for index in group.tolist()])[0]
-        answers |= dict(zip(group.tolist(), rows, strict=True))
-    return torch.stack([answers[index] for index in range(len(table.clips))])
+        predictions |= dict(zip(group.tolist(), rows, strict=True))
+    return torch.stack([predictions[index] for index in range(len(table.clips))])
 
 
 def _by_speaker(clips: Sequence[VoiceClip]) -> dict[str, Tensor]:
-    found: dict[str, list[int]] = defaultdict(list)
+    speakers: dict[str, list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
-        found[clip.speaker].append(index)
-    return {speaker: torch.tensor(indices) for speaker, indices in found.items()}
+        speakers[clip.speaker].append(index)
+    return {speaker: torch.tensor(indices) for speaker, indices in speakers.items()}
 
 
 def _within_speakers(sums: _Sums, speakers: Sequence[Tensor]) -> tuple[RecordingStatistics, RecordingStatistics]:
-    """Means over all clips, and the variance that is left within speakers."""
-    everyone = sums.statistics(torch.arange(len(sums.counts)))
-    own = [sums.statistics(speaker) for speaker in speakers]
+    """Means over all clips, and the mean variance within speakers."""
+    overall = sums.statistics(torch.arange(len(sums.counts)))
+    each_speaker = [sums.statistics(speaker) for speaker in speakers]
     frames, summaries = (
-        replace(everyone[part], variance=torch.stack([each[part].variance for each in own]).mean(0)) for part in (0, 1)
+        replace(overall[part], variance=torch.stack([each[part].variance for each in each_speaker]).mean(0))
+        for part in (0, 1)
     )
     return frames, summaries
 
 
-def _chances(table: VoiceTable, weights: dict[str, float]) -> Tensor:
-    """Chance of each clip: labels by the weights of their corpora, within one of these the speakers alike."""
+def _draw_weights(table: VoiceTable, weights: dict[str, float]) -> Tensor:
+    """Weight of each clip in the draw: by corpus weight per label, and equal for the speakers of a label."""
     labels = [(clip.corpus, int(target)) for clip, target in zip(table.clips, table.targets, strict=True)]
-    spoken = [(*label, clip.speaker) for label, clip in zip(labels, table.clips, strict=True)]
-    clips, speakers = Counter(spoken), Counter(key[:2] for key in set(spoken))
-    return torch.tensor([weights[key[0]] / (speakers[key[:2]] * clips[key]) for key in spoken], dtype=torch.float64)
+    keys = [(*label, clip.speaker) for label, clip in zip(labels, table.clips, strict=True)]
+    clips, speakers = Counter(keys), Counter(key[:2] for key in set(keys))
+    return torch.tensor([weights[key[0]] / (speakers[key[:2]] * clips[key]) for key in keys], dtype=torch.float64)
 
 
-def _draw_mix(count: int, mixup: float, own: Generator, device: torch.device) -> Mix:
-    """Shares from Beta(mixup, mixup), and whom each is mixed with."""
-    partner = torch.randperm(count, generator=own)
+def _draw_mix(count: int, mixup: float, draws: Generator, device: torch.device) -> Mix:
+    """Shares from Beta(mixup, mixup), and the partner of each clip."""
+    partner = torch.randperm(count, generator=draws)
     if mixup <= 0:
         return Mix(torch.ones(count, 1, device=device), partner.to(device))
-    # Two gamma draws make a beta draw; numpy's take a seed of their own, torch's no generator.
-    draws = np.random.default_rng(int(torch.randint(2**31, (), generator=own))).beta(mixup, mixup, (count, 1))
-    return Mix(torch.from_numpy(draws).float().to(device), partner.to(device))
+    # Torch's beta distribution takes no generator, so numpy draws with a seed from it.
+    shares = np.random.default_rng(int(torch.randint(2**31, (), generator=draws))).beta(mixup, mixup, (count, 1))
+    return Mix(torch.from_numpy(shares).float().to(device), partner.to(device))

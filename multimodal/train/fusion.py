@@ -26,6 +26,7 @@ from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
+from multimodal.data.corpora.voice_corpora import license_of
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
@@ -48,7 +49,7 @@ from multimodal.fusion.prediction import predict, softmax, subset_name
 from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights
-from multimodal.train.audio import AudioConfig, license_of
+from multimodal.train.audio import AudioConfig
 from multimodal.train.audio_task import target_of
 from multimodal.train.config import read_config
 from multimodal.train.fusion_task import FusionTask, FusionTrainingConfig

@@ -55,7 +55,7 @@ def write_overlay(
         PosixPath('results/interview/overlay.mp4')
     """
     if not analysis.media.has_video:
-        raise MediaError(analysis.media.path, "has no picture to draw on", "choose a video, or leave the overlay out")
+        raise MediaError(analysis.media.path, "has no video to draw on", "choose a video, or omit the overlay")
     info, target = find_recording(analysis, media), folder / NAME
     refuse_overwrite(info.path, target)
     from multimodal.data.media.playback import Clip, audio_format, output_size

@@ -83,8 +83,10 @@ def write_reel(
         for part in parts:
             composer.write_until(part.at_seconds + part.clip.seconds, None if pictures else part)
     finally:
-        for source in (*pictures, *sounds):
-            source.close()
+        for each in pictures:
+            each.close()
+        for sound_source in sounds:
+            sound_source.close()
 
 
 def _write_pictures(

@@ -78,7 +78,7 @@ def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
     assert inapplicable(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
     with pytest.raises(OutputError) as caught:
         export(analysis, tmp_path / "out", ("vtt", "parquet", "textgrid", "jsonl"))
-    line = "answer.txt: is words without times, which vtt, textgrid cannot hold; export parquet or jsonl"
+    line = "answer.txt: is text without times, which vtt, textgrid cannot hold; export parquet or jsonl"
     assert str(caught.value).endswith(line) and "\n" not in str(caught.value)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["frames.parquet", "utterances.jsonl", "utterances.parquet"]

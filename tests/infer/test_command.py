@@ -216,7 +216,7 @@ def test_table_columns_and_rows(finished: subprocess.CompletedProcess[str], pile
     [
         (["--fps", "abc"], "--fps", "--help"),
         (["--fps", "0"], "--fps", "--help"),
-        (["--device", "tpu"], "--device: is 'tpu'", "choose one of auto, cpu, cuda, mps"),
+        (["--device", "tpu"], "--device: invalid value 'tpu'", "choose one of auto, cpu, cuda, mps"),
         (["--detector", "nonsense"], "--detector: 'nonsense'", "choose mtcnn, yunet, haar or the path"),
         (["--modalities", "smell"], "--modalities: 'smell'", "choose from face"),
         (["--nope"], "--nope", "--help"),

@@ -183,7 +183,7 @@ def epoch_of(task: AudioTask, seed: int = 0) -> list[Batch]:
 def test_draws_by_corpus_weight(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator)
-    chances = task.chances.tolist()
+    chances = task.draw_weights.tolist()
     of_label, of_speaker = Counter[Any](), Counter[Any]()
     of_clip: dict[Any, set[float]] = {}
     for clip, target, chance in zip(table.clips, table.targets.tolist(), chances, strict=True):
@@ -205,7 +205,7 @@ def test_clips_come_as_often_as_their_chances_say(accelerator: Accelerator) -> N
     table = table_of()
     task = task_of(table, accelerator)
     drawn = Counter(itertools.chain.from_iterable(lengths_of(epoch_of(task, seed)) for seed in range(100)))
-    total, chances = sum(drawn.values()), task.chances / task.chances.sum()
+    total, chances = sum(drawn.values()), task.draw_weights / task.draw_weights.sum()
     for features, chance in zip(table.versions[0], chances.tolist(), strict=True):
         assert drawn[len(features.frames)] / total == pytest.approx(chance, abs=4 * (chance / total) ** 0.5)
 

@@ -328,7 +328,7 @@ def test_unknown_scheme_is_refused_from_python_too() -> None:
 @pytest.mark.parametrize("stage", ["face", "audio", "text"])
 def test_training_needs_no_media_library(stage: str) -> None:
     code = "import sys\nfor name in ('av', 'moviepy', 'ray', 'faster_whisper'): sys.modules[name] = None\n"
-    code += f"import multimodal.train_{stage}, multimodal.weights; print('torch' in sys.modules)"
+    code += f"import multimodal.train.{stage}, multimodal.models.weights; print('torch' in sys.modules)"
     finished = subprocess.run(
         [sys.executable, "-c", code], env=subprocess_environment(), capture_output=True, text=True, check=False
     )

@@ -79,7 +79,7 @@ def test_a_link_out_of_the_results_is_not_followed(result: Path, tmp_path: Path,
     (tmp_path / "outside" / "01-peak-anger-0m00s.mp4").write_text("mine")
     (result / "clips").symlink_to(tmp_path / "outside")
     assert run(result) == 1
-    assert capsys.readouterr().err.startswith(f"error: {result / 'clips'}: is a link, ")
+    assert capsys.readouterr().err.startswith(f"error: {result / 'clips'}: is a symbolic link, ")
     assert names(tmp_path / "outside") == ["01-peak-anger-0m00s.mp4"]
     assert run(result, "--out", tmp_path / "outside", "--top", 1) == 0
 
@@ -263,7 +263,7 @@ def test_of_a_long_answer_the_most_telling_half_minute_is_cut(tmp_path: Path) ->
 def test_nothing_strong_enough_is_said_and_is_no_failure(counted: Path, tmp_path: Path, capsys: Any) -> None:
     analysis_of(counted, [(0.0, 30.0, "neutral", 0.9)]).save(tmp_path)
     assert run(tmp_path) == 0
-    assert "nothing is strong enough to be a peak or change or disagreement" in capsys.readouterr().out
+    assert "no peak, change or disagreement is strong enough" in capsys.readouterr().out
     assert table(tmp_path / "clips") == []
 
 
@@ -274,7 +274,7 @@ def test_words_alone_are_one_line(tmp_path: Path, capsys: Any) -> None:
     Analysis(media, {}, ("neutral",), (), (), ()).save(tmp_path)
     assert run(tmp_path) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "answer.txt: is words alone" in errors
+    assert errors.count("\n") == 1 and "answer.txt: is text only" in errors
     assert not (tmp_path / "clips").exists()
 
 
@@ -283,7 +283,9 @@ def test_a_recording_that_is_gone_or_another(result: Path, flashing: Path, tmp_p
     (result / "analysis.json").write_text(moved)
     assert run(result) == 1
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "gone.mp4: is not there any more; say with --media" in errors
+    assert (
+        errors.count("\n") == 1 and "gone.mp4: no longer exists; pass the recording's new path with --media" in errors
+    )
     other = write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert run(result, "--media", other) == 1
     errors = capsys.readouterr().err

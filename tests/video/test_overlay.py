@@ -223,7 +223,7 @@ def test_a_browser_plays_it_from_any_place(
 
 def test_what_has_no_picture_is_one_line(tmp_path: Path) -> None:
     heard = write_media(tmp_path / "heard.wav", Sound({0: tone(1.0)}))
-    with pytest.raises(MediaError, match=r"^\S+heard.wav: has no picture to draw on; \S[^\n]+$"):
+    with pytest.raises(MediaError, match=r"^\S+heard.wav: has no video to draw on; \S[^\n]+$"):
         write_overlay(analysis_of(heard, []), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -238,7 +238,7 @@ def test_the_recording_has_to_be_there_and_the_same(gray: Path, tmp_path: Path) 
     with pytest.raises(MediaError, match="sha256 differs"):
         write_overlay(gone, tmp_path / "out", media=other)
     long = replace(analysis, media=replace(analysis.media, path=tmp_path / ("long" * 999)))
-    with pytest.raises(InputMissingError, match="is not there any more"):
+    with pytest.raises(InputMissingError, match="no longer exists"):
         write_overlay(long, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert write_overlay(gone, tmp_path / "out", media=gray).is_file()

@@ -146,7 +146,7 @@ def test_damage_is_told_with_a_pack_as_without(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_left_alone(clips: list[VoiceClip], tmp_path: Path, content: bytes) -> None:
     cache = tmp_path / "voices.safetensors"
     cache.write_bytes(content)
-    with pytest.raises(CorpusError, match="no pack of waveforms"):
+    with pytest.raises(CorpusError, match="not a pack of waveforms"):
         load_waveforms(clips, cache)
     assert cache.read_bytes() == content
 
@@ -155,9 +155,9 @@ def test_a_cut_pack_is_refused(clips: list[VoiceClip], tmp_path: Path) -> None:
     cache = tmp_path / "voices.safetensors"
     load_waveforms(clips, cache)
     cache.write_bytes(cache.read_bytes()[:-100])
-    with pytest.raises(CorpusError, match="no pack of waveforms that this version can read"):
+    with pytest.raises(CorpusError, match="not a pack of waveforms that this version can read"):
         read_pack(cache)
-    with pytest.raises(CorpusError, match="no pack of waveforms that this version can read"):
+    with pytest.raises(CorpusError, match="not a pack of waveforms that this version can read"):
         read_pack(tmp_path / "nowhere.safetensors")
 
 

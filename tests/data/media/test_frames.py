@@ -146,7 +146,7 @@ def test_disordered_and_missing_times(
         video = tracks.video
         assert video is not None
         scaled = [None if tick is None else round(tick / 1000 / video.time_base) for tick in ticks]
-        monkeypatch.setattr(frames_module, "_decode", lambda *arguments: fake_frames(*scaled))
+        monkeypatch.setattr(frames_module, "decode_packets", lambda *arguments: fake_frames(*scaled))
         decoded = frames_module.decode_video(container, tracks, video, damage)
         assert [float(seconds) for seconds, _ in decoded] == pytest.approx(times)
     assert [line for line in damage.lines(None) if warning and warning in line] == damage.lines(None)
