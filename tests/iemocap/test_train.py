@@ -247,8 +247,8 @@ def test_the_shipped_configuration_is_the_whole_comparison() -> None:
 
 def test_training_imports_neither_decoder_nor_cluster() -> None:
     code = (
-        "import sys, multimodal.train_iemocap, multimodal.evaluate_iemocap\n"
-        "print({'av', 'ray', 'moviepy', 'librosa'} & set(sys.modules))"
+        "import sys, multimodal.iemocap.train, multimodal.iemocap.evaluate\n"
+        "print({'av', 'ray', 'moviepy'} & set(sys.modules))"
     )
     finished = subprocess.run(
         [sys.executable, "-c", code], env=subprocess_environment(), capture_output=True, text=True, check=True
