@@ -1,4 +1,4 @@
-"""Derives the crop template of ``data/faces.py`` from FER2013 and shows how well pasted faces are framed again.
+"""Derives the crop template of ``data/faces/crops.py`` from FER2013 and shows how well pasted faces are framed again.
 
 Run from the checkout's root (two minutes on one core):
 
