@@ -11,8 +11,8 @@ SOURCES: Mapping[str, str] = {
 """Source of valence and arousal to a phrase."""
 
 
-COVERAGE_VERBS: Mapping[str, str] = {"face": "seen", "audio": "heard", "text": "read"}
-"""Modality to the verb in lines about its coverage, as in "face seen 80%"."""
+COVERAGE_WORDS: Mapping[str, str] = {"face": "visible", "audio": "present", "text": "present"}
+"""Modality to the word in lines about its coverage, as in "face visible 80%"."""
 
 
 def percent(share: float) -> str:

@@ -12,7 +12,7 @@ ProgressCallback = Callable[[float, float], None]
 Progress = Callable[[float], None]
 """Takes the position in the recording, in seconds, that a pass has reached."""
 
-COSTS: Mapping[str, float] = {"words": 0.2, "audio": 0.01, "face": 0.14}
+COSTS: Mapping[str, float] = {"text": 0.2, "audio": 0.01, "face": 0.14}
 """Approximate seconds per second of recording on two cores; only their ratio matters."""
 
 

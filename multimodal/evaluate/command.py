@@ -204,7 +204,7 @@ def _iemocap(model: str, data: Path, device: str) -> tuple[dict[str, Any], str, 
     chosen = choose_device(device)
     weights = load_weights(model, "fusion", chosen)
     figures = evaluate_iemocap(weights, data, device=chosen, check_counts=False)
-    note = ", which was in the training data" if figures["heard_in_training"] else ""
+    note = ", which was in the training data" if figures["in_training_data"] else ""
     return figures, weights.name, f"session {figures['session']} of IEMOCAP{note}"
 
 

@@ -47,7 +47,7 @@ def evaluate_iemocap(
 
     Returns:
         Figures of ``classification_figures`` over all modalities, ``wa``, ``ua``, ``ccc``, ``parameters``, ``session``,
-        ``heard_in_training``, ``subsets`` (``face+audio+text`` and the others to ``macro_f1``, ``accuracy``, ``wa``,
+        ``in_training_data``, ``subsets`` (``face+audio+text`` and the others to ``macro_f1``, ``accuracy``, ``wa``,
         ``ua``, ``ece``, ``ccc``, ``n``: turns that have all of its modalities), and ``warnings``.
 
     Raises:
@@ -80,7 +80,7 @@ def evaluate_iemocap(
         "subsets": _subsets(weights, collator, table),
         "session": session,
         "words": words,
-        "heard_in_training": session in sessions["train"] or session in sessions["validation"],
+        "in_training_data": session in sessions["train"] or session in sessions["validation"],
         "warnings": list(corpus.warnings),
     }
 

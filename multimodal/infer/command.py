@@ -29,7 +29,7 @@ from multimodal.console import (
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.export.formats import EXPORT_HELP
 from multimodal.files import path_text
-from multimodal.formatting import SOURCES, percent
+from multimodal.formatting import COVERAGE_WORDS, SOURCES, percent
 from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from multimodal.infer.model import Model
     from multimodal.outputs import Outputs
 
-
-MODALITY_LINES = {"face": "face seen", "audio": "voice heard", "text": "words read"}
-"""Start of the line about each modality."""
 
 BAR = 30
 """Characters of the bar of an emotion with a share of 100 %."""
@@ -204,15 +201,17 @@ def _is_free(folder: Path, path: Path) -> bool:
 
 def _table(analysis: Analysis, folder: Path, page: bool) -> str:
     """The result of one input at a glance: shares of the fused emotions, then of each modality."""
+    from multimodal.types import MODALITY_NAMES  # imported here: --help must not wait for numpy
+
     summary, media = analysis.summary, analysis.media
-    modalities = [modality for modality in MODALITY_LINES if analysis.models[modality] is not None]
+    modalities = [modality for modality in MODALITY_NAMES if analysis.models[modality] is not None]
     length = [_clock(media.duration_seconds)] if media.duration_seconds else []
     lines = ["  ".join([media.path.name, *length, _used(analysis)])]
     for label, share in [*_largest(summary["shares"]), *_largest({"uncertain": summary["uncertain"] or 0.0})]:
         lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
     of_what = "of the time" if media.duration_seconds else "of the lines"
     for modality in modalities:
-        line = f"{MODALITY_LINES[modality]} {percent(analysis.coverage[modality])} {of_what}"
+        line = f"{MODALITY_NAMES[modality]} {COVERAGE_WORDS[modality]} {percent(analysis.coverage[modality])} {of_what}"
         largest = _largest(summary["shares_by_modality"][modality])
         shares = ", ".join(f"{label} {percent(share)}" for label, share in largest)
         lines.append(f"  {line}: {shares}" if shares else f"  {line}")
@@ -229,8 +228,8 @@ def _used(analysis: Analysis) -> str:
     present = {modality for estimate in analysis.estimates for modality in estimate.modalities}
     names = [name for modality, name in MODALITY_NAMES.items() if modality in present]
     if not names:
-        return "nothing to judge"
-    return "judged by " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return "no estimate"
+    return "based on " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _affect(analysis: Analysis) -> list[str]:

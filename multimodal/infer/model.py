@@ -168,11 +168,11 @@ class Model:
         transcript = _read_transcript(media, modalities, options, missing)
         recognizer = self._find_recognizer(media, missing) if "text" in modalities and transcript is None else None
         streams = [modality for modality in ("audio", "face") if modality in modalities and missing.has(modality)]
-        passes = share_progress([*(["words"] if recognizer else []), *streams], media.duration_seconds, progress)
+        passes = share_progress([*(["text"] if recognizer else []), *streams], media.duration_seconds, progress)
         audio = face = None
         if recognizer is not None:
             with missing.collect_errors():
-                transcript = transcribe(media, recognizer, passes["words"])
+                transcript = transcribe(media, recognizer, passes["text"])
         if "audio" in streams:
             # Imported here: without audio nobody waits for the audio libraries.
             from multimodal.infer.audio import analyze_audio

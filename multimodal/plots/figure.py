@@ -106,7 +106,7 @@ def caption(analysis: Analysis) -> str:
     """Says what the slide shows, how long the recording is and which signals were used."""
     used = {modality for estimate in analysis.estimates for modality in estimate.modalities}
     names = join_names([name for modality, name in MODALITY_NAMES.items() if modality in used])
-    return "   ·   ".join([MEANING, length_text(analysis), f"judged by {names}" if names else "nothing to judge"])
+    return "   ·   ".join([MEANING, length_text(analysis), f"based on {names}" if names else "no estimate"])
 
 
 def length_text(analysis: Analysis) -> str:

@@ -80,7 +80,7 @@ def draw_summary(analysis: Analysis) -> Figure:
 
 
 def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
-    """Lists labels with their shares of the judged time, the largest first, ``uncertain`` last.
+    """Lists labels with their shares of the time with an estimate, the largest first, ``uncertain`` last.
 
     Args:
         analysis: The analysis of any input.
@@ -94,7 +94,7 @@ def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
 
 
 def _summary_lines(analysis: Analysis) -> str:
-    return ", ".join(f"{label} {percent(share)}" for label, share in sorted_shares(analysis)) or "nothing to judge"
+    return ", ".join(f"{label} {percent(share)}" for label, share in sorted_shares(analysis)) or "no estimate"
 
 
 def _heading(axes: Axes, text: str) -> None:
@@ -115,7 +115,7 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
     axes.set_xticks([])
     shares = sorted_shares(analysis)
     what = "time" if analysis.has_times else "lines"
-    _heading(axes, f"Share of the judged {what}")
+    _heading(axes, f"Share of the {what} with an estimate")
     slots = max(len(shares), 4)
     thick = min(0.58, 0.5 * slots / (axes.get_position().height * HEIGHT))  # fewer bars do not get thicker
     axes.set_ylim(slots, 0)
@@ -149,7 +149,7 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
         axes.text(1.03, row + 0.36, percent(coverage), size=13, weight="bold", va="center_baseline")
         most = sorted((by_modality[modality] or {}).items(), key=lambda pair: -pair[1])[:3]
         labels = ", ".join(f"{printable(label)} {percent(share)}" for label, share in most if share >= 0.005)
-        axes.text(0, row + 0.75, labels or "nothing to judge", size=9.5, color=MUTED, va="center_baseline")
+        axes.text(0, row + 0.75, labels or "no estimate", size=9.5, color=MUTED, va="center_baseline")
 
 
 def _draw_affect(axes: Axes, analysis: Analysis) -> None:

@@ -14,7 +14,7 @@ from unicodedata import east_asian_width
 
 from multimodal.analysis.result import Analysis, primary_modality
 from multimodal.data.transcripts.text import printable
-from multimodal.formatting import COVERAGE_VERBS, percent
+from multimodal.formatting import COVERAGE_WORDS, percent
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plots.blocks import (
     Block,
@@ -190,7 +190,7 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
         for block in without_overlaps(blocks):
             _name_block(axes, row + 0.5, block, (block.end - block.start) * inches)
         add_name(axes, row + 0.5, MODALITY_NAMES[modality], 12)
-        coverage = f"{COVERAGE_VERBS[modality]} {percent(analysis.coverage[modality])}"
+        coverage = f"{COVERAGE_WORDS[modality]} {percent(analysis.coverage[modality])}"
         axes.text(1.012, row + 0.5, coverage, size=10, color=MUTED, va="center_baseline", transform=across)
 
 

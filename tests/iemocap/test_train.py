@@ -116,12 +116,12 @@ def _check_weights(corpus: WrittenCorpus, run: Path) -> None:
     weights = load_weights(str(run / f"{name}.safetensors"), "fusion")
     assert weights.card["data"]["sessions"] == {"train": [3, 4, 5], "validation": [2], "test": [1]}
     figures = evaluate_iemocap(weights, corpus.folder, check_counts=False)
-    assert (figures["session"], figures["heard_in_training"], figures["n"]) == (1, False, 32)
+    assert (figures["session"], figures["in_training_data"], figures["n"]) == (1, False, 32)
     assert figures["ua"] == pytest.approx(weights.card["metrics"]["ua"], abs=0.04)  # half precision
     assert len(figures["subsets"]) == 7 and figures["subsets"]["face+audio+text"]["wa"] == figures["wa"]
     assert incompatibility({"fusion": weights, **{part: load_weights("default", part) for part in ("face", "text")}})
     heard = evaluate_iemocap(weights, corpus.folder, session=4, check_counts=False)
-    assert heard["heard_in_training"]
+    assert heard["in_training_data"]
     with pytest.raises(ConfigError, match="--session: is 7"):
         evaluate_iemocap(weights, corpus.folder, session=7, check_counts=False)
     with pytest.raises(WeightsError, match="was trained with another text encoder"):
@@ -247,8 +247,8 @@ def test_the_shipped_configuration_is_the_whole_comparison() -> None:
 
 def test_training_imports_neither_decoder_nor_cluster() -> None:
     code = (
-        "import sys, multimodal.train_iemocap, multimodal.evaluate_iemocap\n"
-        "print({'av', 'ray', 'moviepy', 'librosa'} & set(sys.modules))"
+        "import sys, multimodal.iemocap.train, multimodal.iemocap.evaluate\n"
+        "print({'av', 'ray', 'moviepy'} & set(sys.modules))"
     )
     finished = subprocess.run(
         [sys.executable, "-c", code], env=subprocess_environment(), capture_output=True, text=True, check=True

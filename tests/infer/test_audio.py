@@ -341,12 +341,12 @@ def test_one_call_for_all_kinds_of_recordings(run_cli: RunCommand, weights: Path
         "error: broken.mp4: holds no sound that can be decoded and holds no picture that can be decoded; "
         "copy it again or convert it to mp4"
     ]
-    nothing = "nothing to judge\n"
-    assert f"note.wav  0:02  {nothing}  voice heard 0% of the time\n  warning: no speech was found" in finished.stdout
-    assert f"mute.mp4  0:01  {nothing}  face seen 0% of the time\n  warning: no face was found\n" in finished.stdout
+    nothing = "no estimate\n"
+    assert f"note.wav  0:02  {nothing}  voice present 0% of the time\n  warning: no speech was found" in finished.stdout
+    assert f"mute.mp4  0:01  {nothing}  face visible 0% of the time\n  warning: no face was found\n" in finished.stdout
     assert f"  warning: {NO_SOUND}\n" in finished.stdout
-    assert "talk.mp4  0:08  judged by " in finished.stdout and finished.stdout.count("voice heard") == 2
-    assert "\n  face seen 7" in finished.stdout
+    assert "talk.mp4  0:08  based on " in finished.stdout and finished.stdout.count("voice present") == 2
+    assert "\n  face visible 7" in finished.stdout
     for name in ("note", "mute", "talk"):
         content = json.loads((tmp_path / "results" / name / "analysis.json").read_text("utf-8"))
         assert content["models"]["text"] is None

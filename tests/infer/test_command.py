@@ -124,8 +124,8 @@ def test_each_bad_input_has_one_line_and_the_others_are_analyzed(
 def test_output_in_a_pipe_is_plain_text(finished: subprocess.CompletedProcess[str]) -> None:
     # With FORCE_COLOR, which continuous integration sets, rich would take the pipe for a terminal.
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", finished.stdout + finished.stderr)
-    assert "gr\u00fcne Wei\u00dfheit [red]bold.mp4  0:01  judged by face\n" in finished.stdout
-    assert "\n  face seen 100% of the time: " in finished.stdout and "voice" not in finished.stdout
+    assert "gr\u00fcne Wei\u00dfheit [red]bold.mp4  0:01  based on face\n" in finished.stdout
+    assert "\n  face visible 100% of the time: " in finished.stdout and "voice" not in finished.stdout
     assert "caf? ?.mp4  0:01" in finished.stdout
     assert finished.stdout.count("written to ") == len(GOOD)
 

@@ -357,8 +357,8 @@ def test_printed_answer_names_the_signals_and_the_doubt(
     monkeypatch.chdir(tmp_path)
     assert main([str(talk), "--modalities", "face", "--model", str(folder)]) == 0
     lines: Sequence[str] = capsys.readouterr().out.splitlines()
-    assert lines[0] == "talk.mp4  0:02  judged by face"
-    assert lines[1] == f"  uncertain   100%  {'█' * 30}" and lines[2].startswith("  face seen 100% of the time: ")
+    assert lines[0] == "talk.mp4  0:02  based on face"
+    assert lines[1] == f"  uncertain   100%  {'█' * 30}" and lines[2].startswith("  face visible 100% of the time: ")
     assert lines[3].startswith("  valence ") and lines[3].endswith("(Russell and Mehrabian 1977)")
     content = json.loads((tmp_path / "results" / "talk" / "analysis.json").read_text("utf-8"))
     assert content["summary"]["uncertain"] == 1.0 and content["summary"]["dominant"] is None

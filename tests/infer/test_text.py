@@ -455,9 +455,9 @@ def test_answers_subtitles_and_a_video_in_one_call(
     finished = run_cli(*words, cwd=tmp_path)
     assert finished.returncode == 1
     assert finished.stderr == "error: nothing.txt: is empty; copy or record it again\n"
-    assert "answer.txt  judged by words\n" in finished.stdout and "words read 100% of the lines: " in finished.stdout
-    assert "only.vtt  0:08  judged by words\n" in finished.stdout and "read 57% of the time: " in finished.stdout
-    assert "talk.mp4  0:08  judged by words\n" in finished.stdout and "read 53% of the time: " in finished.stdout
+    assert "answer.txt  based on words\n" in finished.stdout and "words present 100% of the lines: " in finished.stdout
+    assert "only.vtt  0:08  based on words\n" in finished.stdout and "present 57% of the time: " in finished.stdout
+    assert "talk.mp4  0:08  based on words\n" in finished.stdout and "present 53% of the time: " in finished.stdout
     assert finished.stdout.count("on scales from -1 to 1, from norms of the emotion words (Russell and Mehr") == 3
     for name, count in (("answer", 2), ("only", 3), ("talk", 3)):
         folder = tmp_path / "results" / name
