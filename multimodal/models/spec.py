@@ -11,7 +11,7 @@ from typing import Any
 from multimodal.errors import WeightsError
 
 FORMER_KEYS = {"licence": "license"}
-"""Keys anywhere in the cards published before 0.2, whose files never change, to their present names."""
+"""Keys anywhere in the cards published earlier, whose files never change, to their present names."""
 
 FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evidence": "log_probabilities"}
 """The same for the shape of the fusion head."""
