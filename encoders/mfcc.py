@@ -166,6 +166,6 @@ class Mfcc(nn.Module):
 
     def _deltas(self, features: Tensor, counts: Tensor) -> Tensor:
         """Slopes per frame; the first and last frame of each clip are repeated."""
-        held = hold_last(features, counts).transpose(1, 2)
-        slopes: Tensor = audio_functional.compute_deltas(held, self.settings.delta_width, mode="replicate")
+        padded = hold_last(features, counts).transpose(1, 2)
+        slopes: Tensor = audio_functional.compute_deltas(padded, self.settings.delta_width, mode="replicate")
         return slopes.transpose(1, 2)

@@ -125,7 +125,7 @@ def _transformer(shape: Mapping[str, Any], dropout: float) -> tuple[nn.Module, i
 
 
 @dataclass(frozen=True)
-class TextReading:
+class TextPrediction:
     """What the network estimates from one text.
 
     Attributes:
@@ -185,7 +185,7 @@ def read_texts(
     temperature: float = 1.0,
     window_tokens: int = 128,
     batch_size: int = 32,
-) -> list[TextReading | None]:
+) -> list[TextPrediction | None]:
     """Estimates emotions from texts of any length.
 
     A text longer than a window is read in overlapping windows; its estimate is the mean of theirs, weighted by the
@@ -200,7 +200,7 @@ def read_texts(
         batch_size: Windows read at once.
 
     Returns:
-        A reading per text, in order; None where there is nothing to read.
+        A prediction per text, in order; None for a text without words.
     """
     marks = token_marks(tokenizer)
     pieces: list[_Window] = []
@@ -209,13 +209,13 @@ def read_texts(
             offset = len(marks.start) - lower
             pieces.append(_Window(number, marks.around(ids[lower:upper]), first + offset, last + offset))
     order = sorted(range(len(pieces)), key=lambda index: len(pieces[index].ids))
-    parts: dict[int, list[tuple[int, TextReading, int]]] = {}
+    parts: dict[int, list[tuple[int, TextPrediction, int]]] = {}
     for lower in range(0, len(order), batch_size):
         batch = order[lower : lower + batch_size]
-        readings = _read(network, [pieces[index] for index in batch], marks.padding, temperature)
-        for index, reading in zip(batch, readings, strict=True):
+        predictions = _read(network, [pieces[index] for index in batch], marks.padding, temperature)
+        for index, prediction in zip(batch, predictions, strict=True):
             window = pieces[index]
-            parts.setdefault(window.text, []).append((index, reading, window.last - window.first))
+            parts.setdefault(window.text, []).append((index, prediction, window.last - window.first))
     return [
         _merge(sorted(parts[number], key=lambda part: part[0])) if number in parts else None
         for number in range(len(texts))
@@ -244,7 +244,7 @@ def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tenso
     return ids, padding_mask(lengths, ids.shape[1])
 
 
-def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextReading]:
+def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextPrediction]:
     device = next(network.parameters()).device
     ids, mask = pad([window.ids for window in batch], padding)
     output = network(ids.to(device), mask.to(device))
@@ -253,22 +253,22 @@ def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperatur
     scores, native = (each.double().sigmoid().cpu().numpy() for each in (output.presence_logits, output.logits))
     states, embeddings = output.states.cpu().numpy(), output.embedding.cpu().numpy()
     return [
-        TextReading(
+        TextPrediction(
             probabilities[row], scores[row], native[row], states[row, window.first : window.last], embeddings[row]
         )
         for row, window in enumerate(batch)
     ]
 
 
-def _merge(parts: Sequence[tuple[int, TextReading, int]]) -> TextReading:
-    """Merges the readings of a text's windows into one."""
-    readings, weights = [reading for _, reading, _ in parts], [tokens for *_, tokens in parts]
-    if len(readings) == 1:
-        return readings[0]
-    return TextReading(
-        np.average([reading.probabilities for reading in readings], axis=0, weights=weights),
-        np.average([reading.scores for reading in readings], axis=0, weights=weights),
-        np.average([reading.native_scores for reading in readings], axis=0, weights=weights),
-        np.concatenate([reading.states for reading in readings]),
-        np.average([reading.embedding for reading in readings], axis=0, weights=weights).astype(np.float32),
+def _merge(parts: Sequence[tuple[int, TextPrediction, int]]) -> TextPrediction:
+    """Merges the predictions of a text's windows into one."""
+    predictions, weights = [prediction for _, prediction, _ in parts], [tokens for *_, tokens in parts]
+    if len(predictions) == 1:
+        return predictions[0]
+    return TextPrediction(
+        np.average([prediction.probabilities for prediction in predictions], axis=0, weights=weights),
+        np.average([prediction.scores for prediction in predictions], axis=0, weights=weights),
+        np.average([prediction.native_scores for prediction in predictions], axis=0, weights=weights),
+        np.concatenate([prediction.states for prediction in predictions]),
+        np.average([prediction.embedding for prediction in predictions], axis=0, weights=weights).astype(np.float32),
     )

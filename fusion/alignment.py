@@ -78,8 +78,8 @@ class FusionInputs:
         absent: dict[str, Any] = {name: None for name in MODALITIES if name not in modalities}
         if "face" not in modalities:
             absent["face_mask"] = None
-        known = {name: row for name, row in self.log_probabilities.items() if name in modalities}
-        return replace(self, **absent, log_probabilities=known)
+        rows = {name: row for name, row in self.log_probabilities.items() if name in modalities}
+        return replace(self, **absent, log_probabilities=rows)
 
 
 def grid(start_seconds: float, end_seconds: float, step_seconds: float = STEP_SECONDS) -> Floats:
@@ -272,8 +272,8 @@ def build_inputs(
     face_rows, mask = None, None
     if face is not None and "face" in probabilities:
         face_rows, mask = face_on_grid(times, *face, tolerance_seconds)
-    known = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in probabilities}
-    return FusionInputs(times, audio_rows, face_rows, mask, text if "text" in probabilities else None, known)
+    rows = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in probabilities}
+    return FusionInputs(times, audio_rows, face_rows, mask, text if "text" in probabilities else None, rows)
 
 
 class FusionBatch(NamedTuple):

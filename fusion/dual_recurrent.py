@@ -219,8 +219,8 @@ class DualRecurrentFusion(nn.Module):
         if self.shape.log_probabilities:
             present = batch.present[:, :, None]
             evidence = torch.where(present, batch.log_probabilities, self.evidence_absent)
-            known = torch.where(present, batch.log_probabilities, 0.0).flatten(1)
-            gate_inputs = torch.cat([joined, known / 3, batch.present.float()], dim=1)
+            evidence_inputs = torch.where(present, batch.log_probabilities, 0.0).flatten(1)
+            gate_inputs = torch.cat([joined, evidence_inputs / 3, batch.present.float()], dim=1)
             gates = 2 * torch.sigmoid(self.gates(gate_inputs))
             logits = logits + (torch.where(present, gates[:, :, None], 1.0) * evidence).sum(1)
         affect = logits.new_zeros(len(logits), 0) if self.affect is None else self.affect(joined)

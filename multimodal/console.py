@@ -181,10 +181,10 @@ def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
             raise
         except Exception as error:
             # A bug must not stop the other inputs either.
-            known = isinstance(error, MultimodalError)
+            is_expected = isinstance(error, MultimodalError)
             failures += 1
             print_error(
-                str(error) if known else f"{path}: unexpected {type(error).__name__}: {error}; please report it"
+                str(error) if is_expected else f"{path}: unexpected {type(error).__name__}: {error}; please report it"
             )
             if debug:
                 traceback.print_exc()

@@ -72,12 +72,12 @@ def not_applicable(analysis: Analysis, outputs: Outputs) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def stale(folder: Path, written: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
+def stale(folder: Path, new_outputs: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
     """Outputs of an earlier analysis that are still in the folder of a new one.
 
     Args:
         folder: Folder of the new analysis.
-        written: Outputs of the new analysis.
+        new_outputs: Outputs of the new analysis.
 
     Returns:
         One line that names the old files; empty without such files.
@@ -92,7 +92,7 @@ def stale(folder: Path, written: Iterable[Path | MultimodalError]) -> tuple[str,
         *chain.from_iterable(load_format(name).files for name in FORMATS),
         "clips",
     )
-    new = set(written)
+    new = set(new_outputs)
     old = [name for name in names if folder / name not in new and (folder / name).exists()]
     return (f"from an earlier analysis: {', '.join(old)}; write them again or remove them",) if old else ()
 

@@ -167,9 +167,9 @@ def majority_labels(votes: NDArray[np.int64]) -> NDArray[np.int64]:
         >>> majority_labels(np.array([[8, 1, 0, 0, 0, 0, 0, 0, 1, 0], [4, 4, 0, 0, 0, 0, 0, 0, 2, 0]])).tolist()
         [0, -1]
     """
-    kept = _without_single_votes(votes)
-    winner = kept.argmax(axis=1)
-    clear = kept.max(axis=1) * 2 > kept.sum(axis=1)
+    clean_votes = _without_single_votes(votes)
+    winner = clean_votes.argmax(axis=1)
+    clear = clean_votes.max(axis=1) * 2 > clean_votes.sum(axis=1)
     return np.where(clear & (winner < LABELS), winner, -1)
 
 
@@ -187,8 +187,8 @@ def distributions(votes: NDArray[np.int64]) -> NDArray[np.float32]:
         >>> distributions(np.array([[6, 3, 1, 0, 0, 0, 0, 0, 0, 0]]))[0, :3].round(2).astype(str).tolist()
         ['0.67', '0.33', '0.0']
     """
-    kept = _without_single_votes(votes).astype(np.float32)
-    emotions = kept[:, :LABELS]
-    named = emotions.sum(axis=1, keepdims=True)
-    usable = (named > 0) & (named * 2 >= kept.sum(axis=1, keepdims=True))
-    return np.where(usable, emotions / np.maximum(named, 1), 0).astype(np.float32)
+    clean_votes = _without_single_votes(votes).astype(np.float32)
+    emotions = clean_votes[:, :LABELS]
+    emotion_votes = emotions.sum(axis=1, keepdims=True)
+    usable = (emotion_votes > 0) & (emotion_votes * 2 >= clean_votes.sum(axis=1, keepdims=True))
+    return np.where(usable, emotions / np.maximum(emotion_votes, 1), 0).astype(np.float32)

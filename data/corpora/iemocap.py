@@ -292,9 +292,9 @@ def _missing_dialogues(folder: Path) -> list[str]:
     for session in _sessions(folder):
         wavs = session / "sentences" / "wav"
         sounds = [path.name for path in wavs.iterdir() if path.name.startswith("Ses")] if wavs.is_dir() else []
-        known = {path.stem for path in _texts(session / "dialog" / "transcriptions")} | set(sounds)
+        names = {path.stem for path in _texts(session / "dialog" / "transcriptions")} | set(sounds)
         evaluated = {path.stem for path in _texts(session / "dialog" / "EmoEvaluation")}
-        missing += [f"{session.name}/dialog/EmoEvaluation/{name}.txt" for name in sorted(known - evaluated)]
+        missing += [f"{session.name}/dialog/EmoEvaluation/{name}.txt" for name in sorted(names - evaluated)]
     return missing
 
 

@@ -84,8 +84,10 @@ class SamplePools:
     @property
     def labels(self) -> tuple[int, ...]:
         """The emotions that all three corpora contain, in order."""
-        known = set(range(len(FUSED_LABELS)))
-        return tuple(sorted(known & set(self.faces.tolist()) & set(self.voices.tolist()) & set(self.texts.tolist())))
+        every_label = set(range(len(FUSED_LABELS)))
+        return tuple(
+            sorted(every_label & set(self.faces.tolist()) & set(self.voices.tolist()) & set(self.texts.tolist()))
+        )
 
 
 @dataclass(frozen=True)

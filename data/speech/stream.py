@@ -135,12 +135,12 @@ class _Run:
         late = start - self.end
         if late > JITTER:
             self._append(np.full(late, np.nan, np.float32))
-        known = np.array(samples[-late if late < -JITTER else 0 :], np.float32)
-        finite = np.isfinite(known)
-        known[~finite] = np.nan
+        chunk = np.array(samples[-late if late < -JITTER else 0 :], np.float32)
+        finite = np.isfinite(chunk)
+        chunk[~finite] = np.nan
         self._quality.invalid_samples += int(np.count_nonzero(~finite))
-        self._quality.seconds += len(known) / SAMPLE_RATE
-        self._append(known)
+        self._quality.seconds += len(chunk) / SAMPLE_RATE
+        self._append(chunk)
 
     def full(self) -> Iterator[Piece]:
         """Yields the pieces that are complete."""
@@ -172,9 +172,9 @@ class _Run:
         self._quality.clipped_chunks += int(np.count_nonzero(at_limit >= CLIPPED_SAMPLES))
 
     def _without_offset(self, raw: Samples) -> Samples:
-        known = np.isfinite(raw)
-        counts = _chunked(known, False).sum(axis=1)
-        sums = _chunked(np.where(known, raw, 0), 0).sum(axis=1, dtype=np.float64)
+        finite = np.isfinite(raw)
+        counts = _chunked(finite, False).sum(axis=1)
+        sums = _chunked(np.where(finite, raw, 0), 0).sum(axis=1, dtype=np.float64)
         if self._offset is None and counts.any():
             self._offset = float(sums.sum() / counts.sum())
         path = [self._offset or 0.0]
@@ -185,7 +185,7 @@ class _Run:
             self._offset = path[-1]
         # Linear between the ends of chunks: steps in the offset would be audible as clicks.
         line = np.interp(np.arange(len(raw)), np.arange(len(path)) * CHUNK, path)
-        return np.where(known, raw - line, 0).clip(-1, 1).astype(np.float32)
+        return np.where(finite, raw - line, 0).clip(-1, 1).astype(np.float32)
 
 
 def _chunked(values: NDArray[np.generic], filler: float) -> NDArray[np.generic]:
@@ -233,5 +233,5 @@ class AudioBuffer:
     def extent(self, start: int, end: int) -> tuple[int, int] | None:
         """Narrows a range to the part with audio; None if there is none."""
         spans = [(max(start, first), min(end, first + len(samples))) for first, samples in self._parts]
-        known = [span for span in spans if span[0] < span[1]]
-        return (known[0][0], known[-1][1]) if known else None
+        filled = [span for span in spans if span[0] < span[1]]
+        return (filled[0][0], filled[-1][1]) if filled else None

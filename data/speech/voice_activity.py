@@ -112,9 +112,9 @@ def load_voice_network() -> VoiceNetwork:
         raise DependencyError("silero-vad", "is not installed", "pip install silero-vad==6.2.3")
     weights = load(published_bytes(Path(package.origin).parent / WEIGHTS, WEIGHTS_SHA256).tobytes())
     cell = "lstm_cell."
-    named = {f"lstm.{k[len(cell) :]}_l0" if k.startswith(cell) else k: values for k, values in weights.items()}
+    state = {f"lstm.{k[len(cell) :]}_l0" if k.startswith(cell) else k: values for k, values in weights.items()}
     network = VoiceNetwork()
-    network.load_state_dict(named)
+    network.load_state_dict(state)
     return network.eval().requires_grad_(False)
 
 

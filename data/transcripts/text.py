@@ -55,7 +55,7 @@ class Cue:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CueList:
     """The content of one file.
 
     Attributes:

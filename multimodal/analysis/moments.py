@@ -156,11 +156,11 @@ def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
             continue
         times = estimate.utterance.start_seconds, estimate.utterance.end_seconds
         strength = min((valence[high] - valence[low]) / WIDEST, 1.0)
-        why = f"{_signal_text(high, labels[high])} positive, {_signal_text(low, labels[low])} negative"
+        why = f"{_modality_text(high, labels[high])} positive, {_modality_text(low, labels[low])} negative"
         yield Moment("disagreement", index, *times, estimate.emotion, strength, why)
 
 
-def _signal_text(modality: str, probabilities: Probabilities) -> str:
+def _modality_text(modality: str, probabilities: Probabilities) -> str:
     label = top_label(probabilities)
     return f"{MODALITY_NAMES[modality]} ({label} {percent(probabilities[label])})"
 

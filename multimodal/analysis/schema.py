@@ -113,7 +113,7 @@ class SummaryEntry(_Entry):
     modality: Literal["fused", "face", "audio", "text"] | None = Field(description="What the shares are of.")
     shares: Shares | None = Field(description="Per emotion; with uncertain they sum to 1.")
     uncertain: Share | None = Field(description="Share of time without a confident emotion.")
-    judged_seconds: Seconds = Field(description="Time with an estimate.")
+    estimated_seconds: Seconds = Field(description="Time with an estimate.")
     dominant: str | None = Field(description="The emotion with the largest share; null if all are uncertain.")
     shares_by_modality: SharesEntry
     mean_valence: Number | None = Field(description="Mean over utterances, weighted by length.")
@@ -189,7 +189,11 @@ def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
         for entry in content["utterances"]
     ]
     summary = content["summary"]
-    renamed = {"modality": summary["signal"], "shares_by_modality": summary["shares_by_signal"]}
+    renamed = {
+        "modality": summary["signal"],
+        "shares_by_modality": summary["shares_by_signal"],
+        "estimated_seconds": summary["judged_seconds"],
+    }
     segment = {"segment": content["stretch"]} if "stretch" in content else {}
     return {**content, **segment, "schema_version": 2, "utterances": utterances, "summary": {**summary, **renamed}}
 

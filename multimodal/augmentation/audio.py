@@ -164,31 +164,31 @@ def augment_waveform(
         torch.Size([16000])
     """
 
-    def drawn(low: float, high: float) -> float:
+    def uniform(low: float, high: float) -> float:
         return float(torch.rand((), generator=generator)) * (high - low) + low
 
     def happens(share: float) -> bool:
-        return drawn(0.0, 1.0) < share
+        return uniform(0.0, 1.0) < share
 
     samples = samples.float()
     if not happens(settings.changed_share) or not len(samples):
         return samples
     ceiling = max(_peak(samples), 1.0)
     if happens(settings.pitch_shift_share):
-        semitones = drawn(settings.lowest_pitch_shift_semitones, settings.highest_pitch_shift_semitones)
+        semitones = uniform(settings.lowest_pitch_shift_semitones, settings.highest_pitch_shift_semitones)
         samples = shift_pitch(samples, semitones, sample_rate)
     if happens(settings.time_stretch_share):
-        samples = stretch_time(samples, drawn(settings.lowest_time_stretch, settings.highest_time_stretch))
+        samples = stretch_time(samples, uniform(settings.lowest_time_stretch, settings.highest_time_stretch))
     if happens(settings.reverberation_share):
-        decay_seconds = drawn(settings.lowest_decay_seconds, settings.highest_decay_seconds)
-        direct_db = drawn(settings.lowest_direct_db, settings.highest_direct_db)
+        decay_seconds = uniform(settings.lowest_decay_seconds, settings.highest_decay_seconds)
+        direct_db = uniform(settings.lowest_direct_db, settings.highest_direct_db)
         samples = reverberate(samples, room_response(decay_seconds, direct_db, sample_rate, generator))
     if happens(settings.noise_share):
         slope = NOISE_SLOPES[int(torch.randint(len(NOISE_SLOPES), (), generator=generator))]
         noise = colored_noise(len(samples), slope, sample_rate, generator)
-        samples = add_noise(samples, noise, drawn(settings.lowest_noise_db, settings.highest_noise_db))
-    low_hz = drawn(settings.lowest_low_cut_hz, settings.highest_low_cut_hz)
-    high_hz = drawn(settings.lowest_high_cut_hz, settings.highest_high_cut_hz)
+        samples = add_noise(samples, noise, uniform(settings.lowest_noise_db, settings.highest_noise_db))
+    low_hz = uniform(settings.lowest_low_cut_hz, settings.highest_low_cut_hz)
+    high_hz = uniform(settings.lowest_high_cut_hz, settings.highest_high_cut_hz)
     low_hz = low_hz if happens(settings.low_cut_share) else 0.0
     high_hz = high_hz if happens(settings.high_cut_share) else sample_rate / 2
     samples = limit_band(samples, low_hz, high_hz, sample_rate)

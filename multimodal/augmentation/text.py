@@ -47,7 +47,7 @@ HOMOPHONES = {
 """Words that recognizers confuse: similar in sound, or short and unstressed."""
 
 PLACEHOLDER = re.compile(r"\[(NAME|RELIGION)\]", re.IGNORECASE)
-NOT_SPOKEN = re.compile(r"[^\w\s]|_")
+SILENT_SYMBOL = re.compile(r"[^\w\s]|_")
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def bare(text: str, apostrophes: bool = False) -> str:
     """
     straight = text.replace("’", "'")
     marked = re.sub(r"(?<=\w)'(?=\w)", "\0" if apostrophes else "", straight)
-    spoken = NOT_SPOKEN.sub(lambda match: match[0] if _stays(match[0]) else " ", marked)
-    return " ".join(spoken.replace("\0", "'").split())
+    plain = SILENT_SYMBOL.sub(lambda match: match[0] if _stays(match[0]) else " ", marked)
+    return " ".join(plain.replace("\0", "'").split())
 
 
 def _stays(char: str) -> bool:

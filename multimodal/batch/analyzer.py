@@ -64,14 +64,14 @@ def load_model_analysis(options: BatchOptions) -> AnalyzeFn:
         open_detector(options.analysis.detector)
 
     def analyze(task: Task) -> AnalyzedInput:
-        own = replace(
+        task_options = replace(
             options.analysis,
             transcript=task.transcript,
             speakers=() if task.speaker is None else (task.speaker,),
             start_seconds=task.start_seconds,
             end_seconds=task.end_seconds,
         )
-        analysis = model.analyze(task.path, own)
+        analysis = model.analyze(task.path, task_options)
         media = analysis.media
         with tempfile.TemporaryDirectory(prefix="multimodal-") as folder:
             analysis.save(Path(folder))

@@ -112,11 +112,11 @@ def batch(
     count = workers or default_workers(memory)
     limits = Limits(timeout, memory, retries, max(1, available_cores() // count))
     if engine == "local":
-        chosen = local_engine(limits, count)
+        selected_engine = local_engine(limits, count)
     else:
-        chosen = ray_engine(limits, address, workers if address else count, gpus_per_worker)
+        selected_engine = ray_engine(limits, address, workers if address else count, gpus_per_worker)
     options = BatchOptions(model, device, asr, analysis)
-    code = report(partial(run_batch, source, out, options, chosen, status_line(quiet)), out, quiet)
+    code = report(partial(run_batch, source, out, options, selected_engine, status_line(quiet)), out, quiet)
     if code:
         raise typer.Exit(code)
 

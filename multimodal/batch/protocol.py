@@ -57,7 +57,7 @@ def _encode(message: Message) -> dict[str, Any]:
         return {"kind": "error", "value": [type(message).__name__, message.subject, message.fact, message.remedy]}
     if isinstance(message, str):
         return {"kind": "text", "value": message}
-    kind = next(name for name, known in _KINDS.items() if isinstance(message, known))
+    kind = next(name for name, message_type in _KINDS.items() if isinstance(message, message_type))
     values = asdict(message)
     if isinstance(message, Outcome) and message.files is not None:
         values["files"] = {name: _base64(content) for name, content in message.files.items()}

@@ -83,15 +83,15 @@ def run_ray(
         MultimodalError: The model cannot be loaded.
     """
     ray = _import_ray()
-    own = not ray.is_initialized()
-    if own:
+    starts_ray = not ray.is_initialized()
+    if starts_ray:
         _connect(ray, cluster)
     pool = _ActorPool(ray, (options, load, limits), cluster, tasks)
     try:
         yield from pool.outcomes()
     finally:
         pool.close()
-        if own:
+        if starts_ray:
             ray.shutdown()
 
 

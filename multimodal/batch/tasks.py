@@ -49,17 +49,17 @@ class BatchOptions:
     analysis: AnalysisOptions = AnalysisOptions()
 
     def __post_init__(self) -> None:
-        own = self.analysis
+        analysis = self.analysis
         per_input = {
-            "transcript": own.transcript,
-            "speakers": own.speakers or None,
-            "start_seconds": own.start_seconds,
-            "end_seconds": own.end_seconds,
+            "transcript": analysis.transcript,
+            "speakers": analysis.speakers or None,
+            "start_seconds": analysis.start_seconds,
+            "end_seconds": analysis.end_seconds,
         }
         for name, value in per_input.items():
             if value is not None:
                 raise ConfigError(name, "differs from input to input", "give it in the manifest")
-        if not isinstance(own.detector, str):
+        if not isinstance(analysis.detector, str):
             raise ConfigError("detector", "is an object, which workers cannot receive", "give its name or file")
 
 

@@ -25,7 +25,7 @@ def serve(load: str, threads: int) -> None:
         threads: Threads of each library.
     """
     _die_with_parent()
-    answers = os.fdopen(os.dup(1), "wb")
+    replies = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (1, 2):  # what libraries print must not come between the answers
         os.dup2(nowhere, descriptor)
@@ -38,11 +38,11 @@ def serve(load: str, threads: int) -> None:
         analyze = import_function(load)(options)
         _limit_threads(threads)
     except Exception as error:
-        send(answers, error if isinstance(error, MultimodalError) else f"{error!r}")
+        send(replies, error if isinstance(error, MultimodalError) else f"{error!r}")
         return
-    send(answers, READY)
+    send(replies, READY)
     while True:
-        send(answers, attempt(analyze, tasks.get(), options))
+        send(replies, attempt(analyze, tasks.get(), options))
 
 
 def attempt(analyze: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
@@ -101,10 +101,10 @@ def _limit_threads(count: int) -> None:
 def _fingerprints(task: Task, options: BatchOptions) -> tuple[Fingerprint | None, tuple[str, Fingerprint, str] | None]:
     """Fingerprint of the input; path, fingerprint and hash of its transcript."""
     transcript = transcript_of(task, options)
-    own = None if transcript is None else fingerprint(transcript)
-    if transcript is None or own is None:
+    transcript_print = None if transcript is None else fingerprint(transcript)
+    if transcript is None or transcript_print is None:
         return fingerprint(task.path), None
-    return fingerprint(task.path), (transcript, own, sha256_of(transcript))
+    return fingerprint(task.path), (transcript, transcript_print, sha256_of(transcript))
 
 
 def _receive_tasks(stream: BinaryIO, tasks: queue.Queue[Any]) -> None:

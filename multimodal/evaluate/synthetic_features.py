@@ -133,8 +133,8 @@ def face_pool(corpus: FaceCorpus, max_per_label: int, seed: int) -> tuple[NDArra
     labels = np.array([FUSED_LABELS.index(table[each] or "") if each >= 0 and table[each] else -1 for each in majority])
     draws = np.random.default_rng(seed)
     rows = [draws.permutation(np.flatnonzero(labels == label))[:max_per_label] for label in range(len(FUSED_LABELS))]
-    chosen = np.sort(np.concatenate(rows))
-    return corpus.images[chosen], labels[chosen]
+    sample = np.sort(np.concatenate(rows))
+    return corpus.images[sample], labels[sample]
 
 
 def encode_faces(
@@ -164,10 +164,10 @@ def mask_audio_with_noise(waveforms: Sequence[NDArray[np.float32]], seed: int) -
     """Degrades clips by white noise at a ratio drawn from ``NOISE_DB``."""
     draws = np.random.default_rng(seed)
     degraded = []
-    for sound in waveforms:
-        power = float(np.square(sound, dtype=np.float64).mean()) or 1e-8
+    for waveform in waveforms:
+        power = float(np.square(waveform, dtype=np.float64).mean()) or 1e-8
         level = np.sqrt(power / 10 ** (draws.uniform(*NOISE_DB) / 10))
-        noisy = sound + (level * draws.standard_normal(len(sound))).astype(np.float32)
+        noisy = waveform + (level * draws.standard_normal(len(waveform))).astype(np.float32)
         degraded.append((noisy / max(float(np.abs(noisy).max()), 1.0)).astype(np.float32))
     return degraded
 
@@ -220,15 +220,15 @@ def encode_voices(
 def text_pool(corpus: TextCorpus) -> tuple[list[str], NDArray[np.int64]]:
     """Texts with exactly one of the seven labels, and that label."""
     single = corpus.groups.sum(axis=1) == 1
-    chosen = corpus.subset(single)
-    return list(chosen.texts), chosen.groups.argmax(axis=1).astype(np.int64)
+    sample = corpus.subset(single)
+    return list(sample.texts), sample.groups.argmax(axis=1).astype(np.int64)
 
 
 def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     """Encodes texts; a text without a word has one state of zeros and equal probabilities."""
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
-    readings = read_texts(
+    predictions = read_texts(
         weights.network,
         weights.tokenizer,
         texts,
@@ -237,7 +237,10 @@ def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     )
     size = int(weights.network.embedding_size)  # type: ignore[arg-type]
     empty = Encoded(np.zeros((1, size), np.float32), np.full(len(FUSED_LABELS), 1 / len(FUSED_LABELS)))
-    return [empty if reading is None else Encoded(reading.states, reading.probabilities) for reading in readings]
+    return [
+        empty if prediction is None else Encoded(prediction.states, prediction.probabilities)
+        for prediction in predictions
+    ]
 
 
 def encode_pools(

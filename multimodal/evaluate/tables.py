@@ -86,16 +86,16 @@ def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:
     Raises:
         OutputError: The folder cannot be written.
     """
-    written = [folder / "figures.json"]
-    with atomic_write(written[0]) as temporary:
+    paths = [folder / "figures.json"]
+    with atomic_write(paths[0]) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     drawings = {"confusion": (_confusion, "confusion"), "reliability": (_reliability, "reliability")}
     drawings["risk_coverage"] = (_risk_coverage, "risk_coverage")
     for name, (draw, key) in drawings.items():
         if key in figures:
-            written.append(folder / f"{name}.png")
-            _draw(written[-1], draw, figures)
-    return written
+            paths.append(folder / f"{name}.png")
+            _draw(paths[-1], draw, figures)
+    return paths
 
 
 def _draw(path: Path, draw: Any, figures: Mapping[str, Any]) -> None:

@@ -83,8 +83,8 @@ def _document(analysis: Analysis, path: Path) -> ElementTree.Element:
     """Gives the elements in the order that the format prescribes."""
     tiers = find_tiers(analysis)
     vocabulary = _vocabulary(analysis, tiers)
-    written = datetime.now(UTC).isoformat(timespec="seconds")
-    attributes = {"AUTHOR": "multimodal-emotion", "DATE": written, "FORMAT": "3.0", "VERSION": "3.0"}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    attributes = {"AUTHOR": "multimodal-emotion", "DATE": date, "FORMAT": "3.0", "VERSION": "3.0"}
     attributes[_SCHEMA_PLACE] = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
     document = ElementTree.Element("ANNOTATION_DOCUMENT", attributes)
     header = _header(analysis, path)

@@ -95,10 +95,10 @@ def find_tiers(analysis: Analysis) -> list[Tier]:
         ``emotion-face@NAME``, ``emotion-voice@NAME`` and ``emotion-words@NAME``, without ``@NAME`` for an unnamed
         speaker; then ``face 0``, ``face 1`` … There is at least one tier of words; other tiers are never empty.
     """
-    taken: set[str] = set()
+    endings: set[str] = set()
     tiers: list[Tier] = []
     for speaker, indices in _rows_by_speaker(analysis.estimates) or [(None, [])]:
-        tiers += _spoken_tiers(analysis, speaker, indices, _free_ending(speaker, taken))
+        tiers += _speaker_tiers(analysis, speaker, indices, _free_ending(speaker, endings))
     return tiers + _face_tiers(analysis)
 
 
@@ -128,17 +128,17 @@ def _ordered(estimates: Sequence[UtteranceEstimate]) -> list[tuple[int, int, int
     return sorted(((index, *pair) for index, pair in enumerate(times)), key=lambda entry: entry[1:])
 
 
-def _free_ending(speaker: str | None, taken: set[str]) -> str:
+def _free_ending(speaker: str | None, endings: set[str]) -> str:
     ending = first = f"@{speaker}" if speaker else ""
     number = 1
-    while ending in taken:
+    while ending in endings:
         number += 1
         ending = f"{first} ({number})"
-    taken.add(ending)
+    endings.add(ending)
     return ending
 
 
-def _spoken_tiers(analysis: Analysis, speaker: str | None, indices: list[int], ending: str) -> list[Tier]:
+def _speaker_tiers(analysis: Analysis, speaker: str | None, indices: list[int], ending: str) -> list[Tier]:
     parent = f"words{ending}"
     words = [(index, printable(analysis.estimates[index].utterance.text)) for index in indices]
     tiers = [Tier(parent, "words", _spans(analysis, words), None, speaker)]
@@ -156,12 +156,12 @@ def _spans(analysis: Analysis, values: Sequence[tuple[int, str]]) -> tuple[Span,
 
 
 def _value(estimate: UtteranceEstimate, kind: str, part: str) -> str | None:
-    answer = estimate.get(part)
-    if answer is None:
+    modality_estimate = estimate.get(part)
+    if modality_estimate is None:
         return None
     if kind == "confidence":
-        return f"{answer.confidence:.2f}"
-    return printable(estimate.emotion if part == "fused" else top_label(answer.probabilities))
+        return f"{modality_estimate.confidence:.2f}"
+    return printable(estimate.emotion if part == "fused" else top_label(modality_estimate.probabilities))
 
 
 def _face_tiers(analysis: Analysis) -> list[Tier]:

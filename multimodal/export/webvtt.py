@@ -60,9 +60,9 @@ def _class(label: str) -> str:
 
 def _cue_block(cue: Cue) -> str:
     lines = [f"{_clock(cue.start_milliseconds)} --> {_clock(cue.end_milliseconds)}"]
-    if cue.answer and cue.emotion is not None:
+    if cue.estimate_text and cue.emotion is not None:
         sign = SIGNS.get(cue.emotion, "")
-        lines.append(f"<c.{_class(cue.emotion)}>{_escaped(f'{sign} {cue.answer}'.strip())}</c>")
+        lines.append(f"<c.{_class(cue.emotion)}>{_escaped(f'{sign} {cue.estimate_text}'.strip())}</c>")
     if cue.words:
         lines.append(f"<v {_escaped(cue.speaker)}>{_escaped(cue.words)}</v>" if cue.speaker else _escaped(cue.words))
     return "\n".join(lines)

@@ -210,8 +210,8 @@ def missing_videos(turns: Sequence[IemocapTurn], need_video: bool) -> list[str]:
     missing = sorted(video.name for video in videos if not video.is_file())
     if not missing:
         return []
-    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     if need_video:
-        fact = f"has videos of {len(videos) - len(missing)} of {len(videos)} dialogues; it lacks {named}"
+        fact = f"has videos of {len(videos) - len(missing)} of {len(videos)} dialogues; it lacks {names}"
         raise CorpusError(turns[0].video.parent, fact, "unpack the corpus again, or write need_video = false")
-    return [f"{len(missing)} of {len(videos)} dialogues have no video, so their faces are absent: {named}"]
+    return [f"{len(missing)} of {len(videos)} dialogues have no video, so their faces are absent: {names}"]

@@ -182,9 +182,9 @@ class FeatureMaker:
         if tokenizer is None:
             raise WeightsError(self.text.name, "has no tokenizer", "name a text model")
         options = {} if spec.window_tokens is None else {"window_tokens": spec.window_tokens}
-        reading = read_texts(self.text.network, tokenizer, [text], temperature=spec.temperature, **options)[0]
-        ids = encode(tokenizer, [text])[0] if reading is not None else []
-        states = torch.zeros(0, 0) if reading is None else torch.from_numpy(reading.states)
+        prediction = read_texts(self.text.network, tokenizer, [text], temperature=spec.temperature, **options)[0]
+        ids = encode(tokenizer, [text])[0] if prediction is not None else []
+        states = torch.zeros(0, 0) if prediction is None else torch.from_numpy(prediction.states)
         return {"ids": torch.tensor(ids, dtype=torch.int64), "states": states.half()}
 
     def _recognize(self, turn: IemocapTurn) -> str | None:

@@ -71,10 +71,10 @@ def analyze_audio(
     starts: list[float] = []
     features: list[VoiceFeatures] = []
     batch: list[NDArray[np.float32]] = []
-    for spoken in speech:
-        utterances_read.append(spoken.utterance)
-        starts.append(spoken.utterance.start_seconds + spoken.offset_seconds)
-        batch.append(spoken.samples)
+    for piece in speech:
+        utterances_read.append(piece.utterance)
+        starts.append(piece.utterance.start_seconds + piece.offset_seconds)
+        batch.append(piece.samples)
         if len(batch) >= BATCH:
             features += voice_features(batch, mfcc)
             batch.clear()

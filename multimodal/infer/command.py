@@ -119,14 +119,14 @@ def _analyze(
         analysis = model.analyze(path, options, progress=progress)
     folder = result_folder(out, path, folders)
     folders.add(folder)
-    before = _saved(folder)
+    before = _analysis_bytes(folder)
     analysis.save(folder)
     from multimodal.outputs import not_applicable, stale, write_outputs
 
     with progress_bar(f"{path.name}: overlay", quiet or not extras.overlay) as bar:
         outputs = list(write_outputs(analysis, folder, extras, progress=bar))
     notes = list(not_applicable(analysis, extras))
-    if before not in (None, _saved(folder)):
+    if before not in (None, _analysis_bytes(folder)):
         notes += stale(folder, outputs)
     if not quiet:
         table = _table(analysis, folder, folder / "report.html" in outputs)
@@ -137,7 +137,7 @@ def _analyze(
     return len(errors)
 
 
-def _saved(folder: Path) -> bytes | None:
+def _analysis_bytes(folder: Path) -> bytes | None:
     """The analysis in a folder; None without one."""
     try:
         return (folder / "analysis.json").read_bytes()

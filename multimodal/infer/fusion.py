@@ -81,9 +81,9 @@ def fuse(
     spec, shape = head.spec, FusionShape(**head.spec.fusion)
     indices = [index for index, estimate in enumerate(estimates) if estimate.modalities]
     inputs = list(_inputs([estimates[index] for index in indices], faces, frame_times, spec, shape))
-    answers = predict(head.network, shape, inputs, spec.temperatures, spec.temperature)
+    predictions = predict(head.network, shape, inputs, spec.temperatures, spec.temperature)
     fused = list(estimates)
-    for index, probabilities, affect in zip(indices, answers.probabilities, answers.affect, strict=True):
+    for index, probabilities, affect in zip(indices, predictions.probabilities, predictions.affect, strict=True):
         fused[index] = _with_prediction(estimates[index], probabilities, affect, spec)
     source = HEAD if shape.dimensions else NORMS
     return FusionResult(tuple(fused), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
-from multimodal.infer.combine import Readings, combine, timed_utterances
+from multimodal.infer.combine import ModalityResults, combine, timed_utterances
 from multimodal.infer.face import analyze_faces, open_detector
 from multimodal.infer.missing import MissingInputs
 from multimodal.infer.options import AnalysisOptions
@@ -153,8 +153,8 @@ class Model:
         media, transcript = read_text_input(path, options.speakers)
         media = select_segment(media, options.start_seconds, options.end_seconds)
         transcript = crop_transcript(transcript, media)
-        readings = Readings(transcript, analyze_text(transcript, self.parts["text"]))
-        return combine(media, readings, self.parts, options.face_id)
+        results = ModalityResults(transcript, analyze_text(transcript, self.parts["text"]))
+        return combine(media, results, self.parts, options.face_id)
 
     def _analyze_recording(
         self,
@@ -201,8 +201,8 @@ class Model:
             text = analyze_text(transcript, self.parts["text"])
         if audio is None and face is None and text is None:
             raise missing.error()
-        readings = Readings(transcript, text, audio, face, tuple(missing.warnings))
-        analysis = combine(media, readings, self.parts, options.face_id)
+        results = ModalityResults(transcript, text, audio, face, tuple(missing.warnings))
+        analysis = combine(media, results, self.parts, options.face_id)
         if recognizer is None:
             return analysis
         return replace(analysis, models={**analysis.models, SPEECH_TO_TEXT: {"name": recognizer.name}})

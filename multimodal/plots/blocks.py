@@ -32,7 +32,7 @@ class Block:
     confidence: float
 
 
-def answer_blocks(analysis: Analysis) -> list[Block]:
+def estimate_blocks(analysis: Analysis) -> list[Block]:
     """Lists the fused label of every utterance, or that of the first signal without a fused estimate.
 
     Args:
@@ -44,10 +44,10 @@ def answer_blocks(analysis: Analysis) -> list[Block]:
     modality = primary_modality(analysis.estimates)
     blocks = []
     for (start, end), estimate in zip(_places(analysis), analysis.estimates, strict=True):
-        answer = estimate.get(modality) if modality else None
-        if answer is not None:
-            label = estimate.emotion if modality == "fused" else top_label(answer.probabilities)
-            blocks.append(Block(start, end, printable(label or UNCERTAIN), answer.confidence))
+        modality_estimate = estimate.get(modality) if modality else None
+        if modality_estimate is not None:
+            label = estimate.emotion if modality == "fused" else top_label(modality_estimate.probabilities)
+            blocks.append(Block(start, end, printable(label or UNCERTAIN), modality_estimate.confidence))
     return blocks
 
 
@@ -64,13 +64,13 @@ def modality_blocks(analysis: Analysis, modality: str) -> list[Block]:
     if modality == "face" and analysis.frame_times:
         return _merge_neighbors(
             Block(time, time + seconds, printable(top_label(probabilities)), max(probabilities.values()))
-            for time, seconds, probabilities in analysis.face_answers()
+            for time, seconds, probabilities in analysis.face_estimates()
         )
-    answers = [(place, each.get(modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
+    estimates = [(place, each.get(modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
     return [
-        Block(*place, printable(top_label(answer.probabilities)), answer.confidence)
-        for place, answer in answers
-        if answer is not None
+        Block(*place, printable(top_label(estimate.probabilities)), estimate.confidence)
+        for place, estimate in estimates
+        if estimate is not None
     ]
 
 
@@ -137,7 +137,7 @@ def span_of(analysis: Analysis) -> tuple[float, float]:
 
 def row_labels(analysis: Analysis) -> list[str]:
     """Lists the labels that occur, in the analysis's order, ``uncertain`` last."""
-    labels = {block.label for block in answer_blocks(analysis)}
+    labels = {block.label for block in estimate_blocks(analysis)}
     order = dict.fromkeys((*map(printable, analysis.emotions), *sorted(labels - {UNCERTAIN}), UNCERTAIN))
     return [label for label in order if label in labels]
 

@@ -19,7 +19,7 @@ from multimodal.palette import SIGNS, ink_on
 from multimodal.plots.blocks import (
     Block,
     affect_line,
-    answer_blocks,
+    estimate_blocks,
     gaps,
     mean_line,
     modality_blocks,
@@ -73,11 +73,11 @@ def draw_timeline(analysis: Analysis) -> Figure:
         analysis: The analysis of any input.
 
     Returns:
-        A figure with the axes ``answers``, ``signals`` and ``affect`` (their labels), the last two only where they have
+        A figure with the axes ``estimates``, ``modalities`` and ``affect`` (their labels), the last two only where they have
         content.
     """
     figure = new_page(analysis)
-    draw = {"answers": _draw_answers, "signals": _draw_modalities, "affect": _draw_affect}
+    draw = {"estimates": _draw_estimates, "modalities": _draw_modalities, "affect": _draw_affect}
     top = TOP
     for name, height in _heights(analysis).items():
         top -= GAP + height
@@ -94,8 +94,12 @@ def _heights(analysis: Analysis) -> dict[str, float]:
     below = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
     room = TOP - below - modalities - GAP * (1 + (modalities > 0) + affect)
     # A single row would be too tall; without any answer, the line that says so takes the space.
-    answers = min(room - (0.15 if affect else 0.0), 0.13 * (len(row_labels(analysis)) or 8))
-    heights = {"answers": answers, "signals": modalities, "affect": min(room - answers, 0.3) if affect else 0.0}
+    estimates = min(room - (0.15 if affect else 0.0), 0.13 * (len(row_labels(analysis)) or 8))
+    heights = {
+        "estimates": estimates,
+        "modalities": modalities,
+        "affect": min(room - estimates, 0.3) if affect else 0.0,
+    }
     return {name: height for name, height in heights.items() if height > 0}
 
 
@@ -118,7 +122,7 @@ def _heading(axes: Axes, text: str, x: float = 0.0) -> None:
     axes.text(x, 1 + 0.09 / inches, text, size=10.5, color=MUTED, va="bottom", transform=axes.transAxes)
 
 
-def _draw_answers(axes: Axes, analysis: Analysis) -> None:
+def _draw_estimates(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     labels = row_labels(analysis)
     if not labels:
@@ -132,7 +136,7 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
     shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
     for row, label in enumerate(labels):
         axes.axhline(row + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
-        _draw_row(axes, row, [block for block in answer_blocks(analysis) if block.label == label], analysis)
+        _draw_row(axes, row, [block for block in estimate_blocks(analysis) if block.label == label], analysis)
         add_label(axes, row + 0.54, label, 12)
         axes.text(1.012, row + 0.54, percent(shares.get(label, 0.0)), size=13, weight="bold", va="center_baseline",
                   transform=axes.get_yaxis_transform())  # fmt: skip
@@ -173,8 +177,8 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
     rows = _used_modalities(analysis)
     axes.set_ylim(len(rows), 0)
     start, end = span_of(analysis)
-    lacking = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
-    _heading(axes, "Each signal alone" + ("   ·   hatched: no data" if lacking else ""))
+    has_gaps = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
+    _heading(axes, "Each signal alone" + ("   ·   hatched: no data" if has_gaps else ""))
     inches = _inches_per_unit(analysis)
     across = axes.get_yaxis_transform()
     for row, modality in enumerate(rows):
@@ -229,8 +233,8 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
 def _apart(ends: dict[str, float], least: float) -> dict[str, float]:
     """Moves two labels apart so that they do not overlap."""
     low, high = sorted(ends, key=ends.__getitem__)
-    lacking = max(least - (ends[high] - ends[low]), 0.0) / 2
-    return {low: ends[low] - lacking, high: ends[high] + lacking}
+    padding = max(least - (ends[high] - ends[low]), 0.0) / 2
+    return {low: ends[low] - padding, high: ends[high] + padding}
 
 
 def _draw_clock(axes: Axes, analysis: Analysis, last: bool) -> None:
@@ -239,7 +243,7 @@ def _draw_clock(axes: Axes, analysis: Analysis, last: bool) -> None:
     ticks, names = _line_ticks(analysis) if not analysis.has_times else _time_ticks(start, end)
     axes.set_xticks(ticks, names if last else [""] * len(names), size=10.5)
     axes.tick_params(axis="x", pad=9)
-    if analysis.has_times and (axes.get_label() != "answers" or row_labels(analysis)):
+    if analysis.has_times and (axes.get_label() != "estimates" or row_labels(analysis)):
         axes.grid(axis="x", color=RULE, linewidth=0.6, zorder=0)
         axes.set_axisbelow(True)
 

@@ -99,7 +99,7 @@ def render(
 @functools.cache
 def environment() -> Environment:
     """Templates of ``multimodal/assets``: every value is escaped, and a variable that is not given is an error."""
-    made = Environment(
+    environment = Environment(
         loader=FunctionLoader(asset),
         autoescape=True,
         undefined=StrictUndefined,
@@ -108,9 +108,9 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
     )
-    made.filters |= {"percent": percent, "signed": signed, "clock": clock_time, "duration": duration_text}
-    made.globals |= {"signs": SIGNS}
-    return made
+    environment.filters |= {"percent": percent, "signed": signed, "clock": clock_time, "duration": duration_text}
+    environment.globals |= {"signs": SIGNS}
+    return environment
 
 
 def write_page(path: Path, text: str) -> Path:

@@ -154,7 +154,7 @@ def _leaders(shares: Mapping[str, float]) -> str:
 
 def _analyzed_extent(analysis: Analysis) -> str:
     if analysis.media.duration_seconds:
-        return f"the analyzed {duration_text(analysis.summary['judged_seconds'])}"
+        return f"the analyzed {duration_text(analysis.summary['estimated_seconds'])}"
     count = sum(each.fused is not None for each in analysis.estimates)
     return f"{count} analyzed {'line' if count == 1 else 'lines'}"
 

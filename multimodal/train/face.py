@@ -119,8 +119,8 @@ class FaceTask:
             batch = batch[self.accelerator.process_index :: self.accelerator.num_processes]
             targets = self.targets[batch]
             if self.config.scheme == "probabilistic":
-                drawn = torch.multinomial(targets, 1, generator=generator)
-                targets = torch.zeros_like(targets).scatter_(1, drawn, 1.0)
+                sample = torch.multinomial(targets, 1, generator=generator)
+                targets = torch.zeros_like(targets).scatter_(1, sample, 1.0)
             yield augment(self.images[batch], size, self.config.augmentation, generator), targets
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -207,9 +207,9 @@ def train_face(
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, FaceConfig)
-    chosen = choose_device(device)
-    precision = config.loop.precision if chosen != "mps" else "no"
-    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=precision)
+    device_name = choose_device(device)
+    precision = config.loop.precision if device_name != "mps" else "no"
+    accelerator = Accelerator(cpu=device_name == "cpu", mixed_precision=precision)
     training, validation = read_corpora(config, data)
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FaceTask(config, training, validation, accelerator)

@@ -145,8 +145,10 @@ def train_fusion(
     if audio_config.folds < len(PARTS):
         fact = f"is a configuration with {audio_config.folds} folds"
         raise ConfigError("audio_config", fact, f"name one with at least {len(PARTS)} folds")
-    chosen = choose_device(device)
-    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
+    device_name = choose_device(device)
+    accelerator = Accelerator(
+        cpu=device_name == "cpu", mixed_precision=config.loop.precision if device_name != "mps" else "no"
+    )
     revision = training_revision(run)
     sources_of = choose_weights(model, MODALITIES)
     encoders = {part: load_weights(sources_of[part], part, str(accelerator.device)) for part in MODALITIES}
@@ -284,22 +286,22 @@ class _Voices:
         encoder_of = out_of_fold_encoder(weights, config, audio_run, training_clips, training_features)
         fold_of = fold_of_speakers(training_clips, config.folds, config.loop.seed)
         indices = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
-        chosen = [clips[index] for index in indices]
+        fold_clips = [clips[index] for index in indices]
         encoded = [
-            encode_voices(weights, chosen, [version[index] for index in indices], encoder_of)
+            encode_voices(weights, fold_clips, [version[index] for index in indices], encoder_of)
             for version in (features, degraded)
         ]
         return cls(
-            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in chosen]),
+            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in fold_clips]),
             np.array([len(features[index].frames) * config.mfcc.hop_seconds for index in indices]),
-            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in chosen]),
+            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in fold_clips]),
             *encoded,
         )
 
     def of(self, part: str) -> tuple[list[int], NDArray[np.int64], NDArray[np.float64]]:
         """Indices, labels and durations of the clips of a part."""
-        chosen = np.flatnonzero((self.parts == PARTS.index(part)) & (self.labels >= 0))
-        return chosen.tolist(), self.labels[chosen], self.seconds[chosen]
+        indices = np.flatnonzero((self.parts == PARTS.index(part)) & (self.labels >= 0))
+        return indices.tolist(), self.labels[indices], self.seconds[indices]
 
 
 def _training_clips(

@@ -111,10 +111,10 @@ class FusionTask:
         recipes = list(synthesize(self.pools.pools, self.steps() * size, self.synthesis, seed))
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
-            chosen = recipes[number * size : (number + 1) * size]
-            subsets = [_draw_subset(self.training.absent_share, draws) for _ in chosen]
+            batch_recipes = recipes[number * size : (number + 1) * size]
+            subsets = [_draw_subset(self.training.absent_share, draws) for _ in batch_recipes]
             share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-            yield self._batch(chosen[share], subsets[share], draws)
+            yield self._batch(batch_recipes[share], subsets[share], draws)
 
     def _batch(
         self, recipes: Sequence[SyntheticUtterance], subsets: Sequence[Sequence[str]], draws: np.random.Generator

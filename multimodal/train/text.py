@@ -98,10 +98,10 @@ def _start_minilm(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
         whole = (base / "tokenizer.json").read_text(encoding="utf-8")
         tensors = load_file(base / "model.safetensors")
         counts = Counter(number for ids in encode(load_tokenizer(whole), corpus.texts) for number in ids)
-        trimmed, kept = trim_vocabulary(whole, config.vocabulary, counts)
+        trimmed, token_ids = trim_vocabulary(whole, config.vocabulary, counts)
         words, positions = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
-        tensors |= {words: tensors[words][kept], positions: tensors[positions][: config.window_tokens]}
-        sizes = {"vocab_size": len(kept), "max_position_embeddings": config.window_tokens}
+        tensors |= {words: tensors[words][token_ids], positions: tensors[positions][: config.window_tokens]}
+        sizes = {"vocab_size": len(token_ids), "max_position_embeddings": config.window_tokens}
         shape = {**ARCHITECTURES[config.architecture], **sizes}
         network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout)
         network.transformer.load_state_dict(
@@ -203,11 +203,11 @@ def _halved(value: Tensor) -> Tensor:
 def calibrate(config: TextConfig, network: TextEncoder, tokenizer: Tokenizer, held_out: TextCorpus) -> ModelSpec:
     """The spec of a trained network, with thresholds and temperature fitted on the held-out texts."""
     results = read_texts(network, tokenizer, held_out.texts, window_tokens=config.window_tokens)
-    readable = held_out.subset(np.array([reading is not None for reading in results], bool))
-    readings = [reading for reading in results if reading is not None]
+    readable = held_out.subset(np.array([prediction is not None for prediction in results], bool))
+    predictions = [prediction for prediction in results if prediction is not None]
     single = readable.groups.sum(axis=1) == 1
-    probabilities = np.stack([reading.probabilities for reading in readings])[single]
-    scores, native = (np.stack([getattr(one, key) for one in readings]) for key in ("scores", "native_scores"))
+    probabilities = np.stack([prediction.probabilities for prediction in predictions])[single]
+    scores, native = (np.stack([getattr(one, key) for one in predictions]) for key in ("scores", "native_scores"))
     return ModelSpec(
         part="text",
         architecture=config.architecture,

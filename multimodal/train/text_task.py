@@ -24,7 +24,7 @@ from multimodal.data.corpora.texts import TEXT_CORPORA
 from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
 from multimodal.encoders.tokenization import encode, token_marks
 from multimodal.errors import ConfigError
-from multimodal.evaluate.text import evaluate_readings
+from multimodal.evaluate.text import evaluate_predictions
 from multimodal.train.loop import LoopSettings, load_tensors
 
 ARCHITECTURES = {"minilm_l6": MINILM_L6}
@@ -153,13 +153,13 @@ class TextTask:
         load_tensors(teacher, network)
         network.eval()
         order = sorted(range(len(self.texts)), key=lambda index: len(self.texts[index]))
-        answers = [self._answers(network, order[lower : lower + 128]) for lower in range(0, len(order), 128)]
+        batches = [self._predict(network, order[lower : lower + 128]) for lower in range(0, len(order), 128)]
         back = torch.tensor(order).argsort()
-        estimates = Targets(*(torch.cat(parts)[back] for parts in zip(*answers, strict=True)))
+        estimates = Targets(*(torch.cat(parts)[back] for parts in zip(*batches, strict=True)))
         self.targets = self.targets.mixed(estimates, self.config.self_distillation)
 
     @torch.no_grad()
-    def _answers(self, network: nn.Module, indices: Sequence[int]) -> Targets:
+    def _predict(self, network: nn.Module, indices: Sequence[int]) -> Targets:
         numbers, mask = pad(self._encoded([self.texts[index] for index in indices]), self.marks.padding)
         with self.accelerator.autocast():
             output = network(numbers.to(self.accelerator.device), mask.to(self.accelerator.device))
@@ -212,11 +212,11 @@ class TextTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Figures on the held-out slice; F1 is slightly optimistic, because its thresholds come from the same slice."""
         with self.accelerator.autocast():
-            readings = read_texts(network, self.tokenizer, self.held_out.texts, batch_size=64)
-        figures = evaluate_readings(readings, self.held_out, None)
+            predictions = read_texts(network, self.tokenizer, self.held_out.texts, batch_size=64)
+        figures = evaluate_predictions(predictions, self.held_out, None)
         mean = (figures["pr_auc"] + figures["pr_auc_native"]) / 2
-        chosen = ("macro_f1", "macro_f1_native", "accuracy", "nll")
-        return {"pr_auc": mean, **{key: float(figures[key]) for key in chosen}}
+        keys = ("macro_f1", "macro_f1_native", "accuracy", "nll")
+        return {"pr_auc": mean, **{key: float(figures[key]) for key in keys}}
 
 
 def _importance(targets: Tensor, power: float) -> Tensor:

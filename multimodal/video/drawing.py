@@ -98,12 +98,12 @@ def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
     return font(size, bold and best is None, best)
 
 
-def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
+def drawable(text: str, typeface: FreeTypeFont | None = None) -> str:
     r"""Removes from a text what a font cannot draw.
 
     Args:
         text: Any text, on one or several lines.
-        chosen: The font; None for DejaVu Sans.
+        typeface: The font; None for DejaVu Sans.
 
     Returns:
         One line, without control characters and without signs and emoji that the font lacks; each run of letters that
@@ -113,8 +113,8 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
         >>> drawable("that was great \U0001f9ff!\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
         'that was great ! … שלום'
     """
-    is_default = chosen is None or chosen.getname()[0] == "DejaVu Sans"
-    letters = _letters(None if is_default or chosen is None else str(chosen.path))
+    is_default = typeface is None or typeface.getname()[0] == "DejaVu Sans"
+    letters = _letters(None if is_default or typeface is None else str(typeface.path))
     line: list[str] = []
     for char in unicodedata.normalize("NFC", text):
         category = unicodedata.category(char)
@@ -159,24 +159,24 @@ def _orders_itself() -> bool:
     return bool(features.check_feature("raqm"))
 
 
-def width_of(text: str, chosen: FreeTypeFont) -> float:
+def width_of(text: str, typeface: FreeTypeFont) -> float:
     """How wide a line is in pixels."""
-    return float(chosen.getlength(text))
+    return float(typeface.getlength(text))
 
 
-def write(drawing: ImageDraw, place: tuple[float, float], text: str, chosen: FreeTypeFont, color: str) -> None:
+def write(drawing: ImageDraw, place: tuple[float, float], text: str, typeface: FreeTypeFont, color: str) -> None:
     """Writes a line; ``place`` is where it begins on the left, and its baseline."""
-    shown = text if _orders_itself() else in_visual_order(text)
-    drawing.text(place, shown, fill=color, font=chosen, anchor="ls")
+    ordered = text if _orders_itself() else in_visual_order(text)
+    drawing.text(place, ordered, fill=color, font=typeface, anchor="ls")
 
 
-def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: float | None = None) -> list[str]:
+def break_lines(text: str, width: float, typeface: FreeTypeFont, first_width: float | None = None) -> list[str]:
     """Breaks a text into lines.
 
     Args:
         text: One line that the font can draw.
         width: Width of the lines in pixels.
-        chosen: The font.
+        typeface: The font.
         first_width: Width of the first line in pixels, if shorter.
 
     Returns:
@@ -186,10 +186,10 @@ def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: floa
         >>> break_lines("one two three", 60, font(14))
         ['one two', 'three']
     """
-    space, lines, used = width_of(" ", chosen), [""], 0.0
+    space, lines, used = width_of(" ", typeface), [""], 0.0
     room = width if first_width is None else first_width
-    for word in itertools.chain.from_iterable(_break_word(word, width, chosen) for word in text.split()):
-        length = width_of(word, chosen)
+    for word in itertools.chain.from_iterable(_break_word(word, width, typeface) for word in text.split()):
+        length = width_of(word, typeface)
         if used and used + space + length <= room:
             lines[-1] += " " + word
             used += space + length
@@ -201,30 +201,30 @@ def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: floa
     return [line for line in lines if line] if first_width is None else lines
 
 
-def _break_word(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
-    if len(word) <= LONGEST_WORD and width_of(word, chosen) <= width:
+def _break_word(word: str, width: float, typeface: FreeTypeFont) -> list[str]:
+    if len(word) <= LONGEST_WORD and width_of(word, typeface) <= width:
         return [word]
-    size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], chosen), 1.0) * 0.8)))
+    size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], typeface), 1.0) * 0.8)))
     while size > 1 and any(
-        width_of(word[at : at + size], chosen) > width for at in range(0, min(len(word), 400), size)
+        width_of(word[at : at + size], typeface) > width for at in range(0, min(len(word), 400), size)
     ):
         size -= 1
     return [word[at : at + size] for at in range(0, len(word), size)]
 
 
-def shorten(text: str, width: float, chosen: FreeTypeFont) -> str:
+def shorten(text: str, width: float, typeface: FreeTypeFont) -> str:
     """Shortens a line that is too wide and ends it with an ellipsis.
 
     Example:
         >>> shorten("a long line", 60, font(14))
         'a long…'
     """
-    if width_of(text, chosen) <= width:
+    if width_of(text, typeface) <= width:
         return text
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if width_of(text[:middle].rstrip() + "…", chosen) <= width else (low, middle - 1)
+        low, high = (middle, high) if width_of(text[:middle].rstrip() + "…", typeface) <= width else (low, middle - 1)
     return text[:low].rstrip() + "…"
 
 
@@ -257,11 +257,11 @@ def color_of(emotion: str) -> str:
     return COLORS.get(emotion, COLORS[UNCERTAIN])
 
 
-def answer_text(emotion: str, confidence: float) -> str:
+def estimate_text(emotion: str, confidence: float) -> str:
     """Words an answer in one line, without a number if it is uncertain.
 
     Example:
-        >>> answer_text("happiness", 0.971), answer_text("uncertain", 0.3)
+        >>> estimate_text("happiness", 0.971), estimate_text("uncertain", 0.3)
         ('▲ happiness 97%', '? uncertain')
     """
     sure = "" if emotion == UNCERTAIN else f" {percent(confidence)}"
@@ -291,14 +291,14 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
     from PIL import Image as Pictures
     from PIL import ImageDraw
 
-    chosen, pad, height = font(size, bold=True), round(size * 0.5), round(size * 1.6)
+    typeface, pad, height = font(size, bold=True), round(size * 0.5), round(size * 1.6)
     texts = [drawable(text) for text, _ in cells]
-    widths = [round(width_of(text, chosen)) + 2 * pad for text in texts]
+    widths = [round(width_of(text, typeface)) + 2 * pad for text in texts]
     label = Pictures.new("RGBA", (sum(widths), height))
     drawing, left = ImageDraw.Draw(label), 0
     for text, width, (_, color) in zip(texts, widths, cells, strict=True):
         drawing.rectangle((left, 0, left + width - 1, height - 1), fill=color)
-        write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, chosen, ink_on(color))
+        write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, typeface, ink_on(color))
         left += width
     label.putalpha(round_rectangle(label.size, size * 0.3, "#000000").getchannel("A"))
     return np.asarray(label)
@@ -334,8 +334,8 @@ def outline(
     corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
     lines = _dashes(corners, DASH * thickness) if dashed else [np.vstack([corners, corners[:1]])]
     ends = [np.round(line * 16).astype(np.int32).reshape(-1, 1, 2) for line in lines]  # cv2 takes sixteenths of a pixel
-    for ink, width_drawn in (("#101214", thickness + 2), (color, thickness)):
-        cv2.polylines(image, ends, False, rgb_values(ink), width_drawn, cv2.LINE_AA, 4)
+    for ink, line_width in (("#101214", thickness + 2), (color, thickness)):
+        cv2.polylines(image, ends, False, rgb_values(ink), line_width, cv2.LINE_AA, 4)
 
 
 def _dashes(corners: Sequence[Sequence[float]] | NDArray[np.float64], length: float) -> list[NDArray[np.float64]]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.types import FaceObservation, top_label
-from multimodal.video.drawing import Image, answer_text, chip, color_of, outline, paste
+from multimodal.video.drawing import Image, chip, color_of, estimate_text, outline, paste
 
 Box = tuple[float, float, float, float]
 
@@ -142,7 +142,7 @@ def _label(face: FaceBox, letters: int, main: bool) -> NDArray[np.uint8]:
     if probabilities is None:
         return chip((number, (face.observation.quality, UNSCORED)), letters)
     emotion = top_label(probabilities)
-    return chip((number, (answer_text(emotion, probabilities[emotion]), color_of(emotion))), letters)
+    return chip((number, (estimate_text(emotion, probabilities[emotion]), color_of(emotion))), letters)
 
 
 def _free_place(

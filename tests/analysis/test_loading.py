@@ -193,6 +193,7 @@ def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
         utterances.append(former | {place: entry["estimates"][name] for name, place in places.items()})
     summary = dict(content["summary"])
     summary |= {"signal": summary.pop("modality"), "shares_by_signal": summary.pop("shares_by_modality")}
+    summary["judged_seconds"] = summary.pop("estimated_seconds")
     former = {name: value for name, value in content.items() if name != "segment"}
     segment = {"stretch": content["segment"]} if "segment" in content else {}
     return {**former, **segment, "schema_version": 1, "utterances": utterances, "summary": summary}

@@ -15,7 +15,7 @@ from text_fixtures import SHAPE, tiny_network
 from tokenizers import Tokenizer
 
 from multimodal.encoders.bert import Bert, BertShape
-from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
+from multimodal.encoders.text import TextEncoder, TextPrediction, pad, read_texts, windows
 
 WINDOW = 24
 TEXTS = ["I feel happy", "wow", "The printer is really, really sad; it is fine!", "yuck 😂", "angry " * 5]
@@ -26,11 +26,11 @@ def network(tokenizer: Tokenizer) -> TextEncoder:
     return tiny_network(tokenizer, window_tokens=WINDOW)
 
 
-def read(network: TextEncoder, tokenizer: Tokenizer, texts: list[str], **options: int) -> list[TextReading | None]:
+def read(network: TextEncoder, tokenizer: Tokenizer, texts: list[str], **options: int) -> list[TextPrediction | None]:
     return read_texts(network, tokenizer, texts, **{"window_tokens": WINDOW, **options})
 
 
-def same(found: TextReading | None, expected: TextReading | None) -> None:
+def same(found: TextPrediction | None, expected: TextPrediction | None) -> None:
     assert found is not None and expected is not None
     for key in ("probabilities", "scores", "native_scores", "states", "embedding"):
         np.testing.assert_allclose(getattr(found, key), getattr(expected, key), rtol=0, atol=2e-5, err_msg=key)

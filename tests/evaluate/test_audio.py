@@ -24,7 +24,7 @@ from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate import command as evaluate
-from multimodal.evaluate.audio import evaluate_audio, voice_figures
+from multimodal.evaluate.audio import audio_figures, evaluate_audio
 from multimodal.evaluate.tables import FIGURES
 from multimodal.models.selection import DEFAULTS, shipped
 from multimodal.models.weights import Weights, load_weights
@@ -108,7 +108,7 @@ def test_unweighted_average_recall_is_balanced_accuracy(truth: list[int], seed: 
     from sklearn.metrics import balanced_accuracy_score, recall_score
 
     rows = np.random.default_rng(seed).dirichlet(np.ones(4), len(truth))
-    found = voice_figures(rows, np.array(truth), list("abcd"))
+    found = audio_figures(rows, np.array(truth), list("abcd"))
     chosen = rows.argmax(axis=1)
     assert found["uar"] == pytest.approx(recall_score(truth, chosen, average="macro", labels=sorted(set(truth))))
     if len(set(truth)) > 1 and set(chosen.tolist()) <= set(truth):  # else scikit-learn warns

@@ -12,7 +12,7 @@ from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, w
 
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.encoders.text import TextReading, read_texts
+from multimodal.encoders.text import TextPrediction, read_texts
 from multimodal.evaluate import command as evaluate
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
@@ -59,7 +59,7 @@ def test_one_file_is_judged_whatever_its_part(capsys: pytest.CaptureFixture[str]
     found = figures(capsys, weights, corpus / "test.tsv")
     judged = read_goemotions(corpus / "test.tsv", check_counts=False)
     readings = read_texts(tiny_network(tiny_tokenizer()).half().float(), tiny_tokenizer(), judged.texts)
-    read = [reading for reading in readings if isinstance(reading, TextReading)]
+    read = [reading for reading in readings if isinstance(reading, TextPrediction)]
     answers = np.stack([reading.scores for reading in read]) >= 0.5
     assert found["n"] == len(read) == SIZES["test"]
     assert found["macro_f1"] == pytest.approx(f1_score(judged.groups, answers, average="macro", zero_division=0))

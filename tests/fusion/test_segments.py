@@ -18,7 +18,7 @@ from multimodal.fusion.segments import (
     main_face,
     mean_estimate,
     observations_in,
-    spoken_seconds,
+    speech_seconds,
     windows,
 )
 from multimodal.types import FaceObservation, Probabilities, Utterance
@@ -145,7 +145,7 @@ def _length(stretch: tuple[float, float]) -> float:
 @given(SPOKEN, st.floats(0, 120))
 def test_speech_and_silence_make_up_the_recording(utterances: list[Utterance], duration: float) -> None:
     silence = sum(map(_length, silent_stretches(utterances, duration)))
-    assert spoken_seconds(utterances, duration) == pytest.approx(duration - silence, abs=1e-6)
+    assert speech_seconds(utterances, duration) == pytest.approx(duration - silence, abs=1e-6)
 
 
 def test_main_face_has_the_largest_summed_area_of_scored_frames() -> None:

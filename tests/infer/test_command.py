@@ -169,7 +169,15 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": shipped_fusion()}
     assert content["emotions"] == list(FUSED_LABELS) and tuple(content["warnings"]) == SHIPPED_NOTES
     assert content["valence_arousal"] == {"source": "norms", "reference": "Russell and Mehrabian 1977"}
-    summary = {"modality", "shares", "judged_seconds", "dominant", "shares_by_modality", "mean_valence", "mean_arousal"}
+    summary = {
+        "modality",
+        "shares",
+        "estimated_seconds",
+        "dominant",
+        "shares_by_modality",
+        "mean_valence",
+        "mean_arousal",
+    }
     assert set(content["summary"]) == summary | {"uncertain"} and content["summary"]["modality"] == "fused"
     by_modality = content["summary"]["shares_by_modality"]
     assert list(by_modality["face"]) == list(FACE_LABELS) and sum(by_modality["face"].values()) == pytest.approx(
@@ -177,7 +185,7 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     )
     assert by_modality | {"face": None} == {"face": None, "audio": None, "text": None}
     assert list(content["summary"]["shares"]) == list(FUSED_LABELS)
-    assert content["summary"]["judged_seconds"] == 3.0  # the answer is of the whole stretch
+    assert content["summary"]["estimated_seconds"] == 3.0  # the answer is of the whole stretch
     assert content["coverage"] == {"face": pytest.approx(2 / 3, abs=1e-3), "audio": 0.0, "text": 0.0}
     (utterance,) = content["utterances"]
     estimates, absent = utterance["estimates"], dict.fromkeys(("speaker", "text"))

@@ -13,7 +13,7 @@ from checkout import RunCommand
 from multimodal.augmentation.text import bare
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.encoders.text import TextReading, read_texts
+from multimodal.encoders.text import TextPrediction, read_texts
 from multimodal.encoders.tokenization import encode
 from multimodal.evaluate.text import evaluate_text
 from multimodal.models.selection import shipped_folder
@@ -36,7 +36,7 @@ def weights() -> Weights:
     return load_weights("default", "text")
 
 
-def read(weights: Weights, texts: list[str]) -> list[TextReading | None]:
+def read(weights: Weights, texts: list[str]) -> list[TextPrediction | None]:
     assert weights.tokenizer is not None and weights.spec.window_tokens is not None
     spec = weights.spec
     return read_texts(

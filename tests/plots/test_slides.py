@@ -85,7 +85,7 @@ def near(found: Any, wanted: Any) -> None:
 @pytest.mark.parametrize("seconds", [5.0, 60.0, 900.0])
 def test_blocks_are_the_answers(tmp_path: Path, seconds: float) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", seconds)
-    axes = axes_of(draw_timeline(analysis), "answers")
+    axes = axes_of(draw_timeline(analysis), "estimates")
     found = drawn(axes, "answer ")
     wanted: dict[str, list[tuple[float, float, float]]] = {}
     for each in analysis.estimates:
@@ -104,7 +104,7 @@ def test_blocks_are_the_answers(tmp_path: Path, seconds: float) -> None:
 def test_each_lane_is_named_with_its_sign_and_share(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
     figure = draw_timeline(analysis)
-    shown = [text.get_text() for text in axes_of(figure, "answers").texts]
+    shown = [text.get_text() for text in axes_of(figure, "estimates").texts]
     shares = {**analysis.summary["shares"], "uncertain": analysis.summary["uncertain"]}
     for label, share in shares.items():
         assert (label in shown) == (SIGNS[label] in shown) == (share > 0)
@@ -113,7 +113,7 @@ def test_each_lane_is_named_with_its_sign_and_share(tmp_path: Path) -> None:
 
 def test_signal_rows_and_gaps(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
-    axes = axes_of(draw_timeline(analysis), "signals")
+    axes = axes_of(draw_timeline(analysis), "modalities")
     for signal in ("audio", "text"):
         found = drawn(axes, f"{signal} ")
         said = [(each.utterance, each.get(signal)) for each in analysis.estimates]
@@ -131,7 +131,7 @@ def test_signal_rows_and_gaps(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_face_is_drawn_by_the_frame(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
-    found = drawn(axes_of(draw_timeline(analysis), "signals"), "face ")
+    found = drawn(axes_of(draw_timeline(analysis), "modalities"), "face ")
     covered = {label: spans(artists) for label, artists in found.items()}
     scored = {each.time_seconds: each.probabilities for each in analysis.faces}
     for time in analysis.frame_times:
@@ -197,7 +197,7 @@ def test_coverage_and_means_are_those_of_the_summary(tmp_path: Path) -> None:
 def test_typed_words_are_drawn_by_the_line(tmp_path: Path) -> None:
     analysis = typed_analysis(tmp_path / "answer.txt", ("Great!", "A long line that has to be broken " * 9, HOSTILE[2]))
     figure = draw_timeline(analysis)
-    found = drawn(axes_of(figure, "answers"), "answer ")
+    found = drawn(axes_of(figure, "estimates"), "answer ")
     assert [(bar.get_x(), bar.get_width()) for bar in found["happiness"]] == [(0.0, 1.0)]
     assert [(bar.get_x(), bar.get_width()) for bar in found["anger"]] == [(1.0, 1.0), (2.0, 1.0)]
     shown = [text.get_text() for text in texts(figure)]
@@ -219,7 +219,7 @@ def test_only_a_stretch_is_drawn_where_only_that_was_read(tmp_path: Path) -> Non
 def test_without_a_joint_answer_the_first_signal_stands_in(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 20.0)
     alone = replace(whole, estimates=tuple(replace(each, fused=None, uncertain=False) for each in whole.estimates))
-    found = drawn(axes_of(draw_timeline(alone), "answers"), "answer ")
+    found = drawn(axes_of(draw_timeline(alone), "estimates"), "answer ")
     assert sum(map(len, found.values())) == sum("face" in each.estimates for each in alone.estimates)
 
 

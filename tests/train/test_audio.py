@@ -29,7 +29,7 @@ from multimodal.models.weights import load_weights
 from multimodal.train import audio as train_audio
 from multimodal.train import command as train
 from multimodal.train.audio import AudioConfig
-from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
+from multimodal.train.audio_task import AudioTask, ClipTable, evaluate_clips, groups_of, target_of
 from multimodal.train.config import read_config
 from multimodal.train.loop import load_tensors
 
@@ -58,7 +58,7 @@ def trained(voices_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def table(voices_folder: Path) -> VoiceTable:
+def table(voices_folder: Path) -> ClipTable:
     """The clips as the stage has them, made anew."""
     clips = [
         clip
@@ -67,7 +67,7 @@ def table(voices_folder: Path) -> VoiceTable:
         if target_of(clip, "ravdess") is not None
     ]
     targets = np.array([target_of(clip, "ravdess") for clip in clips], np.int64)
-    return VoiceTable(tuple(clips), targets, (tuple(voice_features(load_waveforms(clips), Mfcc())),))
+    return ClipTable(tuple(clips), targets, (tuple(voice_features(load_waveforms(clips), Mfcc())),))
 
 
 # --- folds --------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def kept_network(run: Path, training: str) -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def answers(trained: Path, table: VoiceTable) -> np.ndarray[Any, np.dtype[np.float32]]:
+def answers(trained: Path, table: ClipTable) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Uncalibrated, of each clip by the network of the fold that tests it, as its run folder holds it."""
     found = np.zeros((len(table.clips), 8), np.float32)
     for number, fold in enumerate(split_by_speaker(table.clips, 2, seed=3)):
@@ -102,7 +102,7 @@ def test_trainings_are_folds_corpora_left_out_and_everybody(trained: Path, card:
 
 @pytest.mark.slow
 def test_figures_of_the_card_are_those_of_speakers_not_heard(
-    card: dict[str, Any], table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
+    card: dict[str, Any], table: ClipTable, answers: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
     from sklearn.metrics import accuracy_score, recall_score
 
@@ -129,7 +129,7 @@ def test_seven_labels_are_judged_where_they_occur(card: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_temperature_is_that_of_the_folds(
-    trained: Path, table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
+    trained: Path, table: ClipTable, answers: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
     spec = load_weights(str(trained), "audio").spec
     assert spec.temperature == pytest.approx(fit_temperature(answers, table.targets), abs=2e-3)
@@ -137,7 +137,7 @@ def test_temperature_is_that_of_the_folds(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
-def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: VoiceTable, corpus: str) -> None:
+def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: ClipTable, corpus: str) -> None:
     from sklearn.metrics import recall_score
 
     network = kept_network(trained.parent, f"without-{corpus}")
@@ -179,7 +179,7 @@ def test_card_says_how_it_was_trained(trained: Path, card: dict[str, Any]) -> No
 
 
 @pytest.mark.slow
-def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: VoiceTable) -> None:
+def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: ClipTable) -> None:
     weights = load_weights(str(trained.parent), "audio")
     assert weights.spec.labels == VOICE_CORPORA["ravdess"].labels
     assert dict(zip(weights.spec.labels, weights.spec.groups, strict=True)) == VOICE_CORPORA["ravdess"].to_fused
@@ -295,7 +295,7 @@ def no_features(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise ComputedError
 
-    monkeypatch.setattr(train_audio, "voice_table", refuse)
+    monkeypatch.setattr(train_audio, "clip_table", refuse)
 
 
 def copied(run: Path, folder: Path) -> Path:
@@ -349,7 +349,7 @@ def test_features_are_kept_for_other_trainings_and_other_places(tmp_path: Path, 
     assert found.stem == small.stem and found.read_bytes() != small.read_bytes()
 
 
-def test_unjudged_weights_have_no_figures_and_no_temperature(tmp_path: Path, voices_folder: Path) -> None:
+def test_weights_without_evaluation_have_no_figures(tmp_path: Path, voices_folder: Path) -> None:
     found = run_stage(tmp_path, voices_folder, other("folds = 2", "folds = 0").replace("epochs = 2", "epochs = 1"))
     card = json.loads(found.with_suffix(".json").read_text(encoding="utf-8"))
     assert card["spec"]["temperature"] == 1.0 and set(card["metrics"]) == {"protocol"}

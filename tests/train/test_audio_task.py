@@ -28,13 +28,13 @@ from multimodal.errors import ConfigError
 from multimodal.train.audio_task import (
     AudioTask,
     Batch,
+    ClipTable,
     SamplingConfig,
-    VoiceTable,
+    clip_table,
     evaluate_clips,
     groups_of,
     target_labels,
     target_of,
-    voice_table,
 )
 from multimodal.train.loop import LoopSettings
 
@@ -113,19 +113,19 @@ def same(found: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> b
 def test_table_of_clips_and_copies() -> None:
     clips, sounds = spoken_clips()
     mfcc, strong = Mfcc(), AudioAugmentation(changed_share=1.0, noise_share=1.0)
-    table = voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
+    table = clip_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
     assert table.clips == tuple(clips[1:])  # RAVDESS knows no boredom
     assert [target_labels("ravdess")[target] for target in table.targets] == ["angry", "sad", "calm", "happy"]
     assert len(table.versions) == 3 and same(table.versions[0], voice_features(sounds[1:], mfcc))
     assert not any(same(*pair) for pair in itertools.combinations(table.versions, 2))
-    again, other = (voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed) for seed in (4, 5))
+    again, other = (clip_table(clips, sounds, "ravdess", 2, strong, mfcc, seed) for seed in (4, 5))
     assert all(map(same, again.versions, table.versions))
     assert same(other.versions[0], table.versions[0]) and not same(other.versions[1], table.versions[1])
 
 
 def test_augmentation_that_changes_nothing() -> None:
     clips, sounds = spoken_clips()
-    table = voice_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
+    table = clip_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
     assert len(table.clips) == 5
     assert same(table.versions[1], table.versions[0])
 
@@ -141,7 +141,7 @@ def test_subset_keeps_clips_targets_and_versions_together() -> None:
 # --- draws --------------------------------------------------------------------------------------------------------
 
 
-def table_of(versions: int = 1, seed: int = 0) -> VoiceTable:
+def table_of(versions: int = 1, seed: int = 0) -> ClipTable:
     """Uneven: a speaker with many clips, another with few, labels that one of them lacks; each clip another length."""
     counts = {
         ("ravdess", "01", "neutral"): 5,
@@ -160,15 +160,15 @@ def table_of(versions: int = 1, seed: int = 0) -> VoiceTable:
         )
         for version in range(versions)
     ]
-    return VoiceTable(tuple(clips), targets, tuple(features))
+    return ClipTable(tuple(clips), targets, tuple(features))
 
 
 def task_of(
-    table: VoiceTable,
+    table: ClipTable,
     accelerator: Any,
     sampling: SamplingConfig = EXACT,
     augmentation: AudioAugmentation = PLAIN,
-    held_out: VoiceTable | None = None,
+    held_out: ClipTable | None = None,
     batch_size: int = 8,
 ) -> AudioTask:
     torch.manual_seed(0)
@@ -279,7 +279,7 @@ class Listener(nn.Module):
 Handed = dict[int, tuple[Tensor, Tensor]]
 
 
-def heard(task: AudioTask, table: VoiceTable, version: int = 0, alone: bool = False) -> Handed:
+def heard(task: AudioTask, table: ClipTable, version: int = 0, alone: bool = False) -> Handed:
     """What the network is handed in inference, with all clips of each speaker or with each by itself."""
     listener = Listener(task.network.eval())
     for speaker in {clip.speaker for clip in table.clips}:
@@ -312,7 +312,7 @@ def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Acceler
     """The sums of a handful tell its clips apart: each clip of the speaker has twice the frames of the one before."""
     clips = [clip_of("ravdess", "01", "angry", take) for take in range(8)]
     features = tuple(features_of(2**take, take) for take in range(8))
-    table = VoiceTable(tuple(clips), np.full(8, 4), (features,))
+    table = ClipTable(tuple(clips), np.full(8, 4), (features,))
     task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=5))
     sizes: Counter[int] = Counter()
     usual = task.background.frame_statistics

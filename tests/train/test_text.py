@@ -24,7 +24,7 @@ from multimodal.encoders.text import read_texts
 from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
 from multimodal.evaluate.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
-from multimodal.evaluate.text import evaluate_readings, evaluate_text
+from multimodal.evaluate.text import evaluate_predictions, evaluate_text
 from multimodal.models.selection import find_card
 from multimodal.models.weights import Weights, load_weights
 from multimodal.train import text_task as stage
@@ -411,7 +411,7 @@ def test_texts_that_cannot_be_read_are_counted_apart(corpus: TextCorpus) -> None
     tokenizer = tiny_tokenizer()
     network = tiny_network(tokenizer, window_tokens=32)
     some = replace(corpus, texts=("", *corpus.texts[1:]))
-    figures = evaluate_readings(read_texts(network, tokenizer, some.texts, window_tokens=32), some, None)
+    figures = evaluate_predictions(read_texts(network, tokenizer, some.texts, window_tokens=32), some, None)
     assert (figures["n"], figures["unread"]) == (119, 1)
     assert figures["n_single"] == int((some.groups[1:].sum(axis=1) == 1).sum())
 

@@ -162,8 +162,8 @@ def _differences(actual: Counts, published: Counts) -> Counts:
 
 
 def _count_error(folder: Path, clips: int, published: int, differences: Mapping[str, Counts]) -> CorpusError:
-    named = [f"{speaker} in {', '.join(labels)}" for speaker, labels in differences.items() if labels]
-    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    where = f"; they differ for {'; '.join(named[:3])}{more}" if named else ""
+    examples = [f"{speaker} in {', '.join(labels)}" for speaker, labels in differences.items() if labels]
+    more = f" and {len(examples) - 3} more" if len(examples) > 3 else ""
+    where = f"; they differ for {'; '.join(examples[:3])}{more}" if examples else ""
     fact = f"contains {clips:,} clips of {len(differences)} speakers; {published:,} were published for these{where}"
     return CorpusError(folder, fact, "unpack the corpus again, or read it as it is with check_counts=False")
