@@ -62,7 +62,14 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Linear(channels // 8, channels)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Scales ``(batch, channels, height, width)`` by a factor 0 … 1 per channel."""
+        """Scales ``(batch, channels, height, width)`` by a factor 0 … 1 per channel.
+
+        Args:
+            states: ``(batch, channels, height, width)``.
+
+        Returns:
+            The same shape.
+        """
         weights = self.excite(functional.relu(self.squeeze(states.mean((2, 3)))))
         return states * torch.sigmoid(weights)[:, :, None, None]
 
@@ -88,7 +95,14 @@ class ResidualBlock(nn.Module):
             self.around = nn.Sequential(pool, _convolution(inputs, outputs, size=1))
 
     def forward(self, states: Tensor) -> Tensor:
-        """Maps ``(batch, inputs, h, w)`` to ``(batch, outputs, ceil(h / stride), ceil(w / stride))``."""
+        """Maps ``(batch, inputs, h, w)`` to ``(batch, outputs, ceil(h / stride), ceil(w / stride))``.
+
+        Args:
+            states: ``(batch, inputs, height, width)``.
+
+        Returns:
+            The outputs.
+        """
         inner: Tensor = self.channels(self.second(functional.relu(self.first(states))))
         return functional.relu(inner + self.around(states))
 
@@ -141,7 +155,14 @@ class SEResNet(nn.Module):
         self.embedding_size = members * widths[-1]
 
     def forward(self, images: Tensor) -> FaceOutput:
-        """Reads ``(batch, height, width)`` gray levels 0 … 255."""
+        """Reads ``(batch, height, width)`` gray levels 0 … 255.
+
+        Args:
+            images: ``(batch, height, width)``, 0 … 255.
+
+        Returns:
+            Logits and embedding.
+        """
         pixels = standardize(images).contiguous(memory_format=torch.channels_last)
         features = [member(pixels) for member in self.members]
         logits = torch.stack([head(self.dropout(f)).float() for head, f in zip(self.heads, features, strict=True)])
@@ -185,7 +206,14 @@ class VGG13(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> FaceOutput:
-        """Reads ``(batch, height, width)`` gray levels 0 … 255 of any size, scaled to 64x64."""
+        """Reads ``(batch, height, width)`` gray levels 0 … 255 of any size, scaled to 64x64.
+
+        Args:
+            images: ``(batch, height, width)``, 0 … 255.
+
+        Returns:
+            Logits and embedding.
+        """
         size = (self.input_size, self.input_size)
         pixels = functional.interpolate(standardize(images), size, mode="bilinear", align_corners=False)
         embedding = self.dense(self.convolutions(pixels.contiguous(memory_format=torch.channels_last))).float()

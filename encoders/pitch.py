@@ -58,6 +58,9 @@ class Grid(NamedTuple):
     def at(cls, sample_rate: int) -> Grid:
         """The grid of a sample rate.
 
+        Args:
+            sample_rate: In Hz.
+
         Example:
             >>> Grid.at(16000)
             Grid(sample_rate=16000, window=400, hop=160, shortest_lag=32, longest_lag=267)

@@ -98,7 +98,15 @@ class TextEncoder(nn.Module):
         self.presence_head = nn.Linear(self.embedding_size, labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true."""
+        """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true.
+
+        Args:
+            ids: ``(batch, tokens)`` int64.
+            mask: ``(batch, tokens)`` bool, false in the padding.
+
+        Returns:
+            Logits, states and embedding.
+        """
         states = self.transformer(ids, mask).float()
         weights = mask.unsqueeze(-1).float()
         embedding = (states * weights).sum(1) / weights.sum(1).clamp(min=1)

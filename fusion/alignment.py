@@ -74,7 +74,14 @@ class FusionInputs:
         return tuple(name for name in MODALITIES if getattr(self, name) is not None)
 
     def only(self, modalities: Collection[str]) -> FusionInputs:
-        """The same utterance without the other modalities."""
+        """The same utterance without the other modalities.
+
+        Args:
+            modalities: Modalities to keep.
+
+        Returns:
+            The reduced inputs.
+        """
         absent: dict[str, Any] = {name: None for name in MODALITIES if name not in modalities}
         if "face" not in modalities:
             absent["face_mask"] = None
@@ -300,7 +307,14 @@ class FusionBatch(NamedTuple):
     present: Tensor
 
     def to(self, device: torch.device | str) -> FusionBatch:
-        """The same on another device."""
+        """The same on another device.
+
+        Args:
+            device: The device.
+
+        Returns:
+            The moved batch.
+        """
         return FusionBatch(*(tensor.to(device) for tensor in self))
 
 

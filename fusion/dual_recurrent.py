@@ -123,6 +123,10 @@ class RecurrentEncoder(nn.Module):
     def forward(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Reads ``(batch, steps, inputs)`` up to ``lengths``.
 
+        Args:
+            steps: ``(batch, steps, inputs)``.
+            lengths: ``(batch,)`` steps of each item.
+
         Returns:
             States ``(batch, steps, size)``, 0 after the end, and the last state of each direction ``(batch, size)``.
         """
@@ -211,7 +215,15 @@ class DualRecurrentFusion(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, batch: FusionBatch, summary: Tensor | None = None) -> FusionOutput:
-        """Reads a batch, and the vectors of whole utterances ``(batch, summary)`` where the shape has them."""
+        """Reads a batch, and the vectors of whole utterances ``(batch, summary)`` where the shape has them.
+
+        Args:
+            batch: The utterances.
+            summary: ``(batch, summary)``; None without.
+
+        Returns:
+            Logits, affect and gates.
+        """
         joined, attention = self._join(batch, summary)
         joined = self.dropout(joined)
         logits = self.readout(joined)

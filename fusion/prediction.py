@@ -98,6 +98,9 @@ def temperature_for(modalities: Sequence[str], temperatures: Mapping[str, float]
 def subset_name(modalities: Sequence[str]) -> str:
     """Names a combination of modalities, as in model cards and tables.
 
+    Args:
+        modalities: Names of modalities.
+
     Example:
         >>> subset_name(("face", "text"))
         'face+text'

@@ -195,6 +195,9 @@ def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
 def print_error(message: str) -> None:
     r"""Prints an error as one line; control characters of file names are escaped.
 
+    Args:
+        message: The error: subject, fact and remedy.
+
     Example:
         >>> import contextlib, sys
         >>> with contextlib.redirect_stderr(sys.stdout):

@@ -308,7 +308,14 @@ def sample(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(sample, arguments, "sample")
 
 

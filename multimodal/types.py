@@ -254,7 +254,14 @@ class UtteranceEstimate:
         return tuple(name for name in MODALITIES if name in self.estimates)
 
     def get(self, name: str) -> ModalityEstimate | None:
-        """The estimate of a modality, or ``fused``; None where it is absent."""
+        """The estimate of a modality, or ``fused``; None where it is absent.
+
+        Args:
+            name: A modality or ``fused``.
+
+        Returns:
+            The estimate.
+        """
         return self.fused if name == FUSED else self.estimates.get(name)
 
     @property
@@ -268,6 +275,9 @@ class UtteranceEstimate:
 def top_label(probabilities: Probabilities) -> str:
     """The label with the largest probability, the first of equals.
 
+    Args:
+        probabilities: Label to probability.
+
     Example:
         >>> top_label({"neutral": 0.4, "anger": 0.6})
         'anger'
@@ -276,7 +286,14 @@ def top_label(probabilities: Probabilities) -> str:
 
 
 def check_probabilities(probabilities: Probabilities | None) -> None:
-    """Raises ValueError unless the values are finite, not negative and sum to 1 (within 1e-3)."""
+    """Raises ValueError unless the values are finite, not negative and sum to 1 (within 1e-3).
+
+    Args:
+        probabilities: Label to probability.
+
+    Raises:
+        ValueError: A value is negative or not finite, or the sum is not 1.
+    """
     if probabilities is None:
         return
     values = list(probabilities.values())

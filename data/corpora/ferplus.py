@@ -49,7 +49,14 @@ class FaceCorpus:
         return len(self.names)
 
     def subset(self, keep: NDArray[np.bool_]) -> FaceCorpus:
-        """The pictures for which ``keep``, ``(n,)``, is true."""
+        """The pictures for which ``keep``, ``(n,)``, is true.
+
+        Args:
+            keep: ``(n,)`` bool.
+
+        Returns:
+            A smaller corpus.
+        """
         return FaceCorpus(self.images[keep], self.votes[keep], tuple(itertools.compress(self.names, keep)))
 
 

@@ -97,7 +97,14 @@ def rescale(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def affect_of(turns: Sequence[IemocapTurn]) -> NDArray[np.float64]:
-    """``(turns, 3)`` of ``rescale``: valence, arousal, dominance."""
+    """``(turns, 3)`` of ``rescale``: valence, arousal, dominance.
+
+    Args:
+        turns: The turns.
+
+    Returns:
+        ``(turns, 3)`` float64.
+    """
     rows = [(turn.valence, turn.arousal, turn.dominance) for turn in turns]
     return rescale(np.array(rows, np.float64).reshape(-1, len(DIMENSIONS)))
 

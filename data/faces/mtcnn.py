@@ -65,7 +65,14 @@ class MTCNN:
         self._proposal, self._refinement, self._output = nets
 
     def detect(self, image: Image) -> list[Detection]:
-        """Finds every face of at least ``smallest_share`` (and 20 px) in a whole RGB picture, best first."""
+        """Finds every face of at least ``smallest_share`` (and 20 px) in a whole RGB picture, best first.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+
+        Returns:
+            The faces.
+        """
         shorter = min(image.shape[:2])
         return self._cascade(image, max(SMALLEST_PIXELS, self._smallest_share * shorter), shorter)
 
@@ -74,6 +81,13 @@ class MTCNN:
 
         The first pass finds the face in a box that is too large or misplaced, but misplaces the landmarks by up to a
         quarter of its width; the second pass, from the corrected box, places them right.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+            boxes: Boxes in pixels.
+
+        Returns:
+            A face or None per box.
         """
         if not boxes:
             return []

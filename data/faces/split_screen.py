@@ -123,6 +123,9 @@ def half_by_name(dialogue: str, speaker: str) -> str:
 def other(half: str) -> str:
     """The other half.
 
+    Args:
+        half: ``left`` or ``right``.
+
     Example:
         >>> other("left")
         'right'

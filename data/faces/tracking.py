@@ -214,7 +214,14 @@ class FaceTracker:
 
 
 def thumbnail(image: Image) -> NDArray[np.float32]:
-    """Shrinks a picture to 32x18, float32, for ``is_shot_boundary``."""
+    """Shrinks a picture to 32x18, float32, for ``is_shot_boundary``.
+
+    Args:
+        image: ``(height, width, 3)`` uint8 RGB.
+
+    Returns:
+        ``(18, 32)`` or ``(18, 32, 3)``.
+    """
     return np.asarray(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
 
 

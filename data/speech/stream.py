@@ -211,18 +211,35 @@ class AudioBuffer:
         self._parts: deque[tuple[int, Samples]] = deque()
 
     def add(self, start: int, samples: Samples) -> None:
-        """Appends audio that starts at or after ``end``."""
+        """Appends audio that starts at or after ``end``.
+
+        Args:
+            start: Index of the first sample.
+            samples: ``(n,)`` in -1 … 1.
+        """
         if len(samples):
             self._parts.append((start, samples))
         self.end = max(self.end, start + len(samples))
 
     def forget(self, before: int) -> None:
-        """Drops audio that ends at or before a position."""
+        """Drops audio that ends at or before a position.
+
+        Args:
+            before: Index of a sample.
+        """
         while self._parts and self._parts[0][0] + len(self._parts[0][1]) <= before:
             self._parts.popleft()
 
     def cut(self, start: int, end: int) -> Samples:
-        """Copies ``(end - start,)`` samples; zeros where there is no audio."""
+        """Copies ``(end - start,)`` samples; zeros where there is no audio.
+
+        Args:
+            start: Index of the first sample.
+            end: Index after the last sample.
+
+        Returns:
+            The copy.
+        """
         audio = np.zeros(end - start, np.float32)
         for first, samples in self._parts:
             low, high = max(start, first), min(end, first + len(samples))
@@ -231,7 +248,15 @@ class AudioBuffer:
         return audio
 
     def extent(self, start: int, end: int) -> tuple[int, int] | None:
-        """Narrows a range to the part with audio; None if there is none."""
+        """Narrows a range to the part with audio; None if there is none.
+
+        Args:
+            start: Index of the first sample.
+            end: Index after the last sample.
+
+        Returns:
+            Start and end.
+        """
         spans = [(max(start, first), min(end, first + len(samples))) for first, samples in self._parts]
         filled = [span for span in spans if span[0] < span[1]]
         return (filled[0][0], filled[-1][1]) if filled else None

@@ -184,7 +184,14 @@ class Gain:
         self._factor = 0.0
 
     def apply(self, samples: Samples) -> Samples:
-        """Returns the samples, ``(samples,)`` in -1 … 1, amplified if they are quiet."""
+        """Returns the samples, ``(samples,)`` in -1 … 1, amplified if they are quiet.
+
+        Args:
+            samples: ``(samples,)`` in -1 … 1.
+
+        Returns:
+            The samples.
+        """
         whole = samples[: max(len(samples) // CHUNK, 1) * CHUNK]
         levels = np.sqrt(np.square(whole.reshape(-1, min(CHUNK, len(whole)))).mean(axis=1))
         self._level = max(float(np.quantile(levels, LOUDNESS_QUANTILE)), DECAY * self._level)

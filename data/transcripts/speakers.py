@@ -57,6 +57,9 @@ _DASH = re.compile(r"[-‐–—](?=\s|\w|\[)\s?")
 def is_named(text: str) -> bool:
     """Whether a text starts like ``Name: text`` or ``[Name] text``.
 
+    Args:
+        text: A line.
+
     Example:
         >>> is_named("Ann Lee: yes"), is_named("[Ann] yes"), is_named("at 10:30"), is_named("so: this is it")
         (True, True, False, False)

@@ -72,6 +72,9 @@ def field_role(name: str) -> tuple[str, int, int | None] | None:
 def by_role(names: Iterable[str]) -> dict[str, tuple[int, int | None]]:
     """The index and divisor of the best name for each role.
 
+    Args:
+        names: Names of the columns.
+
     Example:
         >>> by_role(["id", "name", "Speaker", "text"])
         {'speaker': (2, None), 'text': (3, None)}
@@ -151,6 +154,9 @@ def _seconds(
 
 def number_of(token: object) -> float | None:
     """A stated number; None if it is not a number or not finite.
+
+    Args:
+        token: A cell or a JSON value.
 
     Example:
         >>> number_of("1,5"), number_of(2), number_of("nan"), number_of(True)

@@ -25,6 +25,9 @@ _ENDS_SENTENCE = (".", "?", "!", "…", "。", "？", "！", "।")
 def looks_like_json(text: str) -> bool:
     """Whether a text without leading space starts like JSON.
 
+    Args:
+        text: Any text.
+
     Example:
         >>> looks_like_json('{"text": ""}'), looks_like_json("[Ann] Hello")
         (True, False)

@@ -69,6 +69,9 @@ def relocate(analysis: Analysis, media: Path) -> Analysis:
 def exists(path: Path) -> bool:
     """Whether a path exists; an untrusted path may be longer than the system allows.
 
+    Args:
+        path: Any path.
+
     Example:
         >>> exists(Path("a" * 9999))
         False

@@ -310,7 +310,14 @@ def _frame_row(face: FaceObservation) -> dict[str, Any]:
 
 
 def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
-    """What a summary is of: ``fused``, else the first modality with any estimate; None without any."""
+    """What a summary is of: ``fused``, else the first modality with any estimate; None without any.
+
+    Args:
+        estimates: Estimates of all utterances.
+
+    Returns:
+        ``fused``, the name of a modality, or None.
+    """
     return next((name for name in (FUSED, *MODALITIES) if any(each.get(name) for each in estimates)), None)
 
 

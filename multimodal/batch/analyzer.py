@@ -51,6 +51,9 @@ class Analyzer:
 def load_model_analysis(options: BatchOptions) -> AnalyzeFn:
     """Loads the model; the results are the files that ``infer`` writes.
 
+    Args:
+        options: Options of the batch.
+
     Raises:
         MultimodalError: The model, the speech-to-text or the detector cannot be loaded.
     """
@@ -83,6 +86,9 @@ def load_model_analysis(options: BatchOptions) -> AnalyzeFn:
 
 def model_versions(options: BatchOptions) -> dict[str, str]:
     """Hash of the card of every part in use; size and time of the detector's and the recognizer's own files.
+
+    Args:
+        options: Options of the batch.
 
     Raises:
         WeightsError: The weights do not exist.

@@ -122,7 +122,16 @@ def batch(
 
 
 def report(run: Callable[[], BatchSummary], out: Path, quiet: bool) -> int:
-    """Runs a batch, prints its counts and errors, and returns the exit code."""
+    """Runs a batch, prints its counts and errors, and returns the exit code.
+
+    Args:
+        run: Runs the batch.
+        out: Folder of the results.
+        quiet: Whether to print errors only.
+
+    Returns:
+        0 if every input succeeded, else the exit code of the failure.
+    """
     from multimodal.batch.run import ManifestError
 
     try:
@@ -153,5 +162,12 @@ def _print_summary(summary: BatchSummary, out: Path, quiet: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(batch, arguments, "batch")

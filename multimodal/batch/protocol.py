@@ -26,13 +26,21 @@ _KINDS: dict[str, type[Any]] = {"options": BatchOptions, "task": Task, "outcome"
 
 
 def send(stream: IO[bytes], message: Message) -> None:
-    """Writes a message and flushes the stream."""
+    """Writes a message and flushes the stream.
+
+    Args:
+        stream: Binary stream to the other process.
+        message: The message.
+    """
     stream.write(json.dumps(_encode(message), allow_nan=False).encode("ascii") + b"\n")
     stream.flush()
 
 
 def receive(stream: IO[bytes]) -> Message:
     r"""Reads the next message.
+
+    Args:
+        stream: Binary stream from the other process.
 
     Raises:
         EOFError: The stream has ended, perhaps within a message.

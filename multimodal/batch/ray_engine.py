@@ -58,7 +58,14 @@ class RayWorker:
         self.process.start()
 
     def analyze(self, task: Task) -> Outcome:
-        """Analyzes one input."""
+        """Analyzes one input.
+
+        Args:
+            task: The input.
+
+        Returns:
+            Its result or its error.
+        """
         return self.process.analyze(task)
 
 

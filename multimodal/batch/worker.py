@@ -46,7 +46,16 @@ def serve(load: str, threads: int) -> None:
 
 
 def attempt(analyze: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
-    """Analyzes one input; every error becomes part of the outcome."""
+    """Analyzes one input; every error becomes part of the outcome.
+
+    Args:
+        analyze: The analysis.
+        task: The input.
+        options: Options of the batch.
+
+    Returns:
+        The result or the error.
+    """
     try:
         before = _fingerprints(task, options)
         result = analyze(task)
@@ -67,6 +76,9 @@ def attempt(analyze: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
 def function_name(load: LoadFn) -> str:
     """Names a function as ``module:function``, by which another process imports it.
 
+    Args:
+        load: A function at the top level of a module.
+
     Raises:
         ValueError: It is not at the top level of a module.
 
@@ -81,7 +93,14 @@ def function_name(load: LoadFn) -> str:
 
 
 def import_function(name: str) -> LoadFn:
-    """Imports the function that ``function_name`` names."""
+    """Imports the function that ``function_name`` names.
+
+    Args:
+        name: ``module:function``.
+
+    Returns:
+        The function.
+    """
     module, _, attribute = name.partition(":")
     load: LoadFn = getattr(importlib.import_module(module), attribute)
     return load

@@ -112,6 +112,9 @@ class WorkerProcess:
     def analyze(self, task: Task) -> Outcome:
         """Analyzes one input, with as many attempts as the limits allow.
 
+        Args:
+            task: The input.
+
         Raises:
             MultimodalError: The model cannot be loaded.
             StoppedError: The batch is being stopped.
@@ -188,6 +191,9 @@ def _cause_of_death(process: subprocess.Popen[bytes] | None) -> str:
 
 def resident_bytes(pid: int) -> int:
     """Memory that a process holds; 0 if the system does not say.
+
+    Args:
+        pid: Id of the process.
 
     Example:
         >>> resident_bytes(os.getpid()) > 1_000_000

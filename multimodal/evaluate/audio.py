@@ -25,6 +25,11 @@ LABEL_SETS = ("seven", "native")
 def audio_figures(probabilities: Floats, targets: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
     """The figures of ``classification_figures`` and ``uar``, the field's name for balanced accuracy.
 
+    Args:
+        probabilities: ``(n, labels)``, calibrated.
+        targets: ``(n,)`` indices of the labels.
+        labels: Names of the labels.
+
     Example:
         >>> audio_figures(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), ["calm", "angry"])["uar"]
         0.5

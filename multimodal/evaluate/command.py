@@ -245,5 +245,12 @@ def _print_figures(figures: dict[str, Any], name: str, title: str, out: Path | N
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(COMMANDS, arguments, "evaluate", SUMMARY)

@@ -80,7 +80,15 @@ class EncodedFaces:
     groups: tuple[str | None, ...]
 
     def mean_probabilities(self, views: NDArray[np.int64], pictures: NDArray[np.int64]) -> Floats:
-        """Mean probabilities of some pictures over the seven labels, ``(7,)``, as in inference."""
+        """Mean probabilities of some pictures over the seven labels, ``(7,)``, as in inference.
+
+        Args:
+            views: View of each picture.
+            pictures: Indices of the pictures.
+
+        Returns:
+            ``(7,)`` summing to 1.
+        """
         mean = self.probabilities[views, pictures].mean(axis=0, dtype=np.float64)
         row: Floats = sum_to_fused(mean[None], self.groups)[0]
         return row
@@ -103,7 +111,14 @@ class EncodedPools:
     texts: tuple[Sequence[Encoded], Sequence[Encoded]]
 
     def utterance(self, recipe: SyntheticUtterance) -> tuple[FusionInputs, dict[str, Floats]]:
-        """The inputs of the fusion head, and the calibrated probabilities of each modality, ``(7,)``."""
+        """The inputs of the fusion head, and the calibrated probabilities of each modality, ``(7,)``.
+
+        Args:
+            recipe: Which samples make up the utterance.
+
+        Returns:
+            The inputs, and modality to its probabilities.
+        """
         voice = self.voices[recipe.degraded == "audio"][recipe.audio]
         text = self.texts[recipe.degraded == "text"][recipe.text]
         faces = self.faces[recipe.degraded == "face"]
@@ -127,7 +142,16 @@ class EncodedPools:
 
 
 def face_pool(corpus: FaceCorpus, max_per_label: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures whose majority is one of the seven labels, at most ``max_per_label`` of each, and their labels."""
+    """Pictures whose majority is one of the seven labels, at most ``max_per_label`` of each, and their labels.
+
+    Args:
+        corpus: Pictures with votes.
+        max_per_label: Largest number of pictures of a label.
+        seed: Random seed of the selection.
+
+    Returns:
+        ``(n, height, width)`` uint8 and ``(n,)`` indices of the labels.
+    """
     table = {index: FACE_TO_FUSED[label] for index, label in enumerate(FACE_LABELS)}
     majority = majority_labels(corpus.votes)
     labels = np.array([FUSED_LABELS.index(table[each] or "") if each >= 0 and table[each] else -1 for each in majority])
@@ -145,7 +169,19 @@ def encode_faces(
     seed: int,
     device: str = "cpu",
 ) -> EncodedFaces:
-    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``DEGRADED``)."""
+    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``DEGRADED``).
+
+    Args:
+        weights: A face model.
+        images: ``(n, height, width)`` uint8 gray levels.
+        views: Views per picture.
+        augmentation: How a view differs from its picture.
+        seed: Random seed of the views.
+        device: Device to compute on.
+
+    Returns:
+        Probabilities and embeddings of every view.
+    """
     groups = tuple(FACE_TO_FUSED.get(label) for label in weights.spec.labels)
     embeddings, probabilities = [], []
     generator = Generator(device).manual_seed(seed)
@@ -161,7 +197,15 @@ def encode_faces(
 
 
 def mask_audio_with_noise(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
-    """Degrades clips by white noise at a ratio drawn from ``NOISE_DB``."""
+    """Degrades clips by white noise at a ratio drawn from ``NOISE_DB``.
+
+    Args:
+        waveforms: Clips, ``(samples,)`` each, -1 … 1.
+        seed: Random seed.
+
+    Returns:
+        Noisy clips of the same lengths.
+    """
     draws = np.random.default_rng(seed)
     degraded = []
     for waveform in waveforms:
@@ -173,7 +217,15 @@ def mask_audio_with_noise(waveforms: Sequence[NDArray[np.float32]], seed: int) -
 
 
 def mask_text_with_noise(texts: Sequence[str], seed: int) -> list[str]:
-    """Replaces ``WORD_LOSS`` of the words by words of other texts, like speech recognition of inaudible speech."""
+    """Replaces ``WORD_LOSS`` of the words by words of other texts, like speech recognition of inaudible speech.
+
+    Args:
+        texts: Any texts.
+        seed: Random seed.
+
+    Returns:
+        A text per text.
+    """
     draws = random.Random(seed)
     words = [word for text in texts for word in text.split()]
     return [
@@ -218,14 +270,32 @@ def encode_voices(
 
 
 def text_pool(corpus: TextCorpus) -> tuple[list[str], NDArray[np.int64]]:
-    """Texts with exactly one of the seven labels, and that label."""
+    """Texts with exactly one of the seven labels, and that label.
+
+    Args:
+        corpus: Labeled texts.
+
+    Returns:
+        The texts and ``(n,)`` indices of their labels.
+    """
     single = corpus.groups.sum(axis=1) == 1
     sample = corpus.subset(single)
     return list(sample.texts), sample.groups.argmax(axis=1).astype(np.int64)
 
 
 def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
-    """Encodes texts; a text without a word has one state of zeros and equal probabilities."""
+    """Encodes texts; a text without a word has one state of zeros and equal probabilities.
+
+    Args:
+        weights: A text model with its tokenizer.
+        texts: Any texts.
+
+    Returns:
+        An encoding per text.
+
+    Raises:
+        ValueError: The model has no tokenizer.
+    """
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
     predictions = read_texts(

@@ -103,7 +103,15 @@ def find_tiers(analysis: Analysis) -> list[Tier]:
 
 
 def end_milliseconds(analysis: Analysis, tiers: Sequence[Tier]) -> int:
-    """Gives the end of the recording, or of the last span where that is later."""
+    """Gives the end of the recording, or of the last span where that is later.
+
+    Args:
+        analysis: The analysis of any input.
+        tiers: Tiers of the export.
+
+    Returns:
+        Milliseconds from the start of the recording.
+    """
     ends = [span.end_milliseconds for tier in tiers for span in tier.spans]
     return max([round(analysis.media.read_end_seconds * 1000), 1, *ends])
 

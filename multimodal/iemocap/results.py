@@ -75,6 +75,10 @@ def _row(key: tuple[str, str, str], folds: Sequence[Mapping[str, Any]], classes:
 def over_folds(names: Sequence[str], values: Sequence[float]) -> dict[str, Any]:
     """Mean and deviation of a figure.
 
+    Args:
+        names: Names of the folds.
+        values: Figure of each fold.
+
     Example:
         >>> over_folds(["fold-1", "fold-2"], [0.5, 0.7])
         {'mean': 0.6, 'deviation': 0.1, 'folds': {'fold-1': 0.5, 'fold-2': 0.7}}

@@ -76,7 +76,14 @@ def combine(
 
 
 def timed_utterances(transcript: Transcript | None) -> tuple[Utterance, ...] | None:
-    """The utterances of a transcript that says who speaks when; None without such a transcript."""
+    """The utterances of a transcript that says who speaks when; None without such a transcript.
+
+    Args:
+        transcript: A transcript; None without one.
+
+    Returns:
+        The utterances in order of time.
+    """
     return transcript.utterances or None if transcript is not None and transcript.timed else None
 
 

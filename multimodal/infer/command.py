@@ -253,5 +253,12 @@ def _clock(seconds: float) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(infer, arguments, "infer")

@@ -43,6 +43,9 @@ class TextResult:
 def is_text_input(path: str | PathLike[str]) -> bool:
     """Whether an input is text, by its name: a transcript or typed answers instead of a recording.
 
+    Args:
+        path: Path of the input.
+
     Example:
         >>> is_text_input("answer.txt"), is_text_input("interview.VTT"), is_text_input("interview.mp4")
         (True, True, False)

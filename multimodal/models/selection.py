@@ -23,7 +23,11 @@ PARTS = (*MODALITIES, FUSION)
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """Raises ConfigError unless every modality is known."""
+    """Raises ConfigError unless every modality is known.
+
+    Args:
+        modalities: Names of modalities; None for all.
+    """
     unknown = [name for name in modalities if name not in MODALITIES]
     if unknown or not modalities:
         fact = f"{unknown[0]!r} is not a signal this version reads" if unknown else "names no signal"

@@ -127,7 +127,14 @@ def mean_line(analysis: Analysis, name: str, window: float) -> tuple[list[float]
 
 
 def span_of(analysis: Analysis) -> tuple[float, float]:
-    """Gives start and end of the axis: the analyzed part in seconds, or the lines of text without times."""
+    """Gives start and end of the axis: the analyzed part in seconds, or the lines of text without times.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        Start and end.
+    """
     if not analysis.has_times:
         return 0.0, float(max(len(analysis.estimates), 1))
     start = analysis.media.read_start_seconds
@@ -136,7 +143,14 @@ def span_of(analysis: Analysis) -> tuple[float, float]:
 
 
 def row_labels(analysis: Analysis) -> list[str]:
-    """Lists the labels that occur, in the analysis's order, ``uncertain`` last."""
+    """Lists the labels that occur, in the analysis's order, ``uncertain`` last.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        Labels from top to bottom.
+    """
     labels = {block.label for block in estimate_blocks(analysis)}
     order = dict.fromkeys((*map(printable, analysis.emotions), *sorted(labels - {UNCERTAIN}), UNCERTAIN))
     return [label for label in order if label in labels]

@@ -106,5 +106,12 @@ def _results(path: Path) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(report, arguments, "report")

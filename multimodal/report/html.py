@@ -134,6 +134,9 @@ def write_page(path: Path, text: str) -> Path:
 def embedded(value: Any) -> str:
     r"""Values as JSON that cannot end the script element around it.
 
+    Args:
+        value: Plain values.
+
     Example:
         >>> embedded({"text": "</script>"})
         '{"text":"\\u003c/script>"}'
@@ -144,6 +147,9 @@ def embedded(value: Any) -> str:
 
 def policy(scripts: Sequence[str]) -> str:
     """The content security policy of a page with these scripts and no others.
+
+    Args:
+        scripts: Content of the scripts.
 
     Example:
         >>> policy(["1;"]).split("; ")[1]
@@ -187,7 +193,14 @@ def bokeh_script() -> str:
 
 
 def asset(name: str) -> str:
-    """A text file of ``multimodal/assets``."""
+    """A text file of ``multimodal/assets``.
+
+    Args:
+        name: File name.
+
+    Returns:
+        Its content.
+    """
     return (importlib.resources.files("multimodal") / "assets" / name).read_text(encoding="utf-8")
 
 

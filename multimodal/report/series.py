@@ -45,7 +45,14 @@ class Run:
 
 
 def time_span(analysis: Analysis) -> tuple[float, float]:
-    """Start and end of the time axis in seconds: the part that was read, and utterances that reach beyond it."""
+    """Start and end of the time axis in seconds: the part that was read, and utterances that reach beyond it.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        Start and end.
+    """
     ends = [estimate.utterance.end_seconds for estimate in analysis.estimates]
     return analysis.media.read_start_seconds, max([analysis.media.read_end_seconds, *ends])
 

@@ -122,6 +122,9 @@ def strip_of(labels: Sequence[tuple[float, float, str]], start: float, length: f
 def letter_of(label: str) -> str:
     """The letter of an emotion in a strip.
 
+    Args:
+        label: An emotion or ``uncertain``.
+
     Example:
         >>> letter_of("neutral"), letter_of("uncertain")
         ('a', 'i')

@@ -199,6 +199,10 @@ def _claim(run: Path, sources: list[Any]) -> None:
 def clips_key(clips: Sequence[VoiceClip], data: Path) -> list[list[str]]:
     """Identifies a list of clips, whatever folder the corpora lie in.
 
+    Args:
+        clips: The clips.
+        data: Folder of the corpora.
+
     Example:
         >>> clips_key([VOICE_CORPORA["emodb"].clip(Path("data/emodb/03a01Nc.wav"), "03", "neutral")], Path("data"))
         [['emodb/03a01Nc.wav', 'emodb-03', 'neutral']]

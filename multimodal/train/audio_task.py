@@ -48,7 +48,14 @@ class ClipTable:
     versions: tuple[tuple[VoiceFeatures, ...], ...]
 
     def subset(self, indices: NDArray[np.int64]) -> ClipTable:
-        """The clips at these indices, in their order."""
+        """The clips at these indices, in their order.
+
+        Args:
+            indices: ``(n,)`` indices.
+
+        Returns:
+            A smaller table.
+        """
         versions = tuple(tuple(version[index] for index in indices) for version in self.versions)
         return ClipTable(tuple(self.clips[index] for index in indices), self.targets[indices], versions)
 
@@ -66,6 +73,9 @@ class Batch(NamedTuple):
 def target_labels(corpus: str) -> tuple[str, ...]:
     """The labels of a network: the seven for ``fused``, or those of a corpus.
 
+    Args:
+        corpus: ``fused`` or the name of a speech corpus.
+
     Example:
         >>> target_labels("ravdess")[:2]
         ('neutral', 'calm')
@@ -75,6 +85,9 @@ def target_labels(corpus: str) -> tuple[str, ...]:
 
 def groups_of(corpus: str) -> tuple[str | None, ...]:
     """The fused label of each label of the network; None for one without a counterpart.
+
+    Args:
+        corpus: ``fused`` or the name of a speech corpus.
 
     Example:
         >>> groups_of("ravdess")[:2]
@@ -88,6 +101,10 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
 
     A clip of another corpus gets the first label with the same fused label: EmoDB's neutral becomes RAVDESS's neutral,
     never its calm.
+
+    Args:
+        clip: A clip.
+        corpus: ``fused`` or the name of a speech corpus.
 
     Example:
         >>> from pathlib import Path
@@ -238,7 +255,15 @@ class AudioTask:
         return max(len(self.table.clips) // self.settings.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
-        """An epoch's batches of clips of similar length; several devices share each batch."""
+        """An epoch's batches of clips of similar length; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         draws = Generator().manual_seed(int(torch.randint(2**31, (), generator=generator, device=generator.device)))
         size = self.settings.batch_size
         sample = torch.multinomial(self.draw_weights, self.steps() * size, replacement=True, generator=draws)
@@ -287,13 +312,28 @@ class AudioTask:
         return self.background.frame_statistics(frames), self.background.summary_statistics(summaries)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean over clips of the cross-entropy, summed over heads, so that each is trained as if alone."""
+        """Mean over clips of the cross-entropy, summed over heads, so that each is trained as if alone.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         output = network(batch.frames, batch.lengths, batch.summary, batch.mix)
         logs = torch.log_softmax(output.member_logits.float(), dim=-1)
         return -(batch.targets * logs).sum(-1).mean(-1).sum()
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Unweighted average recall and negative log-likelihood on the held-out speakers."""
+        """Unweighted average recall and negative log-likelihood on the held-out speakers.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         if self.held_out is None:
             return {}
         probabilities = evaluate_clips(network, self.held_out)

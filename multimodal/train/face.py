@@ -96,6 +96,9 @@ class FaceTask:
         """Loads the tensors of a trained network, and mixes its predictions into the targets.
 
         Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
+
+        Args:
+            path: Tensors of the trained network (safetensors).
         """
         load_tensors(path, self.network)
         share = self.config.self_distillation
@@ -110,7 +113,15 @@ class FaceTask:
         return max(len(self.images) // self.config.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented pictures ``(batch, size, size)`` and targets ``(batch, 8)``; several devices share each batch."""
+        """Augmented pictures ``(batch, size, size)`` and targets ``(batch, 8)``; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         small = epoch < self.config.small_share * self.config.loop.epochs
         size = self.config.small_size if small else self.config.full_size
         order = torch.randperm(len(self.images), generator=generator, device=self.images.device)
@@ -124,7 +135,15 @@ class FaceTask:
             yield augment(self.images[batch], size, self.config.augmentation, generator), targets
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean over pictures of the scheme's loss, summed over members, so that each is trained as if alone."""
+        """Mean over pictures of the scheme's loss, summed over members, so that each is trained as if alone.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         images, targets = batch
         logs = torch.log_softmax(network(images).member_logits.float(), dim=-1)
         if self.config.scheme == "multi_label":
@@ -137,7 +156,14 @@ class FaceTask:
         return (losses * importance).mean(dim=-1).sum()
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Accuracy against the majority, mean recall over the emotions, and negative log-likelihood."""
+        """Accuracy against the majority, mean recall over the emotions, and negative log-likelihood.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         with self.accelerator.autocast():
             parts = [predict(network, images, flip=False)[0] for images in self.validation_images.split(512)]
         probabilities, labels = torch.cat(parts), self.validation_labels
@@ -179,7 +205,15 @@ def _class_weights(targets: Tensor, balance: float) -> Tensor:
 
 
 def read_corpora(config: FaceConfig, folder: Path) -> tuple[FaceCorpus, FaceCorpus]:
-    """The training and the validation part of FER+ in ``folder``."""
+    """The training and the validation part of FER+ in ``folder``.
+
+    Args:
+        config: Configuration of the training.
+        folder: Folder of FER+.
+
+    Returns:
+        Both parts.
+    """
     training = read_ferplus(folder, "train", check_counts=config.check_counts)
     return training, read_ferplus(folder, "valid", check_counts=config.check_counts)
 

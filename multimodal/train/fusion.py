@@ -186,7 +186,15 @@ def train_fusion(
 
 
 def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
-    """The shape of the head, from the configuration and the sizes of the encoders' states."""
+    """The shape of the head, from the configuration and the sizes of the encoders' states.
+
+    Args:
+        config: Configuration of the training.
+        pools: Encoded samples.
+
+    Returns:
+        The shape.
+    """
     return FusionShape(
         labels=len(FUSED_LABELS),
         audio_size=pools.voices[0][0].states.shape[1],
@@ -202,6 +210,9 @@ def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
 
 def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
     """Fits a temperature per subset of modalities on the held-out utterances.
+
+    Args:
+        task: Task with the trained network.
 
     Returns:
         Subset to temperature; and the share of predictions with a confidence of at least ``UNCERTAIN_BELOW``, as the
@@ -339,7 +350,14 @@ def data_facts(
 
 
 def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
-    """Corpus to its license, from the cards of the encoders."""
+    """Corpus to its license, from the cards of the encoders.
+
+    Args:
+        encoders: Part to its weights.
+
+    Returns:
+        Modality to corpus to license.
+    """
     entries: dict[str, dict[str, str]] = {}
     for weights in encoders.values():
         data = weights.card["data"]

@@ -104,7 +104,15 @@ class FusionTask:
         return max(self.training.utterances // self.settings.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
-        """An epoch's batches of utterances of similar length; several devices share each batch."""
+        """An epoch's batches of utterances of similar length; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         draws = np.random.default_rng(seed)
         size = self.settings.batch_size
@@ -133,12 +141,27 @@ class FusionTask:
         return replace(inputs, audio=(inputs.audio + self.spread * noise).astype(np.float32))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy."""
+        """Cross-entropy.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         logits = network(batch.inputs).logits
         return functional.cross_entropy(logits, batch.targets, label_smoothing=self.training.label_smoothing)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Macro-F1 and negative log-likelihood on held-out utterances, as means over all subsets of modalities."""
+        """Macro-F1 and negative log-likelihood on held-out utterances, as means over all subsets of modalities.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         from multimodal.evaluate.metrics import classification_figures
 
         labels = np.array([recipe.label for recipe in self.held_out])

@@ -131,7 +131,16 @@ def _flat(settings: Mapping[str, Any], table: str = "") -> dict[str, Any]:
 
 
 def fold_of_speakers(clips: Sequence[VoiceClip], folds: int, seed: int) -> dict[str, int]:
-    """Speaker to the fold of the audio training that left them out."""
+    """Speaker to the fold of the audio training that left them out.
+
+    Args:
+        clips: Training clips.
+        folds: Number of folds.
+        seed: Random seed of the audio training.
+
+    Returns:
+        Speaker to fold.
+    """
     parts = split_by_speaker(clips, folds, seed)
     return {clips[index].speaker: number for number, part in enumerate(parts) for index in part.test}
 

@@ -201,7 +201,17 @@ def _halved(value: Tensor) -> Tensor:
 
 
 def calibrate(config: TextConfig, network: TextEncoder, tokenizer: Tokenizer, held_out: TextCorpus) -> ModelSpec:
-    """The spec of a trained network, with thresholds and temperature fitted on the held-out texts."""
+    """The spec of a trained network, with thresholds and temperature fitted on the held-out texts.
+
+    Args:
+        config: Configuration of the training.
+        network: The trained network.
+        tokenizer: Its tokenizer.
+        held_out: Texts that training did not use.
+
+    Returns:
+        The spec.
+    """
     results = read_texts(network, tokenizer, held_out.texts, window_tokens=config.window_tokens)
     readable = held_out.subset(np.array([prediction is not None for prediction in results], bool))
     predictions = [prediction for prediction in results if prediction is not None]

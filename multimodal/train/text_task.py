@@ -107,11 +107,26 @@ class Targets(NamedTuple):
     shares: Tensor
 
     def rows(self, indices: Sequence[int]) -> Targets:
-        """The targets of some of the texts."""
+        """The targets of some of the texts.
+
+        Args:
+            indices: Indices of the texts.
+
+        Returns:
+            Their targets.
+        """
         return Targets(*(part[indices] for part in self))
 
     def mixed(self, other: Targets, share: float) -> Targets:
-        """A weighted mean of both, ``share`` of the other."""
+        """A weighted mean of both, ``share`` of the other.
+
+        Args:
+            other: Targets of the same texts.
+            share: Weight of ``other``, 0 … 1.
+
+        Returns:
+            The mean.
+        """
         return Targets(*((1 - share) * first + share * second for first, second in zip(self, other, strict=True)))
 
 
@@ -148,6 +163,9 @@ class TextTask:
         """Mixes a trained network's estimates for the unchanged texts into the targets; the student starts anew.
 
         Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
+
+        Args:
+            teacher: Tensors of the trained network (safetensors).
         """
         network = copy.deepcopy(self.network)
         load_tensors(teacher, network)
@@ -172,7 +190,15 @@ class TextTask:
         return max(len(self.texts) // self.config.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor, Targets]]:
-        """Token numbers, their mask and targets; several devices share each batch."""
+        """Token numbers, their mask and targets; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         device, size = self.accelerator.device, self.config.loop.batch_size
         order = torch.randperm(len(self.texts), generator=generator, device=device).tolist()
         chance = random.Random(int(torch.randint(2**31, (1,), generator=generator, device=device)))
@@ -194,7 +220,15 @@ class TextTask:
         return [self.marks.around(ids[:room]) for ids in encode(self.tokenizer, texts)]
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor, Targets]) -> Tensor:
-        """Mean over texts of three losses: the corpus's labels, each of the seven emotions, the seven as one choice."""
+        """Mean over texts of three losses: the corpus's labels, each of the seven emotions, the seven as one choice.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         ids, mask, targets = batch
         output = network(ids, mask)
         cross_entropy = functional.binary_cross_entropy_with_logits
@@ -210,7 +244,14 @@ class TextTask:
         return losses.mean()
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Figures on the held-out slice; F1 is slightly optimistic, because its thresholds come from the same slice."""
+        """Figures on the held-out slice; F1 is slightly optimistic, because its thresholds come from the same slice.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         with self.accelerator.autocast():
             predictions = read_texts(network, self.tokenizer, self.held_out.texts, batch_size=64)
         figures = evaluate_predictions(predictions, self.held_out, None)

@@ -87,6 +87,11 @@ def _letters(name: str | None) -> frozenset[int]:
 def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
     """Chooses the font that has the most letters of a text, DejaVu Sans if it has all.
 
+    Args:
+        text: Text to draw.
+        size: Size in pixels.
+        bold: Whether the font is bold.
+
     Example:
         >>> font_for("Grüße", 14, bold=True).getname()
         ('DejaVu Sans', 'Bold')
@@ -132,6 +137,9 @@ def drawable(text: str, typeface: FreeTypeFont | None = None) -> str:
 def is_right_to_left(text: str) -> bool:
     """Whether a line runs from right to left: its first letter with a direction decides.
 
+    Args:
+        text: One line.
+
     Example:
         >>> is_right_to_left("1. \u05e9\u05dc\u05d5\u05dd"), is_right_to_left("no")
         (True, False)
@@ -144,6 +152,9 @@ def in_visual_order(text: str) -> str:
 
     Pillow orders and joins letters itself where it was built with Raqm, as its wheels are. Elsewhere this applies the
     Unicode bidirectional algorithm (UAX #9); Arabic letters are then not joined.
+
+    Args:
+        text: One line.
 
     Example:
         >>> in_visual_order("\u05d0\u05d1 two words \u05d2\u05d3") == "\u05d3\u05d2 two words \u05d1\u05d0"
@@ -160,12 +171,28 @@ def _orders_itself() -> bool:
 
 
 def width_of(text: str, typeface: FreeTypeFont) -> float:
-    """How wide a line is in pixels."""
+    """How wide a line is in pixels.
+
+    Args:
+        text: One line.
+        typeface: The font.
+
+    Returns:
+        Pixels.
+    """
     return float(typeface.getlength(text))
 
 
 def write(drawing: ImageDraw, place: tuple[float, float], text: str, typeface: FreeTypeFont, color: str) -> None:
-    """Writes a line; ``place`` is where it begins on the left, and its baseline."""
+    """Writes a line; ``place`` is where it begins on the left, and its baseline.
+
+    Args:
+        drawing: Canvas of the picture.
+        place: x, y in pixels.
+        text: One line.
+        typeface: The font.
+        color: ``#rrggbb``.
+    """
     ordered = text if _orders_itself() else in_visual_order(text)
     drawing.text(place, ordered, fill=color, font=typeface, anchor="ls")
 
@@ -215,6 +242,11 @@ def _break_word(word: str, width: float, typeface: FreeTypeFont) -> list[str]:
 def shorten(text: str, width: float, typeface: FreeTypeFont) -> str:
     """Shortens a line that is too wide and ends it with an ellipsis.
 
+    Args:
+        text: One line.
+        width: Largest width in pixels.
+        typeface: The font.
+
     Example:
         >>> shorten("a long line", 60, font(14))
         'a long…'
@@ -229,7 +261,16 @@ def shorten(text: str, width: float, typeface: FreeTypeFont) -> str:
 
 
 def round_rectangle(size: tuple[int, int], radius: float, color: str) -> Picture:
-    """Draws a filled rectangle with round corners, as a picture with transparency."""
+    """Draws a filled rectangle with round corners, as a picture with transparency.
+
+    Args:
+        size: Width and height in pixels.
+        radius: Radius of the corners in pixels.
+        color: ``#rrggbb``.
+
+    Returns:
+        RGBA picture.
+    """
     from PIL import Image as Pictures
     from PIL import ImageDraw
 
@@ -244,6 +285,9 @@ def round_rectangle(size: tuple[int, int], radius: float, color: str) -> Picture
 def rgb_values(color: str) -> tuple[int, int, int]:
     """Converts ``#rrggbb`` to red, green and blue, 0 … 255.
 
+    Args:
+        color: The color.
+
     Example:
         >>> rgb_values("#e69f00")
         (230, 159, 0)
@@ -253,12 +297,23 @@ def rgb_values(color: str) -> tuple[int, int, int]:
 
 
 def color_of(emotion: str) -> str:
-    """Gives the color of an emotion; unknown labels have that of ``uncertain``."""
+    """Gives the color of an emotion; unknown labels have that of ``uncertain``.
+
+    Args:
+        emotion: Any label.
+
+    Returns:
+        ``#rrggbb``.
+    """
     return COLORS.get(emotion, COLORS[UNCERTAIN])
 
 
 def estimate_text(emotion: str, confidence: float) -> str:
     """Words an answer in one line, without a number if it is uncertain.
+
+    Args:
+        emotion: The label.
+        confidence: 0 … 1.
 
     Example:
         >>> estimate_text("happiness", 0.971), estimate_text("uncertain", 0.3)
@@ -269,7 +324,14 @@ def estimate_text(emotion: str, confidence: float) -> str:
 
 
 def sign_of(emotion: str) -> str:
-    """Gives the sign of an emotion; unknown labels have that of ``uncertain``."""
+    """Gives the sign of an emotion; unknown labels have that of ``uncertain``.
+
+    Args:
+        emotion: Any label.
+
+    Returns:
+        One character.
+    """
     return SIGNS.get(emotion, SIGNS[UNCERTAIN])
 
 
@@ -305,7 +367,14 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
 
 
 def paste(image: Image, patch: Patch, left: int, top: int) -> None:
-    """Pastes a patch or a picture on a picture in place; parts outside of it are cut off."""
+    """Pastes a patch or a picture on a picture in place; parts outside of it are cut off.
+
+    Args:
+        image: ``(height, width, 3)`` uint8 RGB, changed in place.
+        patch: Patch with transparency, or a picture.
+        left: Column of the left edge.
+        top: Row of the top edge.
+    """
     first_row, first_column = max(0, -top), max(0, -left)
     rows = min(patch.shape[0], image.shape[0] - top) - first_row
     columns = min(patch.shape[1], image.shape[1] - left) - first_column
@@ -327,6 +396,13 @@ def outline(
     """Draws the antialiased outline of a box ``(x, y, width, height)`` on a picture in place.
 
     A dark line below it gives contrast on any background.
+
+    Args:
+        image: ``(height, width, 3)`` uint8 RGB.
+        box: Box in pixels.
+        color: ``#rrggbb``.
+        thickness: Width of the line in pixels.
+        dashed: Whether the line is dashed.
     """
     import cv2
 

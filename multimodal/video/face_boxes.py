@@ -72,7 +72,14 @@ class FaceTracks:
         self._times = {face_id: [face.time_seconds for face in track] for face_id, track in self._tracks.items()}
 
     def at(self, seconds: float) -> list[FaceBox]:
-        """Lists the faces at a time in seconds, in order of their ids."""
+        """Lists the faces at a time in seconds, in order of their ids.
+
+        Args:
+            seconds: Time in the recording.
+
+        Returns:
+            The faces.
+        """
         boxes = (self._box_at(face_id, seconds) for face_id in sorted(self._around.get(int(seconds), ())))
         return [box for box in boxes if box is not None]
 

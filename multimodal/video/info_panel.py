@@ -89,7 +89,14 @@ class InfoPanel:
         return max(1, round(length * self._scale))
 
     def current(self, seconds: float) -> int | None:
-        """Gives the index of the utterance at a time, of several the one that started last; None between utterances."""
+        """Gives the index of the utterance at a time, of several the one that started last; None between utterances.
+
+        Args:
+            seconds: Time in the recording.
+
+        Returns:
+            The index.
+        """
         end = int(np.searchsorted(self._starts, seconds, side="right"))
         for index in range(end - 1, max(-1, end - 9), -1):
             if seconds < self._estimates[index].utterance.end_seconds:
@@ -97,14 +104,33 @@ class InfoPanel:
         return None
 
     def at(self, seconds: float) -> Image:
-        """Draws the panel for a time in seconds: the answer to the current utterance, its words, and the cursor."""
+        """Draws the panel for a time in seconds: the answer to the current utterance, its words, and the cursor.
+
+        Args:
+            seconds: Time in the recording.
+
+        Returns:
+            ``(height, width, 3)`` uint8 RGB.
+        """
         index = self.current(seconds)
         image = self._page(index, 0 if index is None else self._page_number(index, seconds)).copy()
         self._draw_cursor(image, seconds)
         return image
 
     def card(self, seconds: float, emotion: str, confidence: float, below: str, title: str, words: str) -> Image:
-        """Draws the panel as the caption of a moment: emotion, time, reason and words."""
+        """Draws the panel as the caption of a moment: emotion, time, reason and words.
+
+        Args:
+            seconds: Time for the cursor.
+            emotion: Label of the moment.
+            confidence: 0 … 1.
+            below: Reason, one line.
+            title: Title, one line.
+            words: Lines of ``lines``.
+
+        Returns:
+            ``(height, width, 3)`` uint8 RGB.
+        """
         image = self._card(emotion, confidence, below, title, words).copy()
         self._draw_cursor(image, seconds)
         return image
@@ -123,7 +149,14 @@ class InfoPanel:
         return canvas.image
 
     def lines(self, words: str) -> list[str]:
-        """Breaks words into lines that fit on a card; at least one."""
+        """Breaks words into lines that fit on a card; at least one.
+
+        Args:
+            words: Any text.
+
+        Returns:
+            The lines.
+        """
         face = font_for(words, self._px(BODY))
         return break_lines(drawable(words, face), self._words_place()[1], face) or [""]
 

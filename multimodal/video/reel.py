@@ -181,7 +181,14 @@ class PartSound:
         self._start = 0  # number of the buffer's first sample
 
     def as_moviepy(self, fade_seconds: float) -> Any:
-        """Gives a moviepy ``AudioClip``, faded at both ends; it must be asked for times in increasing order."""
+        """Gives a moviepy ``AudioClip``, faded at both ends; it must be asked for times in increasing order.
+
+        Args:
+            fade_seconds: Length of each fade.
+
+        Returns:
+            The clip.
+        """
         from moviepy import AudioClip
         from moviepy.audio.fx import AudioFadeIn, AudioFadeOut
 

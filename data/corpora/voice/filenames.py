@@ -90,6 +90,9 @@ def _preferred(folder: Path, files: Sequence[NamedFile]) -> NamedFile:
 def short_list(names: Sequence[str]) -> str:
     """The first five names, and how many more there are.
 
+    Args:
+        names: Any number of names.
+
     Example:
         >>> short_list(["a", "b"])
         'a, b'
