@@ -1,4 +1,4 @@
-"""Reads which inputs a study has: a table with a row per input, or a folder of them.
+"""Reads the inputs of a study from a table with one row per input, or from a folder.
 
 A table is CSV, TSV or what Excel makes of either: with a byte order mark, semicolons, decimal commas. Every wrong row
 is found before any is used.

@@ -157,7 +157,7 @@ class AudioRecurrentEncoder(nn.Module):
     Args:
         labels: Number of emotions.
         frame_size: Features per frame.
-        summary_size: Features per utterance, of which the last are prosody.
+        summary_size: Features per utterance; the last ones are prosody.
         hidden: States of the GRU (paper: 200).
         dropout: Share of the joined features dropped in training.
 

@@ -75,13 +75,13 @@ class SqueezeExcite(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution without bias, followed by batch normalization (whose shift replaces the bias)."""
+    """A convolution without bias, followed by batch normalization (its shift replaces the bias)."""
     convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions, squeeze and excite, and a way around them."""
+    """Two 3x3 convolutions with squeeze and excite, and a skip connection."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class _Member(nn.Sequential):
 
 
 class SEResNet(nn.Module):
-    """A few small residual networks whose probabilities are averaged; 3.9 M parameters by default.
+    """Averages the probabilities of a few small residual networks; 3.9 M parameters by default.
 
     Two networks of half the size cost as much as one and make different errors, which helps more than width.
 

@@ -19,7 +19,7 @@ from multimodal.encoders.framing import cut_frames, hold_last, padding_mask
 from multimodal.errors import ConfigError
 
 FRAMES_AT_ONCE = 8192
-"""Frames whose spectra are in memory at once (17 MB), independent of the length and number of clips."""
+"""Largest number of frames with spectra in memory at once (17 MB), independent of the length and number of clips."""
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ def pitch(samples: Tensor, lengths: Tensor, sample_rate: int) -> tuple[Tensor, T
 
 @torch.no_grad()
 def pitch_of(samples: Tensor, energy: Tensor, valid: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """As ``pitch``, for clips without offset whose loudness is known.
+    """As ``pitch``, for clips without offset and with known loudness.
 
     Args:
         samples: ``(batch, samples)`` as ``remove_offset`` gives them.

@@ -152,7 +152,7 @@ class TextPrediction:
 
 
 class _Window(NamedTuple):
-    """Tokens of one text that the network reads at once, and the part of them that this window answers for."""
+    """Tokens of one text in one pass of the network, and the part of them that the window contributes."""
 
     text: int
     ids: list[int]
@@ -161,14 +161,14 @@ class _Window(NamedTuple):
 
 
 def windows(ids: Sequence[int], size: int) -> Iterator[tuple[int, int, int, int]]:
-    """Cuts a long sequence into overlapping windows; exactly one of them answers for each element.
+    """Cuts a long sequence into overlapping windows; each element belongs to exactly one of them.
 
     Args:
         ids: The sequence; only its length matters.
         size: The most elements of a window, at least 2.
 
     Yields:
-        ``start, end, first, last``: the window, and the part of it that it answers for.
+        ``start, end, first, last``: the window, and the part that it contributes.
 
     Example:
         >>> list(windows(range(10), 6))
@@ -197,7 +197,7 @@ def read_texts(
     """Estimates emotions from texts of any length.
 
     A text longer than a window is read in overlapping windows; its estimate is the mean of theirs, weighted by the
-    tokens that each answers for. Texts are batched with others of their length, which changes no result.
+    tokens that each contributes. Texts are batched with others of their length, which changes no result.
 
     Args:
         network: A ``TextEncoder`` in evaluation mode.

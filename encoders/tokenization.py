@@ -137,13 +137,13 @@ def token_marks(tokenizer: Tokenizer) -> TokenMarks:
 
 
 def _special_id(tokenizer: Tokenizer, name: str) -> int | None:
-    """The number of the special token whose text holds a name: ``[PAD]`` and ``<pad>`` for ``pad``."""
+    """The number of the special token with a name in its text: ``[PAD]`` and ``<pad>`` for ``pad``."""
     tokens = tokenizer.get_added_tokens_decoder().items()
     return next((number for number, token in sorted(tokens) if token.special and name in token.content.lower()), None)
 
 
 def load_tokenizer(content: str, special: Sequence[str] = SPECIAL) -> Tokenizer:
-    """Reads ``tokenizer.json``; the program windows and pads by itself.
+    """Reads ``tokenizer.json`` without its truncation and padding.
 
     Args:
         content: The file's text.

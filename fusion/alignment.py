@@ -1,7 +1,7 @@
 """Inputs of the fusion head for one utterance: three clocks on one grid, with masks for absent modalities.
 
 Pure functions. The grid is that of the audio states, 12.5 a second; without audio, steps of that length run from the
-start of the utterance to its end. A face embedding belongs to the steps at whose time the face was observed; token
+start of the utterance to its end. A face embedding belongs to the steps at the time of its observation; token
 states keep the order of the words and have no times.
 """
 
@@ -34,7 +34,7 @@ LEAST_PROBABILITY = 1e-3
 
 @dataclass(frozen=True)
 class FusionInputs:
-    """One utterance as the fusion head reads it. An absent modality is None and has no log-probabilities.
+    """The inputs of the fusion head for one utterance. An absent modality is None and has no log-probabilities.
 
     Attributes:
         times: ``(steps,)`` seconds, rising: the middle of each step.
@@ -190,7 +190,7 @@ def face_on_grid(
 
 
 def log_probabilities(probabilities: Mapping[str, float], labels: Sequence[str]) -> Floats:
-    """Logarithms of a modality's probabilities, as the fusion head reads them.
+    """Logarithms of a modality's probabilities, as inputs of the fusion head.
 
     Args:
         probabilities: Probabilities of the modality, in its own labels.

@@ -10,7 +10,7 @@ After Yoon, Byun and Jung 2018 (arXiv 1810.04635), MDRE (section 3.3) and MDREA 
 
 ``p`` is a vector of the whole utterance (the paper's prosody), or nothing. Without the face, with ``p``, and in one
 direction this is the paper's network, up to the dense layer with which the paper maps both states before they are
-joined. What we add, each of which can be left out:
+joined. Our optional additions:
 
 - two directions, the face, and learned vectors in place of an absent modality;
 - the log-probabilities of the modalities' own heads, each weighted by a gate over all states, so that the head starts
@@ -158,7 +158,7 @@ class RecurrentEncoder(nn.Module):
 
 
 class DualRecurrentFusion(nn.Module):
-    """Combines three modalities, any of which may be absent, into one estimate per utterance.
+    """Combines three modalities into one estimate per utterance; any of them may be absent.
 
     Args:
         shape: See ``FusionShape``.

@@ -20,7 +20,7 @@ BATCH = 32
 """Most utterances in a batch."""
 
 ROWS = 16_384
-"""Most steps, or tokens, in a batch with its padding: 25 MB of states. A longer utterance is a batch of its own."""
+"""Most steps, or tokens, in a batch with its padding: 25 MB of states. A longer utterance forms its own batch."""
 
 
 @dataclass(frozen=True)

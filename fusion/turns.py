@@ -1,4 +1,4 @@
-"""Networks over whole turns of a dialogue: those of Yoon et al. 2018, and ours that learns from audio frames.
+"""Networks over whole turns of a dialogue: the networks of Yoon et al. 2018, and ours on audio frames.
 
 Each is a ``DualRecurrentFusion`` with trainable layers before it:
 

@@ -61,5 +61,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Public names too, though they are not loaded yet."""
+    """Lists all public names, including those that are not loaded yet."""
     return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""How numbers, times and lists are written for people, everywhere alike."""
+"""Formats numbers, times and lists for people."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def parse_outputs(report: bool, overlay: bool, plot: bool, export: str | None) -
 
 
 def not_applicable(analysis: Analysis, outputs: Outputs) -> tuple[str, ...]:
-    """Requested outputs that this kind of input cannot have; they are skipped, which is not a failure.
+    """Requested outputs that do not apply to this kind of input; they are skipped without an error.
 
     Args:
         analysis: The analysis of a recording or of a text.

@@ -118,7 +118,7 @@ def folds(turns: Sequence[IemocapTurn], protocol: str, seed: int = 0) -> list[Tu
         seed: Random seed of ``random_folds``.
 
     Returns:
-        Folds whose test parts are disjoint and cover all turns.
+        Folds with disjoint test parts that together cover all turns.
 
     Raises:
         CorpusError: Fewer than three sessions, or too few turns.

@@ -273,7 +273,7 @@ def _table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
             fact = f"has no column {missing[0]!r}"
-            raise CorpusError(file, fact, f"give a table whose first line names {', '.join(columns)}")
+            raise CorpusError(file, fact, f"give a table with a first line that names {', '.join(columns)}")
         return [{str(key): str(value) for key, value in row.items()} for row in reader]
     except csv.Error as error:
         raise CorpusError(file, f"is not a CSV file ({error})", "unpack the corpus again") from None

@@ -1,4 +1,4 @@
-"""The speech corpora that the program can read. Each one is defined in a module of its own."""
+"""The supported speech corpora; one module defines each."""
 
 from __future__ import annotations
 

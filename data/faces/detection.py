@@ -42,7 +42,7 @@ class Detection:
             raise ValueError(f"landmarks must be (5, 2), got {self.landmarks.shape}")
 
     def moved(self, x: float, y: float) -> Detection:
-        """The same face in a picture whose origin lies ``x``, ``y`` further left and up.
+        """Moves the face by ``x`` to the right and ``y`` down.
 
         Args:
             x: Pixels to the right.

@@ -1,4 +1,4 @@
-"""Two people in one picture: the face of the speaker, and a check of who sits where.
+"""Two people in one picture: finds the face of the speaker and checks the sides.
 
 IEMOCAP films both actors of a dialogue at once and puts the two pictures side by side. Its documentation does not say
 who is where. The rule used here is the one that public programs for the corpus follow: the letter in the dialogue's

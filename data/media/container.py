@@ -102,7 +102,8 @@ def open_file(path: str | PathLike[str]) -> BufferedReader:
         The open file.
 
     Raises:
-        MediaError: The file is missing, empty, no ordinary file, or unreadable.
+        InputMissingError: The file does not exist.
+        InputUnreadableError: The file is empty, a folder, no ordinary file, or unreadable.
     """
     try:
         status = Path(path).stat()
@@ -166,7 +167,7 @@ class MediaStreams:
         return ticks * (stream.time_base or Fraction(1)) - self.zero_seconds
 
     def start_seconds(self, stream: Stream | None) -> float | None:
-        """Gives the start of a stream in seconds on the common clock; None without the stream.
+        """Returns the start of a stream in seconds on the common clock; None without the stream.
 
         Args:
             stream: The stream, or None.
@@ -180,7 +181,7 @@ class MediaStreams:
 
 
 def find_streams(container: InputContainer, path: str | PathLike[str]) -> MediaStreams:
-    """Selects one video and one audio stream; raises MediaError if there is neither.
+    """Selects one video and one audio stream.
 
     Args:
         container: An open container.
@@ -226,7 +227,7 @@ def _zero_seconds(container: InputContainer, video: VideoStream | None, audio: A
 
 
 def stated_end(container: InputContainer, streams: MediaStreams) -> Fraction | None:
-    """Gives the end in seconds that the container states; None if it states none that is reliable.
+    """Returns the end in seconds that the container states; None if it states none that is reliable.
 
     Args:
         container: An open container.
@@ -241,7 +242,7 @@ def stated_end(container: InputContainer, streams: MediaStreams) -> Fraction | N
 
 
 def is_truncated(path: str | PathLike[str]) -> bool:
-    """Says whether a file that states its own length (avi, wav, asf, wmv) is shorter than stated.
+    """Returns whether a file that states its own length (avi, wav, asf, wmv) is shorter than stated.
 
     Args:
         path: The file.
@@ -277,7 +278,7 @@ class Damage:
         reached_seconds: End of the last packet that was read.
         gap: Start and end in seconds of the first interval without picture and sound.
         truncated: Whether the file is shorter than its header states, by an unknown number of seconds.
-        disordered: Number of pictures or pieces of sound whose time runs backwards or repeats.
+        disordered: Number of pictures or pieces of sound with a time that runs backward or repeats.
         untimed: Number of pictures or pieces of sound without a time of their own.
     """
 
@@ -394,7 +395,7 @@ def decode_packets(
 
 
 def display_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Gives width and height with square pixels, at the same height, before any rotation.
+    """Returns width and height with square pixels, at the same height, before any rotation.
 
     Args:
         width: Width in stored pixels.

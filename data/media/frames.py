@@ -62,7 +62,7 @@ GRID_SLACK = 1e-6
 class FrameReader:
     """Sampled pictures of one video file; can be iterated over several times.
 
-    Each iteration reads the file again in a thread of its own, which ends with the iteration.
+    Each iteration reads the file again in its own thread, which ends with the iteration.
 
     Args:
         path: The video file.

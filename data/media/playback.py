@@ -1,6 +1,6 @@
 """Reads a clip of a recording for playback: every picture, and the sound in its own channels.
 
-``frames`` and ``audio`` read what is analyzed, sampled and in mono; this reads what people watch. Both streams are on
+``frames`` and ``audio`` read what is analyzed, sampled and in mono; this module reads pictures and sound for playback. Both streams are on
 the recording's own clock. A clip is reached from the keyframe before it, not by reading from the start of the file.
 """
 
@@ -248,7 +248,7 @@ def _start(frame: AudioFrame, streams: MediaStreams, stream: AudioStream, timeli
 
 
 class _SampleTimeline:
-    """Resamples sound and places it so that the number of a sample tells its time."""
+    """Resamples sound and places each sample at its time."""
 
     def __init__(self, clip: Clip, sample_rate: int, channels: int) -> None:
         self.end_seconds = Fraction(clip.start_seconds)  # end of the sound added so far

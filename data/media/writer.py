@@ -227,7 +227,7 @@ def _read_sound(clip: Clip, sound: tuple[int, int], full_length: bool, fade_seco
 
 
 def _gain(place: int, count: int, total: int, fade: int) -> NDArray[np.float32]:
-    """Gives the gain 0 … 1 of samples from a place on: rising at the start, falling at the end.
+    """Returns the gain 0 … 1 of samples from a place on: rising at the start, falling at the end.
 
     Example:
         >>> _gain(0, 6, 6, 2).tolist()

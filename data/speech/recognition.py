@@ -74,7 +74,7 @@ class Recognition:
     Attributes:
         utterances: Utterances with text, in order of time.
         words: The words of each utterance.
-        language: Code such as ``en``; empty if nobody speaks.
+        language: Code such as ``en``; empty without speech.
         language_probability: Probability of the language, 0 … 1.
         warnings: One line per limitation of the result.
     """
@@ -119,7 +119,7 @@ class Recognizer:
             progress: Takes the position in seconds after each passage.
 
         Returns:
-            Utterances of at most 15 s with their words; none if nobody speaks.
+            Utterances of at most 15 s with their words; none without speech.
 
         Raises:
             MultimodalError: Reading the blocks fails.
@@ -298,7 +298,7 @@ def cache_folder() -> Path:
 
 
 def _joined_wheels() -> Path | None:
-    """Folder of the model whose two halves are wheels, joined by the first call; None without the wheels."""
+    """Folder of the model; the first call joins its two halves, which are wheels; None without the wheels."""
     try:
         halves = [resources.files(wheel) / "data" for wheel in WHEELS]
     except ModuleNotFoundError:

@@ -97,7 +97,7 @@ def load_voice_network() -> VoiceNetwork:
     """Loads the published network; later calls return the same object.
 
     Returns:
-        The network in evaluation mode on the CPU; it has no state of its own.
+        The network in evaluation mode on the CPU; it keeps no state between calls.
 
     Raises:
         DependencyError: The wheel is not installed or lacks the file.

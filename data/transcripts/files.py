@@ -326,7 +326,7 @@ def _escaped(text: str) -> str:
 
 
 def _vtt_nameless(words: str) -> str:
-    """Escapes the mark after what looks like a speaker name, so that it is not read as one."""
+    """Escapes the mark after a text that looks like a speaker name."""
     if not is_named(words):
         return _escaped(words)
     mark = next(index for index, character in enumerate(words) if character in "[:：")

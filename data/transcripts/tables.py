@@ -191,7 +191,7 @@ def _thousandth(cue: Cue) -> Cue:
 
 
 def read_table(path: str | PathLike[str], text: str, *, by_suffix: bool) -> CueList | None:
-    r"""Reads a table whose cells are separated by commas, semicolons, tabs or bars.
+    r"""Reads a table with cells separated by commas, semicolons, tabs or bars.
 
     The first line names the columns. Without such a line, columns are start, end and text, or start, end, speaker and
     text if every line has four. Cells beyond the last column belong to it if it is the text.

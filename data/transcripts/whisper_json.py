@@ -139,7 +139,7 @@ def _times_of(entry: Mapping[str, object]) -> Fields:
 
 
 def _span(words: object, present: Fields) -> Fields:
-    """Text and times of an utterance from its words, if it does not state them itself."""
+    """Text and times of an utterance from its words, unless the utterance states them."""
     if not isinstance(words, list) or ("start" in present and "text" in present):
         return {}
     timed = [word for word in words if isinstance(word, dict)]
@@ -152,7 +152,7 @@ def _span(words: object, present: Fields) -> Fields:
 
 
 def _join(words: Sequence[str]) -> str:
-    """Joins words; those of whisper include the space before them, others do not."""
+    """Joins words; whisper includes the space before a word, other programs do not."""
     return ("" if any(word.startswith(" ") for word in words) else " ").join(words)
 
 

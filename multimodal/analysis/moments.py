@@ -23,7 +23,7 @@ AROUND_SECONDS = 3.0
 """Seconds before and after a change that belong to it."""
 
 CLEARLY_PLEASANT = 0.25
-"""Valence above which a signal is positive, and below whose negative it is negative: a third of the words' range."""
+"""A signal is positive above this valence and negative below its negative: a third of the range of the words."""
 
 WIDEST = 1.45
 """Distance in valence between the most and the least pleasant emotion word, happy (0.81) and fearful (-0.64)."""

@@ -310,7 +310,7 @@ def _frame_row(face: FaceObservation) -> dict[str, Any]:
 
 
 def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
-    """What a summary is of: ``fused``, else the first modality with any estimate; None without any.
+    """The modality of the summary: ``fused``, else the first modality with an estimate; None without estimates.
 
     Args:
         estimates: Estimates of all utterances.
@@ -322,7 +322,7 @@ def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
 
 
 def _shares(labels: Sequence[str], durations: Sequence[tuple[float, str]]) -> dict[str, float] | None:
-    """Share of the time of each label; if no answer has a length, all count equally. None without answers."""
+    """Share of the time of each label; estimates without a duration count equally. None without estimates."""
     shares = dict.fromkeys(labels, 0.0)
     total = math.fsum(length for length, _ in durations)
     for length, label in durations:

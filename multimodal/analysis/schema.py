@@ -1,4 +1,4 @@
-"""The format of ``analysis.json`` as types: they validate what is read and make the published JSON Schema."""
+"""The format of ``analysis.json`` as types: they validate files and generate the published JSON Schema."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ class EstimatesEntry(_Entry):
 
 
 class UtteranceEntry(_Entry):
-    """One utterance, or a window in which nobody speaks."""
+    """One utterance, or a window without speech."""
 
     start_seconds: Seconds
     end_seconds: Seconds
     speaker: str | None = Field(description="As the transcript says; null if unknown.")
-    text: str | None = Field(description="The words; null if unknown or where nobody speaks.")
+    text: str | None = Field(description="The words; null if unknown or without speech.")
     modalities: list[Modality] = Field(description="The modalities with an estimate.")
     face_id: Count | None = Field(description="The face that the estimate is of; null without a face.")
     emotion: str | None = Field(description="The most probable label of the fused estimate, or uncertain.")

@@ -71,10 +71,10 @@ class AudioAugmentation:
         high_cut_share: Clips without the highest sounds.
         lowest_high_cut_hz: Lowest edge, where 3 dB are lost.
         highest_high_cut_hz: Highest.
-        time_mask_share: Clips in whose features stretches of time are masked.
-        time_masks: Stretches in each of them.
-        longest_time_mask: Longest stretch, as a share of the clip's frames.
-        feature_mask_share: Clips in which neighboring features are masked throughout.
+        time_mask_share: Clips with masked spans of time in their features.
+        time_masks: Spans in each of them.
+        longest_time_mask: Longest span, as a share of the clip's frames.
+        feature_mask_share: Clips with masked neighboring features.
         feature_masks: Groups of neighbors in each of them.
         widest_feature_mask: Largest group, as a share of all features.
 
@@ -200,7 +200,7 @@ def _peak(samples: Tensor) -> float:
 
 
 def mask_features(features: Tensor, settings: AudioAugmentation, generator: Generator) -> Tensor:
-    """Masks stretches of time and groups of neighboring features of a clip with 0, the mean of standardized features.
+    """Masks spans of time and groups of neighboring features of a clip with 0, the mean of standardized features.
 
     Args:
         features: ``(frames, features)`` standardized, on the CPU.

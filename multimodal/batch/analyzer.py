@@ -17,7 +17,7 @@ class AnalyzedInput:
     Attributes:
         files: File name to content; ``analysis.json`` must be among them.
         sha256: Hash of the input.
-        seconds: Length of what was analyzed.
+        seconds: Length of the analyzed part.
     """
 
     files: Mapping[str, bytes]

@@ -184,13 +184,13 @@ class _ActorPool:
             self.pending[actor.start.remote()] = (actor, None)
 
     def _capacity(self) -> int:
-        """How many workers fit into the cluster as it is now."""
+        """Number of workers that fit into the cluster now."""
         resources = self.ray.cluster_resources()
         needs = {"CPU": self.cluster.cpus, "GPU": self.cluster.gpus, "memory": self.cluster.memory_bytes or 0}
         return max(1, min(int(resources.get(name, 0) // need) for name, need in needs.items() if need))
 
     def _take(self, reference: Any) -> Outcome | None:
-        """The outcome of an input, if the reference is to one; gives its actor the next input."""
+        """Returns the outcome of an input, if the reference is to one, and sends the next input to its actor."""
         actor, task = self.pending.pop(reference)
         try:
             outcome = self.ray.get(reference)

@@ -65,7 +65,7 @@ class BatchSummary:
 
     @property
     def stop_line(self) -> str:
-        """What to tell after a batch that was stopped."""
+        """Message after an interrupted batch."""
         count = self.finished_before + self.finished
         return f"stopped: {count} of {len(self.tasks)} are finished and kept; run the same command again for the rest"
 
@@ -195,7 +195,7 @@ def _collect(
     versions: Mapping[str, str],
     show: ShowProgress | None,
 ) -> None:
-    """Writes the results as they come, and counts."""
+    """Writes the results as they arrive, and counts them."""
     start, seconds = time.monotonic(), 0.0
     for outcome in outcomes:
         task = summary.tasks[outcome.index]
@@ -233,7 +233,7 @@ def progress_line(summary: BatchSummary, seconds: float, elapsed: float) -> str:
 
 
 def default_workers(memory_bytes: int) -> int:
-    """How many workers of that memory this machine's cores and memory allow, at least one.
+    """Number of workers that the cores and the memory of this machine allow, at least one.
 
     Args:
         memory_bytes: Memory of one worker.
@@ -246,7 +246,7 @@ def default_workers(memory_bytes: int) -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory of the machine or its container; 0 if the system does not say."""
+    """Memory of the machine or its container in bytes; 0 if unknown."""
     sizes = []
     try:
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

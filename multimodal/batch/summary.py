@@ -21,7 +21,7 @@ def summarize(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> tup
 
     Args:
         rows: Per input its ``status``, the measures (None if missing), and ``participant``, ``task`` and ``question``
-            if the manifest has them. An input without a participant counts as a participant of its own.
+            if the manifest has them. An input without a participant counts as one participant.
         measures: Columns to average.
 
     Returns:

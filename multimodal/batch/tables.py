@@ -66,7 +66,7 @@ def write_tables(
         out: Folder for the tables.
         manifest: The inputs.
         names: Name of the result of each input.
-        errors: Index of each input that failed, to the reason; inputs whose result cannot be read are added.
+        errors: Index of each input that failed, to the reason; inputs with an unreadable result are added.
         folder: Gives the folder of a result by its name.
 
     Raises:

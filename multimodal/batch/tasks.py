@@ -103,7 +103,7 @@ class Outcome:
         files: File names and content of the result; None if the task failed.
         source: Fingerprint and hash of the input.
         transcript: Path, fingerprint and hash of the transcript, if there was one.
-        seconds: Length of what was analyzed.
+        seconds: Length of the analyzed part.
         error: The reason in one line if the task failed.
         died: Whether the worker's process died or was killed.
     """
@@ -142,7 +142,7 @@ def plan(rows: Sequence[Row]) -> list[Task]:
         for index, row in enumerate(rows)
     ]
     if len({task.name for task in tasks}) != len(tasks):
-        raise ConfigError("manifest", "has two inputs whose names have the same hash", "rename one of them")
+        raise ConfigError("manifest", "has two inputs with the same hash of their names", "rename one of them")
     return tasks
 
 

@@ -107,7 +107,7 @@ def import_function(name: str) -> LoadFn:
 
 
 def _limit_threads(count: int) -> None:
-    """Limits the threads of workers that share a machine: with threads for all cores each, they lose 8 %.
+    """Limits the threads of workers that share a machine: one thread per core in every worker costs 8 %.
 
     A library that the analysis has not imported is left alone.
     """
@@ -127,7 +127,7 @@ def _fingerprints(task: Task, options: BatchOptions) -> tuple[Fingerprint | None
 
 
 def _receive_tasks(stream: BinaryIO, tasks: queue.Queue[Any]) -> None:
-    """Queues tasks; ends this process, whatever it is doing, when the driver is gone."""
+    """Queues tasks; ends this process at once when the driver is gone."""
     with contextlib.suppress(EOFError, ValueError, OSError):
         while True:
             tasks.put(receive(stream))

@@ -127,7 +127,7 @@ class WorkerProcess:
         return outcome
 
     def close(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Ends the process at once."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -146,7 +146,7 @@ class WorkerProcess:
         return Outcome(task.index, error=f"{task.path}: {reply or death}", died=True)
 
     def _ask(self, question: BatchOptions | Task, deadline: float | None = None) -> Any:
-        """The answer; None if the process died; a line if it exceeded a limit."""
+        """The reply; None if the process died; a line if it exceeded a limit."""
         process = self.process
         if process is None or process.stdin is None:
             return None
@@ -175,7 +175,7 @@ def _receive(stream: Any, replies: queue.Queue[Any]) -> None:
     try:
         while True:
             replies.put(receive(stream))
-    except Exception:  # cut off within an answer: whatever arrived, the process is gone
+    except Exception:  # an incomplete reply: the process is gone
         replies.put(None)
     finally:
         stream.close()
@@ -190,7 +190,7 @@ def _cause_of_death(process: subprocess.Popen[bytes] | None) -> str:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory that a process holds; 0 if the system does not say.
+    """Resident memory of a process in bytes; 0 if unknown.
 
     Args:
         pid: Id of the process.

@@ -142,7 +142,7 @@ class EncodedPools:
 
 
 def face_pool(corpus: FaceCorpus, max_per_label: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures whose majority is one of the seven labels, at most ``max_per_label`` of each, and their labels.
+    """Pictures with a majority for one of the seven labels, at most ``max_per_label`` of each, and their labels.
 
     Args:
         corpus: Pictures with votes.

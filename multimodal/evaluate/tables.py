@@ -1,4 +1,4 @@
-"""Figures for people: a table in the terminal, and pictures beside the JSON file."""
+"""Metrics as a table in the terminal and as pictures next to the JSON file."""
 
 from __future__ import annotations
 

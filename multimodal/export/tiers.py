@@ -1,7 +1,7 @@
 """Lays an analysis out in tiers, as annotation tools do: rows of spans on one clock, in milliseconds.
 
 Each speaker has a tier of words and, span for span with it, tiers of the answer, its confidence and the estimate of
-each signal; each face has a tier of what it showed, frame by frame, with equal neighbors merged. Spans of one tier
+each signal; each face has a tier of its emotions by frame, with equal neighbors merged. Spans of one tier
 never overlap: overlapping utterances of one speaker go to further tiers, ``words@Ada (2)``.
 """
 
@@ -55,7 +55,7 @@ class Tier:
         spans: Spans in order of time.
         part: Source of the values: a modality, ``fused``, or None for words.
         speaker: Name of the speaker; None where unknown.
-        parent: Name of the tier of words that the tier depends on; None for a tier with times of its own.
+        parent: Name of the tier of words that the tier depends on; None for a tier with its own times.
     """
 
     name: str
@@ -103,7 +103,7 @@ def find_tiers(analysis: Analysis) -> list[Tier]:
 
 
 def end_milliseconds(analysis: Analysis, tiers: Sequence[Tier]) -> int:
-    """Gives the end of the recording, or of the last span where that is later.
+    """Returns the end of the recording, or of the last span where that is later.
 
     Args:
         analysis: The analysis of any input.
@@ -117,7 +117,7 @@ def end_milliseconds(analysis: Analysis, tiers: Sequence[Tier]) -> int:
 
 
 def _rows_by_speaker(estimates: Sequence[UtteranceEstimate]) -> list[tuple[str | None, list[int]]]:
-    """Gives each speaker with the indices of utterances; a speaker has a row more for each overlap."""
+    """Returns each speaker with the indices of utterances; a speaker has a row more for each overlap."""
     rows_by_speaker: dict[str | None, list[list[int]]] = {}
     ends: dict[tuple[str | None, int], int] = {}
     for index, start, end in _ordered(estimates):
@@ -184,7 +184,7 @@ def _face_tiers(analysis: Analysis) -> list[Tier]:
 
 
 def _face_spans(analysis: Analysis) -> Iterator[tuple[int, int, int, str]]:
-    """Gives face id, start, end and label of every scored face of every frame."""
+    """Returns face id, start, end and label of every scored face of every frame."""
     lengths = dict(analysis.frame_slices())
     for face in sorted(analysis.faces, key=lambda face: face.time_seconds):
         if face.probabilities is not None and face.time_seconds in lengths:

@@ -201,7 +201,7 @@ def halves_report(folder: Path, frames_per_second: float = 5.0) -> str:
 
 
 def missing_videos(turns: Sequence[IemocapTurn], need_video: bool) -> list[str]:
-    """One line on the dialogues without a video; none where all have one.
+    """One line that names the dialogues without a video; empty if all have one.
 
     Raises:
         CorpusError: A video is missing and required.

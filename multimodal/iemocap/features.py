@@ -259,7 +259,7 @@ def by_dialogue(
 
 
 def spoken_words(text: str) -> str:
-    """Removes the annotations of a transcription: ``[LAUGHTER]`` would give the label away.
+    """Removes the annotations of a transcription: ``[LAUGHTER]`` would reveal the label.
 
     Example:
         >>> spoken_words("[LAUGHTER] I know.  [BREATHING]")

@@ -1,4 +1,4 @@
-"""IEMOCAP's networks as the training loop needs them: batches, the loss, and the figures that select the epoch."""
+"""The training task of the IEMOCAP networks: batches, loss, and the figures that select the epoch."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class TurnTask:
             yield self._batch(whole[share], modalities[share])
 
     def _draw_modalities(self, features: TurnFeatures, draws: Generator) -> tuple[str, ...]:
-        """Draws the modalities of a turn that are read this time; the paper's networks read all of theirs."""
+        """Draws the modalities of a turn for this step; the networks of the paper use all their modalities."""
         recipe = self.collator.recipe
         if recipe.faithful:
             return recipe.modalities

@@ -25,7 +25,7 @@ from multimodal.progress import Progress, counted
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
 
 BATCH = 16
-"""Utterances whose features are computed together: at most some minutes of audio are in memory at a time."""
+"""Number of utterances per batch of features; it limits the audio in memory to a few minutes."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def analyze_audio(
 def _encode(
     utterances: Sequence[Utterance], starts: Sequence[float], features: Sequence[VoiceFeatures], weights: Weights
 ) -> list[EncodedUtterance]:
-    """Encodes utterances, whose audio starts at ``starts`` seconds, per speaker; unnamed speakers count as one."""
+    """Encodes utterances per speaker (unnamed speakers count as one); their audio starts at ``starts`` seconds."""
     settings = MfccSettings(**weights.spec.mfcc)
     by_speaker: dict[str | None, list[int]] = {}
     for index, utterance in enumerate(utterances):

@@ -88,7 +88,7 @@ def timed_utterances(transcript: Transcript | None) -> tuple[Utterance, ...] | N
 
 
 def _segments(media: MediaInfo, results: ModalityResults) -> list[Utterance]:
-    """The segments of a recording: its utterances, windows where nobody speaks, or windows throughout."""
+    """The segments of a recording: its utterances and windows of the pauses, or windows of the whole recording."""
     utterances = list(results.transcript.utterances) if results.transcript else []
     if timed_utterances(results.transcript) is None and results.audio:
         utterances += dict(results.audio.encodings)

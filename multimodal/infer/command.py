@@ -114,7 +114,7 @@ def infer(
 def _analyze(
     model: Model, path: Path, out: Path, folders: set[Path], options: AnalysisOptions, extras: Outputs, quiet: bool
 ) -> int:
-    """Analyzes one input and writes the outputs; returns how many of them could not be written."""
+    """Analyzes one input and writes the outputs; returns the number of outputs that failed."""
     with progress_bar(path.name, quiet) as progress:
         analysis = model.analyze(path, options, progress=progress)
     folder = result_folder(out, path, folders)

@@ -90,7 +90,7 @@ def fuse(
 
 
 def incompatibility(parts: Mapping[str, Weights]) -> str | None:
-    """Says why the trained head cannot be used with these encoders.
+    """Returns why the trained head cannot be used with these encoders.
 
     Args:
         parts: Part to its weights: the encoders in use, and ``fusion`` if there is a trained head.

@@ -1,4 +1,4 @@
-"""Collects what is missing or damaged in a recording, so that the other modalities are analyzed all the same."""
+"""Collects missing and damaged parts of a recording; the other modalities are still analyzed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class MissingInputs:
             self.add(error)
 
     def error(self) -> MultimodalError:
-        """One error for a recording of which nothing can be read."""
+        """One error for a recording without any readable part."""
         facts = dict.fromkeys(error.fact for error in self.errors)
         if len(facts) == 1:
             return self.errors[0]

@@ -1,7 +1,7 @@
 """The model: load it once, analyze many recordings.
 
 A recording is read in passes, each once from start to end: speech-to-text, audio, video. Their results are then
-assigned to segments: the utterances, and windows where nobody speaks.
+assigned to segments: the utterances and windows of the pauses.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Model:
         """Estimates which emotions a recording or a text shows, when, and with what confidence.
 
         Segments are the utterances of the transcript, else those of speech-to-text if text is analyzed, else those
-        that voice activity detection finds; and windows of 4 s where nobody speaks. A modality that is missing or
+        that voice activity detection finds; and windows of 4 s in the pauses. A modality that is missing or
         cannot be decoded is skipped. The estimates of a segment's modalities are fused by the trained head if it was
         trained with these encoders, else averaged.
 
@@ -174,7 +174,7 @@ class Model:
             with missing.collect_errors():
                 transcript = transcribe(media, recognizer, passes["text"])
         if "audio" in streams:
-            # Imported here: without audio nobody waits for the audio libraries.
+            # Imported here: an analysis without audio does not load the audio libraries.
             from multimodal.infer.audio import analyze_audio
 
             with missing.collect_errors():

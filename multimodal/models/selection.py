@@ -23,10 +23,13 @@ PARTS = (*MODALITIES, FUSION)
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """Raises ConfigError unless every modality is known.
+    """Checks names of modalities.
 
     Args:
-        modalities: Names of modalities; None for all.
+        modalities: Names of modalities, at least one.
+
+    Raises:
+        ConfigError: A name is unknown, or there is none.
     """
     unknown = [name for name in modalities if name not in MODALITIES]
     if unknown or not modalities:

@@ -11,7 +11,7 @@ from typing import Any
 from multimodal.errors import WeightsError
 
 FORMER_KEYS = {"licence": "license"}
-"""Keys anywhere in the cards published before 0.2, whose files never change, to their present names."""
+"""Keys of the cards published before 0.2 to their present names; published files never change."""
 
 FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evidence": "log_probabilities"}
 """The same for the shape of the fusion head."""
@@ -19,7 +19,7 @@ FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evi
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The contract between training and inference; inference keeps no constants of its own.
+    """The contract between training and inference; inference has no other constants.
 
     Attributes:
         part: ``face``, ``audio``, ``text`` or ``fusion``.
@@ -45,7 +45,7 @@ class ModelSpec:
         temperatures: For the fusion head, instead of ``temperature``: the modalities present, as ``face+text``, to
             their temperature.
         uncertain_below: Confidence below which an estimate is called uncertain.
-        uncertain_coverage: Share of held-out utterances whose confidence was at least that.
+        uncertain_coverage: Share of held-out utterances with at least that confidence.
     """
 
     part: str

@@ -75,7 +75,7 @@ def modality_blocks(analysis: Analysis, modality: str) -> list[Block]:
 
 
 def affect_line(analysis: Analysis, name: str) -> tuple[list[float], list[float]]:
-    """Gives valence or arousal over time, constant during each utterance, with breaks between them.
+    """Returns valence or arousal over time, constant during each utterance, with breaks between them.
 
     Args:
         analysis: The analysis of any input.
@@ -99,7 +99,7 @@ def affect_line(analysis: Analysis, name: str) -> tuple[list[float], list[float]
 
 
 def mean_line(analysis: Analysis, name: str, window: float) -> tuple[list[float], list[float]]:
-    """Gives means of valence or arousal over windows of equal length, weighted by the overlap of each utterance.
+    """Returns means of valence or arousal over windows of equal length, weighted by the overlap of each utterance.
 
     Args:
         analysis: An analysis with times.
@@ -127,7 +127,7 @@ def mean_line(analysis: Analysis, name: str, window: float) -> tuple[list[float]
 
 
 def span_of(analysis: Analysis) -> tuple[float, float]:
-    """Gives start and end of the axis: the analyzed part in seconds, or the lines of text without times.
+    """Returns start and end of the axis: the analyzed part in seconds, or the lines of text without times.
 
     Args:
         analysis: The analysis of any input.

@@ -95,7 +95,7 @@ def new_page(analysis: Analysis) -> Figure:
 
 
 def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
-    """Gives the file's name on one line, without its middle if it has more than ``longest`` letters.
+    """Returns the file's name on one line, without its middle if it has more than ``longest`` letters.
 
     Args:
         analysis: The analysis of any input.
@@ -111,7 +111,7 @@ def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
 
 
 def caption(analysis: Analysis) -> str:
-    """Says what the slide shows, how long the recording is and which signals were used.
+    """Describes the slide: its content, the length of the recording and the signals in use.
 
     Args:
         analysis: The analysis of any input.
@@ -125,7 +125,7 @@ def caption(analysis: Analysis) -> str:
 
 
 def length_text(analysis: Analysis) -> str:
-    """Words the length of the recording and the analyzed part, or the number of typed lines.
+    """Writes the length of the recording and the analyzed part, or the number of typed lines.
 
     Args:
         analysis: The analysis of any input.
@@ -160,7 +160,7 @@ def clock(seconds: float) -> str:
 
 
 def color_of(label: str) -> str:
-    """Gives the color of an emotion; unknown labels have that of neutral.
+    """Returns the color of an emotion; unknown labels have the color of neutral.
 
     Args:
         label: Any label.
@@ -172,7 +172,7 @@ def color_of(label: str) -> str:
 
 
 def edge_of(label: str, inches: float) -> tuple[str, float]:
-    """Gives color and width in points of a block's edge: white around wide blocks, invisible around narrow ones.
+    """Returns color and width in points of a block's edge: white around wide blocks, invisible around narrow ones.
 
     Args:
         label: Label of the block.

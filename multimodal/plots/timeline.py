@@ -1,6 +1,6 @@
 """Draws the timeline: the emotion over time with its confidence, each signal alone, valence and arousal.
 
-Every emotion has a row of its own, so that place, sign and name tell it, not the color alone. Text without times is
+Every emotion has its own row: place, sign and name identify it, not the color alone. Text without times is
 drawn line by line.
 """
 
@@ -73,8 +73,7 @@ def draw_timeline(analysis: Analysis) -> Figure:
         analysis: The analysis of any input.
 
     Returns:
-        A figure with the axes ``estimates``, ``modalities`` and ``affect`` (their labels), the last two only where they have
-        content.
+        A figure with axes labeled ``estimates``, ``modalities`` and ``affect``; the last two only if they have content.
     """
     figure = new_page(analysis)
     draw = {"estimates": _draw_estimates, "modalities": _draw_modalities, "affect": _draw_affect}
@@ -88,7 +87,7 @@ def draw_timeline(analysis: Analysis) -> Figure:
 
 
 def _heights(analysis: Analysis) -> dict[str, float]:
-    """Gives the fraction of the page's height for each part; a part without content is left out."""
+    """Returns the fraction of the page's height for each part; a part without content is left out."""
     affect = any(estimate.valence is not None for estimate in analysis.estimates)
     modalities = 0.052 * len(_used_modalities(analysis))
     below = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
@@ -108,7 +107,7 @@ def _used_modalities(analysis: Analysis) -> list[str]:
 
 
 def _texts(analysis: Analysis) -> list[str]:
-    """Gives the typed lines if they are few enough to be shown."""
+    """Returns the typed lines if they are few enough to be shown."""
     if analysis.has_times or len(analysis.estimates) > _FEW_LINES:
         return []
     return [printable(estimate.utterance.text) for estimate in analysis.estimates]
@@ -167,7 +166,7 @@ def _draw_row(axes: Axes, row: int, blocks: Sequence[Block], analysis: Analysis)
 
 
 def _inches_per_unit(analysis: Analysis) -> float:
-    """Gives the width in inches of a second on the slide, or of a line of text without times."""
+    """Returns the width in inches of a second on the slide, or of a line of text without times."""
     start, end = span_of(analysis)
     return (RIGHT - LEFT) * WIDTH / (end - start)
 

@@ -63,7 +63,7 @@ def render(
             contain Bokeh's script.
 
     Returns:
-        The page; the same for the same arguments, whatever else the process has drawn.
+        The page; equal arguments give equal pages.
 
     Raises:
         ValueError: A script contains ``</script`` or ``<!--``.
@@ -114,7 +114,7 @@ def environment() -> Environment:
 
 
 def write_page(path: Path, text: str) -> Path:
-    """Writes a page whole or not at all.
+    """Writes a page completely or not at all.
 
     Args:
         path: Of the page.
@@ -160,7 +160,7 @@ def policy(scripts: Sequence[str]) -> str:
 
 
 def figure_item(figure: Model) -> dict[str, Any]:
-    """A figure as ``Bokeh.embed.embed_item`` takes it, with names that do not depend on what was drawn before.
+    """A figure as ``Bokeh.embed.embed_item`` takes it, with names that do not depend on earlier figures.
 
     Args:
         figure: A figure or a layout; can be used several times.

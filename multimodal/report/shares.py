@@ -167,7 +167,7 @@ def _analyzed_extent(analysis: Analysis) -> str:
 
 
 def modalities_used(analysis: Analysis) -> list[str]:
-    """Names of the signals that the estimates are based on, as people call them.
+    """Names of the signals behind the estimates, for people.
 
     Args:
         analysis: The analysis of any input.

@@ -134,7 +134,7 @@ class StudyTables:
             return 0.0
 
     def folder(self, row: Cells) -> Path | None:
-        """The folder of an input's result; None if it has none inside the study.
+        """The folder of an input's result; None without a result inside the study.
 
         Args:
             row: Row of the input.

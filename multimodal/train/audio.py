@@ -181,7 +181,7 @@ def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Acceler
 def _read_corpus(config: AudioConfig, corpus: str, folder: Path) -> list[VoiceClip]:
     clips = read_voices(corpus, folder, check_counts=config.check_counts)
     others = sorted({clip.corpus for clip in clips if clip.corpus not in config.sampling.corpus_weights})
-    if others:  # in a manifest, whose rows may name any corpus
+    if others:  # rows of a manifest may name any corpus
         raise CorpusError(folder, f"contains clips of {others[0]}", "give it a weight in sampling.corpus_weights")
     return clips
 
@@ -197,7 +197,7 @@ def _claim(run: Path, sources: list[Any]) -> None:
 
 
 def clips_key(clips: Sequence[VoiceClip], data: Path) -> list[list[str]]:
-    """Identifies a list of clips, whatever folder the corpora lie in.
+    """Identifies a list of clips independently of the folder of the corpora.
 
     Args:
         clips: The clips.
@@ -281,7 +281,7 @@ def _cross_corpus(
 
 
 def _fused_figures(predictions: NDArray[np.float32], clips: Sequence[VoiceClip], labels: str) -> dict[str, Any]:
-    """Figures over the seven labels, for the clips that have one of them."""
+    """Figures over the seven labels, for the clips with one of these labels."""
     labeled = np.array([clip.label is not None for clip in clips])
     targets = np.array([FUSED_LABELS.index(clip.label) for clip in clips if clip.label], np.int64)
     return audio_figures(sum_to_fused(predictions[labeled], groups_of(labels)), targets, FUSED_LABELS)
@@ -344,6 +344,6 @@ LIMITS = [
     "Acted, read sentences in studios, in English, German and Bengali; interviews are spontaneous and mostly mild. See "
     "cross_corpus for the loss on unknown recordings alone.",
     "Calibrated on acted speech: its confidence is too high for interviews.",
-    "Features are normalized per speaker: someone who is angry throughout may be classified as neutral.",
+    "Features are normalized per speaker: a speaker who is always angry may be classified as neutral.",
     "Error rates by age, dialect or voice disorder were not measured.",
 ]

@@ -312,7 +312,7 @@ class AudioTask:
         return self.background.frame_statistics(frames), self.background.summary_statistics(summaries)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean over clips of the cross-entropy, summed over heads, so that each is trained as if alone.
+        """Mean over clips of the cross-entropy, summed over heads: each head is trained independently.
 
         Args:
             network: The network in training mode.

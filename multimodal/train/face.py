@@ -135,7 +135,7 @@ class FaceTask:
             yield augment(self.images[batch], size, self.config.augmentation, generator), targets
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean over pictures of the scheme's loss, summed over members, so that each is trained as if alone.
+        """Mean over pictures of the scheme's loss, summed over members: each member is trained independently.
 
         Args:
             network: The network in training mode.
@@ -198,7 +198,7 @@ def _targets(corpus: FaceCorpus, scheme: str) -> NDArray[np.float32]:
 
 
 def _class_weights(targets: Tensor, balance: float) -> Tensor:
-    """A factor per emotion, ``(8,)``, whose mean over the corpus is 1."""
+    """A factor per emotion, ``(8,)``, with a mean of 1 over the corpus."""
     share = (targets / targets.sum(dim=1, keepdim=True)).mean(0)
     weights = share.clamp(min=1e-6) ** -balance
     return weights / (weights * share).sum()

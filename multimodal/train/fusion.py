@@ -356,7 +356,7 @@ def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
         encoders: Part to its weights.
 
     Returns:
-        Modality to corpus to license.
+        Name of each corpus to its license.
     """
     entries: dict[str, dict[str, str]] = {}
     for weights in encoders.values():
@@ -367,7 +367,7 @@ def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
 
 
 def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, Weights]) -> dict[str, Any]:
-    """What the card says of the training."""
+    """The training entry of the card."""
     rows = [line.split(",") for line in (run / "log.csv").read_text(encoding="utf-8").splitlines()]
     header, epochs = rows[0], rows[1:]
     scores = [float(row[header.index(FusionTask.metric)]) for row in epochs]

@@ -245,13 +245,13 @@ def _optimizer(network: nn.Module, settings: LoopSettings) -> torch.optim.Optimi
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Moves the average towards the network, faster in the first steps, whose weights are soon outdated.
+    """Moves the average toward the network; the first steps count more, because their weights change fast.
 
     Args:
         average: Averaged tensors, changed in place.
         network: The network.
         decay: Weight of the average, 0 … 1.
-        step: Number of the step, from 0.
+        step: Number of the step, from 1.
     """
     share = 1 - min(decay, (1 + step) / (10 + step))
     for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):

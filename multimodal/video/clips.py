@@ -135,7 +135,7 @@ def _plan(
 
 
 def _peak_window(moment: Moment, analysis: Analysis) -> tuple[float, float]:
-    """Gives the 30 s of a long moment in which the face shows the emotion most; the first 30 s without a face."""
+    """Returns the 30 s of a long moment with the highest probability of the emotion in the face; without a face, the first 30 s."""
     start, end = moment.start_seconds, moment.end_seconds
     if end - start <= LONGEST_SECONDS:
         return start, end
@@ -287,7 +287,7 @@ class Captions:
         self.height = self._panel.height
 
     def drawer(self, number: int) -> Callable[[float], Image]:
-        """Gives the function that draws the caption of one moment for a time of the recording.
+        """Returns the function that draws the caption of one moment for a time of the recording.
 
         Args:
             number: Index of the moment.

@@ -74,7 +74,7 @@ def font(size: int, bold: bool = False, name: str | None = None) -> FreeTypeFont
 
 @cache
 def _letters(name: str | None) -> frozenset[int]:
-    """Gives the code points of a font; none if it is not installed."""
+    """Returns the code points of a font; none if it is not installed."""
     from matplotlib.ft2font import FT2Font
 
     try:
@@ -148,7 +148,7 @@ def is_right_to_left(text: str) -> bool:
 
 
 def in_visual_order(text: str) -> str:
-    """Puts the characters of a line in the order in which they are drawn, from left to right.
+    """Reorders the characters of a line for drawing from left to right.
 
     Pillow orders and joins letters itself where it was built with Raqm, as its wheels are. Elsewhere this applies the
     Unicode bidirectional algorithm (UAX #9); Arabic letters are then not joined.
@@ -297,7 +297,7 @@ def rgb_values(color: str) -> tuple[int, int, int]:
 
 
 def color_of(emotion: str) -> str:
-    """Gives the color of an emotion; unknown labels have that of ``uncertain``.
+    """Returns the color of an emotion; unknown labels have the color of ``uncertain``.
 
     Args:
         emotion: Any label.
@@ -309,7 +309,7 @@ def color_of(emotion: str) -> str:
 
 
 def estimate_text(emotion: str, confidence: float) -> str:
-    """Words an answer in one line, without a number if it is uncertain.
+    """Writes an estimate in one line, without a number if it is uncertain.
 
     Args:
         emotion: The label.
@@ -324,7 +324,7 @@ def estimate_text(emotion: str, confidence: float) -> str:
 
 
 def sign_of(emotion: str) -> str:
-    """Gives the sign of an emotion; unknown labels have that of ``uncertain``.
+    """Returns the sign of an emotion; unknown labels have the sign of ``uncertain``.
 
     Args:
         emotion: Any label.

@@ -20,7 +20,7 @@ LONGEST_STEPS = 2.5
 """Sampling steps over which a box is interpolated: a face may be missed in one picture."""
 
 LONGEST_SECONDS = 1.0
-"""Maximum in seconds, for low sampling rates: nobody moves in a straight line for longer."""
+"""Maximum in seconds, for low sampling rates: people do not move in a straight line for longer."""
 
 MOST = 100
 """Maximum number of faces drawn in one picture; the largest are drawn."""
@@ -155,7 +155,7 @@ def _label(face: FaceBox, letters: int, main: bool) -> NDArray[np.uint8]:
 def _free_place(
     box: Box, width: int, height: int, picture: tuple[int, ...], labels: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.int64]:
-    """Gives left, top, right and bottom of a label: above its box, else below or inside, if possible free."""
+    """Returns left, top, right and bottom of a label: above its box, else below or inside, if possible free."""
     x, y, _, box_height = box
     left = max(0, min(round(x) - 1, picture[1] - width))
     tops = [round(y) - height - 2, round(y + box_height) + 3, round(y) + 3, round(y + box_height) - height - 3]

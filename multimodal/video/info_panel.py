@@ -1,4 +1,4 @@
-"""Draws the panel below a picture: the answer, the words, and the timeline with a cursor."""
+"""Draws the panel below a picture: the estimate, the words, and the timeline with a cursor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 GROUND, TRACK, TEXT, MUTED = "#14161a", "#2c3036", "#f2f3f5", "#a9aeb6"
-"""Colors of the panel, of the timeline without an answer, of words, and of secondary text."""
+"""Colors of the panel, of the timeline without an estimate, of words, and of secondary text."""
 
 USUAL_WIDTH = 640
 """Width in pixels of a picture at which the sizes below apply; others are scaled."""
@@ -89,7 +89,7 @@ class InfoPanel:
         return max(1, round(length * self._scale))
 
     def current(self, seconds: float) -> int | None:
-        """Gives the index of the utterance at a time, of several the one that started last; None between utterances.
+        """Returns the index of the latest utterance at a time; None between utterances.
 
         Args:
             seconds: Time in the recording.
@@ -104,7 +104,7 @@ class InfoPanel:
         return None
 
     def at(self, seconds: float) -> Image:
-        """Draws the panel for a time in seconds: the answer to the current utterance, its words, and the cursor.
+        """Draws the panel for a time in seconds: the estimate of the current utterance, its words, and the cursor.
 
         Args:
             seconds: Time in the recording.
@@ -185,7 +185,7 @@ class InfoPanel:
         return shorten(name, self._words_place()[1] / 3, bold)
 
     def _words_place(self) -> tuple[int, int]:
-        """Gives left edge and width of the words in pixels."""
+        """Returns left edge and width of the words in pixels."""
         left = self._px(MARGIN + ESTIMATE_WIDTH)
         return left, max(40, self.width - left - self._px(MARGIN))
 
@@ -220,7 +220,7 @@ class InfoPanel:
         write(drawing, (left + shift, self._baseline(number)), line, typeface, TEXT)
 
     def _with_estimate(self, emotion: str, confidence: float, below: str) -> Image:
-        """Gives the empty panel with an answer on the left and a small line below it."""
+        """Returns the empty panel with an estimate on the left and a small line below it."""
         image, small = self._ground(), font(self._px(11))
         label_text = estimate_text(emotion, confidence)
         paste(image, chip(((label_text, color_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
@@ -295,7 +295,7 @@ TRACK_LABEL = ""
 
 
 class _Canvas:
-    """Lets Pillow draw on a picture and gives the picture back."""
+    """Draws on a picture with Pillow."""
 
     def __init__(self, image: Image) -> None:
         self.image = image

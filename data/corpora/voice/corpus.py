@@ -13,7 +13,7 @@ from multimodal.errors import CorpusError
 
 
 class ClipName(NamedTuple):
-    """What a path says about a clip.
+    """Facts of a clip from its path.
 
     Attributes:
         speaker: Number or name within the corpus.
@@ -46,7 +46,7 @@ def _none_excluded(path: Path) -> bool:
 class VoiceCorpus:
     """One speech corpus: labels, mapping onto the seven, file names, published counts, license.
 
-    A corpus whose file names say everything has ``read_name``; the others have ``read``. Each module of this package
+    A corpus with all labels in its file names has ``read_name``; the others have ``read``. Each module of this package
     defines one corpus, and ``multimodal.data.corpora.voice_corpora`` lists them.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Reads a corpus whose file names say who speaks and with which emotion.
+"""Reads a corpus with the speaker and the emotion in its file names.
 
 A name is read in any case, and wherever below the corpus folder the file lies.
 """
