@@ -103,7 +103,7 @@ class Background(nn.Module):
         self.summary_variance.copy_(summaries.variance)
 
     def frame_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's frames, shrunk towards the corpora's.
+        """Statistics of a speaker's frames, shrunk toward the corpora's.
 
         Args:
             speaker: Statistics of the speaker's recording.
@@ -115,7 +115,7 @@ class Background(nn.Module):
         return speaker.shrunk(prior, self.frames)
 
     def summary_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's summaries, shrunk towards the corpora's.
+        """Statistics of a speaker's summaries, shrunk toward the corpora's.
 
         Args:
             speaker: Statistics of the speaker's recording.

@@ -82,7 +82,7 @@ class RecordingStatistics:
         return RecordingStatistics(count, self.mean + share * step, variance)
 
     def shrunk(self, prior: RecordingStatistics, prior_weight: float) -> RecordingStatistics:
-        """Shrinks the estimate towards a prior while there are few frames.
+        """Shrinks the estimate toward a prior while there are few frames.
 
         With ``a = count / (count + prior_weight)``: ``mean = a * mean + (1 - a) * prior.mean`` and
         ``variance = a * variance + (1 - a) * prior.variance``. The distance between the two means is left out of the

@@ -219,7 +219,7 @@ def _placement(time: float, seconds: float, phases: NDArray[np.float64]) -> NDAr
     import numpy as np
 
     turn = 2 * math.pi * time
-    scale = 1.08 + 0.10 * math.sin(turn / 9 + phases[0])  # leans towards the camera and back
+    scale = 1.08 + 0.10 * math.sin(turn / 9 + phases[0])  # leans toward the camera and back
     tilt = 0.035 * math.sin(turn / 4 + phases[1])  # radians: 2 degrees to either side
     x = WIDTH / 2 + 40 * math.sin(turn / 7 + phases[2]) + 560 * _distance(time / seconds)  # 560: past the right edge
     y = HEIGHT + 16  # below the desk's edge at every scale and tilt

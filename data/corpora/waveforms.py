@@ -94,9 +94,9 @@ def load_waveforms(
 ) -> Waveforms:
     """Decodes clips, or reads them from a pack that an earlier call wrote.
 
-    Size, start and end identify a file independently of its name and folder. Clips that are not in the pack are decoded and
-    added to it. The samples are the same with and without a pack: exact for 16 kHz files in 16 bits, and within 1/65536
-    of ``load_waveform`` for others.
+    Size, start and end identify a file independently of its name and folder. Clips that are not in the pack are
+    decoded and added to it. The samples are the same with and without a pack: exact for 16 kHz files in 16 bits,
+    and within 1/65536 of ``load_waveform`` for others.
 
     Args:
         clips: From ``read_voices``.

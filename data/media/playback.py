@@ -1,7 +1,8 @@
 """Reads a clip of a recording for playback: every picture, and the sound in its own channels.
 
-``frames`` and ``audio`` read what is analyzed, sampled and in mono; this module reads pictures and sound for playback. Both streams are on
-the recording's own clock. A clip is reached from the keyframe before it, not by reading from the start of the file.
+``frames`` and ``audio`` read what is analyzed, sampled and in mono; this module reads pictures and sound for playback.
+Both streams are on the recording's own clock. A clip is reached from the keyframe before it, not by reading from the
+start of the file.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def _plan(
 
 
 def _peak_window(moment: Moment, analysis: Analysis) -> tuple[float, float]:
-    """Returns the 30 s of a long moment with the highest probability of the emotion in the face; without a face, the first 30 s."""
+    """Returns the 30 s of a long moment with the strongest emotion in the face, or the first 30 s without a face."""
     start, end = moment.start_seconds, moment.end_seconds
     if end - start <= LONGEST_SECONDS:
         return start, end

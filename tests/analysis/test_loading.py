@@ -1,4 +1,4 @@
-"""An analysis that was saved is read back as it was; what is damaged or foreign is refused in one line."""
+"""Loading a saved analysis: the round trip, and one-line errors for damaged or foreign files."""
 
 from __future__ import annotations
 

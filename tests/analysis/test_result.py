@@ -1,4 +1,4 @@
-"""The result of one recording: tables, summary and coverage of a case computed by hand; files whole or not at all."""
+"""The result of one recording: tables, summary and coverage computed by hand; atomic files."""
 
 from __future__ import annotations
 

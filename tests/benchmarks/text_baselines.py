@@ -1,4 +1,4 @@
-"""What the transformer has to beat: word statistics with logistic regression, judged exactly as the transformer is.
+"""Text baselines: bag of words with logistic regression, evaluated like the transformer.
 
 ``python tests/benchmarks/text_baselines.py GOEMOTIONS_FOLDER`` trains on the same nine tenths of the training part,
 chooses thresholds and temperature on the same tenth, and prints the figures of the dev part as one JSON object, with

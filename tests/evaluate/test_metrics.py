@@ -1,4 +1,4 @@
-"""Figures of a classifier against hand-computed cases and plain numpy; calibration on answers of known sharpness."""
+"""Classification metrics compared with hand-computed cases and numpy; calibration with known sharpness."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def test_areas_are_means_over_the_classes(figure: str, area: Callable[[Floats, L
     logits, labels = drawn(200, 4, seed=3)
     probabilities = softmax(logits)
     expected = [area(probabilities[:, index], (labels == index).astype(np.int64)) for index in range(4)]
-    found = classification_figures(probabilities, labels, list("abcd"))[figure]
-    assert found == pytest.approx(np.mean(expected))
-    assert 0.5 < found < 1
+    actual = classification_figures(probabilities, labels, list("abcd"))[figure]
+    assert actual == pytest.approx(np.mean(expected))
+    assert 0.5 < actual < 1
 
 
 def test_absent_class_is_left_out_of_means() -> None:
@@ -260,8 +260,8 @@ def test_concordance_divides_by_the_number_of_turns() -> None:
         2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
         for x, y in zip(first.T, second.T, strict=True)
     ]
-    found = concordance(torch.from_numpy(first), torch.from_numpy(second))
-    np.testing.assert_allclose(found.numpy(), expected)
+    actual = concordance(torch.from_numpy(first), torch.from_numpy(second))
+    np.testing.assert_allclose(actual.numpy(), expected)
     series = torch.arange(1.0, 5.0)[:, None]
     assert concordance(series, series + 1).item() == pytest.approx(5 / 7)
     assert concordance(torch.ones(4, 1), torch.ones(4, 1)).item() == 0

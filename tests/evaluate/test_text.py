@@ -1,4 +1,4 @@
-"""What the command says of a text model: on one file, on a folder, and where there is little or nothing to judge."""
+"""Evaluation of text models: on one file, on a folder, and with few or no usable texts."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ def said(capsys: pytest.CaptureFixture[str], weights: Path, data: Path, *more: s
 def figures(capsys: pytest.CaptureFixture[str], weights: Path, data: Path, *more: str) -> dict[str, Any]:
     code, out, err = said(capsys, weights, data, "--json", *more)
     assert (code, err, out.count("\n")) == (0, "", 1)
-    found: dict[str, Any] = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert set(found) >= KEYS
-    return found
+    actual: dict[str, Any] = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert set(actual) >= KEYS
+    return actual
 
 
 def test_one_file_is_judged_whatever_its_part(capsys: pytest.CaptureFixture[str], weights: Path, corpus: Path) -> None:
     from sklearn.metrics import accuracy_score, f1_score
 
-    found = figures(capsys, weights, corpus / "test.tsv")
+    actual = figures(capsys, weights, corpus / "test.tsv")
     judged = read_goemotions(corpus / "test.tsv", check_counts=False)
     readings = read_texts(tiny_network(tiny_tokenizer()).half().float(), tiny_tokenizer(), judged.texts)
     read = [reading for reading in readings if isinstance(reading, TextPrediction)]
     answers = np.stack([reading.scores for reading in read]) >= 0.5
-    assert found["n"] == len(read) == SIZES["test"]
-    assert found["macro_f1"] == pytest.approx(f1_score(judged.groups, answers, average="macro", zero_division=0))
+    assert actual["n"] == len(read) == SIZES["test"]
+    assert actual["macro_f1"] == pytest.approx(f1_score(judged.groups, answers, average="macro", zero_division=0))
     answers = np.stack([reading.native_scores for reading in read]) >= 0.4
     native = f1_score(judged.targets, answers, average="macro", zero_division=0)
-    assert found["macro_f1_native"] == pytest.approx(native)
+    assert actual["macro_f1_native"] == pytest.approx(native)
     single = judged.groups.sum(axis=1) == 1
     likeliest = np.stack([reading.probabilities for reading in read]).argmax(axis=1)
     right = accuracy_score(judged.groups.argmax(axis=1)[single], likeliest[single])
-    assert found["accuracy"] == pytest.approx(right) and np.sum(found["confusion"]) == single.sum()
+    assert actual["accuracy"] == pytest.approx(right) and np.sum(actual["confusion"]) == single.sum()
 
 
 def test_folder_is_judged_on_dev_or_on_what_else_was_kept_apart(
@@ -91,9 +91,9 @@ def test_texts_with_two_groups_each_have_no_likeliest(
 ) -> None:
     file = tmp_path / "few.tsv"
     file.write_text("i feel happy and scared\t17,14\ta\nwow it is sad\t26,25\tb\n", encoding="utf-8")
-    found = figures(capsys, weights, file)
-    assert (found["n"], found["n_single"], found["accuracy"], found["ece"]) == (2, 0, None, None)
-    assert found["confusion"] == [[0] * 7] * 7 and 0 <= found["macro_f1"] <= 1
+    actual = figures(capsys, weights, file)
+    assert (actual["n"], actual["n_single"], actual["accuracy"], actual["ece"]) == (2, 0, None, None)
+    assert actual["confusion"] == [[0] * 7] * 7 and 0 <= actual["macro_f1"] <= 1
     code, out, _ = said(capsys, weights, file)
     assert code == 0 and "macro_f1" in out and "accuracy" not in out
 

@@ -1,4 +1,4 @@
-"""The program hears: which stretches have a voice, what is absent, and what stays whole when a stream is broken.
+"""Audio inference: segments with speech, absent audio, and recordings with a damaged stream.
 
 The network has random weights, for what it answers is not asked here; ``found`` says where somebody speaks.
 """
@@ -143,9 +143,9 @@ def test_many_utterances_keep_their_order_and_their_answers(hearing: Model, tmp_
 
 @pytest.mark.slow
 def test_progress_runs_to_the_end(hearing: Model, tmp_path: Path) -> None:
-    told: list[float] = []
-    analyze_audio(probe(write_voice(tmp_path / "note.wav")), hearing.parts["audio"], SPOKEN, progress=told.append)
-    assert told == sorted(told) and len(told) >= 5 and told[-1] == pytest.approx(5.0)
+    messages: list[float] = []
+    analyze_audio(probe(write_voice(tmp_path / "note.wav")), hearing.parts["audio"], SPOKEN, progress=messages.append)
+    assert messages == sorted(messages) and len(messages) >= 5 and messages[-1] == pytest.approx(5.0)
 
 
 # --- recordings ---------------------------------------------------------------------------------------------------
@@ -261,9 +261,11 @@ def test_neither_usable_is_one_line(whole: Model, talk: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_progress_covers_both_passes_once(whole: Model, found: None, talk: Path) -> None:
-    told: list[tuple[float, float]] = []
-    whole.analyze(talk, AnalysisOptions(frames_per_second=5), progress=lambda done, total: told.append((done, total)))
-    done, totals = zip(*told, strict=True)
+    messages: list[tuple[float, float]] = []
+    whole.analyze(
+        talk, AnalysisOptions(frames_per_second=5), progress=lambda done, total: messages.append((done, total))
+    )
+    done, totals = zip(*messages, strict=True)
     assert set(totals) == {totals[0]} and totals[0] == pytest.approx(8.0, abs=0.1)
     assert list(done) == sorted(done) and done[-1] > 7.7 and done[0] < 0.5
 

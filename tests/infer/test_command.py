@@ -1,4 +1,4 @@
-"""The main job as a user runs it, in a process of its own: what it writes, and every way in which it can fail.
+"""The command infer in a subprocess: its outputs, and every error.
 
 Here it reads faces alone; voices are read in ``test_infer_audio``, words in ``test_infer_text``.
 """
@@ -133,12 +133,12 @@ def test_output_in_a_pipe_is_plain_text(finished: subprocess.CompletedProcess[st
 def test_good_part_of_a_truncated_file_is_analyzed(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
     warning, *notes = read_analysis(pile / "results" / "cut")["warnings"]
     assert tuple(notes) == SHIPPED_NOTES
-    found = re.fullmatch(r"the file breaks off at (\d\.\d) s of 3\.0 s; the rest is missing", warning)
-    assert found and f"warning: {warning}" in finished.stdout
+    actual = re.fullmatch(r"the file breaks off at (\d\.\d) s of 3\.0 s; the rest is missing", warning)
+    assert actual and f"warning: {warning}" in finished.stdout
     video = cv2.VideoCapture(str(pile / "cut.mp4"))
     decodable = sum(1 for _ in iter(video.grab, False)) / FRAME_RATE
     assert 1.0 < decodable < 2.5
-    assert float(found[1]) == pytest.approx(decodable, abs=0.15)
+    assert float(actual[1]) == pytest.approx(decodable, abs=0.15)
     times = pd.read_csv(pile / "results" / "cut" / "frames.csv")["time_seconds"]
     assert decodable - 0.3 < times.max() < decodable
 

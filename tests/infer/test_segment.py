@@ -1,4 +1,4 @@
-"""A stretch of a recording alone: the same pictures, sound and words as in the whole, and nothing else."""
+"""Analysis of one segment: the same pictures, sound and words as in the whole recording, and nothing else."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:
         literate.analyze(path, AnalysisOptions(start_seconds=start, end_seconds=end))
         for start, end in ((0, 3), (3, 7), (7, None))
     ]
-    said = [[each.utterance.text for each in part.estimates] for part in parts]
-    assert [text for part in said for text in part] == [each.utterance.text for each in whole.estimates] and list(
-        map(len, said)
+    texts = [[each.utterance.text for each in part.estimates] for part in parts]
+    assert [text for part in texts for text in part] == [each.utterance.text for each in whole.estimates] and list(
+        map(len, texts)
     ) == [1, 1, 1]
     second = parts[1].to_dict()
     assert second["segment"] == {"start_seconds": 3.0, "end_seconds": 7.0} and "segment" not in whole.to_dict()

@@ -1,4 +1,4 @@
-"""Colors of emotions can be told apart, also by people who see fewer of them, and each has a sign of its own."""
+"""Emotion colors are distinguishable, also with color vision deficiency, and each has its own sign."""
 
 from __future__ import annotations
 

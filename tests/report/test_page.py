@@ -1,4 +1,4 @@
-"""The report of one recording: its page as a parser reads it, and the command."""
+"""The report of one recording: its page as parsed, and the command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
-from analysis_fixtures import answers, lacking, make_analysis, said, without
+from analysis_fixtures import answers, estimate_of, incomplete_analysis, make_analysis, without
 from checkout import ROOT, subprocess_environment
 from media_fixtures import Pictures, write_media
 from media_flashes import analysis_of
@@ -37,8 +37,10 @@ def page_of(analysis: Analysis, folder: Path = Path("results")) -> Parsed:
 def test_hostile_texts_and_names_are_unchanged(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "<b>\"talk\" & 'more'.mp4", 60.0)
     parsed = page_of(analysis, tmp_path)
-    spoken = [text for attributes, text in parsed.all("p", class_="said") if "muted" not in (attributes["class"] or "")]
-    assert spoken == [each.utterance.text for each in analysis.estimates if each.utterance.text]
+    estimates = [
+        text for attributes, text in parsed.all("p", class_="said") if "muted" not in (attributes["class"] or "")
+    ]
+    assert estimates == [each.utterance.text for each in analysis.estimates if each.utterance.text]
     assert all(
         attributes["dir"] == "auto"
         for attributes, _ in parsed.all("p", class_="said")
@@ -124,7 +126,7 @@ def test_segment_has_times_of_recording(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_missing_the_page_holds_together(seed: int, tmp_path: Path) -> None:
-    analysis = lacking(seed)
+    analysis = incomplete_analysis(seed)
     parsed = page_of(analysis, tmp_path)  # every element is closed where it should be
     assert len(parsed.all("li", class_="utterance")) == len(parsed.data["utterances"]) == len(analysis.estimates)
     judged = [each for each in analysis.estimates if each.fused is not None]
@@ -222,7 +224,7 @@ def test_a_folder_of_results_gets_a_page_for_each(tmp_path: Path, capsys: pytest
 
 def test_foreign_label_is_harmless(tmp_path: Path) -> None:
     label = '"><script>alert(1)</script>'
-    estimate = UtteranceEstimate(Utterance(0.0, 4.0, None, "Well."), fused=said(label, 1.0, (label, "neutral")))
+    estimate = UtteranceEstimate(Utterance(0.0, 4.0, None, "Well."), fused=estimate_of(label, 1.0, (label, "neutral")))
     media = dataclasses.replace(make_analysis(tmp_path / "talk.mp4", 4.0).media)
     parsed = page_of(Analysis(media, {}, (label, "neutral"), (), (), (estimate,)), tmp_path)
     assert len(digests(parsed)) == 4
@@ -232,11 +234,11 @@ def test_foreign_label_is_harmless(tmp_path: Path) -> None:
 def test_transcript_without_recording(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.vtt", 60.0)
     media = dataclasses.replace(analysis.media, has_video=False, has_audio=False, width=None, height=None)
-    spoken = tuple(
+    estimates = tuple(
         dataclasses.replace(each, estimates=without(each, "face", "audio"), face_id=None) for each in analysis.estimates
     )
     models = {**analysis.models, "face": None, "audio": None}
-    changes = {"media": media, "estimates": spoken, "models": models, "faces": (), "frame_times": ()}
+    changes = {"media": media, "estimates": estimates, "models": models, "faces": (), "frame_times": ()}
     parsed = page_of(dataclasses.replace(analysis, **changes), tmp_path)
     assert parsed.all("div", class_="chart") and not parsed.all("video") and not parsed.all("audio")
 

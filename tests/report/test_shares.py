@@ -1,4 +1,4 @@
-"""The report's numbers against other ways to them: shares, their ranges, the headline, each speaker."""
+"""The report's numbers compared with independent computations: shares, intervals, headline, speakers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analysis_fixtures import NOTHING, answers, make_analysis, said
+from analysis_fixtures import NOTHING, answers, estimate_of, make_analysis
 
 from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
@@ -76,7 +76,7 @@ def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
         (None, 10.0, 20.0, "fear"),
     )
     estimates = tuple(
-        UtteranceEstimate(Utterance(start, end, who, "Well."), fused=said(label, 0.9))
+        UtteranceEstimate(Utterance(start, end, who, "Well."), fused=estimate_of(label, 0.9))
         for who, start, end, label in turns
     )
     media = dataclasses.replace(NOTHING, duration_seconds=20.0, has_audio=True)

@@ -1,4 +1,4 @@
-"""What the voice stage hands to the loop: right answers, balanced draws, speakers' statistics, judging."""
+"""The audio training task: targets, balanced sampling, speakers' statistics, evaluation."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def spoken_clips() -> tuple[list[VoiceClip], list[np.ndarray[Any, np.dtype[np.fl
     return clips, [sound.astype(np.float32) for sound in sounds]
 
 
-def same(found: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> bool:
-    pairs = zip(found, expected, strict=True)
+def same(actual: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> bool:
+    pairs = zip(actual, expected, strict=True)
     return all(
         torch.equal(one.frames, other.frames) and torch.equal(one.summary, other.summary) for one, other in pairs
     )
@@ -194,7 +194,7 @@ def test_draws_by_corpus_weight(accelerator: Accelerator) -> None:
     assert all(chance == pytest.approx(WEIGHTS[corpus]) for (corpus, _), chance in of_label.items())
     speakers = Counter(key[:2] for key in of_speaker)
     assert all(chance == pytest.approx(of_label[key[:2]] / speakers[key[:2]]) for key, chance in of_speaker.items())
-    assert all(len(found) == 1 for found in of_clip.values())
+    assert all(len(actual) == 1 for actual in of_clip.values())
 
 
 def lengths_of(batches: Sequence[Batch]) -> list[int]:
@@ -204,10 +204,10 @@ def lengths_of(batches: Sequence[Batch]) -> list[int]:
 def test_clips_come_as_often_as_their_chances_say(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator)
-    drawn = Counter(itertools.chain.from_iterable(lengths_of(epoch_of(task, seed)) for seed in range(100)))
-    total, chances = sum(drawn.values()), task.draw_weights / task.draw_weights.sum()
+    draws = Counter(itertools.chain.from_iterable(lengths_of(epoch_of(task, seed)) for seed in range(100)))
+    total, chances = sum(draws.values()), task.draw_weights / task.draw_weights.sum()
     for features, chance in zip(table.versions[0], chances.tolist(), strict=True):
-        assert drawn[len(features.frames)] / total == pytest.approx(chance, abs=4 * (chance / total) ** 0.5)
+        assert draws[len(features.frames)] / total == pytest.approx(chance, abs=4 * (chance / total) ** 0.5)
 
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(4, 4), (8, 2), (16, 1), (64, 1)])
@@ -271,8 +271,8 @@ class Listener(nn.Module):
         self.handed: dict[int, tuple[Tensor, Tensor]] = {}
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor) -> Any:
-        for row, length, own in zip(frames, lengths.tolist(), summary, strict=True):
-            self.handed[length] = (row[:length], own)
+        for row, length, selected in zip(frames, lengths.tolist(), summary, strict=True):
+            self.handed[length] = (row[:length], selected)
         return self.network(frames, lengths, summary)
 
 
@@ -283,17 +283,17 @@ def heard(task: AudioTask, table: ClipTable, version: int = 0, alone: bool = Fal
     """What the network is handed in inference, with all clips of each speaker or with each by itself."""
     listener = Listener(task.network.eval())
     for speaker in {clip.speaker for clip in table.clips}:
-        own = [index for index, clip in enumerate(table.clips) if clip.speaker == speaker]
-        for chosen in [[index] for index in own] if alone else [own]:
-            encode_speaker(listener, [table.versions[version][index] for index in chosen])
+        selected = [index for index, clip in enumerate(table.clips) if clip.speaker == speaker]
+        for selection in [[index] for index in selected] if alone else [selected]:
+            encode_speaker(listener, [table.versions[version][index] for index in selection])
     return listener.handed
 
 
 def assert_as_heard(batches: Sequence[Batch], handed: Handed) -> None:
     for batch in batches:
-        for row, length, own in zip(batch.frames, batch.lengths.tolist(), batch.summary, strict=True):
+        for row, length, selected in zip(batch.frames, batch.lengths.tolist(), batch.summary, strict=True):
             torch.testing.assert_close(row[:length], handed[length][0], atol=1e-4, rtol=1e-4)
-            torch.testing.assert_close(own, handed[length][1], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(selected, handed[length][1], atol=1e-4, rtol=1e-4)
 
 
 def test_speaker_known_from_all_clips_is_as_in_inference(accelerator: Accelerator) -> None:
@@ -335,7 +335,7 @@ def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Acceler
 
 
 @pytest.mark.parametrize(("share", "allowed"), [(0.0, {0}), (1.0, {1, 2}), (0.5, {0, 1, 2})])
-def test_augmented_copies_are_drawn_and_measured_against_their_own_kind(
+def test_augmented_copies_use_the_statistics_of_copies(
     accelerator: Accelerator, share: float, allowed: set[int]
 ) -> None:
     table = table_of(versions=3)  # the number of frames, 20 + 3 * number + version, tells the version
@@ -394,10 +394,10 @@ def test_network_knows_the_corpora_it_is_taught(accelerator: Accelerator) -> Non
         frames.setdefault(clip.speaker, []).append(each.frames.double().numpy())
         summaries.setdefault(clip.speaker, []).append(each.summary.double().numpy()[None])
     for kind, by_speaker in (("frame", frames), ("summary", summaries)):
-        own = [np.concatenate(parts) for parts in by_speaker.values()]
+        selected = [np.concatenate(parts) for parts in by_speaker.values()]
         mean, variance = getattr(background, f"{kind}_mean").numpy(), getattr(background, f"{kind}_variance").numpy()
-        assert mean == pytest.approx(np.concatenate(own).mean(axis=0), abs=1e-4)
-        assert variance == pytest.approx(np.mean([rows.var(axis=0) for rows in own], axis=0), abs=1e-4)
+        assert mean == pytest.approx(np.concatenate(selected).mean(axis=0), abs=1e-4)
+        assert variance == pytest.approx(np.mean([rows.var(axis=0) for rows in selected], axis=0), abs=1e-4)
 
 
 # --- loss and judgment -------------------------------------------------------------------------------------------
@@ -434,13 +434,13 @@ def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
     task = task_of(table_of(), accelerator, held_out=held_out)
     scores = np.stack([each.summary[:8].double().numpy() for each in held_out.versions[0]]).clip(-5, 5)
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    found = task.validate(Told())
+    actual = task.validate(Told())
     expected = recall_score(
         held_out.targets, shares.argmax(axis=1), average="macro", labels=np.unique(held_out.targets)
     )
-    assert found["uar"] == pytest.approx(expected, abs=1e-6)
-    assert found["nll"] == pytest.approx(log_loss(held_out.targets, shares, labels=range(8)), abs=1e-4)
-    assert set(found) == {"uar", "nll"} and task.metric in found
+    assert actual["uar"] == pytest.approx(expected, abs=1e-6)
+    assert actual["nll"] == pytest.approx(log_loss(held_out.targets, shares, labels=range(8)), abs=1e-4)
+    assert set(actual) == {"uar", "nll"} and task.metric in actual
 
 
 def test_nothing_held_out_gives_no_figures(accelerator: Accelerator) -> None:

@@ -1,4 +1,4 @@
-"""Configuration files: filled when right, refused with the key's name when not; those of the checkout are right."""
+"""Configuration files: defaults, errors with the name of the key, and the files of the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words drawn on pictures: in any script, in their order, and none that the font lacks."""
+"""Text on pictures: any script, reading order, and missing letters."""
 
 from __future__ import annotations
 
