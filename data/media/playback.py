@@ -36,7 +36,7 @@ PAUSE_SECONDS = 0.5
 
 STEP_SECONDS = 0.2
 
-AT_ONCE = 0.005
+FIRST_PICTURE_SECONDS = 0.005
 """Seconds; a picture that comes so soon after the start of a clip is its first picture."""
 
 LONGEST_PAUSE = 6 * 3600.0
@@ -137,7 +137,7 @@ def _distinct_pictures(clip: Clip, size: tuple[int, int], lead: bool) -> Iterato
         if seconds < clip.start_seconds:
             before = frame
             continue
-        if latest is None and seconds > clip.start_seconds + AT_ONCE and (lead or before is not None):
+        if latest is None and seconds > clip.start_seconds + FIRST_PICTURE_SECONDS and (lead or before is not None):
             yield clip.start_seconds, maker.fit(frame if before is None else before, *size)
         if latest is not None and seconds - latest > LONGEST_PAUSE:
             yield latest, None

@@ -106,8 +106,8 @@ def _soften(images: Tensor, settings: FaceAugmentation, generator: Generator) ->
 
 def _cover(images: Tensor, settings: FaceAugmentation, generator: Generator) -> Tensor:
     area = (_uniform(images, generator, 1, 1, 1) + 1) / 2 * settings.erase_area
-    stretch = torch.exp(_uniform(images, generator, 1, 1, 1) * math.log(2))
-    half_width, half_height = (area * stretch).sqrt() / 2, (area / stretch).sqrt() / 2
+    aspect = torch.exp(_uniform(images, generator, 1, 1, 1) * math.log(2))
+    half_width, half_height = (area * aspect).sqrt() / 2, (area / aspect).sqrt() / 2
     center = (_uniform(images, generator, 2, 1, 1) + 1) / 2
     position = torch.linspace(0, 1, images.shape[-1], device=images.device)
     inside_x = (position[None, None, None, :] - center[:, :1]).abs() < half_width

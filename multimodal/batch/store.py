@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from multimodal.errors import MultimodalError, OutputError
-from multimodal.files import atomic_write, output_error
+from multimodal.files import atomic_write, file_mode_mask, output_error
 
 
 class Store:
@@ -82,7 +82,7 @@ class Store:
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             staged = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.work))
-            staged.chmod(0o777 & ~_umask())
+            staged.chmod(0o777 & ~file_mode_mask())
             for file, content in files.items():
                 (staged / file).write_bytes(content)
             self.discard(name)
@@ -169,9 +169,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -20,8 +20,8 @@ from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate.fusion import Head, evaluate_fusion
 from multimodal.evaluate.synthetic_features import (
     EncodedPools,
+    encode_clips,
     encode_pools,
-    encode_voices,
     face_pool,
     mask_audio_with_noise,
     text_pool,
@@ -154,10 +154,10 @@ def encode_corpora(
     mfcc = Mfcc(settings).to(device)
     features = voice_features(waveforms, mfcc)
     degraded = voice_features(mask_audio_with_noise(waveforms, seed), mfcc)
-    voice_labels = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
+    clip_labels = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
     seconds = np.array([len(each.frames) * settings.hop_seconds for each in features])
-    voices = encode_voices(encoders["audio"], clips, features), encode_voices(encoders["audio"], clips, degraded)
-    pools = SamplePools(face_labels, voice_labels, text_labels, seconds, views=VIEWS)
+    voices = encode_clips(encoders["audio"], clips, features), encode_clips(encoders["audio"], clips, degraded)
+    pools = SamplePools(face_labels, clip_labels, text_labels, seconds, views=VIEWS)
     return encode_pools(encoders, pools, images, voices, sentences, seed)
 
 

@@ -233,7 +233,7 @@ def mask_text_with_noise(texts: Sequence[str], seed: int) -> list[str]:
     ]
 
 
-def encode_voices(
+def encode_clips(
     weights: Weights,
     clips: Sequence[VoiceClip],
     features: Sequence[VoiceFeatures],

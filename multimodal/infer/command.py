@@ -29,7 +29,7 @@ from multimodal.console import (
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.export.formats import EXPORT_HELP
 from multimodal.files import path_text
-from multimodal.formatting import COVERAGE_WORDS, SOURCES, percent
+from multimodal.formatting import COVERAGE_WORDS, SOURCES, clock_time, percent
 from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _table(analysis: Analysis, folder: Path, page: bool) -> str:
 
     summary, media = analysis.summary, analysis.media
     modalities = [modality for modality in MODALITY_NAMES if analysis.models[modality] is not None]
-    length = [_clock(media.duration_seconds)] if media.duration_seconds else []
+    length = [clock_time(round(media.duration_seconds))] if media.duration_seconds else []
     lines = ["  ".join([media.path.name, *length, _used(analysis)])]
     for label, share in [*_largest(summary["shares"]), *_largest({"uncertain": summary["uncertain"] or 0.0})]:
         lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
@@ -245,11 +245,6 @@ def _affect(analysis: Analysis) -> list[str]:
 def _largest(shares: dict[str, float] | None) -> list[tuple[str, float]]:
     """Labels and shares, largest first, without those that round to 0 %."""
     return [pair for pair in sorted((shares or {}).items(), key=lambda pair: -pair[1]) if pair[1] >= 0.005]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -38,8 +38,8 @@ from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.synthetic_features import (
     Encoded,
     EncodedPools,
+    encode_clips,
     encode_pools,
-    encode_voices,
     face_pool,
     mask_audio_with_noise,
     text_pool,
@@ -244,14 +244,14 @@ def encode_parts(
         for corpus in audio_config.sampling.corpus_weights
         for clip in read_voices(corpus, sources.voices / corpus, check_counts=config.check_counts)
     ]
-    voices = _Voices.read(audio_config, clips, encoders["audio"], sources.audio_run, run)
+    voices = _EncodedClips.read(audio_config, clips, encoders["audio"], sources.audio_run, run)
     seed = config.loop.seed
     pools = {}
     for number, part in enumerate(PARTS):
         images, face_labels = face_pool(faces[part], config.faces_per_label, seed)
-        indices, voice_labels, seconds = voices.of(part)
+        indices, clip_labels, seconds = voices.of(part)
         sentences, text_labels = text_pool(texts[part])
-        labels = SamplePools(face_labels, voice_labels, text_labels, seconds, views=config.views)
+        labels = SamplePools(face_labels, clip_labels, text_labels, seconds, views=config.views)
         encoded = [voices.encoded[index] for index in indices], [voices.degraded[index] for index in indices]
         pools[part] = encode_pools(encoders, labels, images, encoded, sentences, seed + number)
     return pools
@@ -276,7 +276,7 @@ def _texts(config: FusionConfig, folder: Path) -> dict[str, TextCorpus]:
 
 
 @dataclass(frozen=True)
-class _Voices:
+class _EncodedClips:
     """All clips, encoded by networks that were not trained on their speakers, and the part of each clip."""
 
     labels: NDArray[np.int64]
@@ -288,7 +288,7 @@ class _Voices:
     @classmethod
     def read(
         cls, config: AudioConfig, clips: Sequence[VoiceClip], weights: Weights, audio_run: Path, run: Path
-    ) -> _Voices:
+    ) -> _EncodedClips:
         waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
         mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
         degraded = voice_features(mask_audio_with_noise(waveforms, config.loop.seed), mfcc)
@@ -299,7 +299,7 @@ class _Voices:
         indices = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
         fold_clips = [clips[index] for index in indices]
         encoded = [
-            encode_voices(weights, fold_clips, [version[index] for index in indices], encoder_of)
+            encode_clips(weights, fold_clips, [version[index] for index in indices], encoder_of)
             for version in (features, degraded)
         ]
         return cls(

@@ -93,7 +93,7 @@ class FusionTask:
         self.pools, self.synthesis, self.training = pools, synthesis, training
         self.settings, self.accelerator = settings, accelerator
         self.shape = shape
-        self.spread = np.concatenate([voice.states for voice in pools.voices[0]]).std(axis=0) * training.audio_noise
+        self.spread = np.concatenate([clip.states for clip in pools.voices[0]]).std(axis=0) * training.audio_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = training.validation_utterances
         self.held_out = list(synthesize(held_out.pools, count, synthesis, settings.seed))

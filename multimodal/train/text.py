@@ -269,7 +269,7 @@ PROTOCOL = (
 FACTS = {
     "data": {
         "name": "GoEmotions (Demszky et al. 2020, arXiv 2005.00547): English Reddit comments, 27 emotions and neutral",
-        "parts": "nine tenths of the training part to train, a tenth to choose; dev part judged; test part unused",
+        "parts": "nine tenths of the training part to train, a tenth to choose; dev part evaluated; test part unused",
         "license": "CC BY 4.0; its code Apache-2.0",
     },
     "license": "Apache-2.0, as the starting weights all-MiniLM-L6-v2; GoEmotions, CC BY 4.0, asks to be named",

@@ -201,10 +201,10 @@ def test_command_writes_both_files_and_says_so(run_cli: RunCommand, tmp_path: Pa
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout == "wrote interview.mp4 and interview.srt\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["interview.mp4", "interview.srt"]
-    assert oct((tmp_path / "interview.mp4").stat().st_mode & 0o444) == oct(0o444 & ~_mask())
+    assert oct((tmp_path / "interview.mp4").stat().st_mode & 0o444) == oct(0o444 & ~shell_umask())
 
 
-def _mask() -> int:
+def shell_umask() -> int:
     return int(subprocess.run(["sh", "-c", "umask"], capture_output=True, text=True, check=True).stdout, 8)
 
 

@@ -101,9 +101,9 @@ def test_neither_the_order_of_faces_nor_that_of_signals_matters(scene: Scene, ch
 
 @given(scenes())
 def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
-    left_out: dict[str, Any] = {name: None for name in MODALITIES if name not in scene.said}
-    broken: dict[str, Any] = dict.fromkeys(left_out, (np.array([np.nan]), np.full((1, 9), np.nan)))
-    same(scene.streams(**left_out), scene.streams())
+    absent: dict[str, Any] = {name: None for name in MODALITIES if name not in scene.said}
+    broken: dict[str, Any] = dict.fromkeys(absent, (np.array([np.nan]), np.full((1, 9), np.nan)))
+    same(scene.streams(**absent), scene.streams())
     same(scene.streams(**broken), scene.streams())
 
 
