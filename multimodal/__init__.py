@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from multimodal.models.selection import list_models
     from multimodal.report.page import write_report
 
-__version__ = "0.2.0"
+__version__ = "0.1.0"
 __all__ = [
     "Analysis",
     "AnalysisOptions",

@@ -11,7 +11,7 @@ from typing import Any
 from multimodal.errors import WeightsError
 
 FORMER_KEYS = {"licence": "license"}
-"""Keys of the cards published before 0.2 to their present names; published files never change."""
+"""Keys anywhere in cards published earlier to their present names; published files never change."""
 
 FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evidence": "log_probabilities"}
 """The same for the shape of the fusion head."""

@@ -38,7 +38,7 @@ _FORMER_NAMES = {
     "lowest_quantisation_bits": "lowest_quantization_bits",
     "highest_quantisation_bits": "highest_quantization_bits",
 }
-"""Settings in cards that were published before 0.2, which stay as they are, and their present names."""
+"""Settings in cards published earlier, which stay as they are, and their present names."""
 
 
 @dataclass(frozen=True)
