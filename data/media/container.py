@@ -335,7 +335,17 @@ class Damage:
 def read_packets(
     container: InputContainer, streams: MediaStreams, stream: Stream, damage: Damage
 ) -> Iterator[Packet[Stream]]:
-    """Reads to the end of the file and yields the intact packets of one stream."""
+    """Reads to the end of the file and yields the intact packets of one stream.
+
+    Args:
+        container: An open container.
+        streams: Its streams.
+        stream: The stream to read.
+        damage: Records damaged packets.
+
+    Returns:
+        Iterator over packets, in the order of the file.
+    """
     failures = 0
     while failures < READ_FAILURES:
         try:

@@ -304,6 +304,9 @@ def make_receipt(outcome: Outcome, task: Task, options: BatchOptions, versions: 
 
     Returns:
         Plain values for JSON.
+
+    Raises:
+        ValueError: The outcome is an error.
     """
     if outcome.source is None or outcome.files is None:
         raise ValueError("only a result has a receipt")

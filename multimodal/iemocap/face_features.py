@@ -156,12 +156,27 @@ class SpeakerFaces:
 
 
 def face_size(encoder: Weights) -> int:
-    """Number of features of a face embedding."""
+    """Number of features of a face embedding.
+
+    Args:
+        encoder: A face model.
+
+    Returns:
+        Number of features.
+    """
     return int(encoder.network.embedding_size)  # type: ignore[arg-type]
 
 
 def half_of(turn: IemocapTurn, swapped: bool = False) -> str:
-    """The half of the picture that shows a turn's speaker by the names, or the other half."""
+    """The half of the picture that shows a turn's speaker by the names, or the other half.
+
+    Args:
+        turn: The turn.
+        swapped: Whether to return the other half.
+
+    Returns:
+        ``left`` or ``right``.
+    """
     from multimodal.data.faces.split_screen import half_by_name, other
 
     half = half_by_name(turn.dialogue, turn.speaker[-1])
@@ -202,6 +217,10 @@ def halves_report(folder: Path, frames_per_second: float = 5.0) -> str:
 
 def missing_videos(turns: Sequence[IemocapTurn], need_video: bool) -> list[str]:
     """One line that names the dialogues without a video; empty if all have one.
+
+    Args:
+        turns: All turns.
+        need_video: Whether a missing video is an error.
 
     Raises:
         CorpusError: A video is missing and required.

@@ -250,7 +250,15 @@ def make_corpus(
 def by_dialogue(
     turns: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn]
 ) -> Iterator[tuple[list[IemocapTurn], list[IemocapTurn]]]:
-    """For each dialogue, in order: those of ``turns`` that belong to it, and all of its turns."""
+    """For each dialogue, in order: those of ``turns`` that belong to it, and all of its turns.
+
+    Args:
+        turns: Turns to select.
+        everyone: All turns of the corpus.
+
+    Returns:
+        Iterator over pairs: the selected turns and all turns of a dialogue.
+    """
     whole: dict[str, list[IemocapTurn]] = {}
     for turn in everyone:
         whole.setdefault(turn.dialogue, []).append(turn)
@@ -260,6 +268,9 @@ def by_dialogue(
 
 def spoken_words(text: str) -> str:
     """Removes the annotations of a transcription: ``[LAUGHTER]`` would reveal the label.
+
+    Args:
+        text: A transcription.
 
     Example:
         >>> spoken_words("[LAUGHTER] I know.  [BREATHING]")

@@ -258,7 +258,19 @@ def train_face(
 def write_weights(
     config: FaceConfig, network: nn.Module, validation: FaceCorpus, run: Path, name: str, origin: Mapping[str, object]
 ) -> Path:
-    """Calibrates and evaluates a trained network on the validation part, and writes weights and card."""
+    """Calibrates and evaluates a trained network on the validation part, and writes weights and card.
+
+    Args:
+        config: Configuration of the training.
+        network: The trained network.
+        validation: Validation part of FER+.
+        run: Folder of the run.
+        name: Name of the weights.
+        origin: Origin for the card.
+
+    Returns:
+        Path of the weights.
+    """
     labeled = validation.subset(majority_labels(validation.votes) >= 0)
     labels = majority_labels(labeled.votes)
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})

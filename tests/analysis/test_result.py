@@ -166,7 +166,7 @@ def test_nothing_seen_is_nothing_invented() -> None:
     assert set(nothing.coverage.values()) == {0.0} and len(nothing.frames) == len(nothing.utterances) == 0
 
 
-def said(start: float, end: float, **labels: str) -> UtteranceEstimate:
+def utterance_estimate(start: float, end: float, **labels: str) -> UtteranceEstimate:
     """An utterance with an estimate per signal, led by the given label."""
     estimates = {signal: ModalityEstimate(shows(label, 0.4, FUSED_LABELS)) for signal, label in labels.items()}
     return UtteranceEstimate(
@@ -177,11 +177,11 @@ def said(start: float, end: float, **labels: str) -> UtteranceEstimate:
 def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
     # The second and the third overlap from 5 to 6, and the fourth reaches beyond the end: 3 + 5 + 1 of 10 s are heard.
     estimates = (
-        said(0.0, 3.0, audio="anger", text="sadness"),
-        said(3.0, 4.0, text="fear"),
-        said(4.0, 6.0, audio="neutral"),
-        said(5.0, 9.0, audio="anger"),
-        said(9.0, 12.0, audio="neutral"),
+        utterance_estimate(0.0, 3.0, audio="anger", text="sadness"),
+        utterance_estimate(3.0, 4.0, text="fear"),
+        utterance_estimate(4.0, 6.0, audio="neutral"),
+        utterance_estimate(5.0, 9.0, audio="anger"),
+        utterance_estimate(9.0, 12.0, audio="neutral"),
     )
     heard = Analysis(media(10.0), MODELS, FUSED_LABELS, (), (), estimates)
     nothing = dict.fromkeys(FUSED_LABELS, 0.0)
@@ -193,7 +193,7 @@ def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
 
 
 def test_words_without_times_count_alike() -> None:
-    estimates = tuple(said(0.0, 0.0, text=label) for label in ("fear", "fear", "anger", "fear"))
+    estimates = tuple(utterance_estimate(0.0, 0.0, text=label) for label in ("fear", "fear", "anger", "fear"))
     read = Analysis(media(0.0), MODELS, FUSED_LABELS, (), (), estimates)
     assert read.summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.75, "anger": 0.25}
     assert read.summary["modality"] == "text" and read.summary["estimated_seconds"] == 0.0

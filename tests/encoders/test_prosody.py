@@ -30,7 +30,7 @@ def fields(samples: Signal | Tensor, rate: int = RATE) -> dict[str, float]:
     return dict(zip(PROSODY_FIELDS, values[0].tolist(), strict=True))
 
 
-def heard(samples: Signal | Tensor, rate: int = RATE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def pitch_of(samples: Signal | Tensor, rate: int = RATE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Hertz and voicing of each frame of one clip."""
     sound = torch.as_tensor(samples)
     hertz, voicing = pitch(sound.unsqueeze(0), torch.tensor([len(sound)]), rate)
@@ -49,7 +49,7 @@ def semitones(hertz: NDArray[np.floating], reference: NDArray[np.floating]) -> T
 @pytest.mark.parametrize("name", list(reference_signals()))
 def test_pitch_is_the_one_the_sound_was_made_with(name: str) -> None:
     samples, track = reference_signals()[name]
-    hertz, voicing = heard(samples)
+    hertz, voicing = pitch_of(samples)
     inner = slice(3, -3)  # the outermost pitch frames reach beyond the clip
     error = np.abs(semitones(hertz, true_pitch(track, len(hertz))))[inner]
     assert (hertz[inner] > 0).all() and voicing[inner].min() > 0.9
@@ -79,7 +79,7 @@ def librosa_pitch(librosa: ModuleType, samples: Signal, method: str) -> Track:
 @pytest.mark.parametrize("method", ["yin", "pyin"])
 def test_pitch_is_librosas(name: str, method: str, librosa: ModuleType) -> None:
     samples = reference_signals()[name][0]
-    hertz, _ = heard(samples)
+    hertz, _ = pitch_of(samples)
     theirs = librosa_pitch(librosa, samples, method)
     assert hertz.shape == theirs.shape
     both = (hertz > 0) & (theirs > 0)
@@ -95,7 +95,7 @@ def test_pitch_is_librosas(name: str, method: str, librosa: ModuleType) -> None:
 def test_no_octave_is_mistaken(formants: str, middle: float, lowest_hz: float) -> None:
     track = glide(middle * 1.15, middle / 1.15, 0.8)
     clean = vowel(track, formants, lowest_hz=lowest_hz)
-    hertz, _ = heard(clean + noise(len(clean), 0.01, seed=int(middle)))  # 20 dB below the voice
+    hertz, _ = pitch_of(clean + noise(len(clean), 0.01, seed=int(middle)))  # 20 dB below the voice
     voiced = hertz > 0
     error = semitones(hertz, true_pitch(track, len(hertz)))[voiced]
     assert voiced.mean() > 0.9
@@ -109,14 +109,14 @@ def test_a_clip_keeps_its_octave_where_single_frames_do_not() -> None:
     weaker = np.where((phase[6000:10000] % 2) < 1, 1.0, 0.8)
     samples = vowel(track, "a")
     samples[6000:10000] *= weaker.astype(np.float32)
-    hertz, _ = heard(samples)
+    hertz, _ = pitch_of(samples)
     error = semitones(hertz, true_pitch(track, len(hertz)))[hertz > 0]
     assert (np.abs(np.abs(error) - OCTAVE) < 1).mean() < 0.02
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
 def test_other_sample_rates_hear_the_same(rate: int) -> None:
-    hertz, _ = heard(vowel(glide(150, 170, 0.5, rate), "a", rate=rate), rate)
+    hertz, _ = pitch_of(vowel(glide(150, 170, 0.5, rate), "a", rate=rate), rate)
     expected = true_pitch(glide(150, 170, 0.5, rate), len(hertz), rate)
     assert len(hertz) == 48
     np.testing.assert_allclose(semitones(hertz, expected)[3:-3], 0, atol=0.3)
@@ -129,7 +129,7 @@ def test_what_is_no_voice_has_no_pitch(sound: str) -> None:
         "noise": noise(16000, 0.1),
         "hum under speech": np.concatenate([vowel(glide(150, 150, 0.5)), sine(glide(100, 100, 0.5), 0.0005)]),
     }[sound]
-    hertz, voicing = heard(samples)
+    hertz, voicing = pitch_of(samples)
     later = slice(55, None) if sound == "hum under speech" else slice(None)
     assert (hertz[later] > 0).mean() < 0.02 and (voicing >= 0).all() and (voicing <= 1).all()
 

@@ -38,7 +38,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_goemotions(tmp_path_factory.mktemp("goemotions"), SIZES)
 
 
-def said(capsys: pytest.CaptureFixture[str], weights: Path, data: Path, *more: str) -> tuple[int, str, str]:
+def run_evaluate(capsys: pytest.CaptureFixture[str], weights: Path, data: Path, *more: str) -> tuple[int, str, str]:
     words = ["text", "--corpus", "goemotions", "--data", str(data), "--model", str(weights), "--device", "cpu", *more]
     code = evaluate.main(words)
     printed = capsys.readouterr()
@@ -46,7 +46,7 @@ def said(capsys: pytest.CaptureFixture[str], weights: Path, data: Path, *more: s
 
 
 def figures(capsys: pytest.CaptureFixture[str], weights: Path, data: Path, *more: str) -> dict[str, Any]:
-    code, out, err = said(capsys, weights, data, "--json", *more)
+    code, out, err = run_evaluate(capsys, weights, data, "--json", *more)
     assert (code, err, out.count("\n")) == (0, "", 1)
     actual: dict[str, Any] = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert set(actual) >= KEYS
@@ -80,9 +80,9 @@ def test_folder_is_judged_on_dev_or_on_what_else_was_kept_apart(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "test.tsv").write_bytes((corpus / "test.tsv").read_bytes())
     assert figures(capsys, weights, tmp_path) == figures(capsys, weights, corpus / "test.tsv")
-    code, out, _ = said(capsys, weights, tmp_path)
+    code, out, _ = run_evaluate(capsys, weights, tmp_path)
     assert code == 0 and out.startswith("minilm_l6.random-v1 on goemotions, test part, ")
-    code, out, err = said(capsys, weights, tmp_path, "--split", "dev")
+    code, out, err = run_evaluate(capsys, weights, tmp_path, "--split", "dev")
     assert (code, out) == (1, "") and "contains no dev.tsv" in err
 
 
@@ -94,7 +94,7 @@ def test_texts_with_two_groups_each_have_no_likeliest(
     actual = figures(capsys, weights, file)
     assert (actual["n"], actual["n_single"], actual["accuracy"], actual["ece"]) == (2, 0, None, None)
     assert actual["confusion"] == [[0] * 7] * 7 and 0 <= actual["macro_f1"] <= 1
-    code, out, _ = said(capsys, weights, file)
+    code, out, _ = run_evaluate(capsys, weights, file)
     assert code == 0 and "macro_f1" in out and "accuracy" not in out
 
 
@@ -102,6 +102,6 @@ def test_nothing_that_can_be_read_is_one_line(
     capsys: pytest.CaptureFixture[str], weights: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "dots.tsv").write_text("...\t17\ta\n\u200b\t27\tb\n", encoding="utf-8")
-    code, out, err = said(capsys, weights, tmp_path / "dots.tsv")
+    code, out, err = run_evaluate(capsys, weights, tmp_path / "dots.tsv")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "has no text with words (2 texts)" in err

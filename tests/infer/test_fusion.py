@@ -149,14 +149,19 @@ def test_other_faces_and_the_order_of_parts_change_nothing(
     rng = np.random.default_rng(0)
     text_estimate = shares(FACE_LABELS, rng)
     strangers = [
-        replace(seen, face_id=chance.choice([0, 2]), probabilities=text_estimate, embedding=rng.standard_normal(3))
-        for seen in faces
+        replace(
+            face,
+            face_id=chance.choice([0, 2]),
+            probabilities=text_estimate,
+            embedding=rng.standard_normal(3),
+        )
+        for face in faces
     ]
-    crowd = sorted([*faces, *strangers], key=lambda seen: (seen.time_seconds, seen.face_id))
+    crowd = sorted([*faces, *strangers], key=lambda face: (face.time_seconds, face.face_id))
     shuffled = dict(sorted(parts.items(), reverse=True))
     alone, among = (
-        fuse([estimate], seen, frame_times(scene), parts_in_use).estimates[0]
-        for seen, parts_in_use in ((faces, parts), (crowd, shuffled))
+        fuse([estimate], observations, frame_times(scene), parts_in_use).estimates[0]
+        for observations, parts_in_use in ((faces, parts), (crowd, shuffled))
     )
     close(among, alone)
 
@@ -168,8 +173,11 @@ def test_contradictory_input_never_crashes(
 ) -> None:
     pairs = [estimate_of(scene) for scene in several]
     estimates = [estimate for estimate, _ in pairs]
-    # Faces of one stretch lie in others; frames are those of another recording.
-    faces = sorted((seen for _, each in pairs for seen in each), key=lambda seen: seen.time_seconds)
+    # Faces of one segment lie in others; frames are those of another recording.
+    faces = sorted(
+        (face for _, each in pairs for face in each),
+        key=lambda face: face.time_seconds,
+    )
     parts_in_use = parts if trained else ENCODERS
     actual = fuse(estimates, faces, sorted(times), parts_in_use)
     assert [each.utterance for each in actual.estimates] == [each.utterance for each in estimates]
@@ -321,13 +329,18 @@ def test_a_face_can_be_chosen(seeing: Model, talk: Path) -> None:
         seeing.analyze(talk, AnalysisOptions(face_id=7))
 
 
-def seen(time: float, face_id: int, label: str, width: float) -> FaceObservation:
+def face_observation(time: float, face_id: int, label: str, width: float) -> FaceObservation:
     text_estimate = {name: 0.65 if name == label else 0.05 for name in FACE_LABELS}
     return FaceObservation(time, face_id, (0.0, 0.0, width, width), 0.9, "clear", text_estimate, np.ones(3, np.float32))
 
 
 def test_only_the_chosen_face_counts() -> None:
-    faces = [seen(0.0, 0, "anger", 90), seen(0.2, 0, "anger", 90), seen(0.2, 1, "fear", 20), seen(1.5, 0, "anger", 90)]
+    faces = [
+        face_observation(0.0, 0, "anger", 90),
+        face_observation(0.2, 0, "anger", 90),
+        face_observation(0.2, 1, "fear", 20),
+        face_observation(1.5, 0, "anger", 90),
+    ]
     stretches = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
     largest, selection = estimate_segments(stretches, faces), estimate_segments(stretches, faces, face_id=1)
     assert [each.face_id for each in largest] == [0, 0] and [each.face_id for each in selection] == [1, None]

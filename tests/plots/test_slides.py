@@ -55,7 +55,7 @@ def axes_of(figure: Figure, name: str) -> Axes:
     return actual
 
 
-def drawn(axes: Axes, prefix: str) -> dict[str, list[Any]]:
+def artists_of(axes: Axes, prefix: str) -> dict[str, list[Any]]:
     """Artists by the rest of their id."""
     actual: dict[str, list[Any]] = {}
     for artist in (*axes.patches, *axes.collections, *axes.lines):
@@ -86,7 +86,7 @@ def near(actual: Any, wanted: Any) -> None:
 def test_blocks_are_the_answers(tmp_path: Path, seconds: float) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", seconds)
     axes = axes_of(draw_timeline(analysis), "estimates")
-    actual = drawn(axes, "answer ")
+    actual = artists_of(axes, "answer ")
     expected: dict[str, list[tuple[float, float, float]]] = {}
     for each in analysis.estimates:
         assert each.fused is not None
@@ -115,7 +115,7 @@ def test_signal_rows_and_gaps(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
     axes = axes_of(draw_timeline(analysis), "modalities")
     for signal in ("audio", "text"):
-        actual = drawn(axes, f"{signal} ")
+        actual = artists_of(axes, f"{signal} ")
         pairs = [(each.utterance, each.get(signal)) for each in analysis.estimates]
         for label in set(actual) - {"absent"}:
             own = [u for u, estimate in pairs if estimate is not None and leading(estimate.probabilities) == label]
@@ -133,7 +133,7 @@ def test_signal_rows_and_gaps(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_face_is_drawn_by_the_frame(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
-    actual = drawn(axes_of(draw_timeline(analysis), "modalities"), "face ")
+    actual = artists_of(axes_of(draw_timeline(analysis), "modalities"), "face ")
     covered = {label: spans(artists) for label, artists in actual.items()}
     scored = {each.time_seconds: each.probabilities for each in analysis.faces}
     for time in analysis.frame_times:
@@ -146,7 +146,7 @@ def test_the_face_is_drawn_by_the_frame(tmp_path: Path) -> None:
 
 def test_lines_are_valence_and_arousal(tmp_path: Path) -> None:
     analysis = hard_analysis(tmp_path / "a.mp4")
-    actual = drawn(axes_of(draw_timeline(analysis), "affect"), "")
+    actual = artists_of(axes_of(draw_timeline(analysis), "affect"), "")
     for name in ("valence", "arousal"):
         (line,) = actual[name]
         points = [(x, y) for x, y in zip(*line.get_data(), strict=True) if not math.isnan(y)]
@@ -156,7 +156,7 @@ def test_lines_are_valence_and_arousal(tmp_path: Path) -> None:
         near(points[::2], [(u.start_seconds, value) for u, value in known])
         near(points[1::2], [(u.end_seconds, value) for u, value in known])
     gap = replace(analysis, estimates=(analysis.estimates[0], analysis.estimates[-3]))
-    (line,) = drawn(axes_of(draw_timeline(gap), "affect"), "")["valence"]
+    (line,) = artists_of(axes_of(draw_timeline(gap), "affect"), "")["valence"]
     assert sum(math.isnan(y) for y in line.get_ydata()) == 1  # no line across what nobody judged
 
 
@@ -164,7 +164,7 @@ def test_lines_are_valence_and_arousal(tmp_path: Path) -> None:
 def test_an_hour_shows_means(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 3600.0)
     figure = draw_timeline(analysis)
-    (line,) = drawn(axes_of(figure, "affect"), "")["arousal"]
+    (line,) = artists_of(axes_of(figure, "affect"), "")["arousal"]
     near(line.get_xdata(), np.arange(60) * 60 + 30)
     by_minute = np.array([each.arousal for each in analysis.estimates], float).reshape(60, 15)  # 15 of 4 s a minute
     near(line.get_ydata(), by_minute.mean(axis=1))
@@ -176,12 +176,12 @@ def test_an_hour_shows_means(tmp_path: Path) -> None:
 def test_shares_are_sorted_and_uncertain_is_last(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 300.0)
     axes = axes_of(draw_summary(analysis), "shares")
-    actual = {label: bars[0].get_width() for label, bars in drawn(axes, "share ").items()}
+    actual = {label: bars[0].get_width() for label, bars in artists_of(axes, "share ").items()}
     saved = {**analysis.summary["shares"], "uncertain": analysis.summary["uncertain"]}
     assert actual == {label: share for label, share in saved.items() if share > 0}
     sure = [share for label, share in actual.items() if label != "uncertain"]
     assert sure == sorted(sure, reverse=True) and list(actual)[-1] == "uncertain"
-    rows = [bars[0].get_y() for bars in drawn(axes, "share ").values()]
+    rows = [bars[0].get_y() for bars in artists_of(axes, "share ").values()]
     assert rows == sorted(rows)
     labels = [text.get_text() for text in axes.texts]
     assert all(label in labels and SIGNS[label] in labels for label in actual)
@@ -190,16 +190,16 @@ def test_shares_are_sorted_and_uncertain_is_last(tmp_path: Path) -> None:
 def test_coverage_and_means_are_those_of_the_summary(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "a.mp4", 60.0)
     figure = draw_summary(analysis)
-    covered = drawn(axes_of(figure, "coverage"), "coverage ")
+    covered = artists_of(axes_of(figure, "coverage"), "coverage ")
     assert {signal: bars[0].get_width() for signal, bars in covered.items()} == analysis.coverage
-    means = {name: marks[0].get_xdata()[0] for name, marks in drawn(axes_of(figure, "affect"), "mean ").items()}
+    means = {name: marks[0].get_xdata()[0] for name, marks in artists_of(axes_of(figure, "affect"), "mean ").items()}
     assert means == {name: analysis.summary[f"mean_{name}"] for name in ("valence", "arousal")}
 
 
 def test_typed_words_are_drawn_by_the_line(tmp_path: Path) -> None:
     analysis = typed_analysis(tmp_path / "answer.txt", ("Great!", "A long line that has to be broken " * 9, HOSTILE[2]))
     figure = draw_timeline(analysis)
-    actual = drawn(axes_of(figure, "estimates"), "answer ")
+    actual = artists_of(axes_of(figure, "estimates"), "answer ")
     assert [(bar.get_x(), bar.get_width()) for bar in actual["happiness"]] == [(0.0, 1.0)]
     assert [(bar.get_x(), bar.get_width()) for bar in actual["anger"]] == [(1.0, 1.0), (2.0, 1.0)]
     shown = [text.get_text() for text in texts(figure)]
@@ -221,7 +221,7 @@ def test_only_a_stretch_is_drawn_where_only_that_was_read(tmp_path: Path) -> Non
 def test_without_a_joint_answer_the_first_signal_stands_in(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 20.0)
     alone = replace(whole, estimates=tuple(replace(each, fused=None, uncertain=False) for each in whole.estimates))
-    actual = drawn(axes_of(draw_timeline(alone), "estimates"), "answer ")
+    actual = artists_of(axes_of(draw_timeline(alone), "estimates"), "answer ")
     assert sum(map(len, actual.values())) == sum("face" in each.estimates for each in alone.estimates)
 
 

@@ -177,14 +177,14 @@ def test_page_contains_no_absolute_path(tmp_path: Path) -> None:
 # --- the command --------------------------------------------------------------------------------------------------
 
 
-def saved(folder: Path, seconds: float = 20.0) -> Path:
+def save_analysis(folder: Path, seconds: float = 20.0) -> Path:
     make_analysis(folder / "talk.mp4", seconds).save(folder)
     return folder
 
 
 @pytest.mark.slow
 def test_command_writes_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one, other = saved(tmp_path / "one"), saved(tmp_path / "other")
+    one, other = save_analysis(tmp_path / "one"), save_analysis(tmp_path / "other")
     assert report.main([str(one), str(other / "analysis.json")]) == 0
     assert capsys.readouterr().out.split() == [str(one / PAGE), str(other / PAGE)]
     assert Parsed((one / PAGE).read_text(encoding="utf-8")).all("h1")[0][1] == "talk.mp4"
@@ -193,7 +193,7 @@ def test_command_writes_page(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_failure_does_not_affect_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = saved(tmp_path / "good")
+    good = save_analysis(tmp_path / "good")
     assert report.main([str(tmp_path / "nowhere"), str(good)]) == 1
     out, err = capsys.readouterr()
     assert out.split() == [str(good / PAGE)]
@@ -217,7 +217,7 @@ def test_wrong_usage_is_one_line(words: list[str], code: int, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_a_folder_of_results_gets_a_page_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [saved(tmp_path / "results" / name) for name in ("one", "two")]
+    folders = [save_analysis(tmp_path / "results" / name) for name in ("one", "two")]
     assert report.main([str(tmp_path / "results")]) == 0
     assert capsys.readouterr().out.split() == [str(folder / PAGE) for folder in folders]
 
@@ -257,7 +257,7 @@ def test_media_names_the_recording_where_it_has_moved(tmp_path: Path) -> None:
 
 
 def test_media_of_another_recording_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, other = saved(tmp_path / "results"), write_media(tmp_path / "other.mp4", Pictures([0, 40]))
+    folder, other = save_analysis(tmp_path / "results"), write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert report.main([str(folder), "--media", str(other)]) == 1
     out, err = capsys.readouterr()
     assert out == "" and "other.mp4: is not the recording that was analyzed" in err and err.count("\n") == 1
@@ -282,7 +282,7 @@ def test_a_folder_that_batch_has_written_is_a_study(
 
 
 def test_unwritable_page_leaves_previous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = saved(tmp_path)
+    folder = save_analysis(tmp_path)
     place = write_report(make_analysis(tmp_path / "talk.mp4", 20.0), folder)
     before = place.read_bytes()
 

@@ -80,8 +80,8 @@ def test_a_filter_acts_on_everything_that_is_shown(study: Path, results: pd.Data
     assert len(texts(page, "#strips .answer")) == len(done)
     assert set(texts(page, "#strips .what")) == {"search"}
     assert page.locator("#failures li:visible").count() == len(selection) - len(done)
-    shown = page.locator(".watching .first a").evaluate_all("links => links.map((link) => link.title)")
-    assert shown and set(shown) <= set(done["path"])
+    number_text = page.locator(".watching .first a").evaluate_all("links => links.map((link) => link.title)")
+    assert number_text and set(number_text) <= set(done["path"])
     assert any(f"{len(done)} inputs." in text for text in texts(page, "#spread figure p"))
     assert page.locator("#download").inner_text() == f"Download {len(selection)} rows as CSV"
     page.locator("#clear").click()
@@ -159,7 +159,7 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
         assert mean == pytest.approx(means[at], abs=1e-9)
         assert (low, high) == pytest.approx((lows[at], highs[at]), abs=0.1 * (highs[at] - lows[at]) + 1e-9), name
     first = texts(page, "#emotions tbody[data-by=all] td .value")
-    assert first == [shown(name, people[name].mean()) for name in (*SHARES, "mean_valence", "mean_arousal")]
+    assert first == [number_text(name, people[name].mean()) for name in (*SHARES, "mean_valence", "mean_arousal")]
 
 
 def test_shares_of_the_whole_study_are_the_summarys(study: Path, open_page: OpenPage) -> None:
@@ -177,12 +177,14 @@ def test_shares_of_the_whole_study_are_the_summarys(study: Path, open_page: Open
             name = line.locator("bdi").inner_text()
             row = groups["" if by == "all" else name]
             assert f"{row['inputs']} inputs, {row['participants']} participants" in line.inner_text()
-            expected = [[shown(each, float(row[each + end])) for end in ("", "_low", "_high")] for each in measures]
+            expected = [
+                [number_text(each, float(row[each + end])) for end in ("", "_low", "_high")] for each in measures
+            ]
             cells = [["0%"] if each[0] == "0%" else [each[0], f"{each[1]} to {each[2]}"] for each in expected]
             assert [text.split("\n") for text in line.locator("td").all_inner_texts()] == cells
 
 
-def shown(measure: str, value: float) -> str:
+def number_text(measure: str, value: float) -> str:
     """As the page shows a number of the summary: a share in whole per cent, valence and arousal with their sign."""
     if measure in SHARES:
         return "<1%" if 0 < value < 0.005 else ">99%" if 0.995 <= value < 1 else f"{value:.0%}"

@@ -279,7 +279,7 @@ class Listener(nn.Module):
 Handed = dict[int, tuple[Tensor, Tensor]]
 
 
-def heard(task: AudioTask, table: ClipTable, version: int = 0, alone: bool = False) -> Handed:
+def inference_inputs(task: AudioTask, table: ClipTable, version: int = 0, alone: bool = False) -> Handed:
     """What the network is handed in inference, with all clips of each speaker or with each by itself."""
     listener = Listener(task.network.eval())
     for speaker in {clip.speaker for clip in table.clips}:
@@ -289,7 +289,7 @@ def heard(task: AudioTask, table: ClipTable, version: int = 0, alone: bool = Fal
     return listener.handed
 
 
-def assert_as_heard(batches: Sequence[Batch], handed: Handed) -> None:
+def assert_inference_inputs(batches: Sequence[Batch], handed: Handed) -> None:
     for batch in batches:
         for row, length, selected in zip(batch.frames, batch.lengths.tolist(), batch.summary, strict=True):
             torch.testing.assert_close(row[:length], handed[length][0], atol=1e-4, rtol=1e-4)
@@ -299,13 +299,17 @@ def assert_as_heard(batches: Sequence[Batch], handed: Handed) -> None:
 def test_speaker_known_from_all_clips_is_as_in_inference(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator)
-    assert_as_heard([batch for seed in range(4) for batch in epoch_of(task, seed)], heard(task, table))
+    assert_inference_inputs(
+        [batch for seed in range(4) for batch in epoch_of(task, seed)], inference_inputs(task, table)
+    )
 
 
 def test_speaker_known_from_one_clip_is_as_in_inference(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=1))
-    assert_as_heard([batch for seed in range(4) for batch in epoch_of(task, seed)], heard(task, table, alone=True))
+    assert_inference_inputs(
+        [batch for seed in range(4) for batch in epoch_of(task, seed)], inference_inputs(task, table, alone=True)
+    )
 
 
 def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Accelerator) -> None:
@@ -345,8 +349,8 @@ def test_augmented_copies_use_the_statistics_of_copies(
     assert set(versions) == allowed
     if len(allowed) == 3:
         assert versions[0] / sum(versions.values()) == pytest.approx(0.5, abs=0.12)
-    handed = {key: value for version in allowed for key, value in heard(task, table, version).items()}
-    assert_as_heard(batches, handed)
+    handed = {key: value for version in allowed for key, value in inference_inputs(task, table, version).items()}
+    assert_inference_inputs(batches, handed)
 
 
 def test_masks_and_noise_change_what_they_shall(accelerator: Accelerator) -> None:
@@ -403,7 +407,7 @@ def test_network_knows_the_corpora_it_is_taught(accelerator: Accelerator) -> Non
 # --- loss and judgment -------------------------------------------------------------------------------------------
 
 
-class Told(nn.Module):
+class FixedOutputs(nn.Module):
     """Answers with what stands in the first features of the summary; three heads that differ by a factor."""
 
     def __init__(self) -> None:
@@ -424,7 +428,7 @@ def test_loss_by_hand(accelerator: Accelerator) -> None:
         logits = batch.summary[:, :8].double().numpy() * factor
         logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         total += -(batch.targets.numpy() * logs).sum(axis=1).mean()
-    assert float(task.loss(Told(), batch)) == pytest.approx(total, rel=1e-5)
+    assert float(task.loss(FixedOutputs(), batch)) == pytest.approx(total, rel=1e-5)
 
 
 def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
@@ -434,7 +438,7 @@ def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
     task = task_of(table_of(), accelerator, held_out=held_out)
     scores = np.stack([each.summary[:8].double().numpy() for each in held_out.versions[0]]).clip(-5, 5)
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    actual = task.validate(Told())
+    actual = task.validate(FixedOutputs())
     expected = recall_score(
         held_out.targets, shares.argmax(axis=1), average="macro", labels=np.unique(held_out.targets)
     )
@@ -444,7 +448,7 @@ def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
 
 
 def test_nothing_held_out_gives_no_figures(accelerator: Accelerator) -> None:
-    assert task_of(table_of(), accelerator).validate(Told()) == {}
+    assert task_of(table_of(), accelerator).validate(FixedOutputs()) == {}
 
 
 @pytest.mark.slow

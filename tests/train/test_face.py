@@ -54,7 +54,7 @@ def config(tiny_architecture: str) -> FaceConfig:
     return FaceConfig(loop=LOOP, augmentation=NO_AUGMENTATION, architecture=tiny_architecture)
 
 
-class Told(nn.Module):
+class FixedLogits(nn.Module):
     """Answers with given logits, ``(members, batch, 8)``."""
 
     def __init__(self, logits: Tensor) -> None:
@@ -92,7 +92,7 @@ def by_hand(scheme: str, balance: float, logits: np.ndarray[Any, Any]) -> float:
 def test_loss_of_a_scheme_by_hand(accelerator: Accelerator, config: FaceConfig, scheme: str, balance: float) -> None:
     task = FaceTask(replace(config, scheme=scheme, balance=balance), corpus_of(VOTES), corpus_of(VOTES), accelerator)
     logits = np.random.default_rng(0).normal(0, 2, (2, len(task.images), 8))
-    loss = task.loss(Told(torch.from_numpy(logits)), (task.images, task.targets))
+    loss = task.loss(FixedLogits(torch.from_numpy(logits)), (task.images, task.targets))
     assert float(loss) == pytest.approx(by_hand(scheme, balance, logits), rel=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_likeliest_right_answer_is_enough(accelerator: Accelerator, config: Face
     for sure_of, expected in ((0, 0.0), (3, 0.0), (1, 20.0)):
         logits = torch.zeros(1, 1, 8)
         logits[0, 0, sure_of] = 20.0
-        assert float(task.loss(Told(logits), (task.images, task.targets))) == pytest.approx(expected, abs=1e-6)
+        assert float(task.loss(FixedLogits(logits), (task.images, task.targets))) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -160,7 +160,7 @@ def test_validation_by_hand(accelerator: Accelerator, config: FaceConfig) -> Non
     votes = np.array([[10, *[0] * 9], [10, *[0] * 9], [10, *[0] * 9], [0, 10, *[0] * 8]])
     task = FaceTask(config, corpus_of(votes), corpus_of(votes), accelerator)
     logits = torch.log(torch.tensor([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.2, 0.8]]))
-    messages = Told(torch.nn.functional.pad(logits, (0, 6), value=-100)[None])
+    messages = FixedLogits(torch.nn.functional.pad(logits, (0, 6), value=-100)[None])
     nll = -np.log([0.7, 0.6, 0.4, 0.8]).mean()
     expected = {"accuracy": 3 / 4, "balanced_accuracy": (2 / 3 + 1) / 2, "nll": nll}
     assert task.validate(messages) == pytest.approx(expected, abs=1e-5)
