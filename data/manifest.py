@@ -48,7 +48,7 @@ class Row:
         line: Line in the manifest, from 1; in a folder the position in the order of names.
         path: The input, absolute.
         name: Path relative to the manifest, with forward slashes, so that it is the same wherever the study lies.
-        transcript: Transcript, absolute; None for no transcript or the one beside the input.
+        transcript: Transcript, absolute; None for no transcript or the file next to the input.
         speaker: The speaker to analyze; None for all speakers.
         start_seconds: Start of the segment to analyze; None for the start of the input.
         end_seconds: End of the segment; None for the end of the input.
@@ -239,9 +239,9 @@ def read_folder(folder: Path, without: Path | None = None) -> Manifest:
     """Lists every recording and written answer in a folder and its subfolders, in the order of their names.
 
     Args:
-        folder: Where to search. Hidden files, transcripts beside recordings, other kinds of files, and the content of
+        folder: Where to search. Hidden files, transcripts next to recordings, other kinds of files, and the content of
             folders of results (such as an overlay or subtitles) are no inputs.
-        without: A subfolder to skip: that of the results.
+        without: A subfolder to skip: the folder of the results.
 
     Returns:
         The inputs.

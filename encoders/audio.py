@@ -232,7 +232,7 @@ def _head(inputs: int, hidden: Sequence[int], labels: int, dropout: float) -> nn
 
 
 class ConvBiGRU(nn.Module):
-    """Two strided convolutions, a bidirectional GRU and attention pooling, beside a small network over the summary.
+    """Two strided convolutions, a bidirectional GRU and attention pooling, and a small network over the summary.
 
     The probabilities of two heads are averaged, one over the summary and one over both; they make different errors. A
     third head, over the sequence alone, is weaker (recall 0.53 against 0.61 and 0.64 on RAVDESS) and trains the

@@ -1,4 +1,4 @@
-"""Text backbones of any type, by ``transformers``: loaded for training, and built again from what a card holds.
+"""Text backbones of any type, by ``transformers``: loaded for training, and rebuilt from a card.
 
 The shipped text encoder does without this module: importing ``transformers`` takes two to six seconds. Only weights of
 architecture ``auto`` need it.

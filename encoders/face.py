@@ -54,7 +54,7 @@ def standardize(images: Tensor) -> Tensor:
 
 
 class SqueezeExcite(nn.Module):
-    """Weighs channels by what the whole picture holds (Hu et al. 2017), reduction 8."""
+    """Weighs channels by statistics of the whole picture (Hu et al. 2017), reduction 8."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -108,7 +108,7 @@ class TokenMarks(NamedTuple):
         return [*self.start, *ids, *self.end]
 
     def room(self, window_tokens: int) -> int:
-        """How many tokens of a text fit into a window beside the marks.
+        """Number of tokens of a text that fit into a window with the marks.
 
         Args:
             window_tokens: Tokens of a window.

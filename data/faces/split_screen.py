@@ -98,7 +98,7 @@ class Agreement:
 
 
 def half_by_name(dialogue: str, speaker: str) -> str:
-    """The half in which the speaker of a turn sits, by the names alone.
+    """The half of the speaker of a turn, from the names.
 
     Args:
         dialogue: As ``Ses01F_impro01``.
@@ -254,7 +254,7 @@ def agreement(
     motion: NDArray[np.float64],
     turns: Sequence[tuple[float, float, str]],
 ) -> Agreement:
-    """Compares who speaks with which half moves.
+    """Compares the speaker with the half that moves.
 
     A turn's motion is the mean over its pictures; each half's is measured from the middle between both actors' turns
     and in its own deviations, since cameras and markers differ. A turn agrees when the speaker's half moves more.

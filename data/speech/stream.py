@@ -79,7 +79,7 @@ class AudioQuality:
 
     @property
     def clipped_share(self) -> float:
-        """Share of the time in which the audio is clipped, 0 … 1."""
+        """Share of clipped time, 0 … 1."""
         return self.clipped_chunks / max(self.chunks, 1)
 
 

@@ -56,7 +56,7 @@ class Transcript:
         timed: Whether the file has times. Without them all utterances are at 0.0 to 0.0 and cannot be located in a
             recording.
         language: Language as the file names it (``en``, ``english``); None if it does not.
-        warnings: One line for everything that was cut, ignored, sorted or guessed.
+        warnings: One line per correction: clipped, ignored, sorted or guessed content.
     """
 
     utterances: tuple[Utterance, ...]

@@ -62,7 +62,7 @@ class CueList:
         kind: Format as which the file was read: ``SRT``, ``WebVTT``, ``JSON``, ``table`` or ``plain text``.
         cues: The cues in the order of the file.
         language: Language as the file names it; None if it does not.
-        warnings: One line for everything that was ignored or guessed.
+        warnings: One line per ignored or guessed content.
         unit: Unit of ``Cue.number``: ``line`` or ``entry``.
     """
 

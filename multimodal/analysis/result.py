@@ -76,7 +76,7 @@ class Analysis:
         frame_times: Presentation time in seconds of every sampled frame, in order.
         faces: Every face in every sampled frame, in order of time.
         estimates: Every utterance with its estimates, in order of time.
-        warnings: Plain lines on what limits the result.
+        warnings: Lines about the limits of the result.
         valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
             where there are none.
         face_id: The only face that counts, if the user chose one.
@@ -209,7 +209,7 @@ class Analysis:
         ]
 
     def face_estimates(self) -> list[tuple[float, float, Probabilities]]:
-        """The estimates of the utterance's face by frame; where utterances overlap, those of the latest.
+        """The estimates of the utterance's face by frame; the latest of overlapping utterances counts.
 
         Returns:
             Start and length in seconds and the probabilities of the face labels, for every sampled frame in which that

@@ -182,7 +182,7 @@ def validate(content: Mapping[str, Any]) -> AnalysisFile:
 
 
 def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Version 1 has the estimates beside the utterance's other fields, and other words for modality and segment."""
+    """Converts version 1, which has the estimates among the fields of the utterance and other names of fields."""
     places = {"face": "face", "audio": "audio", "text": "words", "fused": "fused"}
     utterances = [
         {**entry, "estimates": {name: entry[place] for name, place in places.items()}}

@@ -1,4 +1,4 @@
-"""Augmentation of training voices: the ways in which an interview differs from acted speech in a studio.
+"""Audio augmentation: simulates the differences between interviews and acted speech in a studio.
 
 Here the amounts are drawn, a clip at a time and from one generator, so that a training can be repeated exactly;
 ``audio_effects`` changes the sound.

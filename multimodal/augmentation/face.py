@@ -1,4 +1,4 @@
-"""Face augmentation: the ways in which a face in a video differs from a clean picture.
+"""Face augmentation: simulates the differences between faces in videos and clean pictures.
 
 Everything works on a whole batch at once, on the device of the batch, from one generator, so that an epoch can be
 repeated exactly.
@@ -26,7 +26,7 @@ class FaceAugmentation:
         shade: Largest slope of added light across the picture, in gray levels from edge to edge.
         noise: Largest deviation of added noise, in gray levels.
         blur_share: Share of pictures that are blurred by a 3x3 average, to a random degree.
-        erase_share: Share of pictures in which a rectangle is covered.
+        erase_share: Share of pictures with a covered rectangle.
         erase_area: Largest area of that rectangle, as a share of the picture.
     """
 

@@ -59,9 +59,9 @@ class TextAugmentation:
         bare_share: Share of texts that lose their punctuation; half of these lose their apostrophes too.
         emoji_share: Share of texts that lose their emoji.
         filler_share: Share of texts that get fillers.
-        repeat_share: Share of texts in which words are repeated.
-        drop_share: Share of texts in which words are dropped.
-        mishear_share: Share of texts in which words are replaced by similar-sounding ones.
+        repeat_share: Share of texts with repeated words.
+        drop_share: Share of texts with dropped words.
+        mishear_share: Share of texts with words replaced by similar-sounding ones.
         word_rate: Share of the words that are followed by a filler, repeated or dropped.
         mishear_rate: Share of the replaceable words that are replaced.
     """

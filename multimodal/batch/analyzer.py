@@ -32,7 +32,7 @@ LoadFn = Callable[[BatchOptions], AnalyzeFn]
 """Loads what analyzes; runs once in each worker's process, which imports it by its module and name."""
 
 VersionsFn = Callable[[BatchOptions], Mapping[str, str]]
-"""Names and versions of what results depend on beside the input and the options; runs in the driver."""
+"""Names and versions of further dependencies of the results; runs in the driver."""
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def _unreachable(address: str | None, error: Exception) -> ConfigError:
 
 
 class _ActorPool:
-    """The actors of one batch, what each is doing, and the inputs that are left."""
+    """The actors of one batch, their current inputs, and the remaining inputs."""
 
     def __init__(
         self, ray: Any, arguments: tuple[BatchOptions, LoadFn, Limits], cluster: Cluster, tasks: Sequence[Task]

@@ -33,7 +33,7 @@ RESULT_COLUMNS: Mapping[str, type] = {
     "dominant": str,
     **dict.fromkeys(MEASURES, float),
 }
-"""Columns of ``results`` after those of the manifest."""
+"""Columns of ``results`` after the columns of the manifest."""
 
 UTTERANCE_COLUMNS: Mapping[str, type] = {
     "result": str,
@@ -46,7 +46,7 @@ UTTERANCE_COLUMNS: Mapping[str, type] = {
     **{f"{modality}_{label}": float for modality, labels in ESTIMATE_LABELS.items() for label in labels},
     **{name: str if name == "emotion" else float for name in LAST_COLUMNS},
 }
-"""Columns of ``utterances`` after those of the manifest."""
+"""Columns of ``utterances`` after the columns of the manifest."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones in Japanese Excel
 """Beginnings of a cell that a spreadsheet may execute."""

@@ -202,7 +202,7 @@ def _file_names(folder: str, _modified: int) -> frozenset[str]:
 
 
 def transcript_of(task: Task, options: BatchOptions) -> str | None:
-    """The transcript of an input: the one of the manifest, else the file next to the input if that is used.
+    """The transcript of an input: from the manifest, else the file next to the input if the options allow it.
 
     Args:
         task: The input.

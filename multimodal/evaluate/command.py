@@ -214,7 +214,7 @@ def _check_choice(option: str, value: str, choices: Collection[str]) -> None:
 
 
 def _check_sources(required: Mapping[str, object], excluded: Mapping[str, object], corpus: str) -> None:
-    """Checks that the options of one corpus are complete and those of the other absent."""
+    """Checks that the options of one corpus are complete and the options of the other absent."""
     for option, value in excluded.items():
         if value is not None:
             raise ConfigError(option, f"does not apply to --corpus {corpus}", "remove it or choose another corpus")
@@ -248,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
     Args:
-        arguments: The words of the command line; None for those of the process.
+        arguments: Arguments of the command line; None for the arguments of the process.
 
     Returns:
         The exit code.

@@ -1,4 +1,4 @@
-"""Evaluates the fusion head on synthetic utterances: every subset of modalities, beside the late-fusion average."""
+"""Evaluates the fusion head on synthetic utterances: every subset of modalities, compared with late fusion."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
 
 
 def _subsets(figures: Mapping[str, Any]) -> list[str]:
-    """Each subset of modalities, the head beside the late-fusion average; then each modality degraded by noise."""
+    """Each subset of modalities, for the head and for late fusion; then each modality degraded by noise."""
     averaged = figures.get("late", {})
     beside = "    late average: macro-F1 accuracy    ece" if averaged else ""
     lines = [f"  modalities         macro-F1 accuracy    ece{beside}"]

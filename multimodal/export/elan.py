@@ -36,7 +36,7 @@ CONSTRAINTS: Mapping[str, str] = {
     "Symbolic_Association": "one to one with its parent",
     "Included_In": "lies within the span of its parent, gaps allowed",
 }
-"""The ways in which a tier may depend on another; the format requires all four to be listed."""
+"""The possible dependencies between tiers; the format requires all four."""
 
 TYPES: Mapping[str, Mapping[str, str]] = {
     "words": {"TIME_ALIGNABLE": "true"},

@@ -80,7 +80,7 @@ def check_formats(text: str) -> tuple[str, ...]:
 
 
 def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
-    """Lists the formats that cannot hold an analysis: those that need times, for text without times.
+    """Lists the formats that cannot hold an analysis: formats with times, for text without times.
 
     Args:
         analysis: The analysis of any input.

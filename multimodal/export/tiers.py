@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
 KINDS = ("words", "emotion", "confidence", "face")
-"""Content of a tier; ``words`` and ``face`` have times of their own, the others those of the words."""
+"""Content of a tier; ``words`` and ``face`` have their own times, the others share the times of the words."""
 
 _CHILDREN = (
     ("emotion", "emotion", "fused"),

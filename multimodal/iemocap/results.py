@@ -1,4 +1,4 @@
-"""Results of a run on IEMOCAP: figures over folds, the table beside the paper's figures, and our weights per fold."""
+"""Results of a run on IEMOCAP: figures over folds, the comparison with the paper, and our weights per fold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Combines what the modalities of one recording gave into its analysis."""
+"""Combines the results of all modalities into the analysis of a recording."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ModalityResults:
         text: Text encodings of its utterances.
         audio: Audio encodings of the speech.
         face: Faces in the sampled frames.
-        warnings: One line for everything that is missing.
+        warnings: One line per missing part.
     """
 
     transcript: Transcript | None = None

@@ -243,7 +243,7 @@ def _affect(analysis: Analysis) -> list[str]:
 
 
 def _largest(shares: dict[str, float] | None) -> list[tuple[str, float]]:
-    """Labels and shares, largest first, without those that round to 0 %."""
+    """Labels and shares, largest first, without shares that round to 0 %."""
     return [pair for pair in sorted((shares or {}).items(), key=lambda pair: -pair[1]) if pair[1] >= 0.005]
 
 
@@ -251,7 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
     Args:
-        arguments: The words of the command line; None for those of the process.
+        arguments: Arguments of the command line; None for the arguments of the process.
 
     Returns:
         The exit code.

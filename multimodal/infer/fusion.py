@@ -1,4 +1,4 @@
-"""Fuses the modalities of each segment: with the trained head where it fits the encoders, else with late fusion."""
+"""Fuses the modalities of each segment: with the trained head if it fits the encoders, else with late fusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computes what a timeline draws: blocks with a label, lines of valence and arousal, and gaps.
+"""Computes the content of a timeline: labeled blocks, lines of valence and arousal, and gaps.
 
 Positions are seconds on the recording's clock; for text without times they are lines, the first from 0 to 1.
 """
@@ -33,7 +33,7 @@ class Block:
 
 
 def estimate_blocks(analysis: Analysis) -> list[Block]:
-    """Lists the fused label of every utterance, or that of the first signal without a fused estimate.
+    """Lists the fused label of every utterance; without a fused estimate, the label of the first signal.
 
     Args:
         analysis: The analysis of any input.

@@ -63,7 +63,7 @@ FULL = 0.88
 """Fraction of a row that is 100 %; the rest separates rows."""
 
 _FEW_LINES = 6
-"""Number of typed lines for which there is room below the picture."""
+"""Largest number of typed lines that fit below the picture."""
 
 
 def draw_timeline(analysis: Analysis) -> Figure:
@@ -198,7 +198,7 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
 
 
 def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
-    """Writes sign and name where they fit, else the sign alone, else nothing."""
+    """Writes sign and name if they fit, else only the sign, else nothing."""
     sign = SIGNS.get(block.label, "")
     whole = f"{sign} {block.label}".strip()
     text = whole if inches > 0.09 * len(whole) + 0.1 else sign if inches > 0.16 else ""

@@ -187,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
     Args:
-        arguments: The words of the command line; None for those of the process.
+        arguments: Arguments of the command line; None for the arguments of the process.
 
     Returns:
         The exit code.

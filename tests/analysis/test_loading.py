@@ -41,7 +41,7 @@ def test_saving_it_again_writes_the_same(saved: tuple[Analysis, Path], tmp_path:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_a_stretch_and_words_without_times_come_back(saved: tuple[Analysis, Path], tmp_path: Path) -> None:
+def test_a_segment_and_words_without_times_come_back(saved: tuple[Analysis, Path], tmp_path: Path) -> None:
     analysis, _ = saved
     part = replace(analysis, media=replace(analysis.media, segment=(4.0, 20.0)))
     part.save(tmp_path / "part")

@@ -215,7 +215,7 @@ def covered(frames: int, amounts: AudioAugmentation, clips: int = 200) -> np.nda
 
 
 @pytest.mark.parametrize("frames", [1, 10, 120])
-def test_stretches_of_time_are_masked_in_all_features(frames: int) -> None:
+def test_segments_of_time_are_masked_in_all_features(frames: int) -> None:
     masks = covered(frames, only(time_mask_share=1.0, time_masks=1, longest_time_mask=0.4))
     rows = masks.any(axis=2)
     assert (masks == rows[:, :, None]).all() and rows.sum(axis=1).max() <= round(0.4 * frames)

@@ -269,8 +269,8 @@ def test_the_same_analysis_as_infer_writes(study: Path, run_cli: RunCommand, tmp
     for place, name in ((0, "one"), (3, "d")):
         ours = tmp_path / "out" / results["result"][place]
         assert snapshot(ours) == snapshot(tmp_path / "alone" / name)
-    stretch = json.loads((tmp_path / "out" / results["result"][2] / "analysis.json").read_text())
-    assert [entry["text"] for entry in stretch["utterances"]] == ["That was sad."]
+    segment = json.loads((tmp_path / "out" / results["result"][2] / "analysis.json").read_text())
+    assert [entry["text"] for entry in segment["utterances"]] == ["That was sad."]
 
 
 def test_invalid_manifest_rows_are_one_error(tmp_path: Path) -> None:

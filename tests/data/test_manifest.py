@@ -72,8 +72,8 @@ def test_every_wrong_row_is_reported_with_its_line(tmp_path: Path) -> None:
         "odd.mp4,soon,-3,",  # 7
         "",
         "wide.mp4,,,,,more",  # 9
-        "fine.mp4,10,20.0,again",  # 10: the same stretch of the same file
-        "./fine.mp4,10,,another stretch",
+        "fine.mp4,10,20.0,again",  # 10: the same segment of the same file
+        "./fine.mp4,10,,another segment",
         "clock.mp4,1:75,,",  # 12
         "nan.mp4,nan,inf,",  # 13
     ]

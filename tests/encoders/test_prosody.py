@@ -239,12 +239,12 @@ def test_pauses_lie_between_the_words(background: float) -> None:
     closure = np.zeros(round(0.08 * RATE), np.float32)  # of a consonant: no pause
     samples = np.concatenate([gap, gap, word, gap, word, closure, word, gap, word, gap])
     actual = fields(samples + noise(len(samples), background))
-    stretch = 4 * 0.5 + 2 * 0.3 + 0.08
+    seconds = 4 * 0.5 + 2 * 0.3 + 0.08
     # A frame is 25 ms long and hears a word that it only touches.
     assert actual["pause_mean_seconds"] == pytest.approx(0.3, abs=0.03)
-    assert actual["pauses_per_second"] == pytest.approx(2 / stretch, rel=0.03)
-    assert actual["pause_share"] == pytest.approx(0.6 / stretch, abs=0.03)
-    assert np.exp(actual["duration_log_seconds"]) == pytest.approx(stretch, abs=0.03)
+    assert actual["pauses_per_second"] == pytest.approx(2 / seconds, rel=0.03)
+    assert actual["pause_share"] == pytest.approx(0.6 / seconds, abs=0.03)
+    assert np.exp(actual["duration_log_seconds"]) == pytest.approx(seconds, abs=0.03)
 
 
 @given(gain_db=st.floats(-20, 6))  # at -30 the fading ends of syllables sink below SILENCE_DB

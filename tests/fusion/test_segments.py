@@ -102,8 +102,8 @@ SPOKEN = st.lists(
 )
 
 
-def silent_stretches(utterances: Sequence[Utterance], duration: float) -> list[tuple[float, float]]:
-    """Stretches between neighboring edges that no utterance covers, joined: found by testing every middle."""
+def silent_spans(utterances: Sequence[Utterance], duration: float) -> list[tuple[float, float]]:
+    """Spans between neighboring edges that no utterance covers, joined: found by testing every middle."""
     edges = sorted({0.0, duration, *(edge for pair in times(utterances) for edge in pair if edge < duration)})
     silent: list[tuple[float, float]] = []
     for start, end in itertools.pairwise(edges):
@@ -127,9 +127,9 @@ def test_every_long_silence_is_covered_once_and_nothing_else(utterances: list[Ut
     lengths = [window.end_seconds - window.start_seconds for window in silent]
     assert all(PAUSE_SECONDS - 1e-9 <= length <= 1.5 * WINDOW_SECONDS + 1e-9 for length in lengths)
     edges = [edge for window in silent for edge in times([window])[0]]
-    apart = [stretch for stretch in silent_stretches(utterances, duration) if _length(stretch) >= PAUSE_SECONDS]
+    apart = [span for span in silent_spans(utterances, duration) if _length(span) >= PAUSE_SECONDS]
     # Inside a silence each window ends where the next begins; what is left are the silences' own edges.
-    assert _without_pairs(edges) == [edge for stretch in apart for edge in stretch]
+    assert _without_pairs(edges) == [edge for span in apart for edge in span]
     assert fill_gaps(filled, duration) == filled
 
 
@@ -143,13 +143,13 @@ def _without_pairs(edges: Sequence[float]) -> list[float]:
     return left
 
 
-def _length(stretch: tuple[float, float]) -> float:
-    return stretch[1] - stretch[0]
+def _length(span: tuple[float, float]) -> float:
+    return span[1] - span[0]
 
 
 @given(SPOKEN, st.floats(0, 120))
 def test_speech_and_silence_make_up_the_recording(utterances: list[Utterance], duration: float) -> None:
-    silence = sum(map(_length, silent_stretches(utterances, duration)))
+    silence = sum(map(_length, silent_spans(utterances, duration)))
     assert speech_seconds(utterances, duration) == pytest.approx(duration - silence, abs=1e-6)
 
 

@@ -185,7 +185,7 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     )
     assert by_modality | {"face": None} == {"face": None, "audio": None, "text": None}
     assert list(content["summary"]["shares"]) == list(FUSED_LABELS)
-    assert content["summary"]["estimated_seconds"] == 3.0  # the answer is of the whole stretch
+    assert content["summary"]["estimated_seconds"] == 3.0  # the answer is of the whole segment
     assert content["coverage"] == {"face": pytest.approx(2 / 3, abs=1e-3), "audio": 0.0, "text": 0.0}
     (utterance,) = content["utterances"]
     estimates, absent = utterance["estimates"], dict.fromkeys(("speaker", "text"))

@@ -341,8 +341,8 @@ def test_only_the_chosen_face_counts() -> None:
         face_observation(0.2, 1, "fear", 20),
         face_observation(1.5, 0, "anger", 90),
     ]
-    stretches = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
-    largest, selection = estimate_segments(stretches, faces), estimate_segments(stretches, faces, face_id=1)
+    segments = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
+    largest, selection = estimate_segments(segments, faces), estimate_segments(segments, faces, face_id=1)
     assert [each.face_id for each in largest] == [0, 0] and [each.face_id for each in selection] == [1, None]
     assert selection[0].estimates["face"].probabilities["fear"] == 0.65 and selection[1].estimates == {}
 

@@ -210,7 +210,7 @@ def test_typed_words_are_drawn_by_the_line(tmp_path: Path) -> None:
     assert labels[:3] == ["line 1", "11", "21"] and len(labels) == 20
 
 
-def test_only_a_stretch_is_drawn_where_only_that_was_read(tmp_path: Path) -> None:
+def test_only_a_segment_is_drawn_where_only_that_was_read(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 60.0)
     part = replace(whole, media=replace(whole.media, segment=(20.0, 40.0)), estimates=whole.estimates[5:10])
     figure = draw_timeline(part)

@@ -46,7 +46,7 @@ def test_the_range_is_wider_where_neighbors_are_alike() -> None:
     assert high[0] - low[0] > 2 * (plain_high[0] - plain_low[0])
 
 
-def test_long_stretches_weigh_as_much_as_they_last() -> None:
+def test_long_segments_weigh_as_much_as_they_last() -> None:
     holds = np.array([[True], [False]] * 50)
     low, high = block_bootstrap(holds, [3.0, 1.0] * 50)
     assert low[0] < 0.75 < high[0]

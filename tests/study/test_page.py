@@ -139,7 +139,7 @@ def test_a_strip_by_hand() -> None:
     assert strip_of([(50.0, 60.0, "anger")], 0.0, 10.0) == nothing * BINS
 
 
-def test_a_stretch_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
+def test_a_segment_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 60.0)
     late = tuple(each for each in whole.estimates if each.utterance.start_seconds >= 40.0)
     part = replace(whole, media=replace(whole.media, segment=(40.0, 60.0)), estimates=late)

@@ -63,7 +63,7 @@ class VoiceCorpus:
             ``read`` checks the counts.
         tolerance: Number of clips by which the release differs from its design.
         whole: Clips and speakers of the whole release, where it differs from the design by more than single clips.
-        sexes: Reads the sex of each speaker from a table in or beside a folder, where names do not state it.
+        sexes: Reads the sex of each speaker from a table in or next to a folder, if file names do not state it.
         read: Reads the clips of a folder; the second argument says whether to check the counts.
 
     Example:
@@ -137,7 +137,7 @@ class VoiceCorpus:
 
 
 def per_speaker(labels: Sequence[str], clips: int, **others: int) -> Callable[[str, Counts], Counts]:
-    """The counts of a corpus in which every speaker recorded the same number of clips.
+    """The counts of a corpus with the same number of clips per speaker.
 
     Args:
         labels: The corpus's own labels.

@@ -74,9 +74,9 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[SpokenUtterance]:
 
 class TestPassages:
     @given(st.lists(st.tuples(st.floats(0, 8), st.floats(0.5, 15)), max_size=12))
-    def test_nothing_is_lost_and_no_clock_moves(self, stretches: list[tuple[float, float]]) -> None:
+    def test_nothing_is_lost_and_no_clock_moves(self, spans: list[tuple[float, float]]) -> None:
         clock, speech = 0.0, []
-        for pause, length in stretches:
+        for pause, length in spans:
             start = round((clock + pause) * SAMPLE_RATE) / SAMPLE_RATE
             end = start + round(length * 100) / 100
             speech.append(spoken(start, end))

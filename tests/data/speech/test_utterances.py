@@ -78,7 +78,7 @@ def test_utterances_stand_where_somebody_speaks(talk: Samples) -> None:
     assert lines == []
 
 
-def test_samples_are_exactly_the_stretch(talk: Samples) -> None:
+def test_samples_are_exactly_the_segment(talk: Samples) -> None:
     for item in utterances_of(talk, start_seconds=100.0)[0]:
         first = round((item.utterance.start_seconds - 100) * RATE)
         assert len(item.samples) == round((item.utterance.end_seconds - item.utterance.start_seconds) * RATE)
