@@ -13,7 +13,7 @@ from pathlib import Path
 
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.models.spec import read_card
-from multimodal.types import MODALITIES
+from multimodal.types import MODALITIES, MODALITY_NAMES
 
 FUSION = "fusion"
 """The part that combines the modalities."""
@@ -26,8 +26,14 @@ def check_modalities(modalities: Sequence[str]) -> None:
     """Raises ConfigError unless every modality is known."""
     unknown = [name for name in modalities if name not in MODALITIES]
     if unknown or not modalities:
-        fact = f"{unknown[0]!r} is not a signal this version reads" if unknown else "names no signal"
-        raise ConfigError("--modalities", fact, f"choose from {', '.join(MODALITIES)}")
+        fact = f"invalid value {unknown[0]!r}" if unknown else "names no modality"
+        raise ConfigError("--modalities", fact, f"choose from {', '.join(map(_explained, MODALITIES))}")
+
+
+def _explained(modality: str) -> str:
+    """A modality with its name in text for people, where it has another there."""
+    name = MODALITY_NAMES[modality]
+    return modality if name == modality else f"{modality} ({name})"
 
 
 def choose_weights(name: str, modalities: Sequence[str] | None) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_a_change_is_as_strong_as_the_answers_are_apart() -> None:
 def test_signals_disagree_on_valence() -> None:
     words, face = said("happiness", 1.0), said("fear", 1.0, FACE_LABELS)
     found = of_kind("disagreement", [judged(0, 4, "happiness", face=face, text=words)])
-    assert found[0].why == "words (happiness 100%) positive, face (fear 100%) negative"
+    assert found[0].why == "words (happiness >99%) positive, face (fear >99%) negative"
     assert found[0].strength == pytest.approx(1.0)
     assert (
         of_kind("disagreement", [judged(0, 4, "happiness", face=said("neutral", 1.0, FACE_LABELS), text=words)]) == []

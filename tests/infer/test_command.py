@@ -95,7 +95,7 @@ BAD = {
     "folder.mp4": "is a folder",
     "empty.mp4": "is empty",
     "text.mp4": "is not a video",
-    "recorded.mp4": "breaks off before its index",
+    "recorded.mp4": "is truncated",
     "sound.wav": "holds no picture",
     r"two\nlines.mp4": "is empty",
 }
