@@ -82,6 +82,9 @@ def _parts_in(name: str, modalities: Sequence[str]) -> set[str]:
     """The parts that have weights under a shipped name, in a file or in a folder."""
     if named := {part for part in PARTS if name in shipped(part)}:
         return named
+    if not Path(name).exists() and not Path(name).with_suffix(".json").is_file():
+        known = ", ".join(shipped())
+        raise WeightsError(name, "weights not found", f"name a file, a folder or shipped weights: {known}")
     cards = sorted(Path(name).glob("*.json")) if Path(name).is_dir() else [find_card(name, modalities[0])]
     if parts := {part for card in cards if (part := _part_of(card)) is not None}:
         return parts
