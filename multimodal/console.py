@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -132,12 +133,28 @@ def _usage_line(
     error: Any, command: Callable[..., Any] | Mapping[str, Callable[..., Any]], words: list[str], name: str
 ) -> str:
     """One line for a usage error, with a reference to the help."""
-    fact = error.format_message().rstrip(".")
+    fact = _plain_fact(error.format_message().rstrip("."))
     if isinstance(command, Mapping):
         if not words or words[0] not in command:
             return f"{fact}; choose one of {', '.join(command)}, see multimodal {name} --help"
         name = f"{name} {words[0]}"
     return f"{fact}; see multimodal {name} --help"
+
+
+def _plain_fact(message: str) -> str:
+    """The message of typer about an option's value, as this program writes its own: option, colon, fact.
+
+    Example:
+        >>> _plain_fact("Invalid value for '--top': Input should be a valid integer, unable to parse string")
+        '--top: must be a valid integer'
+    """
+    match = re.fullmatch(
+        r"Invalid value for '?([^':]+)'?: (?:Input should be (.*?)(?:, unable to parse .*)?|(.*))", message
+    )
+    if match is None:
+        return message
+    option, must, other = match.groups()
+    return f"{option}: must be {must}" if must else f"{option}: {other}"
 
 
 def _stop_on_interrupt(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 SOURCES: Mapping[str, str] = {
@@ -30,6 +31,19 @@ def percent(share: float) -> str:
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
+def probability_percent(probability: float) -> str:
+    """A probability in whole percent, never 0% or 100%: no estimate is certain, even if its saved digits say so.
+
+    Args:
+        probability: 0 … 1.
+
+    Example:
+        >>> [probability_percent(probability) for probability in (0.894, 0.0, 0.99998, 1.0)]
+        ['89%', '<1%', '>99%', '>99%']
+    """
+    return percent(min(max(probability, 1e-4), 1 - 1e-4))
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A number with its sign, and a real minus.
 
@@ -45,17 +59,17 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def range_text(start_seconds: float, end_seconds: float) -> str:
-    """A range of time as people read it, to the nearest second.
+    """A range of time in whole seconds that contains it: from the second of its start to the full second after its end.
 
     Args:
         start_seconds: Start.
         end_seconds: End.
 
     Example:
-        >>> range_text(17.4, 18.99)
-        '0:17 – 0:19'
+        >>> range_text(5.6, 10.3), range_text(3.0, 8.0)
+        ('0:05 – 0:11', '0:03 – 0:08')
     """
-    return f"{clock_time(round(start_seconds))} – {clock_time(round(end_seconds))}"
+    return f"{clock_time(start_seconds)} – {clock_time(math.ceil(end_seconds - 1e-6))}"
 
 
 def subtitle_time(seconds: float, point: str = ".") -> str:

@@ -134,7 +134,7 @@ def _not_media(path: str | PathLike[str], file: BufferedReader) -> MediaError:
     file.seek(0)
     head = file.read(12)
     if head[4:8] in (b"ftyp", b"mdat", b"wide"):  # an mp4 or mov whose index, written last, never came
-        return MediaError(path, "breaks off before its index", "copy it again, or repair the recording")
+        return MediaError(path, "is truncated (its index is missing)", "copy it again, or repair the recording")
     return MediaError(path, "is not a video or sound file of a known kind", "convert it to mp4 or wav")
 
 

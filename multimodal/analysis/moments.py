@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from multimodal.data.emotions import FACE_TO_FUSED
-from multimodal.formatting import percent
+from multimodal.formatting import probability_percent
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.types import MODALITY_NAMES, UNCERTAIN, Probabilities, UtteranceEstimate, top_label
 
@@ -128,7 +128,9 @@ def _peaks(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
             continue
         index, best = max(run, key=lambda pair: _confidence(pair[1]))
         times = best.utterance.start_seconds, best.utterance.end_seconds
-        yield Moment("peak", index, *times, emotion, _confidence(best), f"{emotion} at {percent(_confidence(best))}")
+        yield Moment(
+            "peak", index, *times, emotion, _confidence(best), f"{emotion} at {probability_percent(_confidence(best))}"
+        )
 
 
 def _changes(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
@@ -162,7 +164,7 @@ def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
 
 def _modality_text(modality: str, probabilities: Probabilities) -> str:
     label = top_label(probabilities)
-    return f"{MODALITY_NAMES[modality]} ({label} {percent(probabilities[label])})"
+    return f"{MODALITY_NAMES[modality]} ({label} {probability_percent(probabilities[label])})"
 
 
 def _distance(one: Probabilities, other: Probabilities) -> float:

@@ -94,7 +94,7 @@ def batch(
     Run the same command again to continue a stopped batch.
     """
     if engine not in ENGINES:
-        raise ConfigError("--engine", f"is {engine!r}", f"choose one of {', '.join(ENGINES)}")
+        raise ConfigError("--engine", f"invalid value {engine!r}", f"choose one of {', '.join(ENGINES)}")
     if engine == "local" and (address is not None or gpus_per_worker):
         fact = "local does not support --address or --gpus-per-worker"
         raise ConfigError("--engine", fact, "remove them or use --engine ray")

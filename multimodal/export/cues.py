@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from multimodal.data.transcripts.text import plain_name, printable
 from multimodal.export.tiers import milliseconds
-from multimodal.formatting import percent
+from multimodal.formatting import probability_percent
 from multimodal.types import UtteranceEstimate
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def estimate_text(estimate: UtteranceEstimate) -> str:
     """
     if estimate.fused is None or estimate.emotion is None:
         return ""
-    sure = "" if estimate.uncertain else f" {percent(estimate.fused.confidence)}"
+    sure = "" if estimate.uncertain else f" {probability_percent(estimate.fused.confidence)}"
     return printable(f"{estimate.emotion}{sure}")
 
 

@@ -67,7 +67,7 @@ def check_formats(text: str) -> tuple[str, ...]:
         >>> check_formats("docx")
         Traceback (most recent call last):
         ...
-        multimodal.errors.ConfigError: --export: is 'docx'; choose from vtt, srt, eaf, textgrid, parquet, jsonl
+        multimodal.errors.ConfigError: --export: invalid value 'docx'; choose from vtt, srt, eaf, ...
     """
     names = tuple(dict.fromkeys(filter(None, (part.strip().lower() for part in text.split(",")))))
     remedy = f"choose from {', '.join(FORMATS)}"
@@ -75,7 +75,7 @@ def check_formats(text: str) -> tuple[str, ...]:
         raise ConfigError("--export", "names no format", remedy)
     for name in names:
         if name not in FORMATS:
-            raise ConfigError("--export", f"is {name!r}", remedy)
+            raise ConfigError("--export", f"invalid value {name!r}", remedy)
     return names
 
 

@@ -14,7 +14,7 @@ from unicodedata import east_asian_width
 
 from multimodal.analysis.result import Analysis, primary_modality
 from multimodal.data.transcripts.text import printable
-from multimodal.formatting import COVERAGE_WORDS, percent
+from multimodal.formatting import COVERAGE_WORDS, percent, probability_percent
 from multimodal.palette import SIGNS, ink_on
 from multimodal.plots.blocks import (
     Block,
@@ -161,8 +161,8 @@ def _draw_row(axes: Axes, row: int, blocks: Sequence[Block], analysis: Analysis)
     for block in without_overlaps(blocks) if label != UNCERTAIN else []:
         height = FULL * block.confidence
         if (block.end - block.start) * inches > 0.42 and height * tall > 0.16:
-            axes.text((block.start + block.end) / 2, floor - height / 2, percent(block.confidence), size=9.5, zorder=3,
-                      color=ink_on(color_of(label)), ha="center", va="center_baseline")  # fmt: skip
+            axes.text((block.start + block.end) / 2, floor - height / 2, probability_percent(block.confidence),
+                      size=9.5, zorder=3, color=ink_on(color_of(label)), ha="center", va="center_baseline")  # fmt: skip
 
 
 def _inches_per_unit(analysis: Analysis) -> float:
@@ -177,7 +177,7 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
     axes.set_ylim(len(rows), 0)
     start, end = span_of(analysis)
     has_gaps = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
-    _heading(axes, "Each signal alone" + ("   ·   hatched: no data" if has_gaps else ""))
+    _heading(axes, "Each signal alone" + ("   ·   hatched: no estimate" if has_gaps else ""))
     inches = _inches_per_unit(analysis)
     across = axes.get_yaxis_transform()
     for row, modality in enumerate(rows):

@@ -54,7 +54,7 @@ from multimodal.train.audio_task import target_of
 from multimodal.train.config import read_config
 from multimodal.train.fusion_task import FusionTask, FusionTrainingConfig
 from multimodal.train.loop import LoopSettings, fit
-from multimodal.train.out_of_fold import fold_of_speakers, out_of_fold_encoder
+from multimodal.train.out_of_fold import check_same_training, fold_of_speakers, out_of_fold_encoder
 from multimodal.train.provenance import training_revision
 from multimodal.types import MODALITIES
 
@@ -135,7 +135,7 @@ def train_fusion(
         Path of the weights.
 
     Raises:
-        ConfigError: A configuration is invalid.
+        ConfigError: A configuration is invalid, or the audio encoder is of another training than the folds.
         CorpusError: A corpus differs from the published one.
         OutputError: The run folder cannot be written.
         WeightsError: An encoder or a fold of the audio training is not found.
@@ -152,6 +152,7 @@ def train_fusion(
     revision = training_revision(run)
     sources_of = choose_weights(model, MODALITIES)
     encoders = {part: load_weights(sources_of[part], part, str(accelerator.device)) for part in MODALITIES}
+    check_same_training(encoders["audio"], audio_config)  # before corpora are read, which takes minutes
     parts = encode_parts(config, audio_config, sources, encoders, run)
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch

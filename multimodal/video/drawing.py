@@ -18,7 +18,7 @@ import bidi
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.formatting import percent
+from multimodal.formatting import probability_percent
 from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN
 
@@ -319,7 +319,7 @@ def estimate_text(emotion: str, confidence: float) -> str:
         >>> estimate_text("happiness", 0.971), estimate_text("uncertain", 0.3)
         ('▲ happiness 97%', '? uncertain')
     """
-    sure = "" if emotion == UNCERTAIN else f" {percent(confidence)}"
+    sure = "" if emotion == UNCERTAIN else f" {probability_percent(confidence)}"
     return f"{sign_of(emotion)} {emotion[:LONGEST_LABEL]}{sure}"
 
 

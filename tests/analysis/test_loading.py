@@ -94,6 +94,16 @@ def test_a_folder_without_one_is_named(tmp_path: Path) -> None:
             read_analysis(nothing)
 
 
+def test_a_recording_in_place_of_its_result_is_named_as_such(tmp_path: Path) -> None:
+    recording = tmp_path / "talk.mp4"
+    recording.write_bytes(b"\x00\x00\x00\x20ftypisom\xf8")
+    with pytest.raises(AnalysisError, match=r"talk\.mp4: is not an analysis of this program; name a folder that infer"):
+        read_analysis(recording)
+    (tmp_path / "analysis.json").write_bytes(recording.read_bytes())
+    with pytest.raises(AnalysisError, match=r"analysis\.json: cannot be read .*; analyze the recording again"):
+        read_analysis(tmp_path)
+
+
 BAD: dict[str, tuple[object, ...]] = {
     "media path": (None, 7, ["a"], "\ud800"),
     "media sha256": (None, True, "\ud800"),

@@ -52,7 +52,7 @@ def test_a_change_is_as_strong_as_the_answers_are_apart() -> None:
 def test_signals_disagree_on_valence() -> None:
     words, face = estimate_of("happiness", 1.0), estimate_of("fear", 1.0, FACE_LABELS)
     actual = of_kind("disagreement", [utterance_estimate(0, 4, "happiness", face=face, text=words)])
-    assert actual[0].why == "words (happiness 100%) positive, face (fear 100%) negative"
+    assert actual[0].why == "words (happiness >99%) positive, face (fear >99%) negative"
     assert actual[0].strength == pytest.approx(1.0)
     assert (
         of_kind(

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from multimodal.batch.tasks import BatchOptions, Outcome, Task
 from multimodal.batch.worker_process import Limits
 from multimodal.errors import ConfigError, WeightsError
 
-pytestmark = [pytest.mark.skipif(find_spec("ray") is None, reason="needs ray"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 class Machines:

@@ -292,12 +292,12 @@ def test_wrong_rows_are_all_told_and_nothing_begins(tmp_path: Path, run_cli: Run
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--engine", "slurm"), "error: --engine: is 'slurm'; choose one of ray, local"),
+        (("--engine", "slurm"), "error: --engine: invalid value 'slurm'; choose one of ray, local"),
         (
             ("--engine", "local", "--address", "auto"),
             "error: --engine: local does not support --address or --gpus",
         ),
-        (("--modalities", "smell"), "error: --modalities: 'smell' is not a signal"),
+        (("--modalities", "smell"), "error: --modalities: invalid value 'smell'"),
         (("--model", "none such"), "error: none such: "),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,6 +22,7 @@ from analysis_fixtures import (
     one_line,
     typed_analysis,
 )
+from checkout import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from praatio import textgrid
@@ -30,28 +33,43 @@ from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, OutputError
 from multimodal.export import formats
 from multimodal.export.formats import EXPORT_HELP, FORMATS, check_formats, export, inapplicable, load_format
+from multimodal.formatting import join_names
 from multimodal.infer.model import load_model
 from multimodal.plots.slides import FILES, write_plots
 from multimodal.types import Utterance, UtteranceEstimate
 
 EXPORT_ROOM = Path(formats.__file__).parent
 ALL = [file for name in FORMATS for file in load_format(name).files]
+NAMES = ", ".join(FORMATS)
+CHOSEN = ("vtt", "srt", "eaf", "textgrid", "parquet", "jsonl")
+"""Names of formats, in an order of their own."""
+
+
+def pairs(names: list[str], files: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The formats of a row of the documentation: one with all its files, or several with one file each."""
+    yield from [(names[0], tuple(files))] if len(names) == 1 else [(n, (f,)) for n, f in zip(names, files, strict=True)]
 
 
 def test_help_and_names_come_from_the_table() -> None:
-    assert (
-        EXPORT_HELP
-        == "Further formats to write, separated by commas: vtt, srt, eaf, textgrid, parquet, jsonl (default: none)."
-    )
+    assert f"separated by commas: {NAMES} (default: none)." in EXPORT_HELP
     assert len(set(ALL)) == len(ALL)
     assert [load_format(name).name for name in FORMATS] == list(FORMATS)
     definitions = [path.stem for path in EXPORT_ROOM.glob("*.py") if "\nFORMAT = " in path.read_text(encoding="utf-8")]
     assert sorted(definitions) == sorted(FORMATS.values())
 
 
+def test_usage_has_a_row_for_each_format() -> None:
+    text = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Exports\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \| (`.+?) \|", section, re.MULTILINE)
+    quoted = [[re.findall(r"`([^`]+)`", cell) for cell in row] for row in rows]
+    documented = {name: file for names, files in quoted for name, file in pairs(names, files)}
+    assert documented == {name: tuple(load_format(name).files) for name in FORMATS}
+
+
 def test_formats_are_named_in_any_case_and_once() -> None:
-    assert check_formats(" VTT,srt ,, eaf,TextGrid,parquet,jsonl,vtt,") == tuple(FORMATS)
-    with pytest.raises(ConfigError, match="--export: is 'exe'; choose from vtt, srt, eaf, textgrid, parquet, jsonl"):
+    assert check_formats(" VTT,srt ,, eaf,TextGrid,parquet,jsonl,vtt,") == CHOSEN
+    with pytest.raises(ConfigError, match=f"--export: invalid value 'exe'; choose from {NAMES}$"):
         check_formats("vtt,exe")
     for nothing in ("", " , "):
         with pytest.raises(ConfigError, match="names no format"):
@@ -74,11 +92,12 @@ def test_only_what_was_asked_for_is_written(tmp_path: Path) -> None:
 
 def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
     analysis = typed_analysis(tmp_path / "answer.txt")
-    assert inapplicable(analysis, FORMATS) == ("vtt", "srt", "eaf", "textgrid")
+    assert inapplicable(analysis, CHOSEN) == ("vtt", "srt", "eaf", "textgrid")
     assert inapplicable(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
     with pytest.raises(OutputError) as caught:
         export(analysis, tmp_path / "out", ("vtt", "parquet", "textgrid", "jsonl"))
-    line = "answer.txt: is text without times, which vtt, textgrid cannot hold; export parquet or jsonl"
+    others = join_names([name for name in FORMATS if not load_format(name).needs_times], "or")
+    line = f"answer.txt: is text without times, which vtt, textgrid cannot hold; export {others}"
     assert str(caught.value).endswith(line) and "\n" not in str(caught.value)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["frames.parquet", "utterances.jsonl", "utterances.parquet"]

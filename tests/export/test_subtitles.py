@@ -29,7 +29,7 @@ def expected(analysis: Analysis) -> list[Row]:
         words, answer = one_line(each.utterance.text), ""
         if each.fused is not None:
             sure = round(max(each.fused.probabilities.values()) * 1000)
-            percent = " >99%" if 995 <= sure < 1000 else f" {round(sure / 10)}%"
+            percent = " >99%" if sure >= 995 else f" {round(sure / 10)}%"
             first = max(each.fused.probabilities, key=lambda label: each.fused.probabilities[label])
             answer = UNCERTAIN if each.uncertain else first + percent
         if words or answer:

@@ -95,7 +95,7 @@ BAD = {
     "folder.mp4": "is a folder",
     "empty.mp4": "is empty",
     "text.mp4": "is not a video",
-    "recorded.mp4": "breaks off before its index",
+    "recorded.mp4": "is truncated",
     "sound.wav": "holds no picture",
     r"two\nlines.mp4": "is empty",
 }
@@ -226,7 +226,7 @@ def test_table_columns_and_rows(finished: subprocess.CompletedProcess[str], pile
         (["--fps", "0"], "--fps", "--help"),
         (["--device", "tpu"], "--device: invalid value 'tpu'", "choose one of auto, cpu, cuda, mps"),
         (["--detector", "nonsense"], "--detector: 'nonsense'", "choose mtcnn, yunet, haar or the path"),
-        (["--modalities", "smell"], "--modalities: 'smell'", "choose from face"),
+        (["--modalities", "smell"], "--modalities: invalid value 'smell'", "choose from face"),
         (["--nope"], "--nope", "--help"),
         (["--model", ""], "--model: is empty", "leave it out"),
         (["--export", "vtt,docx"], "--export", "choose from"),
@@ -246,7 +246,7 @@ def test_no_input_is_wrong_usage(run_cli: RunCommand, tmp_path: Path) -> None:
 
 def test_unknown_model_names_the_shipped_ones(run_cli: RunCommand, clip: Path, tmp_path: Path) -> None:
     line = only_line(run_cli("infer", clip, "--model", "resnet.none-v9", *FACES, cwd=tmp_path), 1)
-    assert line.startswith("error: resnet.none-v9: is no face model; ") and DEFAULTS["face"] in line
+    assert line.startswith("error: resnet.none-v9: weights not found; ") and DEFAULTS["face"] in line
     assert not list(tmp_path.iterdir())
 
 

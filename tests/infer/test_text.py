@@ -480,7 +480,10 @@ def test_answers_subtitles_and_a_video_in_one_call(
             "--no-transcript: contradicts --transcript; leave",
         ),
         (["--asr", "nonsense"], "--asr: 'nonsense' is neither a folder nor a size"),
-        (["--modalities", "words"], "--modalities: 'words' is not a signal this version reads"),
+        (
+            ["--modalities", "words"],
+            "--modalities: invalid value 'words'; choose from face, audio (voice), text (words)",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line(

@@ -17,6 +17,7 @@ from media_fixtures import Pictures, write_media
 from media_flashes import analysis_of
 from page_fixtures import Parsed, digests
 
+from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import OutputError
@@ -88,6 +89,15 @@ def test_notices_models_and_valence_source(tmp_path: Path) -> None:
 def test_the_same_analysis_gives_the_same_bytes(tmp_path: Path) -> None:
     first = write_report(make_analysis(tmp_path / "talk.mp4", 120.0), tmp_path / "results").read_bytes()
     assert write_report(make_analysis(tmp_path / "talk.mp4", 120.0), tmp_path / "results").read_bytes() == first
+
+
+def test_page_of_saved_results_states_the_same_probabilities(tmp_path: Path) -> None:
+    sure = estimate_of("happiness", 0.99998)
+    utterance = UtteranceEstimate(Utterance(1.0, 4.0, "Ada", "Yes"), {"text": sure}, fused=sure)
+    analysis = dataclasses.replace(make_analysis(tmp_path / "talk.mp4", 8.0), estimates=(utterance,))
+    analysis.save(tmp_path / "saved")
+    pages = [page_of(each).all("li", class_="utterance") for each in (analysis, read_analysis(tmp_path / "saved"))]
+    assert pages[0] == pages[1] and "words happiness >99%" in pages[0][0][1]
 
 
 @pytest.mark.slow

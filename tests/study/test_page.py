@@ -92,7 +92,7 @@ def test_the_page_says_its_first_numbers_without_a_script(study: Path) -> None:
 def test_the_notices_and_the_models_are_those_of_every_page(study: Path) -> None:
     text = " ".join(write_study(study).read_text(encoding="utf-8").split())
     for notice in (
-        "what observers would call the face, the voice and the words, not what a person feels",
+        "what onlookers would call the face, the voice and the words, not what a person feels",
         *("Article 5(1)(f)", "Article 50(3)", "Annex III 1(c)", "not legal advice"),
         "Do not base a decision about a person on it",
         "This page needs JavaScript. The same numbers are in the CSV files next to it.",

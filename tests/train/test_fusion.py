@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelerate.state import AcceleratorState
+from checkout import ROOT
 from fusion_corpora import write_corpora
 from PIL import Image
 from safetensors.torch import load_file
@@ -195,3 +196,13 @@ def test_judging_matches_scikit_learn(trained: Path, corpora: Path, card: dict[s
     answers = np.concatenate([np.repeat(np.arange(7), row) for row in confusion])
     actual = card["metrics"]["synthetic"]["macro_f1"]
     assert f1_score(truth, answers, labels=range(7), average="macro", zero_division=0) == pytest.approx(actual)
+
+
+def test_folds_of_another_training_are_refused_before_corpora_are_read(tmp_path: Path) -> None:
+    """The shipped audio encoder was trained with another augmentation than ``configs/audio.toml``."""
+    nowhere = tmp_path / "nowhere"
+    sources = train_fusion.Sources(nowhere, nowhere, nowhere, nowhere)
+    with pytest.raises(ConfigError, match="give the weights of this training with --model"):
+        train_fusion.train_fusion(
+            ROOT / "configs" / "fusion.toml", sources, tmp_path / "run", name="", device="cpu", quiet=True
+        )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import subprocess_environment
 from face_fixtures import Person, cartoon, faceless_pictures, scene
 
 from multimodal.data.faces.detectors import Box, Detection, Detector, load_detector
@@ -206,7 +209,7 @@ def test_pictures_out_of_order_are_refused(mtcnn: Detector) -> None:
         tracker.update(Frame(1.0, EMPTY))
 
 
-@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (4, 2), (1, 5), (5, 5)])
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (4, 2), (1, 5), (5, 1), (1, 1), (5, 5)])
 def test_assignment_is_the_cheapest_of_all(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(shape[0] * 10 + shape[1])
     for _ in range(30):
@@ -223,6 +226,19 @@ def best_by_trying_all(costs: np.ndarray[tuple[int, int], np.dtype[np.float64]])
     ways = itertools.permutations(range(table.shape[1]), table.shape[0])
     selection = ([table[row, column] for row, column in enumerate(way)] for way in ways)
     return max((sum(map(math.isfinite, way)), -sum(filter(math.isfinite, way))) for way in selection)
+
+
+@pytest.mark.parametrize(("shape", "loads"), [((1, 1), False), ((1, 3), False), ((2, 2), True)])
+def test_only_several_faces_load_the_solver(shape: tuple[int, int], loads: bool) -> None:
+    """scipy.optimize takes 0.4 s and 30 MB, which a recording of one face does not pay."""
+    code = (
+        "import sys, numpy; from multimodal.data.faces.tracking import assign; "
+        f"print(len(assign(numpy.zeros({shape}))), 'scipy.optimize' in sys.modules)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], env=subprocess_environment(), capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == f"{min(shape)} {loads}\n"
 
 
 def test_nothing_is_assigned_to_nobody() -> None:

@@ -127,7 +127,7 @@ def test_what_is_not_media_gives_one_clear_line(tmp_path: Path, noisy_clip: Path
         b"Dear diary, this is only text.\n" * 40: "is not a video or sound file",
         b"x": "is not a video or sound file",
         b"\x89PNG\r\n\x1a\n" + bytes(200): "is not a video or sound file",
-        content[:28] + bytes(8) + content[content.index(b"mdat") - 4 :]: "breaks off before its index",
+        content[:28] + bytes(8) + content[content.index(b"mdat") - 4 :]: "is truncated",
     }
     for number, (head, fact) in enumerate(cases.items()):
         path = tmp_path / f"{number}.mp4"

@@ -165,7 +165,6 @@ class TestLoading:
             load_recognizer(str(tmp_path))
 
     def test_a_damaged_model(self, tmp_path: Path) -> None:
-        pytest.importorskip("faster_whisper")
         (tmp_path / "model.bin").write_bytes(b"no model")
         (tmp_path / "config.json").write_text("{}")
         with pytest.raises(WeightsError, match="the model cannot be loaded"):
