@@ -80,8 +80,8 @@ class Analysis:
         valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
             where there are none.
         face_id: The only face that counts, if the user chose one.
-        saved_numbers: Summary and coverage that were read from a file, so that they are not computed from rounded numbers. They
-            count as long as the estimates are those of the file.
+        saved_numbers: Summary and coverage of a loaded file, so that they are not recomputed from rounded numbers. They
+            count as long as the estimates are the estimates of the file.
     """
 
     media: MediaInfo
