@@ -1,4 +1,4 @@
-"""Text backbones of any type, by ``transformers``: loaded for training, and built again from what a card holds.
+"""Text backbones of any type, by ``transformers``: loaded for training, and rebuilt from a card.
 
 The shipped text encoder does without this module: importing ``transformers`` takes two to six seconds. Only weights of
 architecture ``auto`` need it.
@@ -60,6 +60,10 @@ class Backbone(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Reads token numbers ``(batch, tokens)`` where ``mask``, bool of that shape, is true.
+
+        Args:
+            ids: ``(batch, tokens)`` int64.
+            mask: ``(batch, tokens)`` bool, false in the padding.
 
         Returns:
             ``(batch, tokens, features)``; values where ``mask`` is false are undefined.

@@ -1,7 +1,8 @@
-"""How numbers, times and lists are written for people, everywhere alike."""
+"""Formats numbers, times and lists for people."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 SOURCES: Mapping[str, str] = {
@@ -30,8 +31,25 @@ def percent(share: float) -> str:
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
+def probability_percent(probability: float) -> str:
+    """A probability in whole percent, never 0% or 100%: no estimate is certain, even if its saved digits say so.
+
+    Args:
+        probability: 0 … 1.
+
+    Example:
+        >>> [probability_percent(probability) for probability in (0.894, 0.0, 0.99998, 1.0)]
+        ['89%', '<1%', '>99%', '>99%']
+    """
+    return percent(min(max(probability, 1e-4), 1 - 1e-4))
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A number with its sign, and a real minus.
+
+    Args:
+        value: The number.
+        digits: Digits after the decimal point.
 
     Example:
         >>> signed(0.41), signed(-0.62), signed(-5.13, 1)
@@ -41,13 +59,17 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def range_text(start_seconds: float, end_seconds: float) -> str:
-    """A range of time as people read it, to the nearest second.
+    """A range of time in whole seconds that contains it: from the second of its start to the full second after its end.
+
+    Args:
+        start_seconds: Start.
+        end_seconds: End.
 
     Example:
-        >>> range_text(17.4, 18.99)
-        '0:17 – 0:19'
+        >>> range_text(5.6, 10.3), range_text(3.0, 8.0)
+        ('0:05 – 0:11', '0:03 – 0:08')
     """
-    return f"{clock_time(round(start_seconds))} – {clock_time(round(end_seconds))}"
+    return f"{clock_time(start_seconds)} – {clock_time(math.ceil(end_seconds - 1e-6))}"
 
 
 def subtitle_time(seconds: float, point: str = ".") -> str:
@@ -68,6 +90,9 @@ def subtitle_time(seconds: float, point: str = ".") -> str:
 def clock_time(seconds: float) -> str:
     """A time, rounded down to the second; a millionth is added so that 2.9999999 is 3.
 
+    Args:
+        seconds: Time, at least 0.
+
     Example:
         >>> clock_time(7.9), clock_time(61), clock_time(3725)
         ('0:07', '1:01', '1:02:05')
@@ -78,6 +103,9 @@ def clock_time(seconds: float) -> str:
 
 def duration_text(seconds: float) -> str:
     """A duration.
+
+    Args:
+        seconds: Duration, at least 0.
 
     Example:
         >>> duration_text(0.94), duration_text(14.2), duration_text(3725)
@@ -90,6 +118,10 @@ def duration_text(seconds: float) -> str:
 
 def join_names(names: Sequence[str], word: str = "and") -> str:
     """Names as a list in a sentence.
+
+    Args:
+        names: Any number of names.
+        word: Word before the last name.
 
     Example:
         >>> join_names(["face", "voice", "words"]), join_names(["face", "words"], "or"), join_names([])

@@ -176,5 +176,12 @@ def _in_profile(detection: Detection) -> bool:
 
 
 def box_center(box: Box) -> Doubles:
-    """Middle of a box: x, y."""
+    """Middle of a box: x, y.
+
+    Args:
+        box: x, y, width, height in pixels.
+
+    Returns:
+        ``(2,)`` float64.
+    """
     return np.array((box[0] + box[2] / 2, box[1] + box[3] / 2))

@@ -204,7 +204,7 @@ class FaceTracker:
             self._confirm(pairs[column])
 
     def _confirm(self, track: _Track) -> None:
-        """Gives a face its id once it is certain; only after a search: following one place proves little."""
+        """Assigns an id to a face once it is certain, which takes a search: following one place proves little."""
         if self._searched != self._time or track.face_id is not None:
             return
         track.sightings += 1
@@ -214,7 +214,14 @@ class FaceTracker:
 
 
 def thumbnail(image: Image) -> NDArray[np.float32]:
-    """Shrinks a picture to 32x18, float32, for ``is_shot_boundary``."""
+    """Shrinks a picture to 32x18, float32, for ``is_shot_boundary``.
+
+    Args:
+        image: ``(height, width, 3)`` uint8 RGB.
+
+    Returns:
+        ``(18, 32, 3)`` float32.
+    """
     return np.asarray(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
 
 

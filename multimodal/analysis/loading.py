@@ -61,22 +61,24 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
         ...
         multimodal.errors.InputMissingError: nowhere: holds no analysis; name a folder that infer has written
     """
-    given = Path(path)
-    file = given / "analysis.json" if given.is_dir() else given
+    location = Path(path)
+    file = location / "analysis.json" if location.is_dir() else location
     try:
         if file.exists() and not file.is_file():  # a named pipe would block for ever, a device never ends
             raise _broken(file, "it is no ordinary file")
         content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (FileNotFoundError, NotADirectoryError):
-        raise InputMissingError(given, "holds no analysis", "name a folder that infer has written") from None
+        raise InputMissingError(location, "holds no analysis", "name a folder that infer has written") from None
     except AnalysisError:
         raise
     except PermissionError:
         raise AnalysisError(file, "may not be read", "change its permissions") from None
     except (OSError, ValueError, RecursionError) as error:
+        if file.suffix.lower() != ".json":  # a recording in place of its result, for example
+            raise _foreign(file) from None
         raise _broken(file, str(error)) from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise AnalysisError(file, "is not an analysis of this program", "name a folder that infer has written")
+        raise _foreign(file)
     if content.get("schema_version") not in range(1, SCHEMA_VERSION + 1):
         fact = f"is of version {content.get('schema_version')!r}, this program reads 1 to {SCHEMA_VERSION}"
         raise AnalysisError(file, fact, "update this program, or analyze the recording again")
@@ -86,6 +88,10 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
         raise _broken(file, error.errors()[0]["msg"]) from None
     except (KeyError, TypeError, ValueError, AttributeError, OSError, csv.Error) as error:
         raise _broken(file, str(error)) from error
+
+
+def _foreign(file: Path) -> AnalysisError:
+    return AnalysisError(file, "is not an analysis of this program", "name a folder that infer has written")
 
 
 def _broken(file: Path, why: str) -> AnalysisError:

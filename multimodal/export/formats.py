@@ -67,7 +67,7 @@ def check_formats(text: str) -> tuple[str, ...]:
         >>> check_formats("docx")
         Traceback (most recent call last):
         ...
-        multimodal.errors.ConfigError: --export: is 'docx'; choose from vtt, srt, eaf, textgrid, parquet, jsonl
+        multimodal.errors.ConfigError: --export: invalid value 'docx'; choose from vtt, srt, eaf, ...
     """
     names = tuple(dict.fromkeys(filter(None, (part.strip().lower() for part in text.split(",")))))
     remedy = f"choose from {', '.join(FORMATS)}"
@@ -75,12 +75,12 @@ def check_formats(text: str) -> tuple[str, ...]:
         raise ConfigError("--export", "names no format", remedy)
     for name in names:
         if name not in FORMATS:
-            raise ConfigError("--export", f"is {name!r}", remedy)
+            raise ConfigError("--export", f"invalid value {name!r}", remedy)
     return names
 
 
 def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
-    """Lists the formats that cannot hold an analysis: those that need times, for text without times.
+    """Lists the formats that cannot hold an analysis: formats with times, for text without times.
 
     Args:
         analysis: The analysis of any input.
@@ -93,7 +93,7 @@ def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
 
 
 def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Path]:
-    """Writes an analysis in other tools' formats, each file whole or not at all.
+    """Writes an analysis in other tools' formats, each file completely or not at all.
 
     Args:
         analysis: The analysis of any input.

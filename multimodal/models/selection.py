@@ -13,7 +13,7 @@ from pathlib import Path
 
 from multimodal.errors import ConfigError, WeightsError
 from multimodal.models.spec import read_card
-from multimodal.types import MODALITIES
+from multimodal.types import MODALITIES, MODALITY_NAMES
 
 FUSION = "fusion"
 """The part that combines the modalities."""
@@ -23,11 +23,24 @@ PARTS = (*MODALITIES, FUSION)
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """Raises ConfigError unless every modality is known."""
+    """Checks names of modalities.
+
+    Args:
+        modalities: Names of modalities, at least one.
+
+    Raises:
+        ConfigError: A name is unknown, or there is none.
+    """
     unknown = [name for name in modalities if name not in MODALITIES]
     if unknown or not modalities:
-        fact = f"{unknown[0]!r} is not a signal this version reads" if unknown else "names no signal"
-        raise ConfigError("--modalities", fact, f"choose from {', '.join(MODALITIES)}")
+        fact = f"invalid value {unknown[0]!r}" if unknown else "names no modality"
+        raise ConfigError("--modalities", fact, f"choose from {', '.join(map(_explained, MODALITIES))}")
+
+
+def _explained(modality: str) -> str:
+    """A modality with its name in text for people, where it has another there."""
+    name = MODALITY_NAMES[modality]
+    return modality if name == modality else f"{modality} ({name})"
 
 
 def choose_weights(name: str, modalities: Sequence[str] | None) -> dict[str, str]:
@@ -74,8 +87,11 @@ def _sources(name: str, modalities: Sequence[str]) -> dict[str, str]:
 
 def _parts_in(name: str, modalities: Sequence[str]) -> set[str]:
     """The parts that have weights under a shipped name, in a file or in a folder."""
-    if named := {part for part in PARTS if name in shipped(part)}:
-        return named
+    if parts_of_name := {part for part in PARTS if name in shipped(part)}:
+        return parts_of_name
+    if not Path(name).exists() and not Path(name).with_suffix(".json").is_file():
+        known = ", ".join(shipped())
+        raise WeightsError(name, "weights not found", f"name a file, a folder or shipped weights: {known}")
     cards = sorted(Path(name).glob("*.json")) if Path(name).is_dir() else [find_card(name, modalities[0])]
     if parts := {part for card in cards if (part := _part_of(card)) is not None}:
         return parts
@@ -206,5 +222,5 @@ def find_card(model: str, part: str) -> Path:
         return cards[0]
     if path.suffix in (".safetensors", ".json") and path.with_suffix(".json").is_file():
         return path.with_suffix(".json")
-    known = ", ".join(shipped(part)) or "none"
-    raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {known}")
+    names = ", ".join(shipped(part)) or "none"
+    raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {names}")

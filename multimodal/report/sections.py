@@ -6,7 +6,7 @@ from typing import Any
 
 from multimodal.analysis.moments import Moment, top_moments
 from multimodal.analysis.result import Analysis
-from multimodal.formatting import clock_time, duration_text, join_names, percent, signed
+from multimodal.formatting import clock_time, duration_text, join_names, probability_percent, signed
 from multimodal.report.footer import affect_source, model_row, program_row
 from multimodal.report.shares import by_speaker, headline, modalities_used, shares_of
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
@@ -171,7 +171,7 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> dict[str, An
         "label": each.emotion,
         "confidence": confidence,
         # A number after "uncertain" would read as the probability of being uncertain.
-        "note": "" if each.uncertain else percent(confidence),
+        "note": "" if each.uncertain else probability_percent(confidence),
         "details": _details(each),
     }
 
@@ -179,12 +179,14 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> dict[str, An
 def _details(each: UtteranceEstimate) -> list[str]:
     """The estimate of each signal alone, absent signals by name, valence and arousal."""
     details = [
-        f"{MODALITY_NAMES[modality]} {top_label(estimate.probabilities)} {percent(estimate.confidence)}"
+        f"{MODALITY_NAMES[modality]} {top_label(estimate.probabilities)} {probability_percent(estimate.confidence)}"
         for modality in MODALITIES
         if (estimate := each.get(modality)) is not None
     ]
     if each.uncertain and each.fused is not None:
-        details.insert(0, f"most likely {top_label(each.fused.probabilities)} {percent(each.fused.confidence)}")
+        details.insert(
+            0, f"most likely {top_label(each.fused.probabilities)} {probability_percent(each.fused.confidence)}"
+        )
     absent = [MODALITY_NAMES[modality] for modality in MODALITIES if each.get(modality) is None]
     details += [f"no {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:

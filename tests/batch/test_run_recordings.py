@@ -1,4 +1,4 @@
-"""Thirty mixed inputs built from real recordings, five of them bad: by the model, with Ray and without, killed."""
+"""A batch of thirty real recordings, five of them damaged: local, on Ray, and killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 VIDEOS = ("hamilton.mp4", "no_face.mp4", "noface_face.mov", "single_face.mp4")
 OPTIONS = ("--asr", "none", "--fps", "2", "--workers", "2")
 BAD = {
-    "bad/cut.mov": "breaks off before its index",
+    "bad/cut.mov": "is truncated",
     "bad/empty.mp4": "is empty",
     "bad/letter.mp4": "is not a video",
     "bad/nothing.txt": "is empty",

@@ -1,4 +1,4 @@
-"""What every command does alike: a line and an exit code for what a user can cause."""
+"""Behavior shared by all commands: one-line errors and exit codes."""
 
 from __future__ import annotations
 
@@ -56,6 +56,22 @@ def test_error_of_a_subcommand_is_one_line(
 
     assert run_command({"face": face}, ["face"], "try") == code
     assert capsys.readouterr().err == f"error: {error}\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "fact"),
+    [("fast", "must be a valid number"), ("-1", "must be greater than or equal to 0"), ("70", "must be less than")],
+)
+def test_invalid_value_names_its_option_and_the_limit(
+    value: str, fact: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(padding: Annotated[float, typer.Option(min=0, max=60, help="Any.")] = 1.0) -> None:
+        raise AssertionError("not reached")
+
+    assert run_command(command, ["--padding", value], "try") == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: --padding: {fact}") and error.endswith("; see multimodal try --help\n")
+    assert "Input" not in error and "parse" not in error
 
 
 def test_interrupted_subcommand(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Backbones of any type: loaded from a folder, built again from their configuration, refused when unfit."""
+"""Text backbones of any type: loading from a folder, building from the configuration, and errors."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_configuration_holds_no_path_and_needs_no_network(
     assert again.hidden_size == 16
 
 
-def test_names_that_are_not_at_hand_are_refused_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_backbones_are_refused_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the network was used")
 

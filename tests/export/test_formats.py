@@ -1,7 +1,9 @@
-"""Formats are chosen by name, files are whole or not at all, and what a format cannot hold is said in a line."""
+"""Export formats: selection by name, atomic files, and one line for inapplicable formats."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,13 +15,14 @@ import webvtt
 from analysis_fixtures import (
     HOSTILE,
     empty_analysis,
+    estimate_of,
     foreign_analysis,
     hard_analysis,
     make_analysis,
     one_line,
-    said,
     typed_analysis,
 )
+from checkout import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from praatio import textgrid
@@ -30,28 +33,43 @@ from multimodal.analysis.result import Analysis
 from multimodal.errors import ConfigError, OutputError
 from multimodal.export import formats
 from multimodal.export.formats import EXPORT_HELP, FORMATS, check_formats, export, inapplicable, load_format
+from multimodal.formatting import join_names
 from multimodal.infer.model import load_model
 from multimodal.plots.slides import FILES, write_plots
 from multimodal.types import Utterance, UtteranceEstimate
 
 EXPORT_ROOM = Path(formats.__file__).parent
 ALL = [file for name in FORMATS for file in load_format(name).files]
+NAMES = ", ".join(FORMATS)
+CHOSEN = ("vtt", "srt", "eaf", "textgrid", "parquet", "jsonl")
+"""Names of formats, in an order of their own."""
+
+
+def pairs(names: list[str], files: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The formats of a row of the documentation: one with all its files, or several with one file each."""
+    yield from [(names[0], tuple(files))] if len(names) == 1 else [(n, (f,)) for n, f in zip(names, files, strict=True)]
 
 
 def test_help_and_names_come_from_the_table() -> None:
-    assert (
-        EXPORT_HELP
-        == "Further formats to write, separated by commas: vtt, srt, eaf, textgrid, parquet, jsonl (default: none)."
-    )
+    assert f"separated by commas: {NAMES} (default: none)." in EXPORT_HELP
     assert len(set(ALL)) == len(ALL)
     assert [load_format(name).name for name in FORMATS] == list(FORMATS)
     definitions = [path.stem for path in EXPORT_ROOM.glob("*.py") if "\nFORMAT = " in path.read_text(encoding="utf-8")]
     assert sorted(definitions) == sorted(FORMATS.values())
 
 
+def test_usage_has_a_row_for_each_format() -> None:
+    text = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Exports\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \| (`.+?) \|", section, re.MULTILINE)
+    quoted = [[re.findall(r"`([^`]+)`", cell) for cell in row] for row in rows]
+    documented = {name: file for names, files in quoted for name, file in pairs(names, files)}
+    assert documented == {name: tuple(load_format(name).files) for name in FORMATS}
+
+
 def test_formats_are_named_in_any_case_and_once() -> None:
-    assert check_formats(" VTT,srt ,, eaf,TextGrid,parquet,jsonl,vtt,") == tuple(FORMATS)
-    with pytest.raises(ConfigError, match="--export: is 'exe'; choose from vtt, srt, eaf, textgrid, parquet, jsonl"):
+    assert check_formats(" VTT,srt ,, eaf,TextGrid,parquet,jsonl,vtt,") == CHOSEN
+    with pytest.raises(ConfigError, match=f"--export: invalid value 'exe'; choose from {NAMES}$"):
         check_formats("vtt,exe")
     for nothing in ("", " , "):
         with pytest.raises(ConfigError, match="names no format"):
@@ -61,8 +79,8 @@ def test_formats_are_named_in_any_case_and_once() -> None:
 @pytest.mark.parametrize("make", [hard_analysis, empty_analysis, foreign_analysis])
 def test_every_format_is_written_and_nothing_else(tmp_path: Path, make: object) -> None:
     assert callable(make)
-    written = export(make(tmp_path / "a b.mp4"), tmp_path / "made" / "here", tuple(FORMATS))
-    assert [path.name for path in written] == ALL
+    paths = export(make(tmp_path / "a b.mp4"), tmp_path / "made" / "here", tuple(FORMATS))
+    assert [path.name for path in paths] == ALL
     assert sorted(path.name for path in (tmp_path / "made" / "here").iterdir()) == sorted(ALL)
 
 
@@ -74,11 +92,12 @@ def test_only_what_was_asked_for_is_written(tmp_path: Path) -> None:
 
 def test_words_without_times_go_into_tables_only(tmp_path: Path) -> None:
     analysis = typed_analysis(tmp_path / "answer.txt")
-    assert inapplicable(analysis, FORMATS) == ("vtt", "srt", "eaf", "textgrid")
+    assert inapplicable(analysis, CHOSEN) == ("vtt", "srt", "eaf", "textgrid")
     assert inapplicable(make_analysis(tmp_path / "a.mp4"), FORMATS) == ()
     with pytest.raises(OutputError) as caught:
         export(analysis, tmp_path / "out", ("vtt", "parquet", "textgrid", "jsonl"))
-    line = "answer.txt: is text without times, which vtt, textgrid cannot hold; export parquet or jsonl"
+    others = join_names([name for name in FORMATS if not load_format(name).needs_times], "or")
+    line = f"answer.txt: is text without times, which vtt, textgrid cannot hold; export {others}"
     assert str(caught.value).endswith(line) and "\n" not in str(caught.value)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["frames.parquet", "utterances.jsonl", "utterances.parquet"]
@@ -113,9 +132,9 @@ def test_what_stood_there_stays_where_writing_fails(tmp_path: Path, name: str, m
 
 def test_labels_that_are_not_ours_come_through(tmp_path: Path) -> None:
     export(foreign_analysis(tmp_path / "a.mp4"), tmp_path, tuple(FORMATS))
-    wanted = ["<script>&", "excitement", 'two "words"']
+    expected = ["<script>&", "excitement", 'two "words"']
     elan = pympi.Eaf(str(tmp_path / "emotions.eaf"))
-    assert [value for _, _, value, _ in elan.get_ref_annotation_data_for_tier("emotion")] == wanted
+    assert [value for _, _, value, _ in elan.get_ref_annotation_data_for_tier("emotion")] == expected
     captions = webvtt.from_string((tmp_path / "emotions.vtt").read_text(encoding="utf-8"), strict=True).captions
     assert [caption.raw_text.split("\n")[0] for caption in captions] == [
         "<c._script_>&lt;script&gt;&amp; 80%</c>",
@@ -123,13 +142,15 @@ def test_labels_that_are_not_ours_come_through(tmp_path: Path) -> None:
         '<c.two_words_>two "words" 80%</c>',
     ]
     grid = textgrid.openTextgrid(str(tmp_path / "emotions.TextGrid"), includeEmptyIntervals=False)
-    assert [entry.label for entry in grid.getTier("emotion").entries] == wanted
+    assert [entry.label for entry in grid.getTier("emotion").entries] == expected
 
 
 moments = st.floats(0, 30).map(lambda seconds: round(seconds, 3))
 spoken = st.builds(
     lambda start, lasts, speaker, text: UtteranceEstimate(
-        Utterance(start, start + lasts, speaker, text), {"text": said("fear", 0.6)}, fused=said("fear", 0.6)
+        Utterance(start, start + lasts, speaker, text),
+        {"text": estimate_of("fear", 0.6)},
+        fused=estimate_of("fear", 0.6),
     ),
     moments,
     st.sampled_from([0.0, 0.0004, 0.5, 7.25]),
@@ -149,9 +170,9 @@ def test_whatever_is_said_the_files_can_be_read(tmp_path: Path, estimates: list[
     read = [value for tier in tiers for _, _, value in elan.get_annotation_data_for_tier(tier)]
     assert sorted(filter(None, read)) == words and len(read) == len(estimates)
     grid = pympi.TextGrid(str(tmp_path / "emotions.TextGrid"))
-    heard = [tier for tier in grid.get_tiers() if tier.name in tiers]
-    assert [tier.name for tier in heard] == list(tiers)
-    assert sorted(text for tier in heard for *_, text in tier.get_intervals() if text) == words
+    tiers_of_words = [tier for tier in grid.get_tiers() if tier.name in tiers]
+    assert [tier.name for tier in tiers_of_words] == list(tiers)
+    assert sorted(text for tier in tiers_of_words for *_, text in tier.get_intervals() if text) == words
     assert len(webvtt.from_string((tmp_path / "emotions.vtt").read_bytes().decode(), strict=True)) == len(estimates)
     assert len((tmp_path / "utterances.jsonl").read_bytes().splitlines()) == len(estimates)
 

@@ -1,4 +1,4 @@
-"""The package as a user gets it: the wheel, an editable installation, the checkout; beside a user's own folders."""
+"""The package: the wheel, an editable installation, the checkout, and a user's folders of the same names."""
 
 from __future__ import annotations
 
