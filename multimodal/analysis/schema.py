@@ -178,7 +178,8 @@ def validate(content: Mapping[str, Any]) -> AnalysisFile:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = " ".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+        fact = first["msg"].removeprefix("Value error, ")  # of a check of our own
+        raise ValueError(f"{place}: {fact}" if place else fact) from None
 
 
 def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from filelock import FileLock, Timeout
 
 from multimodal.errors import MultimodalError, OutputError
 from multimodal.files import atomic_write, file_mode_mask, output_error
+
+TABLES = ("results.csv", "results.parquet", "summary.csv", "utterances.parquet")
+"""Files of a study next to the folders of its results."""
 
 
 class Store:
@@ -151,10 +155,10 @@ class Store:
     def _clean(self) -> None:
         """Removes the unfinished files of a batch that was killed, and checks that the folder can be written."""
         shutil.rmtree(self.work, ignore_errors=True)
-        for folder in (self.out, self.done):
-            for file in folder.glob(".*"):
-                if file.is_file():  # an unfinished table or receipt
-                    file.unlink(missing_ok=True)
+        tables = (self.out.glob(f".{name}.*{Path(name).suffix}") for name in TABLES)
+        for file in chain(self.done.glob(".*"), *tables):  # other hidden files in the folder are the user's
+            if file.is_file():
+                file.unlink(missing_ok=True)
         try:
             self.work.mkdir(exist_ok=True)
             for folder in (self.out, self.work):

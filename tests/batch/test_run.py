@@ -114,6 +114,20 @@ def test_nothing_is_written_outside_the_results(tmp_path: Path, notes: Path) -> 
     assert new and all(study / "out" in path.parents for path in new)
 
 
+def test_only_unfinished_files_of_a_batch_are_removed(tmp_path: Path, notes: Path) -> None:
+    """The output directory may be a user's own, with hidden files in it."""
+    pile, out = write_pile(tmp_path / "pile", {"a.txt": "anger"}), tmp_path / "out"
+    (out / ".batch" / "done").mkdir(parents=True)
+    users = [out / name for name in (".gitignore", ".env", ".results.csv", ".notes.results.csv.ab.csv")]
+    unfinished = [out / f".{name}.1a2b3c4d{Path(name).suffix}" for name in TABLES]
+    unfinished.append(out / ".batch" / "done" / ".a-12.json.1a2b3c4d.json")
+    for path in [*users, *unfinished]:
+        path.write_text("a")
+    score(pile, out, notes)
+    assert all(path.read_text() == "a" for path in users) and not any(path.exists() for path in unfinished)
+    assert set(TABLES) == {path.name for path in out.iterdir() if path.is_file() and path.name[0] != "."}
+
+
 def test_a_link_in_the_results_is_not_followed(tmp_path: Path, notes: Path) -> None:
     pile, mine = write_pile(tmp_path / "pile", {"a.txt": "calm"}), write_pile(tmp_path / "mine", {"keep": "me"})
     name = score(pile, tmp_path / "out", notes).tasks[0].name
