@@ -1,4 +1,4 @@
-"""Reads which inputs a study has: a table with a row per input, or a folder of them.
+"""Reads the inputs of a study from a table with one row per input, or from a folder.
 
 A table is CSV, TSV or what Excel makes of either: with a byte order mark, semicolons, decimal commas. Every wrong row
 is found before any is used.
@@ -30,8 +30,8 @@ RECORDINGS = (
 )
 """Suffixes of recordings in a folder."""
 
-ANSWERS = (".txt", ".vtt", ".srt")
-"""Suffixes of written answers in a folder; tables and JSON files there may be anything else."""
+TEXTS = (".txt", ".vtt", ".srt")
+"""Suffixes of texts in a folder; tables and JSON files there may be anything else."""
 
 RESULT = {"analysis.json", "frames.csv"}
 """Files of every folder of results."""
@@ -48,7 +48,7 @@ class Row:
         line: Line in the manifest, from 1; in a folder the position in the order of names.
         path: The input, absolute.
         name: Path relative to the manifest, with forward slashes, so that it is the same wherever the study lies.
-        transcript: Transcript, absolute; None for no transcript or the one beside the input.
+        transcript: Transcript, absolute; None for no transcript or the file next to the input.
         speaker: The speaker to analyze; None for all speakers.
         start_seconds: Start of the segment to analyze; None for the start of the input.
         end_seconds: End of the segment; None for the end of the input.
@@ -205,18 +205,18 @@ def _row(path: Path, line: int, columns: Sequence[str], cells: Sequence[str]) ->
     if any(cell.strip() for cell in cells[len(columns) :]):
         problems.append(f"has {len(cells)} cells for {len(columns)} columns")
     by_column = {name: cell for name, cell in zip(columns, [*cells, *[""] * len(columns)], strict=False) if name}
-    known = {name.lower(): cell.strip() for name, cell in by_column.items() if name.lower() in COLUMNS}
+    fields = {name.lower(): cell.strip() for name, cell in by_column.items() if name.lower() in COLUMNS}
     folder = path.absolute().parent
-    if not known["path"] or "\0" in "".join(known.values()):
-        problems.append("has no path" if not known["path"] else "contains a null character")
-        known = {**known, "path": f"line {line}", "transcript": ""}
-    start, end = (_time(known.get(name, ""), name, problems) for name in ("start", "end"))
+    if not fields["path"] or "\0" in "".join(fields.values()):
+        problems.append("has no path" if not fields["path"] else "contains a null character")
+        fields = {**fields, "path": f"line {line}", "transcript": ""}
+    start, end = (_time(fields.get(name, ""), name, problems) for name in ("start", "end"))
     if start is not None and end is not None and start >= end:
-        problems.append(f"has the end {known['end']}, not after the start {known['start']}")
-    file = folder / known["path"]
-    transcript = folder / known["transcript"] if known.get("transcript") else None
+        problems.append(f"has the end {fields['end']}, not after the start {fields['start']}")
+    file = folder / fields["path"]
+    transcript = folder / fields["transcript"] if fields.get("transcript") else None
     return Row(
-        line, file, _name(file, folder), transcript, known.get("speaker") or None, start, end, by_column
+        line, file, _name(file, folder), transcript, fields.get("speaker") or None, start, end, by_column
     ), problems
 
 
@@ -239,9 +239,9 @@ def read_folder(folder: Path, without: Path | None = None) -> Manifest:
     """Lists every recording and written answer in a folder and its subfolders, in the order of their names.
 
     Args:
-        folder: Where to search. Hidden files, transcripts beside recordings, other kinds of files, and the content of
+        folder: Where to search. Hidden files, transcripts next to recordings, other kinds of files, and the content of
             folders of results (such as an overlay or subtitles) are no inputs.
-        without: A subfolder to skip: that of the results.
+        without: A subfolder to skip: the folder of the results.
 
     Returns:
         The inputs.
@@ -281,5 +281,5 @@ def _walk(folder: Path, without: Path | None) -> Iterator[Path]:
         )
         # A folder named talk.mp4 is searched; only files can be inputs.
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in (*RECORDINGS, *ANSWERS):
+            if not name.startswith(".") and Path(name).suffix.lower() in (*RECORDINGS, *TEXTS):
                 yield Path(root, name)

@@ -52,7 +52,14 @@ class Mix(NamedTuple):
     partner: Tensor
 
     def of(self, values: Tensor) -> Tensor:
-        """Mixes the rows of ``(batch, features)`` (Zhang et al. 2018, mixup; Verma et al. 2019, of hidden states)."""
+        """Mixes the rows of ``(batch, features)`` (Zhang et al. 2018, mixup; Verma et al. 2019, of hidden states).
+
+        Args:
+            values: ``(batch, features)``.
+
+        Returns:
+            ``(batch, features)``.
+        """
         return self.share * values + (1 - self.share) * values[self.partner]
 
 
@@ -84,25 +91,52 @@ class Background(nn.Module):
         self.register_buffer("summary_variance", torch.ones(summary_size))
 
     def learn(self, frames: RecordingStatistics, summaries: RecordingStatistics) -> None:
-        """Stores the statistics of the training corpora."""
+        """Stores the statistics of the training corpora.
+
+        Args:
+            frames: Statistics of the frames.
+            summaries: Statistics of the summaries.
+        """
         self.frame_mean.copy_(frames.mean)
         self.frame_variance.copy_(frames.variance)
         self.summary_mean.copy_(summaries.mean)
         self.summary_variance.copy_(summaries.variance)
 
     def frame_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's frames, shrunk towards the corpora's."""
+        """Statistics of a speaker's frames, shrunk toward the corpora's.
+
+        Args:
+            speaker: Statistics of the speaker's recording.
+
+        Returns:
+            The shrunk statistics.
+        """
         prior = RecordingStatistics(0.0, self.frame_mean.cpu().double(), self.frame_variance.cpu().double())
         return speaker.shrunk(prior, self.frames)
 
     def summary_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's summaries, shrunk towards the corpora's."""
+        """Statistics of a speaker's summaries, shrunk toward the corpora's.
+
+        Args:
+            speaker: Statistics of the speaker's recording.
+
+        Returns:
+            The shrunk statistics.
+        """
         prior = RecordingStatistics(0.0, self.summary_mean.cpu().double(), self.summary_variance.cpu().double())
         return speaker.shrunk(prior, self.utterances)
 
 
 def standardize(values: Tensor, common: RecordingStatistics) -> Tensor:
-    """Normalizes rows by common statistics: ``(rows, features)`` float32 within ±``LARGEST``."""
+    """Normalizes rows by common statistics: ``(rows, features)`` float32 within ±``LARGEST``.
+
+    Args:
+        values: ``(rows, features)``.
+        common: Statistics of the features.
+
+    Returns:
+        ``(rows, features)``.
+    """
     return common.normalize(values).clamp(-LARGEST, LARGEST)
 
 
@@ -123,7 +157,7 @@ class AudioRecurrentEncoder(nn.Module):
     Args:
         labels: Number of emotions.
         frame_size: Features per frame.
-        summary_size: Features per utterance, of which the last are prosody.
+        summary_size: Features per utterance; the last ones are prosody.
         hidden: States of the GRU (paper: 200).
         dropout: Share of the joined features dropped in training.
 
@@ -146,7 +180,17 @@ class AudioRecurrentEncoder(nn.Module):
         self.state_size = hidden
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
-        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``."""
+        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``.
+
+        Args:
+            frames: ``(batch, frames, 39)``.
+            lengths: ``(batch,)`` frames of each utterance.
+            summary: ``(batch, summary)``.
+            mix: Mixes the batch in training; None otherwise.
+
+        Returns:
+            Logits, states and embedding.
+        """
         states = _recur(self.recurrent, frames, lengths)
         last = states[torch.arange(len(states), device=states.device), lengths - 1]
         embedding = torch.cat([last, summary[:, -len(PROSODY_FIELDS) :]], dim=1)
@@ -163,7 +207,15 @@ class AttentionPool(nn.Module):
         self.score = nn.Linear(size, 1)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Maps ``(batch, steps, size)`` to ``(batch, 2 × size)``."""
+        """Maps ``(batch, steps, size)`` to ``(batch, 2 × size)``.
+
+        Args:
+            states: ``(batch, steps, size)``.
+            mask: ``(batch, steps)`` bool, false in the padding.
+
+        Returns:
+            ``(batch, 2 × size)``.
+        """
         scores = self.score(torch.tanh(states)).squeeze(-1).masked_fill(~mask, -torch.inf)
         weights = scores.softmax(dim=1).unsqueeze(-1)
         mean = (weights * states).sum(1)
@@ -180,7 +232,7 @@ def _head(inputs: int, hidden: Sequence[int], labels: int, dropout: float) -> nn
 
 
 class ConvBiGRU(nn.Module):
-    """Two strided convolutions, a bidirectional GRU and attention pooling, beside a small network over the summary.
+    """Two strided convolutions, a bidirectional GRU and attention pooling, and a small network over the summary.
 
     The probabilities of two heads are averaged, one over the summary and one over both; they make different errors. A
     third head, over the sequence alone, is weaker (recall 0.53 against 0.61 and 0.64 on RAVDESS) and trains the
@@ -233,7 +285,15 @@ class ConvBiGRU(nn.Module):
         self.state_size = 2 * hidden
 
     def encode(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """States ``(batch, steps, 2 × hidden)``, eight frames to a step, and the steps of each utterance."""
+        """States ``(batch, steps, 2 × hidden)``, eight frames to a step, and the steps of each utterance.
+
+        Args:
+            frames: ``(batch, frames, 39)``, standardized.
+            lengths: ``(batch,)`` frames of each utterance.
+
+        Returns:
+            States and lengths.
+        """
         states = frames.transpose(1, 2)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             # Zeros after the end, as in a shorter batch.
@@ -248,13 +308,31 @@ class ConvBiGRU(nn.Module):
         return _recur(self.recurrent, self.dropout(states.transpose(1, 2)), lengths), lengths
 
     def classify(self, embedding: Tensor, summary: Tensor) -> Tensor:
-        """``(members, batch, labels)`` from pooled states ``(batch, 4 × hidden)`` and the summary."""
+        """``(members, batch, labels)`` from pooled states ``(batch, 4 × hidden)`` and the summary.
+
+        Args:
+            embedding: ``(batch, 4 × hidden)``.
+            summary: ``(batch, summary)``.
+
+        Returns:
+            Logits.
+        """
         joined = torch.cat([embedding, summary], dim=1)
         inputs = (embedding, self.input_dropout(summary), self.input_dropout(joined))
         return torch.stack([head(part).float() for head, part in zip(self.heads, inputs, strict=True)])
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor, mix: Mix | None = None) -> AudioOutput:
-        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``."""
+        """Reads standardized ``(batch, frames, 39)``, frames of each, and standardized ``(batch, summary)``.
+
+        Args:
+            frames: ``(batch, frames, 39)``.
+            lengths: ``(batch,)`` frames of each utterance.
+            summary: ``(batch, summary)``.
+            mix: Mixes the batch in training; None otherwise.
+
+        Returns:
+            Logits, states and embedding.
+        """
         states, steps = self.encode(frames, lengths)
         embedding = self.pool(states, padding_mask(steps, states.shape[1]))
         if mix is not None:

@@ -1,4 +1,4 @@
-"""Text backbones of any type, by ``transformers``: loaded for training, and built again from what a card holds.
+"""Text backbones of any type, by ``transformers``: loaded for training, and rebuilt from a card.
 
 The shipped text encoder does without this module: importing ``transformers`` takes two to six seconds. Only weights of
 architecture ``auto`` need it.
@@ -19,8 +19,11 @@ from torch import Tensor, nn
 from multimodal.encoders.tokenization import load_tokenizer, token_marks
 from multimodal.errors import WeightsError
 
-NOT_STORED = ("_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype", "transformers_version")
-"""Keys of a backbone's configuration that do not change what it computes; some name folders of one machine."""
+NOT_STORED = (
+    *("_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype", "transformers_version"),
+    *("attn_implementation", "_attn_implementation"),
+)
+"""Keys of a backbone's configuration that do not change what it computes; some name folders of one machine, or code."""
 
 REMEDY = "name a folder with config.json, model.safetensors and tokenizer.json"
 
@@ -58,6 +61,10 @@ class Backbone(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Reads token numbers ``(batch, tokens)`` where ``mask``, bool of that shape, is true.
 
+        Args:
+            ids: ``(batch, tokens)`` int64.
+            mask: ``(batch, tokens)`` bool, false in the padding.
+
         Returns:
             ``(batch, tokens, features)``; values where ``mask`` is false are undefined.
         """
@@ -86,6 +93,7 @@ def load_backbone(source: str, *, download: bool = False) -> tuple[dict[str, Any
     options = {"local_files_only": not download, "trust_remote_code": False}
     try:
         with _quiet():
+            _refuse_foreign_files(place, options)
             tokenizer = AutoTokenizer.from_pretrained(place, **options)
             model = AutoModel.from_pretrained(place, dtype=torch.float32, use_safetensors=True, **options)
     except Exception as error:  # transformers passes on what its parts raise, ImportError among it
@@ -125,6 +133,26 @@ def check_window(network: Backbone, tokenizer_json: str, window_tokens: int) -> 
             network(ids, torch.ones_like(ids, dtype=torch.bool))
     except (IndexError, RuntimeError):
         raise ValueError(f"it cannot read {window_tokens} tokens at once") from None
+
+
+def _refuse_foreign_files(place: str, options: Mapping[str, Any]) -> None:
+    """Refuses what transformers would load in spite of its options: pickles that an index names, attention from a hub.
+
+    Raises:
+        ValueError: The index of the weights names a file of another format, or the configuration names foreign code.
+    """
+    from transformers import AutoConfig
+    from transformers.utils import cached_file
+
+    places = {key: value for key, value in options.items() if key != "trust_remote_code"}
+    index = cached_file(place, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False, **places)
+    if index is not None:
+        for name in json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values():
+            if not name.endswith(".safetensors"):
+                raise ValueError(f"its index names {name}, which is not a safetensors file")
+    attention = AutoConfig.from_pretrained(place, **options)._attn_implementation
+    if "/" in str(attention):
+        raise ValueError(f"its configuration names attention code of others, {attention}")
 
 
 def _without_pooler(model: nn.Module) -> nn.Module:

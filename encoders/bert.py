@@ -78,6 +78,10 @@ class Bert(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Reads token numbers ``(batch, tokens)`` where ``mask``, bool of that shape, is true.
 
+        Args:
+            ids: ``(batch, tokens)`` int64.
+            mask: ``(batch, tokens)`` bool, false in the padding.
+
         Returns:
             ``(batch, tokens, features)``; values where ``mask`` is false are undefined.
         """

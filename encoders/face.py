@@ -54,7 +54,7 @@ def standardize(images: Tensor) -> Tensor:
 
 
 class SqueezeExcite(nn.Module):
-    """Weighs channels by what the whole picture holds (Hu et al. 2017), reduction 8."""
+    """Weighs channels by statistics of the whole picture (Hu et al. 2017), reduction 8."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -62,19 +62,26 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Linear(channels // 8, channels)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Scales ``(batch, channels, height, width)`` by a factor 0 … 1 per channel."""
+        """Scales ``(batch, channels, height, width)`` by a factor 0 … 1 per channel.
+
+        Args:
+            states: ``(batch, channels, height, width)``.
+
+        Returns:
+            The same shape.
+        """
         weights = self.excite(functional.relu(self.squeeze(states.mean((2, 3)))))
         return states * torch.sigmoid(weights)[:, :, None, None]
 
 
 def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution without bias, followed by batch normalization (whose shift replaces the bias)."""
+    """A convolution without bias, followed by batch normalization (its shift replaces the bias)."""
     convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions, squeeze and excite, and a way around them."""
+    """Two 3x3 convolutions with squeeze and excite, and a skip connection."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -88,7 +95,14 @@ class ResidualBlock(nn.Module):
             self.around = nn.Sequential(pool, _convolution(inputs, outputs, size=1))
 
     def forward(self, states: Tensor) -> Tensor:
-        """Maps ``(batch, inputs, h, w)`` to ``(batch, outputs, ceil(h / stride), ceil(w / stride))``."""
+        """Maps ``(batch, inputs, h, w)`` to ``(batch, outputs, ceil(h / stride), ceil(w / stride))``.
+
+        Args:
+            states: ``(batch, inputs, height, width)``.
+
+        Returns:
+            The outputs.
+        """
         inner: Tensor = self.channels(self.second(functional.relu(self.first(states))))
         return functional.relu(inner + self.around(states))
 
@@ -107,7 +121,7 @@ class _Member(nn.Sequential):
 
 
 class SEResNet(nn.Module):
-    """A few small residual networks whose probabilities are averaged; 3.9 M parameters by default.
+    """Averages the probabilities of a few small residual networks; 3.9 M parameters by default.
 
     Two networks of half the size cost as much as one and make different errors, which helps more than width.
 
@@ -141,7 +155,14 @@ class SEResNet(nn.Module):
         self.embedding_size = members * widths[-1]
 
     def forward(self, images: Tensor) -> FaceOutput:
-        """Reads ``(batch, height, width)`` gray levels 0 … 255."""
+        """Reads ``(batch, height, width)`` gray levels 0 … 255.
+
+        Args:
+            images: ``(batch, height, width)``, 0 … 255.
+
+        Returns:
+            Logits and embedding.
+        """
         pixels = standardize(images).contiguous(memory_format=torch.channels_last)
         features = [member(pixels) for member in self.members]
         logits = torch.stack([head(self.dropout(f)).float() for head, f in zip(self.heads, features, strict=True)])
@@ -185,7 +206,14 @@ class VGG13(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> FaceOutput:
-        """Reads ``(batch, height, width)`` gray levels 0 … 255 of any size, scaled to 64x64."""
+        """Reads ``(batch, height, width)`` gray levels 0 … 255 of any size, scaled to 64x64.
+
+        Args:
+            images: ``(batch, height, width)``, 0 … 255.
+
+        Returns:
+            Logits and embedding.
+        """
         size = (self.input_size, self.input_size)
         pixels = functional.interpolate(standardize(images), size, mode="bilinear", align_corners=False)
         embedding = self.dense(self.convolutions(pixels.contiguous(memory_format=torch.channels_last))).float()

@@ -19,7 +19,7 @@ from multimodal.encoders.framing import cut_frames, hold_last, padding_mask
 from multimodal.errors import ConfigError
 
 FRAMES_AT_ONCE = 8192
-"""Frames whose spectra are in memory at once (17 MB), independent of the length and number of clips."""
+"""Largest number of frames with spectra in memory at once (17 MB), independent of the length and number of clips."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,6 @@ class Mfcc(nn.Module):
 
     def _deltas(self, features: Tensor, counts: Tensor) -> Tensor:
         """Slopes per frame; the first and last frame of each clip are repeated."""
-        held = hold_last(features, counts).transpose(1, 2)
-        slopes: Tensor = audio_functional.compute_deltas(held, self.settings.delta_width, mode="replicate")
+        padded = hold_last(features, counts).transpose(1, 2)
+        slopes: Tensor = audio_functional.compute_deltas(padded, self.settings.delta_width, mode="replicate")
         return slopes.transpose(1, 2)

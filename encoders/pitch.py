@@ -58,6 +58,9 @@ class Grid(NamedTuple):
     def at(cls, sample_rate: int) -> Grid:
         """The grid of a sample rate.
 
+        Args:
+            sample_rate: In Hz.
+
         Example:
             >>> Grid.at(16000)
             Grid(sample_rate=16000, window=400, hop=160, shortest_lag=32, longest_lag=267)
@@ -163,7 +166,7 @@ def pitch(samples: Tensor, lengths: Tensor, sample_rate: int) -> tuple[Tensor, T
 
 @torch.no_grad()
 def pitch_of(samples: Tensor, energy: Tensor, valid: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """As ``pitch``, for clips without offset whose loudness is known.
+    """As ``pitch``, for clips without offset and with known loudness.
 
     Args:
         samples: ``(batch, samples)`` as ``remove_offset`` gives them.

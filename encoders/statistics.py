@@ -36,7 +36,14 @@ class RecordingStatistics:
 
     @classmethod
     def empty(cls, features: int) -> RecordingStatistics:
-        """Statistics of no frames."""
+        """Statistics of no frames.
+
+        Args:
+            features: Number of features.
+
+        Returns:
+            Statistics with a count of 0.
+        """
         return cls(0.0, torch.zeros(features, dtype=torch.float64), torch.zeros(features, dtype=torch.float64))
 
     def updated(self, features: Tensor, lengths: Tensor | None = None) -> RecordingStatistics:
@@ -58,7 +65,14 @@ class RecordingStatistics:
         return self.merged(RecordingStatistics(float(len(frames)), mean, variance))
 
     def merged(self, other: RecordingStatistics) -> RecordingStatistics:
-        """Statistics over both sets of frames, in either order."""
+        """Statistics over both sets of frames, in either order.
+
+        Args:
+            other: Statistics of other frames.
+
+        Returns:
+            The merged statistics.
+        """
         count = self.count + other.count
         if not count:
             return self
@@ -68,7 +82,7 @@ class RecordingStatistics:
         return RecordingStatistics(count, self.mean + share * step, variance)
 
     def shrunk(self, prior: RecordingStatistics, prior_weight: float) -> RecordingStatistics:
-        """Shrinks the estimate towards a prior while there are few frames.
+        """Shrinks the estimate toward a prior while there are few frames.
 
         With ``a = count / (count + prior_weight)``: ``mean = a * mean + (1 - a) * prior.mean`` and
         ``variance = a * variance + (1 - a) * prior.variance``. The distance between the two means is left out of the

@@ -98,7 +98,15 @@ class TextEncoder(nn.Module):
         self.presence_head = nn.Linear(self.embedding_size, labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextOutput:
-        """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true."""
+        """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true.
+
+        Args:
+            ids: ``(batch, tokens)`` int64.
+            mask: ``(batch, tokens)`` bool, false in the padding.
+
+        Returns:
+            Logits, states and embedding.
+        """
         states = self.transformer(ids, mask).float()
         weights = mask.unsqueeze(-1).float()
         embedding = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
@@ -125,7 +133,7 @@ def _transformer(shape: Mapping[str, Any], dropout: float) -> tuple[nn.Module, i
 
 
 @dataclass(frozen=True)
-class TextReading:
+class TextPrediction:
     """What the network estimates from one text.
 
     Attributes:
@@ -144,7 +152,7 @@ class TextReading:
 
 
 class _Window(NamedTuple):
-    """Tokens of one text that the network reads at once, and the part of them that this window answers for."""
+    """Tokens of one text in one pass of the network, and the part of them that the window contributes."""
 
     text: int
     ids: list[int]
@@ -153,14 +161,14 @@ class _Window(NamedTuple):
 
 
 def windows(ids: Sequence[int], size: int) -> Iterator[tuple[int, int, int, int]]:
-    """Cuts a long sequence into overlapping windows; exactly one of them answers for each element.
+    """Cuts a long sequence into overlapping windows; each element belongs to exactly one of them.
 
     Args:
         ids: The sequence; only its length matters.
         size: The most elements of a window, at least 2.
 
     Yields:
-        ``start, end, first, last``: the window, and the part of it that it answers for.
+        ``start, end, first, last``: the window, and the part that it contributes.
 
     Example:
         >>> list(windows(range(10), 6))
@@ -185,11 +193,11 @@ def read_texts(
     temperature: float = 1.0,
     window_tokens: int = 128,
     batch_size: int = 32,
-) -> list[TextReading | None]:
+) -> list[TextPrediction | None]:
     """Estimates emotions from texts of any length.
 
     A text longer than a window is read in overlapping windows; its estimate is the mean of theirs, weighted by the
-    tokens that each answers for. Texts are batched with others of their length, which changes no result.
+    tokens that each contributes. Texts are batched with others of their length, which changes no result.
 
     Args:
         network: A ``TextEncoder`` in evaluation mode.
@@ -200,7 +208,7 @@ def read_texts(
         batch_size: Windows read at once.
 
     Returns:
-        A reading per text, in order; None where there is nothing to read.
+        A prediction per text, in order; None for a text without words.
     """
     marks = token_marks(tokenizer)
     pieces: list[_Window] = []
@@ -209,13 +217,13 @@ def read_texts(
             offset = len(marks.start) - lower
             pieces.append(_Window(number, marks.around(ids[lower:upper]), first + offset, last + offset))
     order = sorted(range(len(pieces)), key=lambda index: len(pieces[index].ids))
-    parts: dict[int, list[tuple[int, TextReading, int]]] = {}
+    parts: dict[int, list[tuple[int, TextPrediction, int]]] = {}
     for lower in range(0, len(order), batch_size):
         batch = order[lower : lower + batch_size]
-        readings = _read(network, [pieces[index] for index in batch], marks.padding, temperature)
-        for index, reading in zip(batch, readings, strict=True):
+        predictions = _read(network, [pieces[index] for index in batch], marks.padding, temperature)
+        for index, prediction in zip(batch, predictions, strict=True):
             window = pieces[index]
-            parts.setdefault(window.text, []).append((index, reading, window.last - window.first))
+            parts.setdefault(window.text, []).append((index, prediction, window.last - window.first))
     return [
         _merge(sorted(parts[number], key=lambda part: part[0])) if number in parts else None
         for number in range(len(texts))
@@ -244,7 +252,7 @@ def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tenso
     return ids, padding_mask(lengths, ids.shape[1])
 
 
-def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextReading]:
+def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextPrediction]:
     device = next(network.parameters()).device
     ids, mask = pad([window.ids for window in batch], padding)
     output = network(ids.to(device), mask.to(device))
@@ -253,22 +261,22 @@ def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperatur
     scores, native = (each.double().sigmoid().cpu().numpy() for each in (output.presence_logits, output.logits))
     states, embeddings = output.states.cpu().numpy(), output.embedding.cpu().numpy()
     return [
-        TextReading(
+        TextPrediction(
             probabilities[row], scores[row], native[row], states[row, window.first : window.last], embeddings[row]
         )
         for row, window in enumerate(batch)
     ]
 
 
-def _merge(parts: Sequence[tuple[int, TextReading, int]]) -> TextReading:
-    """Merges the readings of a text's windows into one."""
-    readings, weights = [reading for _, reading, _ in parts], [tokens for *_, tokens in parts]
-    if len(readings) == 1:
-        return readings[0]
-    return TextReading(
-        np.average([reading.probabilities for reading in readings], axis=0, weights=weights),
-        np.average([reading.scores for reading in readings], axis=0, weights=weights),
-        np.average([reading.native_scores for reading in readings], axis=0, weights=weights),
-        np.concatenate([reading.states for reading in readings]),
-        np.average([reading.embedding for reading in readings], axis=0, weights=weights).astype(np.float32),
+def _merge(parts: Sequence[tuple[int, TextPrediction, int]]) -> TextPrediction:
+    """Merges the predictions of a text's windows into one."""
+    predictions, weights = [prediction for _, prediction, _ in parts], [tokens for *_, tokens in parts]
+    if len(predictions) == 1:
+        return predictions[0]
+    return TextPrediction(
+        np.average([prediction.probabilities for prediction in predictions], axis=0, weights=weights),
+        np.average([prediction.scores for prediction in predictions], axis=0, weights=weights),
+        np.average([prediction.native_scores for prediction in predictions], axis=0, weights=weights),
+        np.concatenate([prediction.states for prediction in predictions]),
+        np.average([prediction.embedding for prediction in predictions], axis=0, weights=weights).astype(np.float32),
     )

@@ -52,6 +52,9 @@ def normalize_text(text: str) -> str:
 def is_emoji(char: str) -> bool:
     """Whether a character is a pictogram: Unicode's "other symbol" beyond Latin-1, where © and ° stand.
 
+    Args:
+        char: One character.
+
     Example:
         >>> is_emoji("😂"), is_emoji("©")
         (True, False)
@@ -94,11 +97,25 @@ class TokenMarks(NamedTuple):
     padding: int
 
     def around(self, ids: Sequence[int]) -> list[int]:
-        """Puts the marks around token numbers."""
+        """Puts the marks around token numbers.
+
+        Args:
+            ids: Token numbers of a text.
+
+        Returns:
+            Token numbers with the marks.
+        """
         return [*self.start, *ids, *self.end]
 
     def room(self, window_tokens: int) -> int:
-        """How many tokens of a text fit into a window beside the marks."""
+        """Number of tokens of a text that fit into a window with the marks.
+
+        Args:
+            window_tokens: Tokens of a window.
+
+        Returns:
+            Number of tokens.
+        """
         return window_tokens - len(self.start) - len(self.end)
 
 
@@ -107,6 +124,9 @@ def token_marks(tokenizer: Tokenizer) -> TokenMarks:
 
     Start and end are what the tokenizer itself puts around a text. Without a padding token, padding is 0: masked
     positions are never read.
+
+    Args:
+        tokenizer: The tokenizer.
     """
     encoding = tokenizer.encode("a")
     ids, special = encoding.ids, [bool(flag) for flag in encoding.special_tokens_mask]
@@ -117,13 +137,13 @@ def token_marks(tokenizer: Tokenizer) -> TokenMarks:
 
 
 def _special_id(tokenizer: Tokenizer, name: str) -> int | None:
-    """The number of the special token whose text holds a name: ``[PAD]`` and ``<pad>`` for ``pad``."""
+    """The number of the special token with a name in its text: ``[PAD]`` and ``<pad>`` for ``pad``."""
     tokens = tokenizer.get_added_tokens_decoder().items()
     return next((number for number, token in sorted(tokens) if token.special and name in token.content.lower()), None)
 
 
 def load_tokenizer(content: str, special: Sequence[str] = SPECIAL) -> Tokenizer:
-    """Reads ``tokenizer.json``; the program windows and pads by itself.
+    """Reads ``tokenizer.json`` without its truncation and padding.
 
     Args:
         content: The file's text.

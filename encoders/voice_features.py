@@ -98,6 +98,9 @@ def summarize(frames: Tensor, coefficients: int) -> Tensor:
 def summary_size(coefficients: int = 13) -> int:
     """Length of ``VoiceFeatures.summary``.
 
+    Args:
+        coefficients: Number of cepstral coefficients.
+
     Example:
         >>> summary_size() == 182 + len(PROSODY_FIELDS)
         True

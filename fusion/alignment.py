@@ -1,7 +1,7 @@
 """Inputs of the fusion head for one utterance: three clocks on one grid, with masks for absent modalities.
 
 Pure functions. The grid is that of the audio states, 12.5 a second; without audio, steps of that length run from the
-start of the utterance to its end. A face embedding belongs to the steps at whose time the face was observed; token
+start of the utterance to its end. A face embedding belongs to the steps at the time of its observation; token
 states keep the order of the words and have no times.
 """
 
@@ -34,7 +34,7 @@ LEAST_PROBABILITY = 1e-3
 
 @dataclass(frozen=True)
 class FusionInputs:
-    """One utterance as the fusion head reads it. An absent modality is None and has no log-probabilities.
+    """The inputs of the fusion head for one utterance. An absent modality is None and has no log-probabilities.
 
     Attributes:
         times: ``(steps,)`` seconds, rising: the middle of each step.
@@ -74,12 +74,19 @@ class FusionInputs:
         return tuple(name for name in MODALITIES if getattr(self, name) is not None)
 
     def only(self, modalities: Collection[str]) -> FusionInputs:
-        """The same utterance without the other modalities."""
+        """The same utterance without the other modalities.
+
+        Args:
+            modalities: Modalities to keep.
+
+        Returns:
+            The reduced inputs.
+        """
         absent: dict[str, Any] = {name: None for name in MODALITIES if name not in modalities}
         if "face" not in modalities:
             absent["face_mask"] = None
-        known = {name: row for name, row in self.log_probabilities.items() if name in modalities}
-        return replace(self, **absent, log_probabilities=known)
+        rows = {name: row for name, row in self.log_probabilities.items() if name in modalities}
+        return replace(self, **absent, log_probabilities=rows)
 
 
 def grid(start_seconds: float, end_seconds: float, step_seconds: float = STEP_SECONDS) -> Floats:
@@ -183,7 +190,7 @@ def face_on_grid(
 
 
 def log_probabilities(probabilities: Mapping[str, float], labels: Sequence[str]) -> Floats:
-    """Logarithms of a modality's probabilities, as the fusion head reads them.
+    """Logarithms of a modality's probabilities, as inputs of the fusion head.
 
     Args:
         probabilities: Probabilities of the modality, in its own labels.
@@ -272,8 +279,8 @@ def build_inputs(
     face_rows, mask = None, None
     if face is not None and "face" in probabilities:
         face_rows, mask = face_on_grid(times, *face, tolerance_seconds)
-    known = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in probabilities}
-    return FusionInputs(times, audio_rows, face_rows, mask, text if "text" in probabilities else None, known)
+    rows = {name: log_probabilities(probabilities[name], labels) for name in MODALITIES if name in probabilities}
+    return FusionInputs(times, audio_rows, face_rows, mask, text if "text" in probabilities else None, rows)
 
 
 class FusionBatch(NamedTuple):
@@ -300,7 +307,14 @@ class FusionBatch(NamedTuple):
     present: Tensor
 
     def to(self, device: torch.device | str) -> FusionBatch:
-        """The same on another device."""
+        """The same on another device.
+
+        Args:
+            device: The device.
+
+        Returns:
+            The moved batch.
+        """
         return FusionBatch(*(tensor.to(device) for tensor in self))
 
 

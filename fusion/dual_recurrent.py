@@ -10,7 +10,7 @@ After Yoon, Byun and Jung 2018 (arXiv 1810.04635), MDRE (section 3.3) and MDREA 
 
 ``p`` is a vector of the whole utterance (the paper's prosody), or nothing. Without the face, with ``p``, and in one
 direction this is the paper's network, up to the dense layer with which the paper maps both states before they are
-joined. What we add, each of which can be left out:
+joined. Our optional additions:
 
 - two directions, the face, and learned vectors in place of an absent modality;
 - the log-probabilities of the modalities' own heads, each weighted by a gate over all states, so that the head starts
@@ -123,6 +123,10 @@ class RecurrentEncoder(nn.Module):
     def forward(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Reads ``(batch, steps, inputs)`` up to ``lengths``.
 
+        Args:
+            steps: ``(batch, steps, inputs)``.
+            lengths: ``(batch,)`` steps of each item.
+
         Returns:
             States ``(batch, steps, size)``, 0 after the end, and the last state of each direction ``(batch, size)``.
         """
@@ -154,7 +158,7 @@ class RecurrentEncoder(nn.Module):
 
 
 class DualRecurrentFusion(nn.Module):
-    """Combines three modalities, any of which may be absent, into one estimate per utterance.
+    """Combines three modalities into one estimate per utterance; any of them may be absent.
 
     Args:
         shape: See ``FusionShape``.
@@ -211,7 +215,15 @@ class DualRecurrentFusion(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, batch: FusionBatch, summary: Tensor | None = None) -> FusionOutput:
-        """Reads a batch, and the vectors of whole utterances ``(batch, summary)`` where the shape has them."""
+        """Reads a batch, and the vectors of whole utterances ``(batch, summary)`` where the shape has them.
+
+        Args:
+            batch: The utterances.
+            summary: ``(batch, summary)``; None without.
+
+        Returns:
+            Logits, affect and gates.
+        """
         joined, attention = self._join(batch, summary)
         joined = self.dropout(joined)
         logits = self.readout(joined)
@@ -219,8 +231,8 @@ class DualRecurrentFusion(nn.Module):
         if self.shape.log_probabilities:
             present = batch.present[:, :, None]
             evidence = torch.where(present, batch.log_probabilities, self.evidence_absent)
-            known = torch.where(present, batch.log_probabilities, 0.0).flatten(1)
-            gate_inputs = torch.cat([joined, known / 3, batch.present.float()], dim=1)
+            evidence_inputs = torch.where(present, batch.log_probabilities, 0.0).flatten(1)
+            gate_inputs = torch.cat([joined, evidence_inputs / 3, batch.present.float()], dim=1)
             gates = 2 * torch.sigmoid(self.gates(gate_inputs))
             logits = logits + (torch.where(present, gates[:, :, None], 1.0) * evidence).sum(1)
         affect = logits.new_zeros(len(logits), 0) if self.affect is None else self.affect(joined)

@@ -20,7 +20,7 @@ BATCH = 32
 """Most utterances in a batch."""
 
 ROWS = 16_384
-"""Most steps, or tokens, in a batch with its padding: 25 MB of states. A longer utterance is a batch of its own."""
+"""Most steps, or tokens, in a batch with its padding: 25 MB of states. A longer utterance forms its own batch."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,9 @@ def temperature_for(modalities: Sequence[str], temperatures: Mapping[str, float]
 
 def subset_name(modalities: Sequence[str]) -> str:
     """Names a combination of modalities, as in model cards and tables.
+
+    Args:
+        modalities: Names of modalities.
 
     Example:
         >>> subset_name(("face", "text"))

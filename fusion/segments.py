@@ -62,15 +62,15 @@ def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float, start_se
     """
     if not utterances:
         return windows(duration_seconds, start_seconds=start_seconds)
-    filled, spoken_until = list(utterances), start_seconds
+    filled, speech_end = list(utterances), start_seconds
     # An utterance without length does not divide a silence.
-    spoken = sorted((start, end) for start, end in map(_interval, utterances) if start < end)
-    for start, end in [*spoken, (duration_seconds, duration_seconds)]:
+    intervals = sorted((start, end) for start, end in map(_interval, utterances) if start < end)
+    for start, end in [*intervals, (duration_seconds, duration_seconds)]:
         silent_until = min(start, duration_seconds)
-        if silent_until - spoken_until >= PAUSE_SECONDS:
-            edges = [spoken_until + window.start_seconds for window in windows(silent_until - spoken_until)]
+        if silent_until - speech_end >= PAUSE_SECONDS:
+            edges = [speech_end + window.start_seconds for window in windows(silent_until - speech_end)]
             filled += [Utterance(*edge) for edge in itertools.pairwise([*edges, silent_until])]
-        spoken_until = max(spoken_until, end)
+        speech_end = max(speech_end, end)
     return sorted(filled, key=_interval)
 
 
@@ -78,7 +78,7 @@ def _interval(utterance: Utterance) -> tuple[float, float]:
     return utterance.start_seconds, utterance.end_seconds
 
 
-def spoken_seconds(utterances: Iterable[Utterance], duration_seconds: float) -> float:
+def speech_seconds(utterances: Iterable[Utterance], duration_seconds: float) -> float:
     """Time of a recording that is covered by utterances; overlaps count once.
 
     Args:
@@ -89,14 +89,14 @@ def spoken_seconds(utterances: Iterable[Utterance], duration_seconds: float) -> 
         Seconds, 0 … ``duration_seconds``.
 
     Example:
-        >>> spoken_seconds([Utterance(0.0, 3.0), Utterance(2.0, 4.0), Utterance(9.0, 12.0)], 10.0)
+        >>> speech_seconds([Utterance(0.0, 3.0), Utterance(2.0, 4.0), Utterance(9.0, 12.0)], 10.0)
         5.0
     """
-    pieces, spoken_until = [], 0.0
+    pieces, speech_end = [], 0.0
     for start, end in sorted(map(_interval, utterances)):
         end = min(end, duration_seconds)
-        pieces.append(max(end - max(start, spoken_until), 0.0))
-        spoken_until = max(spoken_until, end)
+        pieces.append(max(end - max(start, speech_end), 0.0))
+        speech_end = max(speech_end, end)
     return min(math.fsum(pieces), duration_seconds)
 
 

@@ -1,4 +1,4 @@
-"""Networks over whole turns of a dialogue: those of Yoon et al. 2018, and ours that learns from audio frames.
+"""Networks over whole turns of a dialogue: the networks of Yoon et al. 2018, and ours on audio frames.
 
 Each is a ``DualRecurrentFusion`` with trainable layers before it:
 
@@ -47,12 +47,22 @@ class TurnBatch(NamedTuple):
     ids: Tensor
 
     def to(self, device: torch.device | str) -> TurnBatch:
-        """The same on another device."""
+        """The same on another device.
+
+        Args:
+            device: The device.
+
+        Returns:
+            The moved batch.
+        """
         return TurnBatch(self.streams.to(device), *(tensor.to(device) for tensor in self[1:]))
 
 
 def steps_of(frames: int) -> int:
     """Number of steps that the convolutions make of some frames.
+
+    Args:
+        frames: Number of frames.
 
     Example:
         >>> [steps_of(frames) for frames in (0, 1, 8, 9, 750)]
@@ -87,7 +97,15 @@ class FrameConvolutions(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in STRIDES)
 
     def forward(self, frames: Tensor, counts: Tensor) -> Tensor:
-        """Maps ``(batch, frames, features)`` to ``(batch, steps, channels)``, 0 after the end."""
+        """Maps ``(batch, frames, features)`` to ``(batch, steps, channels)``, 0 after the end.
+
+        Args:
+            frames: ``(batch, frames, features)``.
+            counts: ``(batch,)`` frames of each turn.
+
+        Returns:
+            ``(batch, steps, channels)``.
+        """
         if not frames.shape[1]:
             return frames.new_zeros(len(frames), 0, self.channels)
         states = frames * padding_mask(counts, frames.shape[1])[:, :, None]
@@ -139,7 +157,12 @@ class TurnNetwork(nn.Module):
 
     @torch.no_grad()
     def learn_scale(self, frames: Tensor, summaries: Tensor) -> None:
-        """Stores mean and deviation of the training turns' ``(n, features)`` frames and summaries."""
+        """Stores mean and deviation of the training turns' ``(n, features)`` frames and summaries.
+
+        Args:
+            frames: ``(n, features)``.
+            summaries: ``(turns, features)``.
+        """
         for name, values in (("frame", frames), ("summary", summaries)):
             if len(values):
                 deviation, mean = torch.std_mean(values.float(), dim=0, correction=0)
@@ -147,7 +170,14 @@ class TurnNetwork(nn.Module):
                 getattr(self, f"{name}_deviation").copy_(deviation.clamp(min=1e-3))
 
     def forward(self, batch: TurnBatch) -> FusionOutput:
-        """Reads a batch."""
+        """Reads a batch.
+
+        Args:
+            batch: The turns.
+
+        Returns:
+            Logits and affect.
+        """
         streams, shape = batch.streams, self.head.shape
         if shape.audio_size:
             streams = streams._replace(audio=self._voice(batch))

@@ -47,7 +47,7 @@ _MODULES = {
 }
 """Public name to the module that defines it; each is imported when its name is first used."""
 
-# In a checkout, encoders/, fusion/ and data/ stand beside this package; once installed they are inside it.
+# In a checkout, encoders/, fusion/ and data/ are next to this package; once installed they are inside it.
 _root = Path(__file__).resolve().parent.parent
 if not (_root / "multimodal" / "encoders").is_dir() and (_root / "encoders" / "__init__.py").is_file():
     __path__.append(str(_root))
@@ -61,5 +61,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Public names too, though they are not loaded yet."""
+    """Lists all public names, including those that are not loaded yet."""
     return sorted({*globals(), *__all__})

@@ -106,7 +106,14 @@ def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: Arguments of the command line; None for the arguments of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(clips, arguments, "clips")
 
 

@@ -81,7 +81,7 @@ def run_command(
     """Runs a command; an error that a user can cause becomes one line and an exit code.
 
     Args:
-        command: A function annotated for typer, whose docstring is the help; it may raise ``typer.Exit`` with a code.
+        command: A function annotated for typer; its docstring is the help; it may raise ``typer.Exit`` with a code.
             For a command with subcommands, the name of each and its function.
         arguments: The arguments after the command's name; None for those of this process.
         name: Name of the command.
@@ -132,7 +132,7 @@ def run_command(
 def _usage_line(
     error: Any, command: Callable[..., Any] | Mapping[str, Callable[..., Any]], words: list[str], name: str
 ) -> str:
-    """One line for a usage error: what is wrong and where to read on."""
+    """One line for a usage error, with a reference to the help."""
     fact = _plain_fact(error.format_message().rstrip("."))
     if isinstance(command, Mapping):
         if not words or words[0] not in command:
@@ -198,10 +198,10 @@ def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
             raise
         except Exception as error:
             # A bug must not stop the other inputs either.
-            known = isinstance(error, MultimodalError)
+            is_expected = isinstance(error, MultimodalError)
             failures += 1
             print_error(
-                str(error) if known else f"{path}: unexpected {type(error).__name__}: {error}; please report it"
+                str(error) if is_expected else f"{path}: unexpected {type(error).__name__}: {error}; please report it"
             )
             if debug:
                 traceback.print_exc()
@@ -211,6 +211,9 @@ def process_each(paths: Iterable[Path], work: Callable[[Path], int], debug: bool
 
 def print_error(message: str) -> None:
     r"""Prints an error as one line; control characters of file names are escaped.
+
+    Args:
+        message: The error: subject, fact and remedy.
 
     Example:
         >>> import contextlib, sys

@@ -1,4 +1,4 @@
-"""How numbers, times and lists are written for people, everywhere alike."""
+"""Formats numbers, times and lists for people."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ def probability_percent(probability: float) -> str:
 def signed(value: float, digits: int = 2) -> str:
     """A number with its sign, and a real minus.
 
+    Args:
+        value: The number.
+        digits: Digits after the decimal point.
+
     Example:
         >>> signed(0.41), signed(-0.62), signed(-5.13, 1)
         ('+0.41', '−0.62', '−5.1')
@@ -56,6 +60,10 @@ def signed(value: float, digits: int = 2) -> str:
 
 def range_text(start_seconds: float, end_seconds: float) -> str:
     """A range of time in whole seconds that contains it: from the second of its start to the full second after its end.
+
+    Args:
+        start_seconds: Start.
+        end_seconds: End.
 
     Example:
         >>> range_text(5.6, 10.3), range_text(3.0, 8.0)
@@ -82,6 +90,9 @@ def subtitle_time(seconds: float, point: str = ".") -> str:
 def clock_time(seconds: float) -> str:
     """A time, rounded down to the second; a millionth is added so that 2.9999999 is 3.
 
+    Args:
+        seconds: Time, at least 0.
+
     Example:
         >>> clock_time(7.9), clock_time(61), clock_time(3725)
         ('0:07', '1:01', '1:02:05')
@@ -92,6 +103,9 @@ def clock_time(seconds: float) -> str:
 
 def duration_text(seconds: float) -> str:
     """A duration.
+
+    Args:
+        seconds: Duration, at least 0.
 
     Example:
         >>> duration_text(0.94), duration_text(14.2), duration_text(3725)
@@ -104,6 +118,10 @@ def duration_text(seconds: float) -> str:
 
 def join_names(names: Sequence[str], word: str = "and") -> str:
     """Names as a list in a sentence.
+
+    Args:
+        names: Any number of names.
+        word: Word before the last name.
 
     Example:
         >>> join_names(["face", "voice", "words"]), join_names(["face", "words"], "or"), join_names([])

@@ -55,7 +55,7 @@ def parse_outputs(report: bool, overlay: bool, plot: bool, export: str | None) -
 
 
 def not_applicable(analysis: Analysis, outputs: Outputs) -> tuple[str, ...]:
-    """Requested outputs that this kind of input cannot have; they are skipped, which is not a failure.
+    """Requested outputs that do not apply to this kind of input; they are skipped without an error.
 
     Args:
         analysis: The analysis of a recording or of a text.
@@ -72,12 +72,12 @@ def not_applicable(analysis: Analysis, outputs: Outputs) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def stale(folder: Path, written: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
+def stale(folder: Path, new_outputs: Iterable[Path | MultimodalError]) -> tuple[str, ...]:
     """Outputs of an earlier analysis that are still in the folder of a new one.
 
     Args:
         folder: Folder of the new analysis.
-        written: Outputs of the new analysis.
+        new_outputs: Outputs of the new analysis.
 
     Returns:
         One line that names the old files; empty without such files.
@@ -92,7 +92,7 @@ def stale(folder: Path, written: Iterable[Path | MultimodalError]) -> tuple[str,
         *chain.from_iterable(load_format(name).files for name in FORMATS),
         "clips",
     )
-    new = set(written)
+    new = set(new_outputs)
     old = [name for name in names if folder / name not in new and (folder / name).exists()]
     return (f"from an earlier analysis: {', '.join(old)}; write them again or remove them",) if old else ()
 
@@ -109,7 +109,7 @@ def write_outputs(
     Args:
         analysis: The analysis of a recording or of a text.
         folder: Folder of the analysis.
-        outputs: The requested outputs; those that ``not_applicable`` names are skipped.
+        outputs: The requested outputs, without the outputs that ``not_applicable`` names.
         media: Path of the recording; None for the path in the analysis.
         progress: Takes seconds done and seconds in total of the overlay.
 

@@ -1,4 +1,4 @@
-"""Progress over one recording whose streams are read one after the other."""
+"""Progress over one recording; its streams are read one after the other."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ WIDTH, HEIGHT, FRAME_RATE = 640, 360, 25
 SAMPLE_RATE = 22050  # the rate of espeak-ng, so that no resampling is needed; 882 samples for each of 25 frames
 SECONDS = 20.0  # the length that the times in DIALOGUE assume; other lengths scale them
 SECONDS_LIMITS = (2.0, 600.0)  # long enough for one utterance; the audio is kept in memory, 53 MB at 600 s
-ABSENCE = (0.40, 0.55)  # share of the clip with nobody in the picture: 8 s to 11 s of 20 s
+ABSENCE = (0.40, 0.55)  # share of the clip without a person in the picture: 8 s to 11 s of 20 s
 STEP_ASIDE = 0.08  # share of the clip that leaving takes, and returning: 1.6 s of 20 s
 
 VOICES = {"Interviewer": ("en-gb+m3", 40), "Participant": ("en-us+f3", 55)}
@@ -169,7 +169,7 @@ def _murmur(rng: np.random.Generator, line: Line) -> NDArray[np.float32]:
 
 
 def _pink_noise(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
-    """Noise of unit deviation whose power falls with frequency, like the hum of a room."""
+    """Noise of unit deviation; its power falls with frequency, like the hum of a room."""
     import numpy as np
 
     spectrum = np.fft.rfft(rng.standard_normal(count))
@@ -219,7 +219,7 @@ def _placement(time: float, seconds: float, phases: NDArray[np.float64]) -> NDAr
     import numpy as np
 
     turn = 2 * math.pi * time
-    scale = 1.08 + 0.10 * math.sin(turn / 9 + phases[0])  # leans towards the camera and back
+    scale = 1.08 + 0.10 * math.sin(turn / 9 + phases[0])  # leans toward the camera and back
     tilt = 0.035 * math.sin(turn / 4 + phases[1])  # radians: 2 degrees to either side
     x = WIDTH / 2 + 40 * math.sin(turn / 7 + phases[2]) + 560 * _distance(time / seconds)  # 560: past the right edge
     y = HEIGHT + 16  # below the desk's edge at every scale and tilt
@@ -308,7 +308,14 @@ def sample(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: Arguments of the command line; None for the arguments of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(sample, arguments, "sample")
 
 

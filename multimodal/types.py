@@ -27,7 +27,7 @@ FUSED = "fused"
 """Name of the estimate from all modalities together."""
 
 UNCERTAIN = "uncertain"
-"""The label of an estimate whose confidence is too low to name an emotion."""
+"""The label of an estimate with too little confidence to name an emotion."""
 
 QUALITIES = ("clear", "tiny", "blurred", "partial")
 """Image quality of a face. Only clear faces are scored; the others keep their box."""
@@ -35,7 +35,7 @@ QUALITIES = ("clear", "tiny", "blurred", "partial")
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """Facts of one media file, as its container states them.
+    """Facts of one media file, from its container.
 
     Attributes:
         path: The file.
@@ -194,7 +194,7 @@ class EncodedUtterance:
         states: ``(steps, features)`` float32, in order: of audio evenly spaced over the utterance, of text one per
             token.
         times: ``(steps,)`` seconds on the recording's clock, the middle of the time that each state is of; None for
-            text, whose tokens have no times.
+            text, because tokens have no times.
 
     Raises:
         ValueError: The numbers of times and states differ.
@@ -254,12 +254,19 @@ class UtteranceEstimate:
         return tuple(name for name in MODALITIES if name in self.estimates)
 
     def get(self, name: str) -> ModalityEstimate | None:
-        """The estimate of a modality, or ``fused``; None where it is absent."""
+        """The estimate of a modality, or ``fused``; None where it is absent.
+
+        Args:
+            name: A modality or ``fused``.
+
+        Returns:
+            The estimate.
+        """
         return self.fused if name == FUSED else self.estimates.get(name)
 
     @property
     def emotion(self) -> str | None:
-        """The answer: the most probable emotion of ``fused``, or ``uncertain``; None where no signal was there."""
+        """The most probable emotion of ``fused``, or ``uncertain``; None without any signal."""
         if self.fused is None:
             return None
         return UNCERTAIN if self.uncertain else top_label(self.fused.probabilities)
@@ -267,6 +274,9 @@ class UtteranceEstimate:
 
 def top_label(probabilities: Probabilities) -> str:
     """The label with the largest probability, the first of equals.
+
+    Args:
+        probabilities: Label to probability.
 
     Example:
         >>> top_label({"neutral": 0.4, "anger": 0.6})
@@ -276,7 +286,14 @@ def top_label(probabilities: Probabilities) -> str:
 
 
 def check_probabilities(probabilities: Probabilities | None) -> None:
-    """Raises ValueError unless the values are finite, not negative and sum to 1 (within 1e-3)."""
+    """Checks that probabilities are finite, not negative and sum to 1 (within 1e-3).
+
+    Args:
+        probabilities: Label to probability.
+
+    Raises:
+        ValueError: A value is negative or not finite, or the sum is not 1.
+    """
     if probabilities is None:
         return
     values = list(probabilities.values())

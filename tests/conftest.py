@@ -1,4 +1,4 @@
-"""Fixtures and rules of all tests: the shared folder, commands in processes of their own, markers, budgets."""
+"""Fixtures and rules of all tests: the shared folder, commands in subprocesses, markers, budgets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """FER+: 48x48 gray faces from FER2013 with the votes of ten people on each (Barsoum et al. 2016, arXiv 1608.01041).
 
 Two published layouts are read: folders ``FER2013Train``, ``FER2013Valid``, ``FER2013Test`` of PNG pictures with a
-``label.csv`` each, and ``fer2013.csv`` (pixels) beside ``fer2013new.csv`` (votes). The labels are MIT-licensed; the
+``label.csv`` each, and ``fer2013.csv`` (pixels) next to ``fer2013new.csv`` (votes). The labels are MIT-licensed; the
 pictures come from the web and are for research.
 """
 
@@ -49,7 +49,14 @@ class FaceCorpus:
         return len(self.names)
 
     def subset(self, keep: NDArray[np.bool_]) -> FaceCorpus:
-        """The pictures for which ``keep``, ``(n,)``, is true."""
+        """The pictures for which ``keep``, ``(n,)``, is true.
+
+        Args:
+            keep: ``(n,)`` bool.
+
+        Returns:
+            A smaller corpus.
+        """
         return FaceCorpus(self.images[keep], self.votes[keep], tuple(itertools.compress(self.names, keep)))
 
 
@@ -167,9 +174,9 @@ def majority_labels(votes: NDArray[np.int64]) -> NDArray[np.int64]:
         >>> majority_labels(np.array([[8, 1, 0, 0, 0, 0, 0, 0, 1, 0], [4, 4, 0, 0, 0, 0, 0, 0, 2, 0]])).tolist()
         [0, -1]
     """
-    kept = _without_single_votes(votes)
-    winner = kept.argmax(axis=1)
-    clear = kept.max(axis=1) * 2 > kept.sum(axis=1)
+    clean_votes = _without_single_votes(votes)
+    winner = clean_votes.argmax(axis=1)
+    clear = clean_votes.max(axis=1) * 2 > clean_votes.sum(axis=1)
     return np.where(clear & (winner < LABELS), winner, -1)
 
 
@@ -187,8 +194,8 @@ def distributions(votes: NDArray[np.int64]) -> NDArray[np.float32]:
         >>> distributions(np.array([[6, 3, 1, 0, 0, 0, 0, 0, 0, 0]]))[0, :3].round(2).astype(str).tolist()
         ['0.67', '0.33', '0.0']
     """
-    kept = _without_single_votes(votes).astype(np.float32)
-    emotions = kept[:, :LABELS]
-    named = emotions.sum(axis=1, keepdims=True)
-    usable = (named > 0) & (named * 2 >= kept.sum(axis=1, keepdims=True))
-    return np.where(usable, emotions / np.maximum(named, 1), 0).astype(np.float32)
+    clean_votes = _without_single_votes(votes).astype(np.float32)
+    emotions = clean_votes[:, :LABELS]
+    emotion_votes = emotions.sum(axis=1, keepdims=True)
+    usable = (emotion_votes > 0) & (emotion_votes * 2 >= clean_votes.sum(axis=1, keepdims=True))
+    return np.where(usable, emotions / np.maximum(emotion_votes, 1), 0).astype(np.float32)

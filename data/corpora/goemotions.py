@@ -19,7 +19,7 @@ PUBLISHED = {"train": 43_410, "dev": 5_426, "test": 5_427}
 """Comments per part on which at least two raters agreed."""
 
 LABEL_FILES = ("emotions.txt", "labels.txt")
-"""Names of the list of labels beside the parts; the first is the publishers' name."""
+"""Names of the list of labels next to the parts; the first is the publishers' name."""
 
 
 def read_goemotions(path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
@@ -71,7 +71,7 @@ def _part_file(path: Path, part: str) -> Path:
 
 
 def _check_labels(folder: Path) -> None:
-    """A list of labels beside the parts must be the published one; otherwise the numbers mean other labels."""
+    """Checks that the list of labels next to the parts is the published one; otherwise numbers mean other labels."""
     for name in LABEL_FILES:
         if (folder / name).is_file():
             labels = tuple(corpus_text(folder / name).split())

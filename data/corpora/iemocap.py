@@ -73,7 +73,7 @@ _TRANSCRIPTION = re.compile(r"(?P<turn>Ses\d\d[FM]_\w+)\s*(?:\[[^\]]*\])?\s*:(?P
 
 @dataclass(frozen=True)
 class IemocapTurn:
-    """What one actor says until the other speaks, as annotated.
+    """One annotated turn: the speech of one actor until the other speaks.
 
     Attributes:
         name: As ``Ses01F_impro01_M003``; the letter before the number is the speaker.
@@ -145,7 +145,7 @@ def read_iemocap_clips(folder: Path, check_counts: bool = True) -> list[VoiceCli
         check_counts: As ``read_iemocap``; without the check, turns without sound are skipped.
 
     Returns:
-        One clip per turn that has sound, whatever its label.
+        One clip per turn with sound, with any label.
 
     Raises:
         CorpusError: As ``read_iemocap``.
@@ -292,9 +292,9 @@ def _missing_dialogues(folder: Path) -> list[str]:
     for session in _sessions(folder):
         wavs = session / "sentences" / "wav"
         sounds = [path.name for path in wavs.iterdir() if path.name.startswith("Ses")] if wavs.is_dir() else []
-        known = {path.stem for path in _texts(session / "dialog" / "transcriptions")} | set(sounds)
+        names = {path.stem for path in _texts(session / "dialog" / "transcriptions")} | set(sounds)
         evaluated = {path.stem for path in _texts(session / "dialog" / "EmoEvaluation")}
-        missing += [f"{session.name}/dialog/EmoEvaluation/{name}.txt" for name in sorted(known - evaluated)]
+        missing += [f"{session.name}/dialog/EmoEvaluation/{name}.txt" for name in sorted(names - evaluated)]
     return missing
 
 

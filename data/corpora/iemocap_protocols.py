@@ -97,7 +97,14 @@ def rescale(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def affect_of(turns: Sequence[IemocapTurn]) -> NDArray[np.float64]:
-    """``(turns, 3)`` of ``rescale``: valence, arousal, dominance."""
+    """``(turns, 3)`` of ``rescale``: valence, arousal, dominance.
+
+    Args:
+        turns: The turns.
+
+    Returns:
+        ``(turns, 3)`` float64.
+    """
     rows = [(turn.valence, turn.arousal, turn.dominance) for turn in turns]
     return rescale(np.array(rows, np.float64).reshape(-1, len(DIMENSIONS)))
 
@@ -111,7 +118,7 @@ def folds(turns: Sequence[IemocapTurn], protocol: str, seed: int = 0) -> list[Tu
         seed: Random seed of ``random_folds``.
 
     Returns:
-        Folds whose test parts are disjoint and cover all turns.
+        Folds with disjoint test parts that together cover all turns.
 
     Raises:
         CorpusError: Fewer than three sessions, or too few turns.

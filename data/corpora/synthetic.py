@@ -34,9 +34,9 @@ class SynthesisConfig:
     Attributes:
         neutral_share: Neutral utterances; the others are distributed evenly over the other emotions. Neutral prevails
             in interviews; with too few neutral utterances the head would find emotions everywhere.
-        disagreeing_share: Utterances in which one modality has another emotion than the other two.
-        disagreeing_neutral: Share of these in which that modality is neutral, as a face at rest beside angry words.
-        degraded_share: Utterances in which one modality is degraded by noise.
+        disagreeing_share: Share of utterances with a different emotion in one modality.
+        disagreeing_neutral: Share of these with a neutral modality, such as a neutral face with angry words.
+        degraded_share: Share of utterances with one modality degraded by noise.
         neutral_frames: Largest share of the frames in which a face with an emotion is neutral: talking faces show an
             emotion for a moment only.
         lost_frames: Largest share of the frames without a detected face.
@@ -84,8 +84,10 @@ class SamplePools:
     @property
     def labels(self) -> tuple[int, ...]:
         """The emotions that all three corpora contain, in order."""
-        known = set(range(len(FUSED_LABELS)))
-        return tuple(sorted(known & set(self.faces.tolist()) & set(self.voices.tolist()) & set(self.texts.tolist())))
+        every_label = set(range(len(FUSED_LABELS)))
+        return tuple(
+            sorted(every_label & set(self.faces.tolist()) & set(self.voices.tolist()) & set(self.texts.tolist()))
+        )
 
 
 @dataclass(frozen=True)

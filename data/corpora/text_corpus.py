@@ -56,7 +56,14 @@ class TextCorpus:
         return (self.targets @ grouping(self.labels, self.table) > 0).astype(np.uint8)
 
     def subset(self, keep: NDArray[np.bool_]) -> TextCorpus:
-        """The texts for which ``keep``, ``(n,)``, is true."""
+        """The texts for which ``keep``, ``(n,)``, is true.
+
+        Args:
+            keep: ``(n,)`` bool.
+
+        Returns:
+            A smaller corpus.
+        """
         texts, sources = itertools.compress(self.texts, keep), itertools.compress(self.sources, keep)
         return TextCorpus(self.name, tuple(texts), self.targets[keep], self.labels, self.table, tuple(sources))
 
@@ -76,6 +83,10 @@ class TextCorpus:
 def grouping(labels: tuple[str, ...], table: Mapping[str, str | None]) -> NDArray[np.uint8]:
     """A mapping as a matrix ``(labels, 7)`` of 0 and 1; a label without a counterpart has a row of zeros.
 
+    Args:
+        labels: Labels of the corpus.
+        table: Label of the corpus to fused labels.
+
     Example:
         >>> grouping(("joy", "shame"), {"joy": "happiness", "shame": None}).tolist()
         [[0, 1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]]
@@ -85,6 +96,9 @@ def grouping(labels: tuple[str, ...], table: Mapping[str, str | None]) -> NDArra
 
 def corpus_text(path: Path) -> str:
     """Reads a text file in UTF-8, with its line ends, without a byte order mark.
+
+    Args:
+        path: The file.
 
     Raises:
         CorpusError: The file cannot be read, or is not UTF-8.

@@ -77,7 +77,7 @@ def read_text_corpus(corpus: str, path: Path, part: str = "train", *, check_coun
     return TEXT_CORPORA[corpus](path, part, check_counts=check_counts)
 
 
-def part_to_judge(path: Path) -> str:
+def evaluation_split(path: Path) -> str:
     r"""The part of a corpus to evaluate on, if none is named.
 
     Args:
@@ -90,7 +90,7 @@ def part_to_judge(path: Path) -> str:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "test.tsv").write_text("Is this New Orleans??\t7,26\ted0\n", encoding="utf-8")
-        >>> part_to_judge(folder), part_to_judge(folder / "test.tsv")
+        >>> evaluation_split(folder), evaluation_split(folder / "test.tsv")
         ('test', 'dev')
     """
     entries = [entry for folder in (path, path / "data") if folder.is_dir() for entry in folder.iterdir()]
@@ -189,9 +189,9 @@ def read_dailydialog(path: Path, part: str = "train", *, check_counts: bool = Tr
     if len(turns) != len(numbers) or len(turns) - len(even) > UNEVEN_DIALOGUES:
         fact = f"has {len(turns)} dialogues; {len(even)} of them have as many emotions as utterances"
         raise CorpusError(file, fact, "unpack the corpus again")
-    known = {str(number): label for number, label in enumerate(DAILYDIALOG_LABELS)}
+    names = {str(number): label for number, label in enumerate(DAILYDIALOG_LABELS)}
     texts = [text for index in even for text in turns[index]]
-    labels = [[known.get(number, number)] for index in even for number in numbers[index]]
+    labels = [[names.get(number, number)] for index in even for number in numbers[index]]
     sources = [f"{part} {index}" for index in even for _ in turns[index]]
     return _corpus("dailydialog", file, texts, labels, DAILYDIALOG_LABELS, DAILYDIALOG_TO_FUSED, sources)
 
@@ -247,9 +247,9 @@ def read_plain_csv(path: Path, part: str = "train", *, check_counts: bool = True
     labels = [[label.strip().lower() for label in row["label"].split("|")] for row in rows]
     occurring = {label for several in labels for label in several}
     # Only labels that occur, so that a network has no output without a training text.
-    known = tuple(label for label in table if label in occurring)
+    occurring_labels = tuple(label for label in table if label in occurring)
     sources = [row.get("source") or f"{number} {row['text']}" for number, row in enumerate(rows)]
-    return _corpus("csv", file, [row["text"] for row in rows], labels, known, table, sources, tuple(table))
+    return _corpus("csv", file, [row["text"] for row in rows], labels, occurring_labels, table, sources, tuple(table))
 
 
 TEXT_CORPORA: Mapping[str, Callable[..., TextCorpus]] = {
@@ -273,7 +273,7 @@ def _table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
             fact = f"has no column {missing[0]!r}"
-            raise CorpusError(file, fact, f"give a table whose first line names {', '.join(columns)}")
+            raise CorpusError(file, fact, f"give a table with a first line that names {', '.join(columns)}")
         return [{str(key): str(value) for key, value in row.items()} for row in reader]
     except csv.Error as error:
         raise CorpusError(file, f"is not a CSV file ({error})", "unpack the corpus again") from None

@@ -1,4 +1,4 @@
-"""The speech corpora that the program can read. Each one is defined in a module of its own."""
+"""The supported speech corpora; one module defines each."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def license_of(corpora: Sequence[str]) -> str:
         >>> license_of(["emodb", "banglaser"])
         'as the corpora: emodb CC0 in its current release; banglaser CC BY 4.0'
     """
-    chosen = [VOICE_CORPORA[name] for name in corpora]
-    binding = "; ".join(corpus.weights_license for corpus in chosen if corpus.weights_license)
-    others = "; ".join(f"{corpus.name} {corpus.license}" for corpus in chosen if not corpus.weights_license)
+    entries = [VOICE_CORPORA[name] for name in corpora]
+    binding = "; ".join(corpus.weights_license for corpus in entries if corpus.weights_license)
+    others = "; ".join(f"{corpus.name} {corpus.license}" for corpus in entries if not corpus.weights_license)
     if not binding:
         return f"as the corpora: {others}"
     return binding + (f". The other corpora: {others}" if others else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from multimodal.data.corpora.speaker_splits import SpeakerFold, split_by_speaker
 from multimodal.data.corpora.voice.clip import VoiceClip, check_content
-from multimodal.data.corpora.voice.filenames import read_named_clips
+from multimodal.data.corpora.voice.filenames import read_clips_by_name
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.data.corpora.waveforms import Waveforms, load_waveform, load_waveforms, read_pack
 from multimodal.errors import CorpusError
@@ -56,7 +56,7 @@ def read_voices(corpus: str, folder: Path, *, check_counts: bool = True) -> list
     if corpus not in VOICE_CORPORA:
         fact = f"cannot be read as {corpus!r}: unknown speech corpus"
         raise CorpusError(folder, fact, f"choose one of {', '.join(VOICE_CORPORA)}")
-    chosen, root = VOICE_CORPORA[corpus], Path(folder)
-    clips = chosen.read(root, check_counts) if chosen.read else read_named_clips(chosen, root, check_counts)
+    entry, root = VOICE_CORPORA[corpus], Path(folder)
+    clips = entry.read(root, check_counts) if entry.read else read_clips_by_name(entry, root, check_counts)
     check_content(root, clips)
     return clips

@@ -35,7 +35,7 @@ class Waveforms:
 
     Attributes:
         pieces: ``n`` arrays ``(samples,)`` int16.
-        warnings: One line per clip of which a part could not be decoded.
+        warnings: One line per clip that was decoded in part only.
 
     Example:
         >>> waveforms = Waveforms((np.array([0, 16384], np.int16),))
@@ -94,9 +94,9 @@ def load_waveforms(
 ) -> Waveforms:
     """Decodes clips, or reads them from a pack that an earlier call wrote.
 
-    Size, start and end identify a file, whatever its name and folder. Clips that are not in the pack are decoded and
-    added to it. The samples are the same with and without a pack: exact for 16 kHz files in 16 bits, and within 1/65536
-    of ``load_waveform`` for others.
+    Size, start and end identify a file independently of its name and folder. Clips that are not in the pack are
+    decoded and added to it. The samples are the same with and without a pack: exact for 16 kHz files in 16 bits,
+    and within 1/65536 of ``load_waveform`` for others.
 
     Args:
         clips: From ``read_voices``.
@@ -136,7 +136,7 @@ def read_pack(path: Path) -> tuple[list[VoiceClip], Waveforms]:
         path: A file that ``load_waveforms`` wrote.
 
     Returns:
-        The clips with labels, speakers and sexes, whose paths are names only, and the sound of each.
+        The clips with labels, speakers and sexes (their paths are names only), and the waveform of each.
 
     Raises:
         CorpusError: The file does not exist, or is not a pack.

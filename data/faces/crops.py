@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 # Median places of the landmarks in FER2013's training crops, in shares of the crop's side: MTCNN on 3,000 of them,
 # pasted into larger pictures (0.91 found), mirror images averaged. On 1,000 validation images, crops found again differ
 # from the originals by 2.0 pixels of 48 in place and 13 % in size (median, robust spread), because FER2013's own
-# framing varies; YuNet's landmarks give 2.3 and 17 %. tests/make_face_template.py prints these figures.
+# framing varies; YuNet's landmarks give 2.3 and 17 %. tests/reference_scripts/make_face_template.py prints these.
 FACE_TEMPLATE = np.array(((0.312, 0.385), (0.688, 0.385), (0.5, 0.598), (0.343, 0.783), (0.657, 0.783)))
 FITTED = (0, 1, 3, 4)  # eyes and mouth corners: the nose slides sideways when a head turns
 # Heads in FER2013 are tilted by 9 degrees (standard deviation). Turning each upright moved the crops' corners 7.3
@@ -176,5 +176,12 @@ def _in_profile(detection: Detection) -> bool:
 
 
 def box_center(box: Box) -> Doubles:
-    """Middle of a box: x, y."""
+    """Middle of a box: x, y.
+
+    Args:
+        box: x, y, width, height in pixels.
+
+    Returns:
+        ``(2,)`` float64.
+    """
     return np.array((box[0] + box[2] / 2, box[1] + box[3] / 2))

@@ -42,12 +42,27 @@ class Detection:
             raise ValueError(f"landmarks must be (5, 2), got {self.landmarks.shape}")
 
     def moved(self, x: float, y: float) -> Detection:
-        """The same face in a picture whose origin lies ``x``, ``y`` further left and up."""
+        """Moves the face by ``x`` to the right and ``y`` down.
+
+        Args:
+            x: Pixels to the right.
+            y: Pixels down.
+
+        Returns:
+            The moved face.
+        """
         points = None if self.landmarks is None else self.landmarks + np.array((x, y), np.float32)
         return Detection((self.box[0] + x, self.box[1] + y, self.box[2], self.box[3]), self.score, points)
 
     def scaled(self, factor: float) -> Detection:
-        """The same face in a picture ``factor`` times as large."""
+        """The same face in a picture ``factor`` times as large.
+
+        Args:
+            factor: Ratio of the sizes.
+
+        Returns:
+            The scaled face.
+        """
         x, y, width, height = (value * factor for value in self.box)
         points = None if self.landmarks is None else self.landmarks * np.float32(factor)
         return Detection((x, y, width, height), self.score, points)
@@ -63,10 +78,25 @@ class Detector(Protocol):
     certain_score: float
 
     def detect(self, image: Image) -> list[Detection]:
-        """Finds every face in a ``(height, width, 3)`` uint8 RGB picture, best first."""
+        """Finds every face in a ``(height, width, 3)`` uint8 RGB picture, best first.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+
+        Returns:
+            The faces.
+        """
 
     def follow(self, image: Image, boxes: Sequence[Box]) -> list[Detection | None]:
-        """Searches near each box only; the face there, or None, in the order of the boxes."""
+        """Searches near each box only; the face there, or None, in the order of the boxes.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+            boxes: Boxes in pixels.
+
+        Returns:
+            A face or None per box.
+        """
 
 
 def overlap(first: Box, second: Box) -> float:
@@ -139,7 +169,16 @@ def reduced(image: Image, scale: float) -> tuple[Image, float]:
 
 
 def resized(image: Image, width: int, height: int) -> Image:
-    """Resizes a picture, by averaging where it shrinks much."""
+    """Resizes a picture, by averaging where it shrinks much.
+
+    Args:
+        image: ``(height, width, 3)`` uint8.
+        width: New width in pixels.
+        height: New height in pixels.
+
+    Returns:
+        ``(height, width, 3)`` uint8.
+    """
     shrinks = width < LINEAR_UNTIL * image.shape[1] or height < LINEAR_UNTIL * image.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)

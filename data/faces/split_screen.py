@@ -1,4 +1,4 @@
-"""Two people in one picture: the face of the speaker, and a check of who sits where.
+"""Two people in one picture: finds the face of the speaker and checks the sides.
 
 IEMOCAP films both actors of a dialogue at once and puts the two pictures side by side. Its documentation does not say
 who is where. The rule used here is the one that public programs for the corpus follow: the letter in the dialogue's
@@ -98,7 +98,7 @@ class Agreement:
 
 
 def half_by_name(dialogue: str, speaker: str) -> str:
-    """The half in which the speaker of a turn sits, by the names alone.
+    """The half of the speaker of a turn, from the names.
 
     Args:
         dialogue: As ``Ses01F_impro01``.
@@ -122,6 +122,9 @@ def half_by_name(dialogue: str, speaker: str) -> str:
 
 def other(half: str) -> str:
     """The other half.
+
+    Args:
+        half: ``left`` or ``right``.
 
     Example:
         >>> other("left")
@@ -251,7 +254,7 @@ def agreement(
     motion: NDArray[np.float64],
     turns: Sequence[tuple[float, float, str]],
 ) -> Agreement:
-    """Compares who speaks with which half moves.
+    """Compares the speaker with the half that moves.
 
     A turn's motion is the mean over its pictures; each half's is measured from the middle between both actors' turns
     and in its own deviations, since cameras and markers differ. A turn agrees when the speaker's half moves more.

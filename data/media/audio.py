@@ -163,7 +163,17 @@ def _audio_of(streams: MediaStreams, path: str | PathLike[str]) -> AudioStream:
 def decode_audio(
     container: InputContainer, streams: MediaStreams, stream: AudioStream, damage: Damage
 ) -> Iterator[AudioFrame]:
-    """Decodes the sound of one stream and skips damaged packets."""
+    """Decodes the sound of one stream and skips damaged packets.
+
+    Args:
+        container: An open container.
+        streams: Its streams.
+        stream: The stream to read.
+        damage: Records damaged packets.
+
+    Returns:
+        Iterator over blocks of sound.
+    """
     return decode_packets(read_packets(container, streams, stream, damage), stream.decode, damage)
 
 

@@ -93,7 +93,18 @@ def open_container(path: str | PathLike[str]) -> Iterator[InputContainer]:
 
 
 def open_file(path: str | PathLike[str]) -> BufferedReader:
-    """Opens an ordinary, non-empty file for reading, with the errors of ``open_container``."""
+    """Opens an ordinary, non-empty file for reading, with the errors of ``open_container``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The open file.
+
+    Raises:
+        InputMissingError: The file does not exist.
+        InputUnreadableError: The file is empty, a folder, no ordinary file, or unreadable.
+    """
     try:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):
@@ -144,18 +155,44 @@ class MediaStreams:
     notes: tuple[str, ...] = ()
 
     def seconds(self, ticks: int, stream: Stream) -> Fraction:
-        """Converts a time stamp of a stream to seconds on the common clock."""
+        """Converts a time stamp of a stream to seconds on the common clock.
+
+        Args:
+            ticks: Time in units of the stream.
+            stream: The stream.
+
+        Returns:
+            Seconds.
+        """
         return ticks * (stream.time_base or Fraction(1)) - self.zero_seconds
 
     def start_seconds(self, stream: Stream | None) -> float | None:
-        """Gives the start of a stream in seconds on the common clock; None without the stream."""
+        """Returns the start of a stream in seconds on the common clock; None without the stream.
+
+        Args:
+            stream: The stream, or None.
+
+        Returns:
+            Seconds.
+        """
         if stream is None:
             return None
         return 0.0 if stream.start_time is None else float(self.seconds(stream.start_time, stream))
 
 
 def find_streams(container: InputContainer, path: str | PathLike[str]) -> MediaStreams:
-    """Selects one video and one audio stream; raises MediaError if there is neither."""
+    """Selects one video and one audio stream.
+
+    Args:
+        container: An open container.
+        path: Its path, for errors.
+
+    Returns:
+        The streams.
+
+    Raises:
+        MediaError: The file has neither video nor audio.
+    """
     pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     sounds = list(container.streams.audio)
     # Streams of an unknown codec have no context, which the types of PyAV do not say.
@@ -190,14 +227,29 @@ def _zero_seconds(container: InputContainer, video: VideoStream | None, audio: A
 
 
 def stated_end(container: InputContainer, streams: MediaStreams) -> Fraction | None:
-    """Gives the end in seconds that the container states; None if it states none that is reliable."""
+    """Returns the end in seconds that the container states; None if it states none that is reliable.
+
+    Args:
+        container: An open container.
+        streams: Its streams.
+
+    Returns:
+        Seconds.
+    """
     if container.duration is None or not STATED_DURATION.intersection(container.format.name.split(",")):
         return None
     return Fraction((container.start_time or 0) + container.duration, av.time_base) - streams.zero_seconds
 
 
 def is_truncated(path: str | PathLike[str]) -> bool:
-    """Says whether a file that states its own length (avi, wav, asf, wmv) is shorter than stated."""
+    """Returns whether a file that states its own length (avi, wav, asf, wmv) is shorter than stated.
+
+    Args:
+        path: The file.
+
+    Returns:
+        True if bytes are missing.
+    """
     with open_file(path) as file:
         stated = _stated_bytes(file.read(HEADER_BYTES))
         return stated is not None and stated > Path(path).stat().st_size + 1
@@ -226,7 +278,7 @@ class Damage:
         reached_seconds: End of the last packet that was read.
         gap: Start and end in seconds of the first interval without picture and sound.
         truncated: Whether the file is shorter than its header states, by an unknown number of seconds.
-        disordered: Number of pictures or pieces of sound whose time runs backwards or repeats.
+        disordered: Number of pictures or pieces of sound with a time that runs backward or repeats.
         untimed: Number of pictures or pieces of sound without a time of their own.
     """
 
@@ -241,13 +293,24 @@ class Damage:
     untimed: int = 0
 
     def skip(self, seconds: float) -> None:
-        """Counts one lost packet."""
+        """Counts one lost packet.
+
+        Args:
+            seconds: Time of the packet.
+        """
         self.first_seconds = seconds if self.skipped == 0 else min(self.first_seconds, seconds)
         self.last_seconds = max(self.last_seconds, seconds)
         self.skipped += 1
 
     def lines(self, end: Fraction | None) -> list[str]:
-        """Describes the damage, given the end in seconds that the file states."""
+        """Describes the damage, given the end in seconds that the file states.
+
+        Args:
+            end: Stated end in seconds; None if unknown.
+
+        Returns:
+            One line per kind of damage.
+        """
         lines = []
         ends_early = end is not None and end - self.reached_seconds > SHORTFALL_SECONDS
         if ends_early and end is not None:
@@ -272,7 +335,17 @@ class Damage:
 def read_packets(
     container: InputContainer, streams: MediaStreams, stream: Stream, damage: Damage
 ) -> Iterator[Packet[Stream]]:
-    """Reads to the end of the file and yields the intact packets of one stream."""
+    """Reads to the end of the file and yields the intact packets of one stream.
+
+    Args:
+        container: An open container.
+        streams: Its streams.
+        stream: The stream to read.
+        damage: Records damaged packets.
+
+    Returns:
+        Iterator over packets, in the order of the file.
+    """
     failures = 0
     while failures < READ_FAILURES:
         try:
@@ -332,7 +405,16 @@ def decode_packets(
 
 
 def display_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Gives width and height with square pixels, at the same height, before any rotation."""
+    """Returns width and height with square pixels, at the same height, before any rotation.
+
+    Args:
+        width: Width in stored pixels.
+        height: Height in stored pixels.
+        aspect: Width of a stored pixel over its height.
+
+    Returns:
+        Width and height in pixels.
+    """
     if not aspect or not Fraction(1, MAX_SAMPLE_ASPECT) <= aspect <= MAX_SAMPLE_ASPECT:
         return width, height
     return max(1, round(width * aspect)), height
@@ -340,6 +422,9 @@ def display_size(width: int, height: int, aspect: Fraction | None) -> tuple[int,
 
 def orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:
     """Reads how to turn a stored picture upright: transpose, then mirror columns, then mirror rows.
+
+    Args:
+        frame: A decoded picture.
 
     Returns:
         Whether each of the three applies.

@@ -62,7 +62,7 @@ GRID_SLACK = 1e-6
 class FrameReader:
     """Sampled pictures of one video file; can be iterated over several times.
 
-    Each iteration reads the file again in a thread of its own, which ends with the iteration.
+    Each iteration reads the file again in its own thread, which ends with the iteration.
 
     Args:
         path: The video file.
@@ -246,7 +246,15 @@ def _instant(seconds: Fraction, frames_per_second: float) -> int:
 def sample(
     pictures: Iterator[tuple[Fraction, VideoFrame]], frames_per_second: float
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Yields the first picture at or after each instant k / frames_per_second, none twice."""
+    """Yields the first picture at or after each instant k / frames_per_second, none twice.
+
+    Args:
+        pictures: Times in seconds and pictures, in order.
+        frames_per_second: Sampling rate.
+
+    Returns:
+        Iterator over times and pictures.
+    """
     previous = -1
     for seconds, frame in pictures:
         instant = _instant(seconds, frames_per_second)
@@ -306,14 +314,31 @@ class PictureMaker:
         self._orientations: dict[int, tuple[bool, bool, bool]] = {}  # per rotation in degrees
 
     def make(self, seconds: Fraction, frame: VideoFrame) -> Frame:
-        """Converts one picture; it is scaled down to the maximum side."""
+        """Converts one picture; it is scaled down to the maximum side.
+
+        Args:
+            seconds: Time of the picture.
+            frame: A decoded picture.
+
+        Returns:
+            The frame.
+        """
         width, height = display_size(frame.width, frame.height, self._aspect)
         scale = max(1.0, max(width, height) / self._max_side)
         image = self._rgb(frame, max(1, round(width / scale)), max(1, round(height / scale)))
         return Frame(float(seconds), self._upright(image, self._orientation(frame)), scale)
 
     def fit(self, frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
-        """Converts one picture to ``(height, width, 3)``; another aspect ratio gets black bars."""
+        """Converts one picture to ``(height, width, 3)``; another aspect ratio gets black bars.
+
+        Args:
+            frame: A decoded picture.
+            width: Width in pixels.
+            height: Height in pixels.
+
+        Returns:
+            RGB, uint8.
+        """
         turn = self._orientation(frame)
         stored = display_size(frame.width, frame.height, self._aspect)
         across, down = stored[::-1] if turn[0] else stored

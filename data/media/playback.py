@@ -1,7 +1,8 @@
 """Reads a clip of a recording for playback: every picture, and the sound in its own channels.
 
-``frames`` and ``audio`` read what is analyzed, sampled and in mono; this reads what people watch. Both streams are on
-the recording's own clock. A clip is reached from the keyframe before it, not by reading from the start of the file.
+``frames`` and ``audio`` read what is analyzed, sampled and in mono; this module reads pictures and sound for playback.
+Both streams are on the recording's own clock. A clip is reached from the keyframe before it, not by reading from the
+start of the file.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ PAUSE_SECONDS = 0.5
 
 STEP_SECONDS = 0.2
 
-AT_ONCE = 0.005
+FIRST_PICTURE_SECONDS = 0.005
 """Seconds; a picture that comes so soon after the start of a clip is its first picture."""
 
 LONGEST_PAUSE = 6 * 3600.0
@@ -136,7 +137,7 @@ def _distinct_pictures(clip: Clip, size: tuple[int, int], lead: bool) -> Iterato
         if seconds < clip.start_seconds:
             before = frame
             continue
-        if latest is None and seconds > clip.start_seconds + AT_ONCE and (lead or before is not None):
+        if latest is None and seconds > clip.start_seconds + FIRST_PICTURE_SECONDS and (lead or before is not None):
             yield clip.start_seconds, maker.fit(frame if before is None else before, *size)
         if latest is not None and seconds - latest > LONGEST_PAUSE:
             yield latest, None
@@ -248,7 +249,7 @@ def _start(frame: AudioFrame, streams: MediaStreams, stream: AudioStream, timeli
 
 
 class _SampleTimeline:
-    """Resamples sound and places it so that the number of a sample tells its time."""
+    """Resamples sound and places each sample at its time."""
 
     def __init__(self, clip: Clip, sample_rate: int, channels: int) -> None:
         self.end_seconds = Fraction(clip.start_seconds)  # end of the sound added so far

@@ -83,7 +83,7 @@ def _upright_size(container: InputContainer, streams: MediaStreams) -> tuple[int
 def _rate_and_end(
     container: InputContainer, streams: MediaStreams, path: str | PathLike[str]
 ) -> tuple[Fraction | None, Fraction]:
-    """Gives the mean frame rate and the end of the later stream in seconds."""
+    """Returns the mean frame rate and the end of the later stream in seconds."""
     ends = [_stream_end(stream, streams) for stream in (streams.video, streams.audio) if stream is not None]
     stated_ends = [end for end in ends if end is not None]
     stated = stated_end(container, streams)

@@ -106,7 +106,12 @@ class MovieWriter:
         return self._samples / self._rate
 
     def picture(self, seconds: float, image: Image) -> None:
-        """Writes a picture, ``(height, width, 3)`` RGB, shown from a time in seconds on; a late one is dropped."""
+        """Writes a picture, ``(height, width, 3)`` RGB, shown from a time in seconds on; a late one is dropped.
+
+        Args:
+            seconds: Time in the movie.
+            image: The picture, uint8.
+        """
         ticks = round(seconds * CLOCK)
         if self._video is None or ticks <= self._latest:
             return
@@ -119,7 +124,11 @@ class MovieWriter:
         self._container.mux(self._video.encode(frame))
 
     def sound(self, samples: Samples) -> None:
-        """Appends samples, ``(channels, samples)`` in -1 … 1."""
+        """Appends samples, ``(channels, samples)`` in -1 … 1.
+
+        Args:
+            samples: The samples, float32.
+        """
         if self._audio is None or not samples.shape[1]:
             return
         layout = "mono" if samples.shape[0] == 1 else "stereo"
@@ -218,7 +227,7 @@ def _read_sound(clip: Clip, sound: tuple[int, int], full_length: bool, fade_seco
 
 
 def _gain(place: int, count: int, total: int, fade: int) -> NDArray[np.float32]:
-    """Gives the gain 0 … 1 of samples from a place on: rising at the start, falling at the end.
+    """Returns the gain 0 … 1 of samples from a place on: rising at the start, falling at the end.
 
     Example:
         >>> _gain(0, 6, 6, 2).tolist()

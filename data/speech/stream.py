@@ -79,7 +79,7 @@ class AudioQuality:
 
     @property
     def clipped_share(self) -> float:
-        """Share of the time in which the audio is clipped, 0 … 1."""
+        """Share of clipped time, 0 … 1."""
         return self.clipped_chunks / max(self.chunks, 1)
 
 
@@ -135,12 +135,12 @@ class _Run:
         late = start - self.end
         if late > JITTER:
             self._append(np.full(late, np.nan, np.float32))
-        known = np.array(samples[-late if late < -JITTER else 0 :], np.float32)
-        finite = np.isfinite(known)
-        known[~finite] = np.nan
+        chunk = np.array(samples[-late if late < -JITTER else 0 :], np.float32)
+        finite = np.isfinite(chunk)
+        chunk[~finite] = np.nan
         self._quality.invalid_samples += int(np.count_nonzero(~finite))
-        self._quality.seconds += len(known) / SAMPLE_RATE
-        self._append(known)
+        self._quality.seconds += len(chunk) / SAMPLE_RATE
+        self._append(chunk)
 
     def full(self) -> Iterator[Piece]:
         """Yields the pieces that are complete."""
@@ -172,9 +172,9 @@ class _Run:
         self._quality.clipped_chunks += int(np.count_nonzero(at_limit >= CLIPPED_SAMPLES))
 
     def _without_offset(self, raw: Samples) -> Samples:
-        known = np.isfinite(raw)
-        counts = _chunked(known, False).sum(axis=1)
-        sums = _chunked(np.where(known, raw, 0), 0).sum(axis=1, dtype=np.float64)
+        finite = np.isfinite(raw)
+        counts = _chunked(finite, False).sum(axis=1)
+        sums = _chunked(np.where(finite, raw, 0), 0).sum(axis=1, dtype=np.float64)
         if self._offset is None and counts.any():
             self._offset = float(sums.sum() / counts.sum())
         path = [self._offset or 0.0]
@@ -185,7 +185,7 @@ class _Run:
             self._offset = path[-1]
         # Linear between the ends of chunks: steps in the offset would be audible as clicks.
         line = np.interp(np.arange(len(raw)), np.arange(len(path)) * CHUNK, path)
-        return np.where(known, raw - line, 0).clip(-1, 1).astype(np.float32)
+        return np.where(finite, raw - line, 0).clip(-1, 1).astype(np.float32)
 
 
 def _chunked(values: NDArray[np.generic], filler: float) -> NDArray[np.generic]:
@@ -211,18 +211,35 @@ class AudioBuffer:
         self._parts: deque[tuple[int, Samples]] = deque()
 
     def add(self, start: int, samples: Samples) -> None:
-        """Appends audio that starts at or after ``end``."""
+        """Appends audio that starts at or after ``end``.
+
+        Args:
+            start: Index of the first sample.
+            samples: ``(n,)`` in -1 … 1.
+        """
         if len(samples):
             self._parts.append((start, samples))
         self.end = max(self.end, start + len(samples))
 
     def forget(self, before: int) -> None:
-        """Drops audio that ends at or before a position."""
+        """Drops audio that ends at or before a position.
+
+        Args:
+            before: Index of a sample.
+        """
         while self._parts and self._parts[0][0] + len(self._parts[0][1]) <= before:
             self._parts.popleft()
 
     def cut(self, start: int, end: int) -> Samples:
-        """Copies ``(end - start,)`` samples; zeros where there is no audio."""
+        """Copies ``(end - start,)`` samples; zeros where there is no audio.
+
+        Args:
+            start: Index of the first sample.
+            end: Index after the last sample.
+
+        Returns:
+            The copy.
+        """
         audio = np.zeros(end - start, np.float32)
         for first, samples in self._parts:
             low, high = max(start, first), min(end, first + len(samples))
@@ -231,7 +248,15 @@ class AudioBuffer:
         return audio
 
     def extent(self, start: int, end: int) -> tuple[int, int] | None:
-        """Narrows a range to the part with audio; None if there is none."""
+        """Narrows a range to the part with audio; None if there is none.
+
+        Args:
+            start: Index of the first sample.
+            end: Index after the last sample.
+
+        Returns:
+            Start and end.
+        """
         spans = [(max(start, first), min(end, first + len(samples))) for first, samples in self._parts]
-        known = [span for span in spans if span[0] < span[1]]
-        return (known[0][0], known[-1][1]) if known else None
+        filled = [span for span in spans if span[0] < span[1]]
+        return (filled[0][0], filled[-1][1]) if filled else None

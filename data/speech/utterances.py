@@ -55,7 +55,7 @@ TOO_QUIET_DECIBELS = -55.0
 scale, and still 97 of 100 of its clips are louder."""
 
 CLIPPED_SHARE = 0.01
-"""Share of clipped time from which on there is a warning."""
+"""Smallest share of clipped time that gives a warning."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def load_voice_network() -> VoiceNetwork:
     """Loads the published network; later calls return the same object.
 
     Returns:
-        The network in evaluation mode on the CPU; it has no state of its own.
+        The network in evaluation mode on the CPU; it keeps no state between calls.
 
     Raises:
         DependencyError: The wheel is not installed or lacks the file.
@@ -112,9 +112,9 @@ def load_voice_network() -> VoiceNetwork:
         raise DependencyError("silero-vad", "is not installed", "pip install silero-vad==6.2.3")
     weights = load(published_bytes(Path(package.origin).parent / WEIGHTS, WEIGHTS_SHA256).tobytes())
     cell = "lstm_cell."
-    named = {f"lstm.{k[len(cell) :]}_l0" if k.startswith(cell) else k: values for k, values in weights.items()}
+    state = {f"lstm.{k[len(cell) :]}_l0" if k.startswith(cell) else k: values for k, values in weights.items()}
     network = VoiceNetwork()
-    network.load_state_dict(named)
+    network.load_state_dict(state)
     return network.eval().requires_grad_(False)
 
 
@@ -184,7 +184,14 @@ class Gain:
         self._factor = 0.0
 
     def apply(self, samples: Samples) -> Samples:
-        """Returns the samples, ``(samples,)`` in -1 … 1, amplified if they are quiet."""
+        """Returns the samples, ``(samples,)`` in -1 … 1, amplified if they are quiet.
+
+        Args:
+            samples: ``(samples,)`` in -1 … 1.
+
+        Returns:
+            The samples.
+        """
         whole = samples[: max(len(samples) // CHUNK, 1) * CHUNK]
         levels = np.sqrt(np.square(whole.reshape(-1, min(CHUNK, len(whole)))).mean(axis=1))
         self._level = max(float(np.quantile(levels, LOUDNESS_QUANTILE)), DECAY * self._level)

@@ -20,7 +20,7 @@ from multimodal.data.transcripts.text import (
     CLOCK,
     MAXIMUM_UTTERANCES,
     Cue,
-    Reading,
+    CueList,
     clock_seconds,
     excerpt,
     has_time_tags,
@@ -56,7 +56,7 @@ class _Caption:
 _Line = tuple[int, str]
 
 
-def read_cues(path: str | PathLike[str], text: str) -> Reading:
+def read_cues(path: str | PathLike[str], text: str) -> CueList:
     """Reads a transcript in any format; the name decides only if the content is ambiguous.
 
     Args:
@@ -74,15 +74,15 @@ def read_cues(path: str | PathLike[str], text: str) -> Reading:
         'plain text'
     """
     suffix = Path(path).suffix.lower()
-    reading = _by_content(path, text, suffix)
-    expected = _KINDS.get(suffix, reading.kind)
-    if reading.kind == expected:
-        return reading
-    note = f"the name ends in {suffix}, but the content was read as {reading.kind}"
-    return replace(reading, warnings=(note, *reading.warnings))
+    cue_list = _by_content(path, text, suffix)
+    expected = _KINDS.get(suffix, cue_list.kind)
+    if cue_list.kind == expected:
+        return cue_list
+    note = f"the name ends in {suffix}, but the content was read as {cue_list.kind}"
+    return replace(cue_list, warnings=(note, *cue_list.warnings))
 
 
-def _by_content(path: str | PathLike[str], text: str, suffix: str) -> Reading:
+def _by_content(path: str | PathLike[str], text: str, suffix: str) -> CueList:
     begin = text.lstrip()
     is_webvtt = _HEADER.match(begin) is not None
     if not is_webvtt and (looks_like_json(begin) or (suffix == ".json" and begin[:1] in ("[", "{"))):
@@ -93,13 +93,13 @@ def _by_content(path: str | PathLike[str], text: str, suffix: str) -> Reading:
     timing = _TIMING_ATTEMPT if suffix in (".srt", ".vtt") else _TIMING
     if is_webvtt or timing.search(text):
         return read_captions(path, text, is_webvtt=is_webvtt)
-    table = read_table(path, text, named=suffix in (".csv", ".tsv"))
+    table = read_table(path, text, by_suffix=suffix in (".csv", ".tsv"))
     if table is None and suffix == ".json":
         return read_json(path, text)  # reports where it is not JSON
     return table or read_plain(text)
 
 
-def read_plain(text: str) -> Reading:
+def read_plain(text: str) -> CueList:
     r"""Reads plain text: one utterance per line, without times.
 
     Lines that whisper prints, ``[00:00.000 --> 00:04.000]  text``, keep their times.
@@ -116,9 +116,9 @@ def read_plain(text: str) -> Reading:
     """
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if lines and _CONSOLE.fullmatch(lines[0][1]):
-        return Reading("plain text", with_speakers(list(_console_cues(lines))))
+        return CueList("plain text", with_speakers(list(_console_cues(lines))))
     cues = [Cue(number, None, None, None, line) for number, line in lines]
-    return Reading("plain text", with_speakers(cues, carry_on=True))
+    return CueList("plain text", with_speakers(cues, carry_on=True))
 
 
 def _console_cues(lines: list[_Line]) -> Iterator[Cue]:
@@ -135,7 +135,7 @@ def _console_cues(lines: list[_Line]) -> Iterator[Cue]:
         yield current
 
 
-def read_captions(path: str | PathLike[str], text: str, *, is_webvtt: bool) -> Reading:
+def read_captions(path: str | PathLike[str], text: str, *, is_webvtt: bool) -> CueList:
     r"""Reads SRT or WebVTT.
 
     Voice tags name the speakers; in a file without them, names before the text do by the rule of ``with_speakers``. A
@@ -171,7 +171,7 @@ def read_captions(path: str | PathLike[str], text: str, *, is_webvtt: bool) -> R
         cues = with_speakers(cues)
     notes = (f"text without times is ignored ({_places(strays)})",) if strays else ()
     cues = [replace(cue, text=unescape(cue.text)) for cue in cues]
-    return Reading("WebVTT" if is_webvtt else "SRT", cues, language, notes)
+    return CueList("WebVTT" if is_webvtt else "SRT", cues, language, notes)
 
 
 def _places(numbers: list[int]) -> str:

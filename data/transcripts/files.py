@@ -18,7 +18,7 @@ from multimodal.data.transcripts.speakers import is_named
 from multimodal.data.transcripts.text import (
     MAXIMUM_UTTERANCES,
     Cue,
-    Reading,
+    CueList,
     decode_text,
     excerpt,
     plain_name,
@@ -56,7 +56,7 @@ class Transcript:
         timed: Whether the file has times. Without them all utterances are at 0.0 to 0.0 and cannot be located in a
             recording.
         language: Language as the file names it (``en``, ``english``); None if it does not.
-        warnings: One line for everything that was cut, ignored, sorted or guessed.
+        warnings: One line per correction: clipped, ignored, sorted or guessed content.
     """
 
     utterances: tuple[Utterance, ...]
@@ -91,16 +91,16 @@ def read_transcript(
         (Utterance(start_seconds=1.0, end_seconds=2.5, speaker=None, text='Hello there.'),)
     """
     text, decoding = decode_text(path, _read_bytes(path))
-    reading = read_cues(path, text)
-    cues = [replace(cue, text=words) for cue in reading.cues if (words := plain_text(cue.text))]
+    cue_list = read_cues(path, text)
+    cues = [replace(cue, text=words) for cue in cue_list.cues if (words := plain_text(cue.text))]
     if len(cues) > MAXIMUM_UTTERANCES:
         raise TranscriptError(path, f"has more than {MAXIMUM_UTTERANCES} utterances", "split it")
-    warnings = [*decoding, *reading.warnings, *([] if cues else ["the transcript has no words"])]
-    timed = any(cue.start_seconds is not None for cue in cues) or (not cues and reading.kind in ("SRT", "WebVTT"))
+    warnings = [*decoding, *cue_list.warnings, *([] if cues else ["the transcript has no words"])]
+    timed = any(cue.start_seconds is not None for cue in cues) or (not cues and cue_list.kind in ("SRT", "WebVTT"))
     if timed:
-        cues = _sorted_by_time(path, reading, cues, duration_seconds, warnings)
+        cues = _sorted_by_time(path, cue_list, cues, duration_seconds, warnings)
     cues = _of_speakers(path, cues, speakers, warnings)
-    return Transcript(tuple(map(_utterance, cues)), timed, reading.language, tuple(warnings))
+    return Transcript(tuple(map(_utterance, cues)), timed, cue_list.language, tuple(warnings))
 
 
 def find_transcript(media_path: str | PathLike[str]) -> Path | None:
@@ -145,16 +145,16 @@ def _utterance(cue: Cue) -> Utterance:
 
 
 def _sorted_by_time(
-    path: str | PathLike[str], reading: Reading, cues: list[Cue], duration: float | None, warnings: list[str]
+    path: str | PathLike[str], cue_list: CueList, cues: list[Cue], duration: float | None, warnings: list[str]
 ) -> list[Cue]:
     """Checks the times of cues, sorts them and cuts them to the recording."""
     for cue in cues:
-        _check_times(path, reading.place(cue), cue)
+        _check_times(path, cue_list.place(cue), cue)
     early = [after for before, after in itertools.pairwise(cues) if _start(after) < _start(before)]
-    _warn(warnings, reading, early, "starts before the previous one; utterances were sorted by time")
+    _warn(warnings, cue_list, early, "starts before the previous one; utterances were sorted by time")
     ordered = _with_ends(sorted(cues, key=_start), duration, warnings)
-    _warn(warnings, reading, _overlapping(ordered), "starts before an earlier one ends; overlapping speech is kept")
-    return ordered if duration is None else _within(path, reading, ordered, duration, warnings)
+    _warn(warnings, cue_list, _overlapping(ordered), "starts before an earlier one ends; overlapping speech is kept")
+    return ordered if duration is None else _within(path, cue_list, ordered, duration, warnings)
 
 
 def _start(cue: Cue) -> float:
@@ -165,10 +165,10 @@ def _end(cue: Cue) -> float:
     return cue.end_seconds or 0.0
 
 
-def _warn(warnings: list[str], reading: Reading, cues: Sequence[Cue], fact: str) -> None:
+def _warn(warnings: list[str], cue_list: CueList, cues: Sequence[Cue], fact: str) -> None:
     """Adds one line for all cues with the same problem; it names the first."""
     if cues:
-        warnings.append(f"{reading.place(cues[0])} {fact}" + (f" ({len(cues)} in total)" if len(cues) > 1 else ""))
+        warnings.append(f"{cue_list.place(cues[0])} {fact}" + (f" ({len(cues)} in total)" if len(cues) > 1 else ""))
 
 
 def _check_times(path: str | PathLike[str], place: str, cue: Cue) -> None:
@@ -210,17 +210,17 @@ def _overlapping(cues: Sequence[Cue]) -> list[Cue]:
 
 
 def _within(
-    path: str | PathLike[str], reading: Reading, cues: Sequence[Cue], duration: float, warnings: list[str]
+    path: str | PathLike[str], cue_list: CueList, cues: Sequence[Cue], duration: float, warnings: list[str]
 ) -> list[Cue]:
     inside = [cue for cue in cues if _start(cue) < duration]
     if cues and not inside:
-        first = f"{reading.place(cues[0])} is at {_start(cues[0]):g} s"
+        first = f"{cue_list.place(cues[0])} is at {_start(cues[0]):g} s"
         fact = f"has no utterance within the {duration:g} s of the recording: {first}"
         raise TranscriptError(path, fact, "choose the transcript of this recording")
     end = f"the end of the recording at {duration:g} s"
-    _warn(warnings, reading, cues[len(inside) :], f"starts after {end} and is ignored")
+    _warn(warnings, cue_list, cues[len(inside) :], f"starts after {end} and is ignored")
     over = [cue for cue in inside if _end(cue) > duration + TOLERANCE_SECONDS]
-    _warn(warnings, reading, over, f"extends beyond {end} and is cut")
+    _warn(warnings, cue_list, over, f"extends beyond {end} and is cut")
     return [replace(cue, end_seconds=min(_end(cue), duration)) for cue in inside]
 
 
@@ -326,7 +326,7 @@ def _escaped(text: str) -> str:
 
 
 def _vtt_nameless(words: str) -> str:
-    """Escapes the mark after what looks like a speaker name, so that it is not read as one."""
+    """Escapes the mark after a text that looks like a speaker name."""
     if not is_named(words):
         return _escaped(words)
     mark = next(index for index, character in enumerate(words) if character in "[:：")

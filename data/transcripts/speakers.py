@@ -57,6 +57,9 @@ _DASH = re.compile(r"[-‐–—](?=\s|\w|\[)\s?")
 def is_named(text: str) -> bool:
     """Whether a text starts like ``Name: text`` or ``[Name] text``.
 
+    Args:
+        text: A line.
+
     Example:
         >>> is_named("Ann Lee: yes"), is_named("[Ann] yes"), is_named("at 10:30"), is_named("so: this is it")
         (True, True, False, False)
@@ -128,10 +131,10 @@ def _turns(lines: list[str], names: frozenset[str]) -> Iterator[tuple[str | None
     turn: list[str] = []
     for line in lines:
         match = _name_before(line)
-        known = match if match is not None and match[0].casefold() in names else None
+        name_match = match if match is not None and match[0].casefold() in names else None
         dash = _DASH.match(line.lstrip()) if dialogue else None
-        if known or dash:
+        if name_match or dash:
             yield name, turn
-            name, turn = (known[0], []) if known else (None, [])
-        turn.append(known[1] if known else line.lstrip()[dash.end() :] if dash else line)
+            name, turn = (name_match[0], []) if name_match else (None, [])
+        turn.append(name_match[1] if name_match else line.lstrip()[dash.end() :] if dash else line)
     yield name, turn

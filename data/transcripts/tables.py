@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 
-from multimodal.data.transcripts.text import MAXIMUM_UTTERANCES, Cue, Reading, clock_seconds, excerpt, plain_name
+from multimodal.data.transcripts.text import MAXIMUM_UTTERANCES, Cue, CueList, clock_seconds, excerpt, plain_name
 from multimodal.errors import TranscriptError
 
 MAXIMUM_VALUES = 5_000_000
@@ -71,6 +71,9 @@ def field_role(name: str) -> tuple[str, int, int | None] | None:
 
 def by_role(names: Iterable[str]) -> dict[str, tuple[int, int | None]]:
     """The index and divisor of the best name for each role.
+
+    Args:
+        names: Names of the columns.
 
     Example:
         >>> by_role(["id", "name", "Speaker", "text"])
@@ -152,6 +155,9 @@ def _seconds(
 def number_of(token: object) -> float | None:
     """A stated number; None if it is not a number or not finite.
 
+    Args:
+        token: A cell or a JSON value.
+
     Example:
         >>> number_of("1,5"), number_of(2), number_of("nan"), number_of(True)
         (1.5, 2.0, None, None)
@@ -167,8 +173,8 @@ def number_of(token: object) -> float | None:
 
 def _is_too_slow(cues: Sequence[Cue]) -> bool:
     starts = [cue.start_seconds for cue in cues if cue.start_seconds is not None]
-    spoken = sum(cue.end_seconds - (cue.start_seconds or 0) for cue in cues if cue.end_seconds is not None)
-    seconds = spoken if spoken > 0 else max(starts, default=0) - min(starts, default=0)
+    speech_seconds = sum(cue.end_seconds - (cue.start_seconds or 0) for cue in cues if cue.end_seconds is not None)
+    seconds = speech_seconds if speech_seconds > 0 else max(starts, default=0) - min(starts, default=0)
     return seconds > 0 and sum(len(cue.text) for cue in cues) < SLOWEST_SPEECH * seconds
 
 
@@ -184,8 +190,8 @@ def _thousandth(cue: Cue) -> Cue:
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
-def read_table(path: str | PathLike[str], text: str, *, named: bool) -> Reading | None:
-    r"""Reads a table whose cells are separated by commas, semicolons, tabs or bars.
+def read_table(path: str | PathLike[str], text: str, *, by_suffix: bool) -> CueList | None:
+    r"""Reads a table with cells separated by commas, semicolons, tabs or bars.
 
     The first line names the columns. Without such a line, columns are start, end and text, or start, end, speaker and
     text if every line has four. Cells beyond the last column belong to it if it is the text.
@@ -193,7 +199,7 @@ def read_table(path: str | PathLike[str], text: str, *, named: bool) -> Reading 
     Args:
         path: Path of the file, for errors.
         text: Content of the file.
-        named: Whether the file name says that it is a table; otherwise it must look like one with times.
+        by_suffix: Whether the file name says that it is a table; otherwise it must look like one with times.
 
     Returns:
         One cue per line; None if the file is not a table and not named like one.
@@ -202,20 +208,20 @@ def read_table(path: str | PathLike[str], text: str, *, named: bool) -> Reading 
         TranscriptError: The file is named like a table but is not one, or a line is invalid.
 
     Example:
-        >>> read_table("a.csv", "Start (ms);Sprecher;Text\n1500;Ann;Ja; gut", named=True).cues
+        >>> read_table("a.csv", "Start (ms);Sprecher;Text\n1500;Ann;Ja; gut", by_suffix=True).cues
         [Cue(number=2, start_seconds=1.5, end_seconds=None, speaker=None, text='Ja; gut')]
     """
     first = next((line for line in text.split("\n") if line.strip()), "")
     for delimiter in "\t,;|":
         names = _cells_of(first, delimiter)
         roles = by_role(names)
-        if "text" in roles and (named or ("start" in roles and len(names) > 1)):
+        if "text" in roles and (by_suffix or ("start" in roles and len(names) > 1)):
             return _table(path, text, delimiter, has_names=True)
-    for delimiter in "\t,;|" if named else "\t":
+    for delimiter in "\t,;|" if by_suffix else "\t":
         cells = _cells_of(first, delimiter)
         if len(cells) > 2 and all(map(_is_time, cells[:2])):
             return _table(path, text, delimiter, has_names=False)
-    if named and first:
+    if by_suffix and first:
         fact = f"has no text column, its first line is {excerpt(first)}"
         raise TranscriptError(path, fact, "name the columns start, end, speaker, text")
     return None
@@ -231,7 +237,7 @@ def _is_time(cell: str) -> bool:
     return clock_seconds(cell.strip()) is not None or _NUMBER.fullmatch(cell.strip()) is not None
 
 
-def _table(path: str | PathLike[str], text: str, delimiter: str, *, has_names: bool) -> Reading:
+def _table(path: str | PathLike[str], text: str, delimiter: str, *, has_names: bool) -> CueList:
     if text.count(delimiter) > MAXIMUM_VALUES:
         raise TranscriptError(path, f"has more than {MAXIMUM_VALUES} cells", "split it")
     filled = ((number, cells) for number, cells in _rows(path, text, delimiter) if any(map(str.strip, cells)))
@@ -245,7 +251,7 @@ def _table(path: str | PathLike[str], text: str, delimiter: str, *, has_names: b
     warnings: list[str] = []
     roles = by_role(names)
     fields = ((number, _fields(cells, roles, len(names), delimiter)) for number, cells in rows)
-    return Reading("table", cues_of(path, "line", fields, warnings), None, tuple(warnings))
+    return CueList("table", cues_of(path, "line", fields, warnings), None, tuple(warnings))
 
 
 def _rows(path: str | PathLike[str], text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

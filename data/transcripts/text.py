@@ -55,14 +55,14 @@ class Cue:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CueList:
     """The content of one file.
 
     Attributes:
         kind: Format as which the file was read: ``SRT``, ``WebVTT``, ``JSON``, ``table`` or ``plain text``.
         cues: The cues in the order of the file.
         language: Language as the file names it; None if it does not.
-        warnings: One line for everything that was ignored or guessed.
+        warnings: One line per ignored or guessed content.
         unit: Unit of ``Cue.number``: ``line`` or ``entry``.
     """
 
@@ -73,7 +73,14 @@ class Reading:
     unit: str = "line"
 
     def place(self, cue: Cue) -> str:
-        """The position of a cue in the file, for messages."""
+        """The position of a cue in the file, for messages.
+
+        Args:
+            cue: A cue of the list.
+
+        Returns:
+            Such as ``line 7``.
+        """
         return f"{self.unit} {cue.number}"
 
 
@@ -167,6 +174,9 @@ def clock_seconds(token: str) -> float | None:
 def excerpt(text: str) -> str:
     """The beginning of a text, quoted, for a message.
 
+    Args:
+        text: Any text.
+
     Example:
         >>> excerpt("x" * 1000)
         "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'"
@@ -176,6 +186,9 @@ def excerpt(text: str) -> str:
 
 def plain_text(text: str) -> str:
     r"""Joins the lines of a text with a space; drops control codes and replaces halves of UTF-16 pairs.
+
+    Args:
+        text: Any text.
 
     Example:
         >>> plain_text("  Well,\n\n I \x1b think so. ")
@@ -188,6 +201,9 @@ def plain_text(text: str) -> str:
 def plain_name(name: str | None) -> str | None:
     """A speaker's name on one line with single spaces; None if nothing remains.
 
+    Args:
+        name: A name, or None.
+
     Example:
         >>> plain_name(" Ann  Lee "), plain_name(" ")
         ('Ann Lee', None)
@@ -197,6 +213,9 @@ def plain_name(name: str | None) -> str | None:
 
 def has_time_tags(text: str) -> bool:
     """Whether single words have times, as in automatic captions: ``Hello <00:01.500>there``.
+
+    Args:
+        text: Any text.
 
     Example:
         >>> has_time_tags("Hello <00:01.500>there"), has_time_tags("<b>Hello</b>")
@@ -210,6 +229,9 @@ def strip_tags(text: str) -> str:
 
     Tags that neither SRT nor WebVTT defines are part of the text.
 
+    Args:
+        text: Any text.
+
     Example:
         >>> strip_tags(r"{\an8}<i>Well</i>, <00:01.500><c>click</c> <script>here")
         'Well, click <script>here'
@@ -220,6 +242,9 @@ def strip_tags(text: str) -> str:
 
 def unescape(text: str) -> str:
     """Replaces entities by their characters; an entity without semicolon is unchanged.
+
+    Args:
+        text: Any text.
 
     Example:
         >>> unescape("R&D &lt;b&gt; &amp;amp; &#233;")
@@ -256,6 +281,9 @@ _NO_CHARACTERS = dict.fromkeys((0xFFFE, 0xFFFF))
 
 def printable(text: str | None) -> str:
     r"""A text on one line, without characters that are invalid in XML.
+
+    Args:
+        text: Any text.
 
     Example:
         >>> printable("one\ntwo \x0b\ufffe three")

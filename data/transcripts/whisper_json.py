@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 
 from multimodal.data.transcripts.tables import MAXIMUM_VALUES, Fields, by_role, cues_of, number_of
-from multimodal.data.transcripts.text import Reading, excerpt
+from multimodal.data.transcripts.text import CueList, excerpt
 from multimodal.errors import TranscriptError
 
 SENTENCE_PAUSE_SECONDS = 1.0
@@ -25,6 +25,9 @@ _ENDS_SENTENCE = (".", "?", "!", "…", "。", "？", "！", "।")
 def looks_like_json(text: str) -> bool:
     """Whether a text without leading space starts like JSON.
 
+    Args:
+        text: Any text.
+
     Example:
         >>> looks_like_json('{"text": ""}'), looks_like_json("[Ann] Hello")
         (True, False)
@@ -32,7 +35,7 @@ def looks_like_json(text: str) -> bool:
     return _JSON_BEGINS.match(text) is not None
 
 
-def read_json(path: str | PathLike[str], text: str) -> Reading:
+def read_json(path: str | PathLike[str], text: str) -> CueList:
     """Reads JSON of openai-whisper, faster-whisper, whisperX, whisper.cpp and similar tools, or a plain list.
 
     Utterances are in ``segments``, ``transcription``, ``utterances``, ``speakers``, ``chunks`` or ``cues``, or they are
@@ -56,7 +59,7 @@ def read_json(path: str | PathLike[str], text: str) -> Reading:
     document = _document(path, text)
     warnings: list[str] = []
     cues = cues_of(path, "entry", _entries(path, document), warnings)
-    return Reading("JSON", cues, _language(document), tuple(warnings), unit="entry")
+    return CueList("JSON", cues, _language(document), tuple(warnings), unit="entry")
 
 
 def _document(path: str | PathLike[str], text: str) -> object:
@@ -135,9 +138,9 @@ def _times_of(entry: Mapping[str, object]) -> Fields:
     return {}
 
 
-def _span(words: object, known: Fields) -> Fields:
-    """Text and times of an utterance from its words, if it does not state them itself."""
-    if not isinstance(words, list) or ("start" in known and "text" in known):
+def _span(words: object, present: Fields) -> Fields:
+    """Text and times of an utterance from its words, unless the utterance states them."""
+    if not isinstance(words, list) or ("start" in present and "text" in present):
         return {}
     timed = [word for word in words if isinstance(word, dict)]
     starts = [word["start"] for word in timed if word.get("start") is not None]
@@ -145,11 +148,11 @@ def _span(words: object, known: Fields) -> Fields:
     fields: Fields = {"text": (_join([str(word.get("word", "")) for word in timed]), None)}
     if starts and ends:
         fields |= {"start": (starts[0], None), "end": (ends[-1], None)}
-    return {role: value for role, value in fields.items() if role not in known}
+    return {role: value for role, value in fields.items() if role not in present}
 
 
 def _join(words: Sequence[str]) -> str:
-    """Joins words; those of whisper include the space before them, others do not."""
+    """Joins words; whisper includes the space before a word, other programs do not."""
     return ("" if any(word.startswith(" ") for word in words) else " ").join(words)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 RESAMPLES = 2000
 """Number of draws: the ends of a 95 % interval are the 50th and the 1,951st."""
 
-AT_ONCE = 100
+DRAWS_AT_ONCE = 100
 """Draws held in memory together: 8 MB for 10,000 participants."""
 
 SEED = 20260
@@ -57,8 +57,8 @@ def _draws(filled: NDArray[np.float64], present: NDArray[np.float64], resamples:
     random = np.random.default_rng(SEED)
     people = len(filled)
     means = []
-    for start in range(0, resamples, AT_ONCE):
-        times = random.multinomial(people, np.full(people, 1 / people), size=min(AT_ONCE, resamples - start))
+    for start in range(0, resamples, DRAWS_AT_ONCE):
+        times = random.multinomial(people, np.full(people, 1 / people), size=min(DRAWS_AT_ONCE, resamples - start))
         weights = times @ present
         means.append(np.divide(times @ filled, weights, out=np.full(weights.shape, np.nan), where=weights > 0))
     return np.concatenate(means)
@@ -95,10 +95,10 @@ def block_bootstrap(
     run_holds = (holds * seconds[:, None])[places].sum(axis=1)
     random = np.random.default_rng(SEED)
     shares = []
-    for first in range(0, resamples, AT_ONCE):
-        size = min(AT_ONCE, resamples - first)
+    for first in range(0, resamples, DRAWS_AT_ONCE):
+        size = min(DRAWS_AT_ONCE, resamples - first)
         times = random.multinomial(math.ceil(count / run), np.full(count, 1 / count), size=size)
-        seconds_drawn = times @ run_seconds
-        shares.append((times @ run_holds)[seconds_drawn > 0] / seconds_drawn[seconds_drawn > 0, None])
+        draw_seconds = times @ run_seconds
+        shares.append((times @ run_holds)[draw_seconds > 0] / draw_seconds[draw_seconds > 0, None])
     low, high = np.quantile(np.concatenate(shares), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high

@@ -61,14 +61,14 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
         ...
         multimodal.errors.InputMissingError: nowhere: holds no analysis; name a folder that infer has written
     """
-    given = Path(path)
-    file = given / "analysis.json" if given.is_dir() else given
+    location = Path(path)
+    file = location / "analysis.json" if location.is_dir() else location
     try:
         if file.exists() and not file.is_file():  # a named pipe would block for ever, a device never ends
             raise _broken(file, "it is no ordinary file")
         content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (FileNotFoundError, NotADirectoryError):
-        raise InputMissingError(given, "holds no analysis", "name a folder that infer has written") from None
+        raise InputMissingError(location, "holds no analysis", "name a folder that infer has written") from None
     except AnalysisError:
         raise
     except PermissionError:

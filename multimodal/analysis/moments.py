@@ -23,7 +23,7 @@ AROUND_SECONDS = 3.0
 """Seconds before and after a change that belong to it."""
 
 CLEARLY_PLEASANT = 0.25
-"""Valence above which a signal is positive, and below whose negative it is negative: a third of the words' range."""
+"""A signal is positive above this valence and negative below its negative: a third of the range of the words."""
 
 WIDEST = 1.45
 """Distance in valence between the most and the least pleasant emotion word, happy (0.81) and fearful (-0.64)."""
@@ -158,11 +158,11 @@ def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
             continue
         times = estimate.utterance.start_seconds, estimate.utterance.end_seconds
         strength = min((valence[high] - valence[low]) / WIDEST, 1.0)
-        why = f"{_signal_text(high, labels[high])} positive, {_signal_text(low, labels[low])} negative"
+        why = f"{_modality_text(high, labels[high])} positive, {_modality_text(low, labels[low])} negative"
         yield Moment("disagreement", index, *times, estimate.emotion, strength, why)
 
 
-def _signal_text(modality: str, probabilities: Probabilities) -> str:
+def _modality_text(modality: str, probabilities: Probabilities) -> str:
     label = top_label(probabilities)
     return f"{MODALITY_NAMES[modality]} ({label} {probability_percent(probabilities[label])})"
 

@@ -49,7 +49,7 @@ def find_recording(analysis: Analysis, media: Path | None = None) -> MediaInfo:
 
 
 def relocate(analysis: Analysis, media: Path) -> Analysis:
-    """Gives the same analysis with a new path of the recording.
+    """Returns the analysis with a new path of the recording.
 
     Args:
         analysis: A new or a loaded analysis.
@@ -68,6 +68,9 @@ def relocate(analysis: Analysis, media: Path) -> Analysis:
 
 def exists(path: Path) -> bool:
     """Whether a path exists; an untrusted path may be longer than the system allows.
+
+    Args:
+        path: Any path.
 
     Example:
         >>> exists(Path("a" * 9999))

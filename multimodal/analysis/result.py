@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.files import atomic_write, path_text
-from multimodal.fusion.segments import spoken_seconds
+from multimodal.fusion.segments import speech_seconds
 from multimodal.types import (
     FUSED,
     MODALITIES,
@@ -76,7 +76,7 @@ class Analysis:
         frame_times: Presentation time in seconds of every sampled frame, in order.
         faces: Every face in every sampled frame, in order of time.
         estimates: Every utterance with its estimates, in order of time.
-        warnings: Plain lines on what limits the result.
+        warnings: Lines about the limits of the result.
         valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
             where there are none.
         face_id: The only face that counts, if the user chose one.
@@ -130,23 +130,23 @@ class Analysis:
 
         Returns:
             ``modality`` (``fused``, or the name of a modality), ``shares`` {label: 0 … 1} and ``uncertain`` 0 … 1,
-            which sum to 1, ``judged_seconds``, ``dominant`` (None also if every estimate is uncertain),
+            which sum to 1, ``estimated_seconds``, ``dominant`` (None also if every estimate is uncertain),
             ``shares_by_modality`` {modality: shares in its own labels}, ``mean_valence`` and ``mean_arousal`` (-1 … 1);
             None for what has no estimate.
         """
         if self.saved is not None and self.saved.estimates is self.estimates:
             return dict(self.saved.summary)
         modality = primary_modality(self.estimates)
-        answers = self._answers(modality) if modality else []
-        shares = _shares((*self.emotions, UNCERTAIN), answers)
+        durations = self._label_durations(modality) if modality else []
+        shares = _shares((*self.emotions, UNCERTAIN), durations)
         uncertain = None if shares is None else round(shares.pop(UNCERTAIN), 4)
-        by_modality = {name: _shares(ESTIMATE_LABELS[name], self._answers(name)) for name in MODALITIES}
+        by_modality = {name: _shares(ESTIMATE_LABELS[name], self._label_durations(name)) for name in MODALITIES}
         return {
             "modality": modality,
             "shares": _rounded(shares),
             "uncertain": uncertain,
-            "judged_seconds": round(
-                sum(length for length, _ in answers) if modality == "face" else self._utterance_seconds(modality), 3
+            "estimated_seconds": round(
+                sum(length for length, _ in durations) if modality == "face" else self._utterance_seconds(modality), 3
             ),
             "dominant": top_label(shares) if shares and any(shares.values()) else None,
             "shares_by_modality": {name: _rounded(each) for name, each in by_modality.items()},
@@ -174,7 +174,7 @@ class Analysis:
     def _utterance_seconds(self, modality: str | None) -> float:
         """Seconds of the utterances with an estimate of a modality, or fused."""
         utterances = [each.utterance for each in self.estimates if modality and each.get(modality) is not None]
-        return spoken_seconds(utterances, self.media.read_end_seconds)
+        return speech_seconds(utterances, self.media.read_end_seconds)
 
     @cached_property
     def _scored_times(self) -> set[float]:
@@ -195,10 +195,10 @@ class Analysis:
         last = max(min(self.media.read_end_seconds - times[-1], median), 0.0)
         return list(zip(times, [min(step, 2 * median) for step in steps] + [last], strict=True))
 
-    def _answers(self, modality: str) -> list[tuple[float, str]]:
+    def _label_durations(self, modality: str) -> list[tuple[float, str]]:
         """Seconds and label of every estimate of a modality, or fused."""
         if modality == "face":
-            return [(seconds, top_label(probabilities)) for _, seconds, probabilities in self.face_answers()]
+            return [(seconds, top_label(probabilities)) for _, seconds, probabilities in self.face_estimates()]
         return [
             (
                 each.utterance.end_seconds - each.utterance.start_seconds,
@@ -208,8 +208,8 @@ class Analysis:
             if (estimate := each.get(modality)) is not None
         ]
 
-    def face_answers(self) -> list[tuple[float, float, Probabilities]]:
-        """The estimates of the utterance's face by frame; where utterances overlap, those of the latest.
+    def face_estimates(self) -> list[tuple[float, float, Probabilities]]:
+        """The estimates of the utterance's face by frame; the latest of overlapping utterances counts.
 
         Returns:
             Start and length in seconds and the probabilities of the face labels, for every sampled frame in which that
@@ -275,7 +275,7 @@ class Analysis:
         """
         folder = Path(folder)
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        made = not folder.exists()
+        is_new = not folder.exists()
         try:
             with ExitStack() as files:  # renames in reverse order, once everything is written
                 names = ("analysis.json", "utterances.csv", "frames.csv")
@@ -284,7 +284,7 @@ class Analysis:
                 for temporary, table in zip(temporaries[1:], (self.utterances, self.frames), strict=True):
                     table.to_csv(temporary, index=False, float_format="%.4f", encoding="utf-8", lineterminator="\n")
         except OutputError:
-            if made:
+            if is_new:
                 with suppress(OSError):
                     folder.rmdir()
             raise
@@ -310,17 +310,24 @@ def _frame_row(face: FaceObservation) -> dict[str, Any]:
 
 
 def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
-    """What a summary is of: ``fused``, else the first modality with any estimate; None without any."""
+    """The modality of the summary: ``fused``, else the first modality with an estimate; None without estimates.
+
+    Args:
+        estimates: Estimates of all utterances.
+
+    Returns:
+        ``fused``, the name of a modality, or None.
+    """
     return next((name for name in (FUSED, *MODALITIES) if any(each.get(name) for each in estimates)), None)
 
 
-def _shares(labels: Sequence[str], answers: Sequence[tuple[float, str]]) -> dict[str, float] | None:
-    """Share of the time of each label; if no answer has a length, all count equally. None without answers."""
+def _shares(labels: Sequence[str], durations: Sequence[tuple[float, str]]) -> dict[str, float] | None:
+    """Share of the time of each label; estimates without a duration count equally. None without estimates."""
     shares = dict.fromkeys(labels, 0.0)
-    total = math.fsum(length for length, _ in answers)
-    for length, label in answers:
-        shares[label] += length / total if total else 1 / len(answers)
-    return shares if answers else None
+    total = math.fsum(length for length, _ in durations)
+    for length, label in durations:
+        shares[label] += length / total if total else 1 / len(durations)
+    return shares if durations else None
 
 
 def _rounded(values: Mapping[str, float] | None) -> dict[str, float] | None:

@@ -1,4 +1,4 @@
-"""The format of ``analysis.json`` as types: they validate what is read and make the published JSON Schema."""
+"""The format of ``analysis.json`` as types: they validate files and generate the published JSON Schema."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ class EstimatesEntry(_Entry):
 
 
 class UtteranceEntry(_Entry):
-    """One utterance, or a window in which nobody speaks."""
+    """One utterance, or a window without speech."""
 
     start_seconds: Seconds
     end_seconds: Seconds
     speaker: str | None = Field(description="As the transcript says; null if unknown.")
-    text: str | None = Field(description="The words; null if unknown or where nobody speaks.")
+    text: str | None = Field(description="The words; null if unknown or without speech.")
     modalities: list[Modality] = Field(description="The modalities with an estimate.")
     face_id: Count | None = Field(description="The face that the estimate is of; null without a face.")
     emotion: str | None = Field(description="The most probable label of the fused estimate, or uncertain.")
@@ -113,7 +113,7 @@ class SummaryEntry(_Entry):
     modality: Literal["fused", "face", "audio", "text"] | None = Field(description="What the shares are of.")
     shares: Shares | None = Field(description="Per emotion; with uncertain they sum to 1.")
     uncertain: Share | None = Field(description="Share of time without a confident emotion.")
-    judged_seconds: Seconds = Field(description="Time with an estimate.")
+    estimated_seconds: Seconds = Field(description="Time with an estimate.")
     dominant: str | None = Field(description="The emotion with the largest share; null if all are uncertain.")
     shares_by_modality: SharesEntry
     mean_valence: Number | None = Field(description="Mean over utterances, weighted by length.")
@@ -182,14 +182,18 @@ def validate(content: Mapping[str, Any]) -> AnalysisFile:
 
 
 def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Version 1 has the estimates beside the utterance's other fields, and other words for modality and segment."""
+    """Converts version 1, which has the estimates among the fields of the utterance and other names of fields."""
     places = {"face": "face", "audio": "audio", "text": "words", "fused": "fused"}
     utterances = [
         {**entry, "estimates": {name: entry[place] for name, place in places.items()}}
         for entry in content["utterances"]
     ]
     summary = content["summary"]
-    renamed = {"modality": summary["signal"], "shares_by_modality": summary["shares_by_signal"]}
+    renamed = {
+        "modality": summary["signal"],
+        "shares_by_modality": summary["shares_by_signal"],
+        "estimated_seconds": summary["judged_seconds"],
+    }
     segment = {"segment": content["stretch"]} if "stretch" in content else {}
     return {**content, **segment, "schema_version": 2, "utterances": utterances, "summary": {**summary, **renamed}}
 

@@ -1,4 +1,4 @@
-"""Augmentation of training voices: the ways in which an interview differs from acted speech in a studio.
+"""Audio augmentation: simulates the differences between interviews and acted speech in a studio.
 
 Here the amounts are drawn, a clip at a time and from one generator, so that a training can be repeated exactly;
 ``audio_effects`` changes the sound.
@@ -71,10 +71,10 @@ class AudioAugmentation:
         high_cut_share: Clips without the highest sounds.
         lowest_high_cut_hz: Lowest edge, where 3 dB are lost.
         highest_high_cut_hz: Highest.
-        time_mask_share: Clips in whose features stretches of time are masked.
-        time_masks: Stretches in each of them.
-        longest_time_mask: Longest stretch, as a share of the clip's frames.
-        feature_mask_share: Clips in which neighboring features are masked throughout.
+        time_mask_share: Clips with masked spans of time in their features.
+        time_masks: Spans in each of them.
+        longest_time_mask: Longest span, as a share of the clip's frames.
+        feature_mask_share: Clips with masked neighboring features.
         feature_masks: Groups of neighbors in each of them.
         widest_feature_mask: Largest group, as a share of all features.
 
@@ -164,31 +164,31 @@ def augment_waveform(
         torch.Size([16000])
     """
 
-    def drawn(low: float, high: float) -> float:
+    def uniform(low: float, high: float) -> float:
         return float(torch.rand((), generator=generator)) * (high - low) + low
 
     def happens(share: float) -> bool:
-        return drawn(0.0, 1.0) < share
+        return uniform(0.0, 1.0) < share
 
     samples = samples.float()
     if not happens(settings.changed_share) or not len(samples):
         return samples
     ceiling = max(_peak(samples), 1.0)
     if happens(settings.pitch_shift_share):
-        semitones = drawn(settings.lowest_pitch_shift_semitones, settings.highest_pitch_shift_semitones)
+        semitones = uniform(settings.lowest_pitch_shift_semitones, settings.highest_pitch_shift_semitones)
         samples = shift_pitch(samples, semitones, sample_rate)
     if happens(settings.time_stretch_share):
-        samples = stretch_time(samples, drawn(settings.lowest_time_stretch, settings.highest_time_stretch))
+        samples = stretch_time(samples, uniform(settings.lowest_time_stretch, settings.highest_time_stretch))
     if happens(settings.reverberation_share):
-        decay_seconds = drawn(settings.lowest_decay_seconds, settings.highest_decay_seconds)
-        direct_db = drawn(settings.lowest_direct_db, settings.highest_direct_db)
+        decay_seconds = uniform(settings.lowest_decay_seconds, settings.highest_decay_seconds)
+        direct_db = uniform(settings.lowest_direct_db, settings.highest_direct_db)
         samples = reverberate(samples, room_response(decay_seconds, direct_db, sample_rate, generator))
     if happens(settings.noise_share):
         slope = NOISE_SLOPES[int(torch.randint(len(NOISE_SLOPES), (), generator=generator))]
         noise = colored_noise(len(samples), slope, sample_rate, generator)
-        samples = add_noise(samples, noise, drawn(settings.lowest_noise_db, settings.highest_noise_db))
-    low_hz = drawn(settings.lowest_low_cut_hz, settings.highest_low_cut_hz)
-    high_hz = drawn(settings.lowest_high_cut_hz, settings.highest_high_cut_hz)
+        samples = add_noise(samples, noise, uniform(settings.lowest_noise_db, settings.highest_noise_db))
+    low_hz = uniform(settings.lowest_low_cut_hz, settings.highest_low_cut_hz)
+    high_hz = uniform(settings.lowest_high_cut_hz, settings.highest_high_cut_hz)
     low_hz = low_hz if happens(settings.low_cut_share) else 0.0
     high_hz = high_hz if happens(settings.high_cut_share) else sample_rate / 2
     samples = limit_band(samples, low_hz, high_hz, sample_rate)
@@ -200,7 +200,7 @@ def _peak(samples: Tensor) -> float:
 
 
 def mask_features(features: Tensor, settings: AudioAugmentation, generator: Generator) -> Tensor:
-    """Masks stretches of time and groups of neighboring features of a clip with 0, the mean of standardized features.
+    """Masks spans of time and groups of neighboring features of a clip with 0, the mean of standardized features.
 
     Args:
         features: ``(frames, features)`` standardized, on the CPU.

@@ -98,7 +98,7 @@ def shift_pitch(samples: Tensor, semitones: float, sample_rate: int) -> Tensor:
 
 
 def colored_noise(count: int, slope: float, sample_rate: int, generator: Generator) -> Tensor:
-    """Draws Gaussian noise whose power falls with frequency.
+    """Draws Gaussian noise with a power that falls with frequency.
 
     Args:
         count: Samples.

@@ -1,4 +1,4 @@
-"""Face augmentation: the ways in which a face in a video differs from a clean picture.
+"""Face augmentation: simulates the differences between faces in videos and clean pictures.
 
 Everything works on a whole batch at once, on the device of the batch, from one generator, so that an epoch can be
 repeated exactly.
@@ -26,7 +26,7 @@ class FaceAugmentation:
         shade: Largest slope of added light across the picture, in gray levels from edge to edge.
         noise: Largest deviation of added noise, in gray levels.
         blur_share: Share of pictures that are blurred by a 3x3 average, to a random degree.
-        erase_share: Share of pictures in which a rectangle is covered.
+        erase_share: Share of pictures with a covered rectangle.
         erase_area: Largest area of that rectangle, as a share of the picture.
     """
 
@@ -106,8 +106,8 @@ def _soften(images: Tensor, settings: FaceAugmentation, generator: Generator) ->
 
 def _cover(images: Tensor, settings: FaceAugmentation, generator: Generator) -> Tensor:
     area = (_uniform(images, generator, 1, 1, 1) + 1) / 2 * settings.erase_area
-    stretch = torch.exp(_uniform(images, generator, 1, 1, 1) * math.log(2))
-    half_width, half_height = (area * stretch).sqrt() / 2, (area / stretch).sqrt() / 2
+    aspect = torch.exp(_uniform(images, generator, 1, 1, 1) * math.log(2))
+    half_width, half_height = (area * aspect).sqrt() / 2, (area / aspect).sqrt() / 2
     center = (_uniform(images, generator, 2, 1, 1) + 1) / 2
     position = torch.linspace(0, 1, images.shape[-1], device=images.device)
     inside_x = (position[None, None, None, :] - center[:, :1]).abs() < half_width

@@ -47,7 +47,7 @@ HOMOPHONES = {
 """Words that recognizers confuse: similar in sound, or short and unstressed."""
 
 PLACEHOLDER = re.compile(r"\[(NAME|RELIGION)\]", re.IGNORECASE)
-NOT_SPOKEN = re.compile(r"[^\w\s]|_")
+SILENT_SYMBOL = re.compile(r"[^\w\s]|_")
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class TextAugmentation:
         bare_share: Share of texts that lose their punctuation; half of these lose their apostrophes too.
         emoji_share: Share of texts that lose their emoji.
         filler_share: Share of texts that get fillers.
-        repeat_share: Share of texts in which words are repeated.
-        drop_share: Share of texts in which words are dropped.
-        mishear_share: Share of texts in which words are replaced by similar-sounding ones.
+        repeat_share: Share of texts with repeated words.
+        drop_share: Share of texts with dropped words.
+        mishear_share: Share of texts with words replaced by similar-sounding ones.
         word_rate: Share of the words that are followed by a filler, repeated or dropped.
         mishear_rate: Share of the replaceable words that are replaced.
     """
@@ -130,8 +130,8 @@ def bare(text: str, apostrophes: bool = False) -> str:
     """
     straight = text.replace("’", "'")
     marked = re.sub(r"(?<=\w)'(?=\w)", "\0" if apostrophes else "", straight)
-    spoken = NOT_SPOKEN.sub(lambda match: match[0] if _stays(match[0]) else " ", marked)
-    return " ".join(spoken.replace("\0", "'").split())
+    plain = SILENT_SYMBOL.sub(lambda match: match[0] if _stays(match[0]) else " ", marked)
+    return " ".join(plain.replace("\0", "'").split())
 
 
 def _stays(char: str) -> bool:

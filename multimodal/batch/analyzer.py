@@ -17,7 +17,7 @@ class AnalyzedInput:
     Attributes:
         files: File name to content; ``analysis.json`` must be among them.
         sha256: Hash of the input.
-        seconds: Length of what was analyzed.
+        seconds: Length of the analyzed part.
     """
 
     files: Mapping[str, bytes]
@@ -32,7 +32,7 @@ LoadFn = Callable[[BatchOptions], AnalyzeFn]
 """Loads what analyzes; runs once in each worker's process, which imports it by its module and name."""
 
 VersionsFn = Callable[[BatchOptions], Mapping[str, str]]
-"""Names and versions of what results depend on beside the input and the options; runs in the driver."""
+"""Names and versions of further dependencies of the results; runs in the driver."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class Analyzer:
 def load_model_analysis(options: BatchOptions) -> AnalyzeFn:
     """Loads the model; the results are the files that ``infer`` writes.
 
+    Args:
+        options: Options of the batch.
+
     Raises:
         MultimodalError: The model, the speech-to-text or the detector cannot be loaded.
     """
@@ -64,14 +67,14 @@ def load_model_analysis(options: BatchOptions) -> AnalyzeFn:
         open_detector(options.analysis.detector)
 
     def analyze(task: Task) -> AnalyzedInput:
-        own = replace(
+        task_options = replace(
             options.analysis,
             transcript=task.transcript,
             speakers=() if task.speaker is None else (task.speaker,),
             start_seconds=task.start_seconds,
             end_seconds=task.end_seconds,
         )
-        analysis = model.analyze(task.path, own)
+        analysis = model.analyze(task.path, task_options)
         media = analysis.media
         with tempfile.TemporaryDirectory(prefix="multimodal-") as folder:
             analysis.save(Path(folder))
@@ -83,6 +86,9 @@ def load_model_analysis(options: BatchOptions) -> AnalyzeFn:
 
 def model_versions(options: BatchOptions) -> dict[str, str]:
     """Hash of the card of every part in use; size and time of the detector's and the recognizer's own files.
+
+    Args:
+        options: Options of the batch.
 
     Raises:
         WeightsError: The weights do not exist.

@@ -112,17 +112,26 @@ def batch(
     count = workers or default_workers(memory)
     limits = Limits(timeout, memory, retries, max(1, available_cores() // count))
     if engine == "local":
-        chosen = local_engine(limits, count)
+        selected_engine = local_engine(limits, count)
     else:
-        chosen = ray_engine(limits, address, workers if address else count, gpus_per_worker)
+        selected_engine = ray_engine(limits, address, workers if address else count, gpus_per_worker)
     options = BatchOptions(model, device, asr, analysis)
-    code = report(partial(run_batch, source, out, options, chosen, status_line(quiet)), out, quiet)
+    code = report(partial(run_batch, source, out, options, selected_engine, status_line(quiet)), out, quiet)
     if code:
         raise typer.Exit(code)
 
 
 def report(run: Callable[[], BatchSummary], out: Path, quiet: bool) -> int:
-    """Runs a batch, prints its counts and errors, and returns the exit code."""
+    """Runs a batch, prints its counts and errors, and returns the exit code.
+
+    Args:
+        run: Runs the batch.
+        out: Folder of the results.
+        quiet: Whether to print errors only.
+
+    Returns:
+        0 if every input succeeded, else the exit code of the failure.
+    """
     from multimodal.batch.run import ManifestError
 
     try:
@@ -153,5 +162,12 @@ def _print_summary(summary: BatchSummary, out: Path, quiet: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: Arguments of the command line; None for the arguments of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(batch, arguments, "batch")

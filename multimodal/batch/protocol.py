@@ -26,13 +26,21 @@ _KINDS: dict[str, type[Any]] = {"options": BatchOptions, "task": Task, "outcome"
 
 
 def send(stream: IO[bytes], message: Message) -> None:
-    """Writes a message and flushes the stream."""
+    """Writes a message and flushes the stream.
+
+    Args:
+        stream: Binary stream to the other process.
+        message: The message.
+    """
     stream.write(json.dumps(_encode(message), allow_nan=False).encode("ascii") + b"\n")
     stream.flush()
 
 
 def receive(stream: IO[bytes]) -> Message:
     r"""Reads the next message.
+
+    Args:
+        stream: Binary stream from the other process.
 
     Raises:
         EOFError: The stream has ended, perhaps within a message.
@@ -57,7 +65,7 @@ def _encode(message: Message) -> dict[str, Any]:
         return {"kind": "error", "value": [type(message).__name__, message.subject, message.fact, message.remedy]}
     if isinstance(message, str):
         return {"kind": "text", "value": message}
-    kind = next(name for name, known in _KINDS.items() if isinstance(message, known))
+    kind = next(name for name, message_type in _KINDS.items() if isinstance(message, message_type))
     values = asdict(message)
     if isinstance(message, Outcome) and message.files is not None:
         values["files"] = {name: _base64(content) for name, content in message.files.items()}

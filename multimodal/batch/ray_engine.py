@@ -58,7 +58,14 @@ class RayWorker:
         self.process.start()
 
     def analyze(self, task: Task) -> Outcome:
-        """Analyzes one input."""
+        """Analyzes one input.
+
+        Args:
+            task: The input.
+
+        Returns:
+            Its result or its error.
+        """
         return self.process.analyze(task)
 
 
@@ -83,15 +90,15 @@ def run_ray(
         MultimodalError: The model cannot be loaded.
     """
     ray = _import_ray()
-    own = not ray.is_initialized()
-    if own:
+    starts_ray = not ray.is_initialized()
+    if starts_ray:
         _connect(ray, cluster)
     pool = _ActorPool(ray, (options, load, limits), cluster, tasks)
     try:
         yield from pool.outcomes()
     finally:
         pool.close()
-        if own:
+        if starts_ray:
             ray.shutdown()
 
 
@@ -136,7 +143,7 @@ def _unreachable(address: str | None, error: Exception) -> ConfigError:
 
 
 class _ActorPool:
-    """The actors of one batch, what each is doing, and the inputs that are left."""
+    """The actors of one batch, their current inputs, and the remaining inputs."""
 
     def __init__(
         self, ray: Any, arguments: tuple[BatchOptions, LoadFn, Limits], cluster: Cluster, tasks: Sequence[Task]
@@ -177,13 +184,13 @@ class _ActorPool:
             self.pending[actor.start.remote()] = (actor, None)
 
     def _capacity(self) -> int:
-        """How many workers fit into the cluster as it is now."""
+        """Number of workers that fit into the cluster now."""
         resources = self.ray.cluster_resources()
         needs = {"CPU": self.cluster.cpus, "GPU": self.cluster.gpus, "memory": self.cluster.memory_bytes or 0}
         return max(1, min(int(resources.get(name, 0) // need) for name, need in needs.items() if need))
 
     def _take(self, reference: Any) -> Outcome | None:
-        """The outcome of an input, if the reference is to one; gives its actor the next input."""
+        """Returns the outcome of an input, if the reference is to one, and sends the next input to its actor."""
         actor, task = self.pending.pop(reference)
         try:
             outcome = self.ray.get(reference)

@@ -65,18 +65,36 @@ class BatchSummary:
 
     @property
     def stop_line(self) -> str:
-        """What to tell after a batch that was stopped."""
+        """Message after an interrupted batch."""
         count = self.finished_before + self.finished
         return f"stopped: {count} of {len(self.tasks)} are finished and kept; run the same command again for the rest"
 
 
 def local_engine(limits: Limits, workers: int) -> Engine:
-    """Processes on this machine."""
+    """Processes on this machine.
+
+    Args:
+        limits: Limits of each worker process.
+        workers: Number of processes.
+
+    Returns:
+        The engine.
+    """
     return partial(run_local, limits=limits, workers=workers)
 
 
 def ray_engine(limits: Limits, address: str | None, workers: int | None, gpus: float) -> Engine:
-    """A Ray cluster: the one at an address, or one that is started on this machine."""
+    """A Ray cluster: the one at an address, or one that is started on this machine.
+
+    Args:
+        limits: Limits of each worker process.
+        address: Address of the cluster; None to start one.
+        workers: Number of workers; None for as many as fit.
+        gpus: GPUs per worker; a fraction is valid.
+
+    Returns:
+        The engine.
+    """
     cpus = limits.threads if address is None else 1
     return partial(run_ray, limits=limits, cluster=Cluster(address, workers, cpus, gpus, limits.memory_bytes))
 
@@ -133,6 +151,10 @@ def run_batch(
 def read_source(source: Path, out: Path) -> Manifest:
     """Reads a manifest or a folder.
 
+    Args:
+        source: A manifest (CSV) or a folder.
+        out: Folder of the results, which is not searched for inputs.
+
     Raises:
         ManifestError: The manifest has invalid rows.
         MultimodalError: The source cannot be read, or has no inputs.
@@ -146,7 +168,17 @@ def read_source(source: Path, out: Path) -> Manifest:
 
 
 def unfinished(tasks: Sequence[Task], store: Store, options: BatchOptions, versions: Mapping[str, str]) -> list[Task]:
-    """The inputs without a current result."""
+    """The inputs without a current result.
+
+    Args:
+        tasks: All inputs.
+        store: The results so far.
+        options: Options of the batch.
+        versions: Hashes of the models.
+
+    Returns:
+        The inputs to analyze, in order.
+    """
     remaining = []
     for task in tasks:
         receipt = store.receipt(task.name)
@@ -163,7 +195,7 @@ def _collect(
     versions: Mapping[str, str],
     show: ShowProgress | None,
 ) -> None:
-    """Writes the results as they come, and counts."""
+    """Writes the results as they arrive, and counts them."""
     start, seconds = time.monotonic(), 0.0
     for outcome in outcomes:
         task = summary.tasks[outcome.index]
@@ -201,13 +233,20 @@ def progress_line(summary: BatchSummary, seconds: float, elapsed: float) -> str:
 
 
 def default_workers(memory_bytes: int) -> int:
-    """How many workers of that memory this machine's cores and memory allow, at least one."""
+    """Number of workers that the cores and the memory of this machine allow, at least one.
+
+    Args:
+        memory_bytes: Memory of one worker.
+
+    Returns:
+        Number of workers, at least 1.
+    """
     memory = available_memory()
     return max(1, min(available_cores(), memory // memory_bytes if memory else available_cores()))
 
 
 def available_memory() -> int:
-    """Bytes of memory of the machine or its container; 0 if the system does not say."""
+    """Memory of the machine or its container in bytes; 0 if unknown."""
     sizes = []
     try:
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from multimodal.errors import MultimodalError, OutputError
-from multimodal.files import atomic_write, output_error
+from multimodal.files import atomic_write, file_mode_mask, output_error
 
 
 class Store:
@@ -42,11 +42,25 @@ class Store:
         self.done = self.inner / "done"
 
     def folder(self, name: str) -> Path:
-        """The folder of a result."""
+        """The folder of a result.
+
+        Args:
+            name: Name of the result.
+
+        Returns:
+            The path; the folder may not exist.
+        """
         return self.out / name
 
     def receipt(self, name: str) -> dict[str, Any] | None:
-        """The receipt of a complete result; None without one."""
+        """The receipt of a complete result; None without one.
+
+        Args:
+            name: Name of the result.
+
+        Returns:
+            The content of the receipt.
+        """
         try:
             receipt = json.loads((self.done / f"{name}.json").read_text(encoding="utf-8"))
             size = (self.folder(name) / "analysis.json").stat().st_size
@@ -57,13 +71,18 @@ class Store:
     def write(self, name: str, files: Mapping[str, bytes], receipt: Mapping[str, Any]) -> None:
         """Writes a result to a temporary folder, renames it into place, and writes the receipt last.
 
+        Args:
+            name: Name of the result.
+            files: File name to content.
+            receipt: Content of the receipt.
+
         Raises:
             OutputError: The disk is full, or the folder cannot be written. An earlier result no longer has a receipt.
         """
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             staged = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.work))
-            staged.chmod(0o777 & ~_umask())
+            staged.chmod(0o777 & ~file_mode_mask())
             for file, content in files.items():
                 (staged / file).write_bytes(content)
             self.discard(name)
@@ -77,6 +96,9 @@ class Store:
 
     def discard(self, name: str) -> None:
         """Removes a result that is no longer current, its receipt first; does nothing without one.
+
+        Args:
+            name: Name of the result.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -147,9 +169,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -21,7 +21,7 @@ def summarize(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> tup
 
     Args:
         rows: Per input its ``status``, the measures (None if missing), and ``participant``, ``task`` and ``question``
-            if the manifest has them. An input without a participant counts as a participant of its own.
+            if the manifest has them. An input without a participant counts as one participant.
         measures: Columns to average.
 
     Returns:
@@ -74,8 +74,8 @@ def _statistics(
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over rows without the missing values; NaN where all are missing."""
-    known = np.isfinite(values)
-    count = known.sum(axis=0)
-    total = np.where(known, values, 0.0).sum(axis=0)
+    finite = np.isfinite(values)
+    count = finite.sum(axis=0)
+    total = np.where(finite, values, 0.0).sum(axis=0)
     mean: NDArray[np.float64] = np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
     return mean

@@ -33,7 +33,7 @@ RESULT_COLUMNS: Mapping[str, type] = {
     "dominant": str,
     **dict.fromkeys(MEASURES, float),
 }
-"""Columns of ``results`` after those of the manifest."""
+"""Columns of ``results`` after the columns of the manifest."""
 
 UTTERANCE_COLUMNS: Mapping[str, type] = {
     "result": str,
@@ -46,7 +46,7 @@ UTTERANCE_COLUMNS: Mapping[str, type] = {
     **{f"{modality}_{label}": float for modality, labels in ESTIMATE_LABELS.items() for label in labels},
     **{name: str if name == "emotion" else float for name in LAST_COLUMNS},
 }
-"""Columns of ``utterances`` after those of the manifest."""
+"""Columns of ``utterances`` after the columns of the manifest."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones in Japanese Excel
 """Beginnings of a cell that a spreadsheet may execute."""
@@ -66,7 +66,7 @@ def write_tables(
         out: Folder for the tables.
         manifest: The inputs.
         names: Name of the result of each input.
-        errors: Index of each input that failed, to the reason; inputs whose result cannot be read are added.
+        errors: Index of each input that failed, to the reason; inputs with an unreadable result are added.
         folder: Gives the folder of a result by its name.
 
     Raises:
@@ -91,7 +91,16 @@ def write_tables(
 
 
 def manifest_cells(manifest: Manifest, row: Row, columns: Iterable[str]) -> Cells:
-    """The cells of the manifest for an input; the name of a column that is in ``columns`` too gets ``manifest_``."""
+    """The cells of the manifest for an input; the name of a column that is in ``columns`` too gets ``manifest_``.
+
+    Args:
+        manifest: The manifest.
+        row: The row of the input.
+        columns: Columns of the table.
+
+    Returns:
+        Column to cell.
+    """
     ours = set(columns)
     return {
         _header(name, ours): path_text(Path(row.columns[name])) if name.lower() == "path" else row.columns[name]
@@ -107,6 +116,9 @@ def _header(name: str, ours: set[str]) -> str:
 def neutral(text: str) -> str:
     r"""Makes a cell that a spreadsheet shows and does not execute.
 
+    Args:
+        text: Content of a cell.
+
     Example:
         >>> neutral("=HYPERLINK(1)"), neutral("-3"), neutral("calm")
         ("'=HYPERLINK(1)", "'-3", 'calm')
@@ -115,7 +127,13 @@ def neutral(text: str) -> str:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a table that Excel opens correctly: with a byte order mark, quoted texts, and without formulas."""
+    """Writes a table that Excel opens correctly: with a byte order mark, quoted texts, and without formulas.
+
+    Args:
+        path: The file to write.
+        columns: Names of the columns.
+        rows: Column to value, a row each.
+    """
     names = list(columns)
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")

@@ -49,17 +49,17 @@ class BatchOptions:
     analysis: AnalysisOptions = AnalysisOptions()
 
     def __post_init__(self) -> None:
-        own = self.analysis
+        analysis = self.analysis
         per_input = {
-            "transcript": own.transcript,
-            "speakers": own.speakers or None,
-            "start_seconds": own.start_seconds,
-            "end_seconds": own.end_seconds,
+            "transcript": analysis.transcript,
+            "speakers": analysis.speakers or None,
+            "start_seconds": analysis.start_seconds,
+            "end_seconds": analysis.end_seconds,
         }
         for name, value in per_input.items():
             if value is not None:
                 raise ConfigError(name, "differs from input to input", "give it in the manifest")
-        if not isinstance(own.detector, str):
+        if not isinstance(analysis.detector, str):
             raise ConfigError("detector", "is an object, which workers cannot receive", "give its name or file")
 
 
@@ -103,7 +103,7 @@ class Outcome:
         files: File names and content of the result; None if the task failed.
         source: Fingerprint and hash of the input.
         transcript: Path, fingerprint and hash of the transcript, if there was one.
-        seconds: Length of what was analyzed.
+        seconds: Length of the analyzed part.
         error: The reason in one line if the task failed.
         died: Whether the worker's process died or was killed.
     """
@@ -142,7 +142,7 @@ def plan(rows: Sequence[Row]) -> list[Task]:
         for index, row in enumerate(rows)
     ]
     if len({task.name for task in tasks}) != len(tasks):
-        raise ConfigError("manifest", "has two inputs whose names have the same hash", "rename one of them")
+        raise ConfigError("manifest", "has two inputs with the same hash of their names", "rename one of them")
     return tasks
 
 
@@ -165,7 +165,14 @@ def result_name(row: Row) -> str:
 
 
 def fingerprint(path: str | PathLike[str]) -> Fingerprint | None:
-    """Size and time of a file, without opening it; None if it does not exist."""
+    """Size and time of a file, without opening it; None if it does not exist.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Size in bytes and time of the last change.
+    """
     try:
         facts = os.stat(path)  # noqa: PTH116 - a path as text may be any bytes
     except (OSError, ValueError):
@@ -174,7 +181,14 @@ def fingerprint(path: str | PathLike[str]) -> Fingerprint | None:
 
 
 def sha256_of(path: str | PathLike[str]) -> str:
-    """SHA-256 of a file; empty if it cannot be read."""
+    """SHA-256 of a file; empty if it cannot be read.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 hexadecimal digits, or an empty text.
+    """
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -188,7 +202,15 @@ def _file_names(folder: str, _modified: int) -> frozenset[str]:
 
 
 def transcript_of(task: Task, options: BatchOptions) -> str | None:
-    """The transcript of an input: the one of the manifest, else the file next to the input if that is used."""
+    """The transcript of an input: from the manifest, else the file next to the input if the options allow it.
+
+    Args:
+        task: The input.
+        options: Options of the batch.
+
+    Returns:
+        Path of the transcript; None without one.
+    """
     if task.transcript is not None or not options.analysis.sidecar_transcript:
         return task.transcript
     path = sidecar_transcript(Path(task.path))
@@ -196,7 +218,14 @@ def transcript_of(task: Task, options: BatchOptions) -> str | None:
 
 
 def sidecar_transcript(path: Path) -> Path | None:
-    """The transcript next to a recording; the folder is listed once for all its files."""
+    """The transcript next to a recording; the folder is listed once for all its files.
+
+    Args:
+        path: The recording.
+
+    Returns:
+        Path of the transcript; None without one.
+    """
     if path.suffix.lower() in SUFFIXES:
         return None
     try:
@@ -237,6 +266,12 @@ def is_current(receipt: Mapping[str, Any], task: Task, options: BatchOptions, ve
     """Whether analyzing the input again would give the result that the receipt belongs to.
 
     An input that no longer exists has not changed: recordings may be deleted once they are analyzed.
+
+    Args:
+        receipt: Receipt of the result.
+        task: The input.
+        options: Options of the batch.
+        versions: Hashes of the models.
     """
     try:
         sha256 = _sha256(task.path, receipt["source"])
@@ -259,7 +294,20 @@ def _sha256(path: str | PathLike[str], receipt: Mapping[str, Any]) -> str:
 
 
 def make_receipt(outcome: Outcome, task: Task, options: BatchOptions, versions: Mapping[str, str]) -> dict[str, Any]:
-    """The content of the receipt of a finished result."""
+    """The content of the receipt of a finished result.
+
+    Args:
+        outcome: The finished result.
+        task: The input.
+        options: Options of the batch.
+        versions: Hashes of the models.
+
+    Returns:
+        Plain values for JSON.
+
+    Raises:
+        ValueError: The outcome is an error.
+    """
     if outcome.source is None or outcome.files is None:
         raise ValueError("only a result has a receipt")
     source, sha256 = outcome.source

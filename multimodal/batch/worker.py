@@ -25,7 +25,7 @@ def serve(load: str, threads: int) -> None:
         threads: Threads of each library.
     """
     _die_with_parent()
-    answers = os.fdopen(os.dup(1), "wb")
+    replies = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (1, 2):  # what libraries print must not come between the answers
         os.dup2(nowhere, descriptor)
@@ -38,15 +38,24 @@ def serve(load: str, threads: int) -> None:
         analyze = import_function(load)(options)
         _limit_threads(threads)
     except Exception as error:
-        send(answers, error if isinstance(error, MultimodalError) else f"{error!r}")
+        send(replies, error if isinstance(error, MultimodalError) else f"{error!r}")
         return
-    send(answers, READY)
+    send(replies, READY)
     while True:
-        send(answers, attempt(analyze, tasks.get(), options))
+        send(replies, attempt(analyze, tasks.get(), options))
 
 
 def attempt(analyze: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
-    """Analyzes one input; every error becomes part of the outcome."""
+    """Analyzes one input; every error becomes part of the outcome.
+
+    Args:
+        analyze: The analysis.
+        task: The input.
+        options: Options of the batch.
+
+    Returns:
+        The result or the error.
+    """
     try:
         before = _fingerprints(task, options)
         result = analyze(task)
@@ -67,6 +76,9 @@ def attempt(analyze: AnalyzeFn, task: Task, options: BatchOptions) -> Outcome:
 def function_name(load: LoadFn) -> str:
     """Names a function as ``module:function``, by which another process imports it.
 
+    Args:
+        load: A function at the top level of a module.
+
     Raises:
         ValueError: It is not at the top level of a module.
 
@@ -81,14 +93,21 @@ def function_name(load: LoadFn) -> str:
 
 
 def import_function(name: str) -> LoadFn:
-    """Imports the function that ``function_name`` names."""
+    """Imports the function that ``function_name`` names.
+
+    Args:
+        name: ``module:function``.
+
+    Returns:
+        The function.
+    """
     module, _, attribute = name.partition(":")
     load: LoadFn = getattr(importlib.import_module(module), attribute)
     return load
 
 
 def _limit_threads(count: int) -> None:
-    """Limits the threads of workers that share a machine: with threads for all cores each, they lose 8 %.
+    """Limits the threads of workers that share a machine: one thread per core in every worker costs 8 %.
 
     A library that the analysis has not imported is left alone.
     """
@@ -101,14 +120,14 @@ def _limit_threads(count: int) -> None:
 def _fingerprints(task: Task, options: BatchOptions) -> tuple[Fingerprint | None, tuple[str, Fingerprint, str] | None]:
     """Fingerprint of the input; path, fingerprint and hash of its transcript."""
     transcript = transcript_of(task, options)
-    own = None if transcript is None else fingerprint(transcript)
-    if transcript is None or own is None:
+    transcript_print = None if transcript is None else fingerprint(transcript)
+    if transcript is None or transcript_print is None:
         return fingerprint(task.path), None
-    return fingerprint(task.path), (transcript, own, sha256_of(transcript))
+    return fingerprint(task.path), (transcript, transcript_print, sha256_of(transcript))
 
 
 def _receive_tasks(stream: BinaryIO, tasks: queue.Queue[Any]) -> None:
-    """Queues tasks; ends this process, whatever it is doing, when the driver is gone."""
+    """Queues tasks; ends this process at once when the driver is gone."""
     with contextlib.suppress(EOFError, ValueError, OSError):
         while True:
             tasks.put(receive(stream))

@@ -77,7 +77,7 @@ class WorkerProcess:
         self.limits = limits
         self.stop = stop or threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
-        self._answers: queue.Queue[Any] = queue.Queue()
+        self._replies: queue.Queue[Any] = queue.Queue()
 
     def start(self) -> None:
         """Starts the process and waits until the model is loaded; does nothing if it runs.
@@ -89,28 +89,31 @@ class WorkerProcess:
         if self.process is not None and self.process.poll() is None:
             return
         self.close()
-        self._answers = queue.Queue()
+        self._replies = queue.Queue()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, self.load, str(self.limits.threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=self._environment(),
         )
-        threading.Thread(target=_receive, args=(self.process.stdout, self._answers), daemon=True).start()
+        threading.Thread(target=_receive, args=(self.process.stdout, self._replies), daemon=True).start()
         try:
-            answer = self._ask(self.options)
+            reply = self._ask(self.options)
         finally:
             if self.stop.is_set():
                 self.close()
-        if answer != READY:
+        if reply != READY:
             self.close()
-            if isinstance(answer, MultimodalError):
-                raise answer
-            fact = f"cannot load the model ({_cause_of_death(self.process) if answer is None else answer})"
+            if isinstance(reply, MultimodalError):
+                raise reply
+            fact = f"cannot load the model ({_cause_of_death(self.process) if reply is None else reply})"
             raise MultimodalError("worker", fact, "try infer on one of the inputs, or fewer --workers")
 
     def analyze(self, task: Task) -> Outcome:
         """Analyzes one input, with as many attempts as the limits allow.
+
+        Args:
+            task: The input.
 
         Raises:
             MultimodalError: The model cannot be loaded.
@@ -124,7 +127,7 @@ class WorkerProcess:
         return outcome
 
     def close(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Ends the process at once."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -135,15 +138,15 @@ class WorkerProcess:
     def _attempt(self, task: Task) -> Outcome:
         self.start()
         deadline = time.monotonic() + self.limits.timeout_seconds
-        answer = self._ask(task, deadline)
-        if isinstance(answer, Outcome):
-            return answer
+        reply = self._ask(task, deadline)
+        if isinstance(reply, Outcome):
+            return reply
         self.close()
         death = f"crashed its worker ({_cause_of_death(self.process)}); copy it again or convert it to mp4"
-        return Outcome(task.index, error=f"{task.path}: {answer or death}", died=True)
+        return Outcome(task.index, error=f"{task.path}: {reply or death}", died=True)
 
     def _ask(self, question: BatchOptions | Task, deadline: float | None = None) -> Any:
-        """The answer; None if the process died; a line if it exceeded a limit."""
+        """The reply; None if the process died; a line if it exceeded a limit."""
         process = self.process
         if process is None or process.stdin is None:
             return None
@@ -154,7 +157,7 @@ class WorkerProcess:
                 self.close()
                 raise StoppedError
             with contextlib.suppress(queue.Empty):
-                return self._answers.get(timeout=POLL_SECONDS)
+                return self._replies.get(timeout=POLL_SECONDS)
             if deadline is not None and time.monotonic() > deadline:
                 return f"took longer than {self.limits.timeout_seconds:g} s; allow more with --timeout, or cut it"
             limit = self.limits.memory_bytes
@@ -168,12 +171,12 @@ class WorkerProcess:
         return inherited | threads | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
 
-def _receive(stream: Any, answers: queue.Queue[Any]) -> None:
+def _receive(stream: Any, replies: queue.Queue[Any]) -> None:
     try:
         while True:
-            answers.put(receive(stream))
-    except Exception:  # cut off within an answer: whatever arrived, the process is gone
-        answers.put(None)
+            replies.put(receive(stream))
+    except Exception:  # an incomplete reply: the process is gone
+        replies.put(None)
     finally:
         stream.close()
 
@@ -187,7 +190,10 @@ def _cause_of_death(process: subprocess.Popen[bytes] | None) -> str:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory that a process holds; 0 if the system does not say.
+    """Resident memory of a process in bytes; 0 if unknown.
+
+    Args:
+        pid: Id of the process.
 
     Example:
         >>> resident_bytes(os.getpid()) > 1_000_000

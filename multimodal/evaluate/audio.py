@@ -22,11 +22,16 @@ from multimodal.models.weights import Weights
 LABEL_SETS = ("seven", "native")
 
 
-def voice_figures(probabilities: Floats, targets: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
+def audio_figures(probabilities: Floats, targets: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
     """The figures of ``classification_figures`` and ``uar``, the field's name for balanced accuracy.
 
+    Args:
+        probabilities: ``(n, labels)``, calibrated.
+        targets: ``(n,)`` indices of the labels.
+        labels: Names of the labels.
+
     Example:
-        >>> voice_figures(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), ["calm", "angry"])["uar"]
+        >>> audio_figures(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]), ["calm", "angry"])["uar"]
         0.5
     """
     figures = classification_figures(probabilities, targets, labels)
@@ -50,7 +55,7 @@ def evaluate_audio(
         device: Device of the network.
 
     Returns:
-        ``voice_figures`` with ``parameters``, ``speakers``, and ``uar_alone``: the recall when each clip is classified
+        ``audio_figures`` with ``parameters``, ``speakers``, and ``uar_alone``: the recall when each clip is classified
         without the other clips of its speaker.
 
     Raises:
@@ -66,8 +71,8 @@ def evaluate_audio(
     together, alone = (_to_labels(weights, rows, labels) for rows in _predict(weights, clips, device))
     true_labels = [clip.native_label if labels == "native" else clip.label or "" for clip in clips]
     targets = np.array([names.index(label) for label in true_labels])
-    figures = voice_figures(together, targets, names)
-    figures["uar_alone"] = voice_figures(alone, targets, names)["uar"]
+    figures = audio_figures(together, targets, names)
+    figures["uar_alone"] = audio_figures(alone, targets, names)["uar"]
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     figures["speakers"] = len({clip.speaker for clip in clips})
     return figures

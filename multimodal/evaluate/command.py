@@ -52,9 +52,9 @@ def face(
 
     _check_choice("--corpus", corpus, ("ferplus",))
     _check_choice("--split", split, FOLDERS)
-    chosen = choose_device(device)
-    weights = load_weights(model, "face", chosen)
-    figures = evaluate_face(weights, read_ferplus(data, split, check_counts=False), chosen)
+    torch_device = choose_device(device)
+    weights = load_weights(model, "face", torch_device)
+    figures = evaluate_face(weights, read_ferplus(data, split, check_counts=False), torch_device)
     _print_figures(figures, weights.name, split, out, as_json)
 
 
@@ -84,9 +84,9 @@ def audio(
 
     _check_choice("--corpus", corpus, VOICE_CORPORA)
     _check_choice("--labels", labels, LABEL_SETS)
-    chosen = choose_device(device)
-    weights = load_weights(model, "audio", chosen)
-    figures = evaluate_audio(weights, corpus, data, labels, chosen)
+    torch_device = choose_device(device)
+    weights = load_weights(model, "audio", torch_device)
+    figures = evaluate_audio(weights, corpus, data, labels, torch_device)
     _print_figures(figures, weights.name, f"{corpus}, {labels} labels", out, as_json)
 
 
@@ -109,7 +109,7 @@ def text(
     Example: multimodal evaluate text --corpus goemotions --data goemotions
     """
     with _evaluation_libraries():
-        from multimodal.data.corpora.texts import PARTS, TEXT_CORPORA, part_to_judge, read_text_corpus
+        from multimodal.data.corpora.texts import PARTS, TEXT_CORPORA, evaluation_split, read_text_corpus
         from multimodal.device import choose_device
         from multimodal.evaluate.text import evaluate_text
         from multimodal.models.weights import load_weights
@@ -117,7 +117,7 @@ def text(
     _check_choice("--corpus", corpus, TEXT_CORPORA)
     _check_choice("--split", split, ("", *PARTS))
     weights = load_weights(model, "text", choose_device(device))
-    part = split or part_to_judge(data)
+    part = split or evaluation_split(data)
     figures = evaluate_text(weights, read_text_corpus(corpus, data, part, check_counts=False))
     _print_figures(figures, weights.name, corpus if data.is_file() else f"{corpus}, {part} part", out, as_json)
 
@@ -187,11 +187,11 @@ def _synthetic(
         from multimodal.infer.model import load_model
 
     _check_choice("--split", split, ("", *FOLDERS))
-    folders, chosen = parse_voices(voices), choose_device(device)
-    parts = load_model(model, chosen).parts
+    folders, torch_device = parse_voices(voices), choose_device(device)
+    parts = load_model(model, torch_device).parts
     if "fusion" not in parts:
         raise WeightsError(model, "contains no fusion head", "choose another model with --model")
-    figures = evaluate_synthetic(parts, faces, folders, texts, split=split, seed=seed, device=chosen)
+    figures = evaluate_synthetic(parts, faces, folders, texts, split=split, seed=seed, device=torch_device)
     return figures, parts["fusion"].name, f"synthetic utterances, seed {seed}"
 
 
@@ -201,9 +201,9 @@ def _iemocap(model: str, data: Path, device: str) -> tuple[dict[str, Any], str, 
         from multimodal.iemocap.evaluate import evaluate_iemocap
         from multimodal.models.weights import load_weights
 
-    chosen = choose_device(device)
-    weights = load_weights(model, "fusion", chosen)
-    figures = evaluate_iemocap(weights, data, device=chosen, check_counts=False)
+    torch_device = choose_device(device)
+    weights = load_weights(model, "fusion", torch_device)
+    figures = evaluate_iemocap(weights, data, device=torch_device, check_counts=False)
     note = ", which was in the training data" if figures["in_training_data"] else ""
     return figures, weights.name, f"session {figures['session']} of IEMOCAP{note}"
 
@@ -214,7 +214,7 @@ def _check_choice(option: str, value: str, choices: Collection[str]) -> None:
 
 
 def _check_sources(required: Mapping[str, object], excluded: Mapping[str, object], corpus: str) -> None:
-    """Checks that the options of one corpus are complete and those of the other absent."""
+    """Checks that the options of one corpus are complete and the options of the other absent."""
     for option, value in excluded.items():
         if value is not None:
             raise ConfigError(option, f"does not apply to --corpus {corpus}", "remove it or choose another corpus")
@@ -245,5 +245,12 @@ def _print_figures(figures: dict[str, Any], name: str, title: str, out: Path | N
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: Arguments of the command line; None for the arguments of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(COMMANDS, arguments, "evaluate", SUMMARY)

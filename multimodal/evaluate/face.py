@@ -42,7 +42,16 @@ def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> 
 
 
 def face_probabilities(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> Any:
-    """Calibrated probabilities ``(n, labels)`` float32 of every picture, with the code of inference."""
+    """Calibrated probabilities ``(n, labels)`` float32 of every picture, with the code of inference.
+
+    Args:
+        weights: A face model.
+        corpus: The pictures.
+        device: Device to compute on.
+
+    Returns:
+        ``(n, labels)`` float32, each row summing to 1.
+    """
     import torch
 
     from multimodal.encoders.face import predict

@@ -1,4 +1,4 @@
-"""Evaluates the fusion head on synthetic utterances: every subset of modalities, beside the late-fusion average."""
+"""Evaluates the fusion head on synthetic utterances: every subset of modalities, compared with late fusion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,17 @@ SyntheticBatch = tuple[list[FusionInputs], list[dict[str, Floats]], Any]
 
 
 def synthesize_batch(pools: EncodedPools, count: int, settings: SynthesisConfig, seed: int) -> SyntheticBatch:
-    """Draws utterances: their inputs, the probabilities of each modality, and the labels ``(count,)``."""
+    """Draws utterances: their inputs, the probabilities of each modality, and the labels ``(count,)``.
+
+    Args:
+        pools: Encoded samples to draw from.
+        count: Number of utterances.
+        settings: How utterances are drawn.
+        seed: Random seed.
+
+    Returns:
+        The utterances.
+    """
     recipes = list(synthesize(pools.pools, count, settings, seed))
     pairs = [pools.utterance(recipe) for recipe in recipes]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs], np.array([recipe.label for recipe in recipes])
@@ -48,7 +58,15 @@ class Head:
     temperatures: Mapping[str, float]
 
     def predict(self, inputs: Sequence[FusionInputs], subset: Sequence[str]) -> Floats:
-        """Calibrated probabilities ``(utterances, 7)`` from a subset of the modalities."""
+        """Calibrated probabilities ``(utterances, 7)`` from a subset of the modalities.
+
+        Args:
+            inputs: Inputs of the utterances.
+            subset: Modalities to use.
+
+        Returns:
+            ``(utterances, 7)`` float64, each row summing to 1.
+        """
         utterances = [each.only(subset) for each in inputs]
         return predict(self.network, self.shape, utterances, self.temperatures).probabilities
 
@@ -129,6 +147,11 @@ def _degrade(pools: EncodedPools, modality: str) -> EncodedPools:
 def risk_coverage(probabilities: Floats, labels: Any, points: int = 21) -> list[tuple[float, float]]:
     """Accuracy of the most confident predictions, for shares of the predictions from a twentieth to all.
 
+    Args:
+        probabilities: ``(n, labels)``.
+        labels: ``(n,)`` indices of the true labels.
+        points: Number of shares.
+
     Example:
         >>> rows = np.array([[0.9, 0.1], [0.6, 0.4]])
         >>> risk_coverage(rows, np.array([0, 1]), points=3)
@@ -142,6 +165,11 @@ def risk_coverage(probabilities: Floats, labels: Any, points: int = 21) -> list[
 
 def reliability(probabilities: Floats, labels: Any, bins: int = 10) -> list[tuple[float, float, int]]:
     """Mean confidence, accuracy and number of predictions in each bin of confidence that is not empty.
+
+    Args:
+        probabilities: ``(n, labels)``.
+        labels: ``(n,)`` indices of the true labels.
+        bins: Number of bins of equal width.
 
     Example:
         >>> reliability(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))

@@ -55,7 +55,15 @@ def multilabel_figures(
 
 
 def mean_precision(scores: Scores, targets: Targets) -> float:
-    """Area under the precision-recall curve of ``(n, labels)`` scores and targets, averaged over labels that occur."""
+    """Area under the precision-recall curve of ``(n, labels)`` scores and targets, averaged over labels that occur.
+
+    Args:
+        scores: ``(n, labels)``, higher where a label is more likely.
+        targets: ``(n, labels)`` of 0 and 1.
+
+    Returns:
+        0 … 1.
+    """
     occurring = np.flatnonzero(targets.any(axis=0))
     return float(np.mean([sk.average_precision_score(targets[:, one], scores[:, one]) for one in occurring]))
 

@@ -11,7 +11,7 @@ import numpy as np
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
 from multimodal.data.corpora.text_corpus import TextCorpus
-from multimodal.data.corpora.texts import part_to_judge, read_text_corpus
+from multimodal.data.corpora.texts import evaluation_split, read_text_corpus
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
@@ -20,8 +20,8 @@ from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate.fusion import Head, evaluate_fusion
 from multimodal.evaluate.synthetic_features import (
     EncodedPools,
+    encode_clips,
     encode_pools,
-    encode_voices,
     face_pool,
     mask_audio_with_noise,
     text_pool,
@@ -40,11 +40,11 @@ VIEWS = 2
 """Versions of each picture."""
 
 
-def parse_voices(given: Sequence[str]) -> dict[str, Path]:
+def parse_voices(options: Sequence[str]) -> dict[str, Path]:
     """Reads ``NAME=FOLDER`` options.
 
     Args:
-        given: At least one, each of a corpus of ``multimodal.data.corpora.voices.VOICE_CORPORA``.
+        options: At least one, each of a corpus of ``multimodal.data.corpora.voices.VOICE_CORPORA``.
 
     Returns:
         Corpus to folder, in the order given.
@@ -57,7 +57,7 @@ def parse_voices(given: Sequence[str]) -> dict[str, Path]:
         {'ravdess': PosixPath('data/ravdess')}
     """
     folders: dict[str, Path] = {}
-    for option in given:
+    for option in options:
         name, sign, folder = option.partition("=")
         if name not in VOICE_CORPORA or not sign or not folder or name in folders:
             fact = f"is {option!r}" if name not in folders else f"names {name} twice"
@@ -123,7 +123,7 @@ def _read_clips(voices: Mapping[str, Path]) -> list[VoiceClip]:
 
 
 def _read_texts(path: Path) -> TextCorpus:
-    return read_text_corpus("goemotions", path, part_to_judge(path), check_counts=False)
+    return read_text_corpus("goemotions", path, evaluation_split(path), check_counts=False)
 
 
 def encode_corpora(
@@ -154,10 +154,10 @@ def encode_corpora(
     mfcc = Mfcc(settings).to(device)
     features = voice_features(waveforms, mfcc)
     degraded = voice_features(mask_audio_with_noise(waveforms, seed), mfcc)
-    voice_labels = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
+    clip_labels = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
     seconds = np.array([len(each.frames) * settings.hop_seconds for each in features])
-    voices = encode_voices(encoders["audio"], clips, features), encode_voices(encoders["audio"], clips, degraded)
-    pools = SamplePools(face_labels, voice_labels, text_labels, seconds, views=VIEWS)
+    voices = encode_clips(encoders["audio"], clips, features), encode_clips(encoders["audio"], clips, degraded)
+    pools = SamplePools(face_labels, clip_labels, text_labels, seconds, views=VIEWS)
     return encode_pools(encoders, pools, images, voices, sentences, seed)
 
 
@@ -165,5 +165,5 @@ def _draw_texts(texts: Sequence[str], labels: Any, seed: int) -> tuple[list[str]
     """At most ``MAX_PER_LABEL`` texts of each emotion."""
     random = np.random.default_rng(seed)
     rows = [random.permutation(np.flatnonzero(labels == label))[:MAX_PER_LABEL] for label in range(len(FUSED_LABELS))]
-    chosen = np.sort(np.concatenate(rows))
-    return [texts[index] for index in chosen], labels[chosen]
+    sample = np.sort(np.concatenate(rows))
+    return [texts[index] for index in sample], labels[sample]

@@ -80,7 +80,15 @@ class EncodedFaces:
     groups: tuple[str | None, ...]
 
     def mean_probabilities(self, views: NDArray[np.int64], pictures: NDArray[np.int64]) -> Floats:
-        """Mean probabilities of some pictures over the seven labels, ``(7,)``, as in inference."""
+        """Mean probabilities of some pictures over the seven labels, ``(7,)``, as in inference.
+
+        Args:
+            views: View of each picture.
+            pictures: Indices of the pictures.
+
+        Returns:
+            ``(7,)`` summing to 1.
+        """
         mean = self.probabilities[views, pictures].mean(axis=0, dtype=np.float64)
         row: Floats = sum_to_fused(mean[None], self.groups)[0]
         return row
@@ -103,7 +111,14 @@ class EncodedPools:
     texts: tuple[Sequence[Encoded], Sequence[Encoded]]
 
     def utterance(self, recipe: SyntheticUtterance) -> tuple[FusionInputs, dict[str, Floats]]:
-        """The inputs of the fusion head, and the calibrated probabilities of each modality, ``(7,)``."""
+        """The inputs of the fusion head, and the calibrated probabilities of each modality, ``(7,)``.
+
+        Args:
+            recipe: Which samples make up the utterance.
+
+        Returns:
+            The inputs, and modality to its probabilities.
+        """
         voice = self.voices[recipe.degraded == "audio"][recipe.audio]
         text = self.texts[recipe.degraded == "text"][recipe.text]
         faces = self.faces[recipe.degraded == "face"]
@@ -127,14 +142,23 @@ class EncodedPools:
 
 
 def face_pool(corpus: FaceCorpus, max_per_label: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures whose majority is one of the seven labels, at most ``max_per_label`` of each, and their labels."""
+    """Pictures with a majority for one of the seven labels, at most ``max_per_label`` of each, and their labels.
+
+    Args:
+        corpus: Pictures with votes.
+        max_per_label: Largest number of pictures of a label.
+        seed: Random seed of the selection.
+
+    Returns:
+        ``(n, height, width)`` uint8 and ``(n,)`` indices of the labels.
+    """
     table = {index: FACE_TO_FUSED[label] for index, label in enumerate(FACE_LABELS)}
     majority = majority_labels(corpus.votes)
     labels = np.array([FUSED_LABELS.index(table[each] or "") if each >= 0 and table[each] else -1 for each in majority])
     draws = np.random.default_rng(seed)
     rows = [draws.permutation(np.flatnonzero(labels == label))[:max_per_label] for label in range(len(FUSED_LABELS))]
-    chosen = np.sort(np.concatenate(rows))
-    return corpus.images[chosen], labels[chosen]
+    sample = np.sort(np.concatenate(rows))
+    return corpus.images[sample], labels[sample]
 
 
 def encode_faces(
@@ -145,7 +169,19 @@ def encode_faces(
     seed: int,
     device: str = "cpu",
 ) -> EncodedFaces:
-    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``DEGRADED``)."""
+    """Encodes each picture in several views, changed a little (``JITTER``) or beyond recognition (``DEGRADED``).
+
+    Args:
+        weights: A face model.
+        images: ``(n, height, width)`` uint8 gray levels.
+        views: Views per picture.
+        augmentation: How a view differs from its picture.
+        seed: Random seed of the views.
+        device: Device to compute on.
+
+    Returns:
+        Probabilities and embeddings of every view.
+    """
     groups = tuple(FACE_TO_FUSED.get(label) for label in weights.spec.labels)
     embeddings, probabilities = [], []
     generator = Generator(device).manual_seed(seed)
@@ -161,19 +197,35 @@ def encode_faces(
 
 
 def mask_audio_with_noise(waveforms: Sequence[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
-    """Degrades clips by white noise at a ratio drawn from ``NOISE_DB``."""
+    """Degrades clips by white noise at a ratio drawn from ``NOISE_DB``.
+
+    Args:
+        waveforms: Clips, ``(samples,)`` each, -1 … 1.
+        seed: Random seed.
+
+    Returns:
+        Noisy clips of the same lengths.
+    """
     draws = np.random.default_rng(seed)
     degraded = []
-    for sound in waveforms:
-        power = float(np.square(sound, dtype=np.float64).mean()) or 1e-8
+    for waveform in waveforms:
+        power = float(np.square(waveform, dtype=np.float64).mean()) or 1e-8
         level = np.sqrt(power / 10 ** (draws.uniform(*NOISE_DB) / 10))
-        noisy = sound + (level * draws.standard_normal(len(sound))).astype(np.float32)
+        noisy = waveform + (level * draws.standard_normal(len(waveform))).astype(np.float32)
         degraded.append((noisy / max(float(np.abs(noisy).max()), 1.0)).astype(np.float32))
     return degraded
 
 
 def mask_text_with_noise(texts: Sequence[str], seed: int) -> list[str]:
-    """Replaces ``WORD_LOSS`` of the words by words of other texts, like speech recognition of inaudible speech."""
+    """Replaces ``WORD_LOSS`` of the words by words of other texts, like speech recognition of inaudible speech.
+
+    Args:
+        texts: Any texts.
+        seed: Random seed.
+
+    Returns:
+        A text per text.
+    """
     draws = random.Random(seed)
     words = [word for text in texts for word in text.split()]
     return [
@@ -181,7 +233,7 @@ def mask_text_with_noise(texts: Sequence[str], seed: int) -> list[str]:
     ]
 
 
-def encode_voices(
+def encode_clips(
     weights: Weights,
     clips: Sequence[VoiceClip],
     features: Sequence[VoiceFeatures],
@@ -218,17 +270,35 @@ def encode_voices(
 
 
 def text_pool(corpus: TextCorpus) -> tuple[list[str], NDArray[np.int64]]:
-    """Texts with exactly one of the seven labels, and that label."""
+    """Texts with exactly one of the seven labels, and that label.
+
+    Args:
+        corpus: Labeled texts.
+
+    Returns:
+        The texts and ``(n,)`` indices of their labels.
+    """
     single = corpus.groups.sum(axis=1) == 1
-    chosen = corpus.subset(single)
-    return list(chosen.texts), chosen.groups.argmax(axis=1).astype(np.int64)
+    sample = corpus.subset(single)
+    return list(sample.texts), sample.groups.argmax(axis=1).astype(np.int64)
 
 
 def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
-    """Encodes texts; a text without a word has one state of zeros and equal probabilities."""
+    """Encodes texts; a text without a word has one state of zeros and equal probabilities.
+
+    Args:
+        weights: A text model with its tokenizer.
+        texts: Any texts.
+
+    Returns:
+        An encoding per text.
+
+    Raises:
+        ValueError: The model has no tokenizer.
+    """
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
-    readings = read_texts(
+    predictions = read_texts(
         weights.network,
         weights.tokenizer,
         texts,
@@ -237,7 +307,10 @@ def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     )
     size = int(weights.network.embedding_size)  # type: ignore[arg-type]
     empty = Encoded(np.zeros((1, size), np.float32), np.full(len(FUSED_LABELS), 1 / len(FUSED_LABELS)))
-    return [empty if reading is None else Encoded(reading.states, reading.probabilities) for reading in readings]
+    return [
+        empty if prediction is None else Encoded(prediction.states, prediction.probabilities)
+        for prediction in predictions
+    ]
 
 
 def encode_pools(

@@ -1,4 +1,4 @@
-"""Figures for people: a table in the terminal, and pictures beside the JSON file."""
+"""Metrics as a table in the terminal and as pictures next to the JSON file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
 
 
 def _subsets(figures: Mapping[str, Any]) -> list[str]:
-    """Each subset of modalities, the head beside the late-fusion average; then each modality degraded by noise."""
+    """Each subset of modalities, for the head and for late fusion; then each modality degraded by noise."""
     averaged = figures.get("late", {})
     beside = "    late average: macro-F1 accuracy    ece" if averaged else ""
     lines = [f"  modalities         macro-F1 accuracy    ece{beside}"]
@@ -86,16 +86,16 @@ def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:
     Raises:
         OutputError: The folder cannot be written.
     """
-    written = [folder / "figures.json"]
-    with atomic_write(written[0]) as temporary:
+    paths = [folder / "figures.json"]
+    with atomic_write(paths[0]) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     drawings = {"confusion": (_confusion, "confusion"), "reliability": (_reliability, "reliability")}
     drawings["risk_coverage"] = (_risk_coverage, "risk_coverage")
     for name, (draw, key) in drawings.items():
         if key in figures:
-            written.append(folder / f"{name}.png")
-            _draw(written[-1], draw, figures)
-    return written
+            paths.append(folder / f"{name}.png")
+            _draw(paths[-1], draw, figures)
+    return paths
 
 
 def _draw(path: Path, draw: Any, figures: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.encoders.text import TextReading, read_texts
+from multimodal.encoders.text import TextPrediction, read_texts
 from multimodal.errors import CorpusError, WeightsError
 from multimodal.evaluate.metrics import classification_figures
 from multimodal.evaluate.multilabel import choose_thresholds, multilabel_figures
@@ -30,7 +30,7 @@ def evaluate_text(weights: Weights, corpus: TextCorpus, batch_size: int = 32) ->
         batch_size: Texts per batch.
 
     Returns:
-        The figures of ``evaluate_readings`` and ``parameters``.
+        The figures of ``evaluate_predictions`` and ``parameters``.
 
     Raises:
         WeightsError: The model has other labels than ``FUSED_LABELS``, or no tokenizer.
@@ -43,7 +43,7 @@ def evaluate_text(weights: Weights, corpus: TextCorpus, batch_size: int = 32) ->
     labeled = corpus.subset(corpus.groups.sum(axis=1) > 0)
     if not len(labeled):
         raise CorpusError(corpus.name, f"has no text with one of {', '.join(FUSED_LABELS)}", "choose another corpus")
-    readings = read_texts(
+    predictions = read_texts(
         weights.network,
         weights.tokenizer,
         labeled.texts,
@@ -51,21 +51,21 @@ def evaluate_text(weights: Weights, corpus: TextCorpus, batch_size: int = 32) ->
         window_tokens=spec.window_tokens or 128,
         batch_size=batch_size,
     )
-    figures = evaluate_readings(readings, labeled, spec.thresholds, native_labels=spec.native_labels)
+    figures = evaluate_predictions(predictions, labeled, spec.thresholds, native_labels=spec.native_labels)
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     return figures
 
 
-def evaluate_readings(
-    readings: Sequence[TextReading | None],
+def evaluate_predictions(
+    predictions: Sequence[TextPrediction | None],
     corpus: TextCorpus,
     thresholds: Thresholds | None,
     native_labels: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
-    """Computes the figures of a model's readings.
+    """Computes the figures of a model's predictions.
 
     Args:
-        readings: One per text; None for a text without words.
+        predictions: One per text; None for a text without words.
         corpus: The texts and their labels.
         thresholds: Thresholds of ``groups`` and ``native``; None to select them on these texts, which is optimistic.
         native_labels: The model's own labels; None for those of the corpus.
@@ -79,16 +79,16 @@ def evaluate_readings(
     Raises:
         CorpusError: No text has words.
     """
-    has_words = np.array([reading is not None for reading in readings], bool)
-    texts, rows = corpus.subset(has_words), [reading for reading in readings if reading is not None]
+    has_words = np.array([prediction is not None for prediction in predictions], bool)
+    texts, rows = corpus.subset(has_words), [prediction for prediction in predictions if prediction is not None]
     if not rows:
         raise CorpusError(corpus.name, f"has no text with words ({len(corpus)} texts)", "choose another corpus")
-    groups, scores = texts.groups, np.stack([reading.scores for reading in rows])
-    chosen = thresholds["groups"] if thresholds else choose_thresholds(scores, groups, FUSED_LABELS)
-    figures = multilabel_figures(scores, groups, FUSED_LABELS, chosen)
+    groups, scores = texts.groups, np.stack([prediction.scores for prediction in rows])
+    cutoffs = thresholds["groups"] if thresholds else choose_thresholds(scores, groups, FUSED_LABELS)
+    figures = multilabel_figures(scores, groups, FUSED_LABELS, cutoffs)
     figures |= _native_figures(rows, texts, thresholds, native_labels or texts.labels)
     single = groups.sum(axis=1) == 1
-    probabilities = np.stack([reading.probabilities for reading in rows])
+    probabilities = np.stack([prediction.probabilities for prediction in rows])
     figures |= _single_figures(probabilities[single], groups[single].argmax(axis=1))
     return {**figures, "n": len(texts), "n_single": int(single.sum()), "unread": int((~has_words).sum())}
 
@@ -99,17 +99,17 @@ def _single_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int6
         nothing = dict.fromkeys(("accuracy", "balanced_accuracy", "ece", "nll"))
         confusion = np.zeros((len(FUSED_LABELS), len(FUSED_LABELS)), int).tolist()
         return {**nothing, "confusion": confusion, "labels": list(FUSED_LABELS)}
-    answers = classification_figures(probabilities, targets, FUSED_LABELS)
-    return {key: answers[key] for key in ("accuracy", "balanced_accuracy", "ece", "nll", "confusion", "labels")}
+    all_figures = classification_figures(probabilities, targets, FUSED_LABELS)
+    return {key: all_figures[key] for key in ("accuracy", "balanced_accuracy", "ece", "nll", "confusion", "labels")}
 
 
 def _native_figures(
-    readings: Sequence[TextReading], corpus: TextCorpus, thresholds: Thresholds | None, labels: tuple[str, ...]
+    predictions: Sequence[TextPrediction], corpus: TextCorpus, thresholds: Thresholds | None, labels: tuple[str, ...]
 ) -> dict[str, Any]:
     """Figures over the corpus's own labels, if the model has the same."""
     if corpus.labels != labels:
         return dict.fromkeys(("macro_f1_native", "micro_f1_native", "pr_auc_native", "per_label_native"))
-    scores = np.stack([reading.native_scores for reading in readings])
-    chosen = thresholds["native"] if thresholds else choose_thresholds(scores, corpus.targets, labels)
-    figures = multilabel_figures(scores, corpus.targets, labels, chosen)
+    scores = np.stack([prediction.native_scores for prediction in predictions])
+    cutoffs = thresholds["native"] if thresholds else choose_thresholds(scores, corpus.targets, labels)
+    figures = multilabel_figures(scores, corpus.targets, labels, cutoffs)
     return {f"{key}_native": value for key, value in figures.items()}

@@ -29,7 +29,7 @@ class Cue:
         speaker: Name of the speaker on one line; None where unknown.
         emotion: The emotion; None without an estimate.
         words: The words on one line; may be empty.
-        answer: The emotion with its confidence, as ``answer_text`` words it; may be empty.
+        estimate_text: The emotion with its confidence, as ``estimate_text`` words it; may be empty.
     """
 
     start_milliseconds: int
@@ -37,11 +37,11 @@ class Cue:
     speaker: str | None
     emotion: str | None
     words: str
-    answer: str
+    estimate_text: str
 
 
-def answer_text(estimate: UtteranceEstimate) -> str:
-    """Words the answer to an utterance in a few letters.
+def estimate_text(estimate: UtteranceEstimate) -> str:
+    """Writes the estimate of an utterance in a few letters.
 
     Args:
         estimate: The estimate of one utterance.
@@ -52,7 +52,7 @@ def answer_text(estimate: UtteranceEstimate) -> str:
 
     Example:
         >>> from multimodal.types import Utterance
-        >>> answer_text(UtteranceEstimate(Utterance(0.0, 1.0)))
+        >>> estimate_text(UtteranceEstimate(Utterance(0.0, 1.0)))
         ''
     """
     if estimate.fused is None or estimate.emotion is None:
@@ -73,8 +73,8 @@ def find_cues(analysis: Analysis) -> list[Cue]:
     cues = []
     for estimate in analysis.estimates:
         utterance = estimate.utterance
-        words, answer = printable(utterance.text), answer_text(estimate)
-        if words or answer:
+        words, label_text = printable(utterance.text), estimate_text(estimate)
+        if words or label_text:
             times = milliseconds(utterance.start_seconds, utterance.end_seconds)
-            cues.append(Cue(*times, plain_name(printable(utterance.speaker)), estimate.emotion, words, answer))
+            cues.append(Cue(*times, plain_name(printable(utterance.speaker)), estimate.emotion, words, label_text))
     return sorted(cues, key=lambda cue: (cue.start_milliseconds, cue.end_milliseconds))

@@ -1,4 +1,4 @@
-"""ELAN's annotation format, EAF 3.0: words per speaker, the answers to them, and what each face showed.
+"""ELAN's annotation format, EAF 3.0: words and estimates per speaker, and the emotions of each face.
 
 Tiers of words have times. The tiers of the answer, its confidence and the single signals depend on them one to one
 (Symbolic_Association), so moving an utterance moves them all. Emotions are entries of a controlled vocabulary, so an
@@ -36,7 +36,7 @@ CONSTRAINTS: Mapping[str, str] = {
     "Symbolic_Association": "one to one with its parent",
     "Included_In": "lies within the span of its parent, gaps allowed",
 }
-"""The ways in which a tier may depend on another; the format requires all four to be listed."""
+"""The possible dependencies between tiers; the format requires all four."""
 
 TYPES: Mapping[str, Mapping[str, str]] = {
     "words": {"TIME_ALIGNABLE": "true"},
@@ -80,11 +80,11 @@ FORMAT = ExportFormat("eaf", {"emotions.eaf": write_eaf}, needs_times=True)
 
 
 def _document(analysis: Analysis, path: Path) -> ElementTree.Element:
-    """Gives the elements in the order that the format prescribes."""
+    """Returns the elements in the order that the format prescribes."""
     tiers = find_tiers(analysis)
     vocabulary = _vocabulary(analysis, tiers)
-    written = datetime.now(UTC).isoformat(timespec="seconds")
-    attributes = {"AUTHOR": "multimodal-emotion", "DATE": written, "FORMAT": "3.0", "VERSION": "3.0"}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    attributes = {"AUTHOR": "multimodal-emotion", "DATE": date, "FORMAT": "3.0", "VERSION": "3.0"}
     attributes[_SCHEMA_PLACE] = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
     document = ElementTree.Element("ANNOTATION_DOCUMENT", attributes)
     header = _header(analysis, path)
@@ -123,7 +123,7 @@ def _header(analysis: Analysis, path: Path) -> ElementTree.Element:
 
 
 def _media(media: MediaInfo, path: Path) -> dict[str, str]:
-    """Gives the paths of the recording; ELAN writes them without percent-encoding and reads them as they are."""
+    """Returns the paths of the recording without percent-encoding, as ELAN expects them."""
     place = media.path.absolute()
     facts = {"MEDIA_URL": f"file:///{printable(path_text(place)).replace(os.sep, '/').lstrip('/')}"}
     facts["MIME_TYPE"] = _media_type(media)

@@ -80,7 +80,7 @@ def check_formats(text: str) -> tuple[str, ...]:
 
 
 def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
-    """Lists the formats that cannot hold an analysis: those that need times, for text without times.
+    """Lists the formats that cannot hold an analysis: formats with times, for text without times.
 
     Args:
         analysis: The analysis of any input.
@@ -93,7 +93,7 @@ def inapplicable(analysis: Analysis, formats: Iterable[str]) -> tuple[str, ...]:
 
 
 def export(analysis: Analysis, folder: Path, formats: Iterable[str]) -> list[Path]:
-    """Writes an analysis in other tools' formats, each file whole or not at all.
+    """Writes an analysis in other tools' formats, each file completely or not at all.
 
     Args:
         analysis: The analysis of any input.

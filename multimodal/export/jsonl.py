@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LINE_SCHEMA = "multimodal-emotion/utterance"
 
 _LINE_ENDS = str.maketrans({end: f"\\u{ord(end):04x}" for end in "\x7f\x85\u2028\u2029"})
-"""What some readers take for the end of a line; JSON may hold them only as they are or escaped, with one meaning."""
+"""Characters that some readers treat as the end of a line; JSON allows them literally or escaped."""
 
 
 def write_lines(analysis: Analysis, path: Path) -> None:

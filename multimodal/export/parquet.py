@@ -113,7 +113,7 @@ def _facts(analysis: Analysis, schema: str) -> dict[str, str]:
 
 
 def _with_utf8_texts(analysis: Analysis) -> Analysis:
-    """Gives the same analysis with names and text that UTF-8 can hold."""
+    """Returns the same analysis with names and text that UTF-8 can hold."""
     estimates = []
     for estimate in analysis.estimates:
         speaker, text = (value and utf8_text(value) for value in (estimate.utterance.speaker, estimate.utterance.text))

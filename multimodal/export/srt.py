@@ -26,7 +26,7 @@ def write_emotion_srt(analysis: Analysis, path: Path) -> None:
     """
     utterances = []
     for cue in find_cues(analysis):
-        text = " ".join(filter(None, [f"[{cue.answer}]" if cue.answer else "", cue.words]))
+        text = " ".join(filter(None, [f"[{cue.estimate_text}]" if cue.estimate_text else "", cue.words]))
         utterances.append(Utterance(cue.start_milliseconds / 1000, cue.end_milliseconds / 1000, cue.speaker, text))
     write_srt(path, utterances)
 

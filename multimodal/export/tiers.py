@@ -1,7 +1,7 @@
 """Lays an analysis out in tiers, as annotation tools do: rows of spans on one clock, in milliseconds.
 
 Each speaker has a tier of words and, span for span with it, tiers of the answer, its confidence and the estimate of
-each signal; each face has a tier of what it showed, frame by frame, with equal neighbors merged. Spans of one tier
+each signal; each face has a tier of its emotions by frame, with equal neighbors merged. Spans of one tier
 never overlap: overlapping utterances of one speaker go to further tiers, ``words@Ada (2)``.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
 KINDS = ("words", "emotion", "confidence", "face")
-"""Content of a tier; ``words`` and ``face`` have times of their own, the others those of the words."""
+"""Content of a tier; ``words`` and ``face`` have their own times, the others share the times of the words."""
 
 _CHILDREN = (
     ("emotion", "emotion", "fused"),
@@ -55,7 +55,7 @@ class Tier:
         spans: Spans in order of time.
         part: Source of the values: a modality, ``fused``, or None for words.
         speaker: Name of the speaker; None where unknown.
-        parent: Name of the tier of words that the tier depends on; None for a tier with times of its own.
+        parent: Name of the tier of words that the tier depends on; None for a tier with its own times.
     """
 
     name: str
@@ -95,21 +95,29 @@ def find_tiers(analysis: Analysis) -> list[Tier]:
         ``emotion-face@NAME``, ``emotion-voice@NAME`` and ``emotion-words@NAME``, without ``@NAME`` for an unnamed
         speaker; then ``face 0``, ``face 1`` … There is at least one tier of words; other tiers are never empty.
     """
-    taken: set[str] = set()
+    endings: set[str] = set()
     tiers: list[Tier] = []
     for speaker, indices in _rows_by_speaker(analysis.estimates) or [(None, [])]:
-        tiers += _spoken_tiers(analysis, speaker, indices, _free_ending(speaker, taken))
+        tiers += _speaker_tiers(analysis, speaker, indices, _free_ending(speaker, endings))
     return tiers + _face_tiers(analysis)
 
 
 def end_milliseconds(analysis: Analysis, tiers: Sequence[Tier]) -> int:
-    """Gives the end of the recording, or of the last span where that is later."""
+    """Returns the end of the recording, or of the last span where that is later.
+
+    Args:
+        analysis: The analysis of any input.
+        tiers: Tiers of the export.
+
+    Returns:
+        Milliseconds from the start of the recording.
+    """
     ends = [span.end_milliseconds for tier in tiers for span in tier.spans]
     return max([round(analysis.media.read_end_seconds * 1000), 1, *ends])
 
 
 def _rows_by_speaker(estimates: Sequence[UtteranceEstimate]) -> list[tuple[str | None, list[int]]]:
-    """Gives each speaker with the indices of utterances; a speaker has a row more for each overlap."""
+    """Returns each speaker with the indices of utterances; a speaker has a row more for each overlap."""
     rows_by_speaker: dict[str | None, list[list[int]]] = {}
     ends: dict[tuple[str | None, int], int] = {}
     for index, start, end in _ordered(estimates):
@@ -128,17 +136,17 @@ def _ordered(estimates: Sequence[UtteranceEstimate]) -> list[tuple[int, int, int
     return sorted(((index, *pair) for index, pair in enumerate(times)), key=lambda entry: entry[1:])
 
 
-def _free_ending(speaker: str | None, taken: set[str]) -> str:
+def _free_ending(speaker: str | None, endings: set[str]) -> str:
     ending = first = f"@{speaker}" if speaker else ""
     number = 1
-    while ending in taken:
+    while ending in endings:
         number += 1
         ending = f"{first} ({number})"
-    taken.add(ending)
+    endings.add(ending)
     return ending
 
 
-def _spoken_tiers(analysis: Analysis, speaker: str | None, indices: list[int], ending: str) -> list[Tier]:
+def _speaker_tiers(analysis: Analysis, speaker: str | None, indices: list[int], ending: str) -> list[Tier]:
     parent = f"words{ending}"
     words = [(index, printable(analysis.estimates[index].utterance.text)) for index in indices]
     tiers = [Tier(parent, "words", _spans(analysis, words), None, speaker)]
@@ -156,12 +164,12 @@ def _spans(analysis: Analysis, values: Sequence[tuple[int, str]]) -> tuple[Span,
 
 
 def _value(estimate: UtteranceEstimate, kind: str, part: str) -> str | None:
-    answer = estimate.get(part)
-    if answer is None:
+    modality_estimate = estimate.get(part)
+    if modality_estimate is None:
         return None
     if kind == "confidence":
-        return f"{answer.confidence:.2f}"
-    return printable(estimate.emotion if part == "fused" else top_label(answer.probabilities))
+        return f"{modality_estimate.confidence:.2f}"
+    return printable(estimate.emotion if part == "fused" else top_label(modality_estimate.probabilities))
 
 
 def _face_tiers(analysis: Analysis) -> list[Tier]:
@@ -176,7 +184,7 @@ def _face_tiers(analysis: Analysis) -> list[Tier]:
 
 
 def _face_spans(analysis: Analysis) -> Iterator[tuple[int, int, int, str]]:
-    """Gives face id, start, end and label of every scored face of every frame."""
+    """Returns face id, start, end and label of every scored face of every frame."""
     lengths = dict(analysis.frame_slices())
     for face in sorted(analysis.faces, key=lambda face: face.time_seconds):
         if face.probabilities is not None and face.time_seconds in lengths:

@@ -11,6 +11,7 @@ from multimodal.data.transcripts.text import printable
 from multimodal.export.cues import Cue, find_cues
 from multimodal.export.export_format import ExportFormat
 from multimodal.files import atomic_write, path_text
+from multimodal.formatting import subtitle_time
 from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import UNCERTAIN
 
@@ -59,18 +60,13 @@ def _class(label: str) -> str:
 
 
 def _cue_block(cue: Cue) -> str:
-    lines = [f"{_clock(cue.start_milliseconds)} --> {_clock(cue.end_milliseconds)}"]
-    if cue.answer and cue.emotion is not None:
+    lines = [f"{subtitle_time(cue.start_milliseconds / 1000)} --> {subtitle_time(cue.end_milliseconds / 1000)}"]
+    if cue.estimate_text and cue.emotion is not None:
         sign = SIGNS.get(cue.emotion, "")
-        lines.append(f"<c.{_class(cue.emotion)}>{_escaped(f'{sign} {cue.answer}'.strip())}</c>")
+        lines.append(f"<c.{_class(cue.emotion)}>{_escaped(f'{sign} {cue.estimate_text}'.strip())}</c>")
     if cue.words:
         lines.append(f"<v {_escaped(cue.speaker)}>{_escaped(cue.words)}</v>" if cue.speaker else _escaped(cue.words))
     return "\n".join(lines)
-
-
-def _clock(milliseconds: int) -> str:
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
 
 
 def _escaped(text: str) -> str:

@@ -57,7 +57,15 @@ SUBSETS = tuple(subset for size in (1, 2, 3) for subset in combinations(MODALITI
 
 
 def has_modality(features: TurnFeatures, modality: str) -> bool:
-    """Whether a turn has a modality."""
+    """Whether a turn has a modality.
+
+    Args:
+        features: Features of the turn.
+        modality: Name of the modality.
+
+    Returns:
+        True if the turn has it.
+    """
     return {"face": features.faces, "audio": features.audio, "text": features.ids}[modality] is not None
 
 
@@ -103,7 +111,14 @@ class TurnTable:
     features: tuple[TurnFeatures, ...]
 
     def subset(self, indices: NDArray[np.int64]) -> TurnTable:
-        """The turns at some indices, in their order."""
+        """The turns at some indices, in their order.
+
+        Args:
+            indices: Indices of the turns.
+
+        Returns:
+            A smaller table.
+        """
         names, features = (tuple(rows[index] for index in indices) for rows in (self.names, self.features))
         return TurnTable(names, self.seconds[indices], self.targets[indices], self.affect[indices], features)
 
@@ -118,7 +133,17 @@ class Sizes(NamedTuple):
 
 
 def shape_of(recipe: Recipe, settings: NetworkSettings, sizes: Sizes, labels: int) -> FusionShape:
-    """The shape of the head of one of the compared networks."""
+    """The shape of the head of one of the compared networks.
+
+    Args:
+        recipe: The compared network.
+        settings: Sizes of the networks.
+        sizes: Sizes of the inputs.
+        labels: Number of labels.
+
+    Returns:
+        The shape.
+    """
     faithful = recipe.faithful
     reads = {modality: modality in recipe.modalities for modality in MODALITIES}
     audio, summary = (sizes.frame, len(PROSODY_FIELDS)) if faithful else (settings.channels, sizes.summary)
@@ -191,7 +216,15 @@ class Collator:
         return TurnBatch(aligned, pad_sequence(frames, batch_first=True), counts, summary, ids)
 
     def streams(self, features: TurnFeatures, seconds: float) -> FusionInputs:
-        """One turn on its grid: frames for the paper's networks, else steps; without the features of the frames."""
+        """One turn on its grid: frames for the paper's networks, else steps; without the features of the frames.
+
+        Args:
+            features: Features of the turn.
+            seconds: Length of the turn.
+
+        Returns:
+            The inputs of the fusion head.
+        """
         times = self._times(features, seconds)
         reads = self.recipe.modalities
         audio = np.zeros((len(times), 0)) if features.audio is not None and "audio" in reads else None

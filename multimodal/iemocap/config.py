@@ -16,7 +16,7 @@ from multimodal.train.loop import LoopSettings
 
 @dataclass(frozen=True)
 class IemocapConfig:
-    """All settings of a run on IEMOCAP, as the TOML file gives them.
+    """All settings of a run on IEMOCAP, as in the TOML file.
 
     Attributes:
         loop: How each network is trained.

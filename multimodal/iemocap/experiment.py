@@ -149,12 +149,26 @@ def _write(path: Path, figures: Mapping[str, Any]) -> None:
 
 
 def sizes_of(encoders: Mapping[str, Weights]) -> Sizes:
-    """Sizes of the networks' inputs, given the encoders of face and text."""
+    """Sizes of the networks' inputs, given the encoders of face and text.
+
+    Args:
+        encoders: Modality to its weights.
+
+    Returns:
+        The sizes.
+    """
     mfcc = MfccSettings()
     word = word_table(encoders["text"]).shape[1]
     return Sizes(mfcc.features, summary_size(mfcc.coefficients), word, face_size(encoders["face"]))
 
 
 def word_table(text: Weights) -> torch.Tensor:
-    """``(word pieces, features)`` float32: the embeddings of the text encoder."""
+    """``(word pieces, features)`` float32: the embeddings of the text encoder.
+
+    Args:
+        text: A text model.
+
+    Returns:
+        The table.
+    """
     return text.network.get_parameter("transformer.embeddings.word_embeddings.weight").detach().float().cpu()

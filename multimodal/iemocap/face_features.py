@@ -156,12 +156,27 @@ class SpeakerFaces:
 
 
 def face_size(encoder: Weights) -> int:
-    """Number of features of a face embedding."""
+    """Number of features of a face embedding.
+
+    Args:
+        encoder: A face model.
+
+    Returns:
+        Number of features.
+    """
     return int(encoder.network.embedding_size)  # type: ignore[arg-type]
 
 
 def half_of(turn: IemocapTurn, swapped: bool = False) -> str:
-    """The half of the picture that shows a turn's speaker by the names, or the other half."""
+    """The half of the picture that shows a turn's speaker by the names, or the other half.
+
+    Args:
+        turn: The turn.
+        swapped: Whether to return the other half.
+
+    Returns:
+        ``left`` or ``right``.
+    """
     from multimodal.data.faces.split_screen import half_by_name, other
 
     half = half_by_name(turn.dialogue, turn.speaker[-1])
@@ -201,7 +216,11 @@ def halves_report(folder: Path, frames_per_second: float = 5.0) -> str:
 
 
 def missing_videos(turns: Sequence[IemocapTurn], need_video: bool) -> list[str]:
-    """One line on the dialogues without a video; none where all have one.
+    """One line that names the dialogues without a video; empty if all have one.
+
+    Args:
+        turns: All turns.
+        need_video: Whether a missing video is an error.
 
     Raises:
         CorpusError: A video is missing and required.
@@ -210,8 +229,8 @@ def missing_videos(turns: Sequence[IemocapTurn], need_video: bool) -> list[str]:
     missing = sorted(video.name for video in videos if not video.is_file())
     if not missing:
         return []
-    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     if need_video:
-        fact = f"has videos of {len(videos) - len(missing)} of {len(videos)} dialogues; it lacks {named}"
+        fact = f"has videos of {len(videos) - len(missing)} of {len(videos)} dialogues; it lacks {names}"
         raise CorpusError(turns[0].video.parent, fact, "unpack the corpus again, or write need_video = false")
-    return [f"{len(missing)} of {len(videos)} dialogues have no video, so their faces are absent: {named}"]
+    return [f"{len(missing)} of {len(videos)} dialogues have no video, so their faces are absent: {names}"]

@@ -42,12 +42,28 @@ class FeatureCache:
         self.folder, self.format_name = folder, format_name
 
     def path(self, kind: str, name: str, facts: Sequence[Any]) -> Path:
-        """Path of the feature that depends on ``facts``, which must be plain values."""
+        """Path of the feature that depends on ``facts``, which must be plain values.
+
+        Args:
+            kind: Kind of the feature.
+            name: Name of the turn.
+            facts: Everything that determines the feature.
+
+        Returns:
+            Path of the file.
+        """
         key = hashlib.sha256(json.dumps([self.format_name, kind, *facts], sort_keys=True).encode()).hexdigest()
         return self.folder / kind / f"{name}-{key[:32]}.safetensors"
 
     def load(self, path: Path) -> Tensors | None:
-        """The tensors of a file; None if it is missing or damaged and must be computed again."""
+        """The tensors of a file; None if it is missing or damaged and must be computed again.
+
+        Args:
+            path: Path of the file.
+
+        Returns:
+            Name to tensor.
+        """
         try:
             return load_file(path) if path.is_file() else None
         except (OSError, SafetensorError):
@@ -55,6 +71,10 @@ class FeatureCache:
 
     def save(self, path: Path, tensors: Tensors) -> Tensors:
         """Writes tensors and returns them.
+
+        Args:
+            path: Path of the file.
+            tensors: Name to tensor.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -64,7 +84,17 @@ class FeatureCache:
         return tensors
 
     def get(self, kind: str, name: str, facts: Sequence[Any], compute: Callable[[], Tensors]) -> Tensors:
-        """Loads a feature, or computes and saves it."""
+        """Loads a feature, or computes and saves it.
+
+        Args:
+            kind: Kind of the feature.
+            name: Name of the turn.
+            facts: Everything that determines the feature.
+            compute: Computes the feature.
+
+        Returns:
+            Name to tensor.
+        """
         path = self.path(kind, name, facts)
         tensors = self.load(path)
         return self.save(path, compute()) if tensors is None else tensors
@@ -72,6 +102,9 @@ class FeatureCache:
 
 def content_hash(path: Path) -> str:
     """The sha256 of a file.
+
+    Args:
+        path: The file.
 
     Raises:
         CorpusError: The file cannot be read.

@@ -182,9 +182,9 @@ class FeatureMaker:
         if tokenizer is None:
             raise WeightsError(self.text.name, "has no tokenizer", "name a text model")
         options = {} if spec.window_tokens is None else {"window_tokens": spec.window_tokens}
-        reading = read_texts(self.text.network, tokenizer, [text], temperature=spec.temperature, **options)[0]
-        ids = encode(tokenizer, [text])[0] if reading is not None else []
-        states = torch.zeros(0, 0) if reading is None else torch.from_numpy(reading.states)
+        prediction = read_texts(self.text.network, tokenizer, [text], temperature=spec.temperature, **options)[0]
+        ids = encode(tokenizer, [text])[0] if prediction is not None else []
+        states = torch.zeros(0, 0) if prediction is None else torch.from_numpy(prediction.states)
         return {"ids": torch.tensor(ids, dtype=torch.int64), "states": states.half()}
 
     def _recognize(self, turn: IemocapTurn) -> str | None:
@@ -250,7 +250,15 @@ def make_corpus(
 def by_dialogue(
     turns: Sequence[IemocapTurn], everyone: Sequence[IemocapTurn]
 ) -> Iterator[tuple[list[IemocapTurn], list[IemocapTurn]]]:
-    """For each dialogue, in order: those of ``turns`` that belong to it, and all of its turns."""
+    """For each dialogue, in order: those of ``turns`` that belong to it, and all of its turns.
+
+    Args:
+        turns: Turns to select.
+        everyone: All turns of the corpus.
+
+    Returns:
+        Iterator over pairs: the selected turns and all turns of a dialogue.
+    """
     whole: dict[str, list[IemocapTurn]] = {}
     for turn in everyone:
         whole.setdefault(turn.dialogue, []).append(turn)
@@ -259,7 +267,10 @@ def by_dialogue(
 
 
 def spoken_words(text: str) -> str:
-    """Removes the annotations of a transcription: ``[LAUGHTER]`` would give the label away.
+    """Removes the annotations of a transcription: ``[LAUGHTER]`` would reveal the label.
+
+    Args:
+        text: A transcription.
 
     Example:
         >>> spoken_words("[LAUGHTER] I know.  [BREATHING]")

@@ -1,4 +1,4 @@
-"""Results of a run on IEMOCAP: figures over folds, the table beside the paper's figures, and our weights per fold."""
+"""Results of a run on IEMOCAP: figures over folds, the comparison with the paper, and our weights per fold."""
 
 from __future__ import annotations
 
@@ -74,6 +74,10 @@ def _row(key: tuple[str, str, str], folds: Sequence[Mapping[str, Any]], classes:
 
 def over_folds(names: Sequence[str], values: Sequence[float]) -> dict[str, Any]:
     """Mean and deviation of a figure.
+
+    Args:
+        names: Names of the folds.
+        values: Figure of each fold.
 
     Example:
         >>> over_folds(["fold-1", "fold-2"], [0.5, 0.7])

@@ -1,4 +1,4 @@
-"""IEMOCAP's networks as the training loop needs them: batches, the loss, and the figures that select the epoch."""
+"""The training task of the IEMOCAP networks: batches, loss, and the figures that select the epoch."""
 
 from __future__ import annotations
 
@@ -67,7 +67,15 @@ class TurnTask:
         return max(len(self.table.names) // self.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
-        """An epoch's batches of turns of similar length; several devices share each batch."""
+        """An epoch's batches of turns of similar length; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         draws = Generator().manual_seed(seed)
         size, accelerator = self.loop.batch_size, self.accelerator
@@ -81,7 +89,7 @@ class TurnTask:
             yield self._batch(whole[share], modalities[share])
 
     def _draw_modalities(self, features: TurnFeatures, draws: Generator) -> tuple[str, ...]:
-        """Draws the modalities of a turn that are read this time; the paper's networks read all of theirs."""
+        """Draws the modalities of a turn for this step; the networks of the paper use all their modalities."""
         recipe = self.collator.recipe
         if recipe.faithful:
             return recipe.modalities
@@ -98,7 +106,15 @@ class TurnTask:
         return Batch(self.collator.batch(self.table, indices, modalities).to(device), targets, affect)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy; for our network plus one minus the concordance of valence, arousal and dominance."""
+        """Cross-entropy; for our network plus one minus the concordance of valence, arousal and dominance.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         output = network(batch.turns)
         loss = functional.cross_entropy(output.logits, batch.targets)
         if output.affect.shape[1] and len(batch.targets) > 1:
@@ -106,7 +122,14 @@ class TurnTask:
         return loss
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Unweighted and weighted accuracy and negative log-likelihood on the held-out turns."""
+        """Unweighted and weighted accuracy and negative log-likelihood on the held-out turns.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         probabilities, _ = predict_turns(network, self.collator, self.held_out)
         figures = turn_figures(probabilities, self.held_out.targets)
         right = probabilities[np.arange(len(probabilities)), self.held_out.targets]
@@ -178,7 +201,15 @@ def turn_figures(probabilities: NDArray[np.float64], targets: NDArray[np.int64])
 
 
 def affect_figures(estimates: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, float]:
-    """Concordance of valence, arousal and dominance, ``(turns, 3)`` each; empty where nothing was estimated."""
+    """Concordance of valence, arousal and dominance, ``(turns, 3)`` each; empty where nothing was estimated.
+
+    Args:
+        estimates: ``(turns, 3)``.
+        truth: ``(turns, 3)``.
+
+    Returns:
+        Name of the dimension to its concordance, -1 … 1.
+    """
     if not estimates.shape[1]:
         return {}
     values = concordance(torch.from_numpy(estimates), torch.from_numpy(truth)).tolist()

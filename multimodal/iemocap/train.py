@@ -98,9 +98,9 @@ def _claim(run: Path, turns: list[list[str]], config: IemocapConfig) -> None:
         key: value for key, value in asdict(config).items() if key in ("loop", "networks", "features", "classes")
     }
     key = hashlib.sha256(json.dumps([turns, settings], sort_keys=True).encode()).hexdigest()
-    note = run / "made_of.txt"
-    known = note.read_text(encoding="utf-8") if note.exists() else key
-    if known != key and any(run.glob("*/*/*/*/last.safetensors")):
+    note = run / "inputs.sha256"
+    previous_key = note.read_text(encoding="utf-8") if note.exists() else key
+    if previous_key != key and any(run.glob("*/*/*/*/last.safetensors")):
         raise ConfigError(run, "holds a run with other settings or other turns", "choose another folder or remove it")
     with atomic_write(note) as temporary:
         temporary.write_text(key, encoding="utf-8")

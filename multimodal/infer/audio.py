@@ -25,7 +25,7 @@ from multimodal.progress import Progress, counted
 from multimodal.types import EncodedUtterance, MediaInfo, ModalityEstimate, Utterance
 
 BATCH = 16
-"""Utterances whose features are computed together: at most some minutes of audio are in memory at a time."""
+"""Number of utterances per batch of features; it limits the audio in memory to a few minutes."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def analyze_audio(
     starts: list[float] = []
     features: list[VoiceFeatures] = []
     batch: list[NDArray[np.float32]] = []
-    for spoken in speech:
-        utterances_read.append(spoken.utterance)
-        starts.append(spoken.utterance.start_seconds + spoken.offset_seconds)
-        batch.append(spoken.samples)
+    for piece in speech:
+        utterances_read.append(piece.utterance)
+        starts.append(piece.utterance.start_seconds + piece.offset_seconds)
+        batch.append(piece.samples)
         if len(batch) >= BATCH:
             features += voice_features(batch, mfcc)
             batch.clear()
@@ -86,7 +86,7 @@ def analyze_audio(
 def _encode(
     utterances: Sequence[Utterance], starts: Sequence[float], features: Sequence[VoiceFeatures], weights: Weights
 ) -> list[EncodedUtterance]:
-    """Encodes utterances, whose audio starts at ``starts`` seconds, per speaker; unnamed speakers count as one."""
+    """Encodes utterances per speaker (unnamed speakers count as one); their audio starts at ``starts`` seconds."""
     settings = MfccSettings(**weights.spec.mfcc)
     by_speaker: dict[str | None, list[int]] = {}
     for index, utterance in enumerate(utterances):

@@ -1,4 +1,4 @@
-"""Combines what the modalities of one recording gave into its analysis."""
+"""Combines the results of all modalities into the analysis of a recording."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Readings:
-    """What was read from one input; None for what was not asked for, is missing or cannot be decoded.
+class ModalityResults:
+    """Results of one input; None for a modality that is not in use, is missing or cannot be decoded.
 
     Attributes:
         transcript: Who said what, and when.
         text: Text encodings of its utterances.
         audio: Audio encodings of the speech.
         face: Faces in the sampled frames.
-        warnings: One line for everything that is missing.
+        warnings: One line per missing part.
     """
 
     transcript: Transcript | None = None
@@ -41,12 +41,14 @@ class Readings:
     warnings: tuple[str, ...] = ()
 
 
-def combine(media: MediaInfo, readings: Readings, parts: Mapping[str, Weights], face_id: int | None = None) -> Analysis:
+def combine(
+    media: MediaInfo, results: ModalityResults, parts: Mapping[str, Weights], face_id: int | None = None
+) -> Analysis:
     """Assigns everything to segments and fuses the modalities of each.
 
     Args:
         media: Facts of the recording.
-        readings: What each modality gave.
+        results: Results of each modality.
         parts: Part to its weights.
         face_id: The face to analyze; None for the largest face of each segment.
 
@@ -57,34 +59,41 @@ def combine(media: MediaInfo, readings: Readings, parts: Mapping[str, Weights], 
         MediaError: The video does not show the face ``face_id``.
     """
     if face_id is not None:
-        _check_face(media, readings.face, face_id)
-    audio = dict(readings.audio.encodings) if readings.audio else {}
-    text = dict(readings.text.encodings) if readings.text else {}
-    faces, times = (readings.face.faces, readings.face.times) if readings.face else ((), ())
-    estimates = estimate_segments(_segments(media, readings), faces, audio, text, face_id)
+        _check_face(media, results.face, face_id)
+    audio = dict(results.audio.encodings) if results.audio else {}
+    text = dict(results.text.encodings) if results.text else {}
+    faces, times = (results.face.faces, results.face.times) if results.face else ((), ())
+    estimates = estimate_segments(_segments(media, results), faces, audio, text, face_id)
     fused = fuse(estimates, faces, times, parts)
     # Without one utterance in its language the text encoder was not used.
-    used = {"face": readings.face is not None, "audio": readings.audio is not None, "text": bool(text)}
+    used = {"face": results.face is not None, "audio": results.audio is not None, "text": bool(text)}
     models = {part: _identity(parts[part]) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}
-    results = (readings.transcript, readings.text, readings.audio, readings.face)
-    lines = [line for result in results if result is not None for line in result.warnings]
-    warnings = tuple(dict.fromkeys([*lines, *readings.warnings, *fused.warnings]))
+    parts_read = (results.transcript, results.text, results.audio, results.face)
+    lines = [line for result in parts_read if result is not None for line in result.warnings]
+    warnings = tuple(dict.fromkeys([*lines, *results.warnings, *fused.warnings]))
     source = fused.valence_arousal
     return Analysis(media, models, FUSED_LABELS, times, faces, fused.estimates, warnings, source, face_id)
 
 
 def timed_utterances(transcript: Transcript | None) -> tuple[Utterance, ...] | None:
-    """The utterances of a transcript that says who speaks when; None without such a transcript."""
+    """The utterances of a transcript that says who speaks when; None without such a transcript.
+
+    Args:
+        transcript: A transcript; None without one.
+
+    Returns:
+        The utterances in order of time.
+    """
     return transcript.utterances or None if transcript is not None and transcript.timed else None
 
 
-def _segments(media: MediaInfo, readings: Readings) -> list[Utterance]:
-    """The segments of a recording: its utterances, windows where nobody speaks, or windows throughout."""
-    utterances = list(readings.transcript.utterances) if readings.transcript else []
-    if timed_utterances(readings.transcript) is None and readings.audio:
-        utterances += dict(readings.audio.encodings)
+def _segments(media: MediaInfo, results: ModalityResults) -> list[Utterance]:
+    """The segments of a recording: its utterances and windows of the pauses, or windows of the whole recording."""
+    utterances = list(results.transcript.utterances) if results.transcript else []
+    if timed_utterances(results.transcript) is None and results.audio:
+        utterances += dict(results.audio.encodings)
     start, end = media.read_start_seconds, media.read_end_seconds
-    if readings.face:  # only a face can show an emotion in silence
+    if results.face:  # only a face can show an emotion in silence
         segments = fill_gaps(utterances, end, start)
     else:
         segments = sorted(utterances, key=lambda utterance: utterance.start_seconds)
@@ -97,9 +106,9 @@ def _identity(weights: Weights) -> dict[str, str]:
 
 def _check_face(media: MediaInfo, face: FaceResult | None, face_id: int) -> None:
     """Raises MediaError unless the video shows that face."""
-    known = sorted({each.face_id for each in face.faces}) if face else []
-    if not known:
+    face_ids = sorted({each.face_id for each in face.faces}) if face else []
+    if not face_ids:
         raise MediaError(media.path, "shows no face", "remove --face")
-    if face_id not in known:
-        fact = f"shows no face {face_id}, only {', '.join(map(str, known))}"
+    if face_id not in face_ids:
+        fact = f"shows no face {face_id}, only {', '.join(map(str, face_ids))}"
         raise MediaError(media.path, fact, "choose one of them with --face")

@@ -29,7 +29,7 @@ from multimodal.console import (
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.export.formats import EXPORT_HELP
 from multimodal.files import path_text
-from multimodal.formatting import COVERAGE_WORDS, SOURCES, percent
+from multimodal.formatting import COVERAGE_WORDS, SOURCES, clock_time, percent
 from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
@@ -114,19 +114,19 @@ def infer(
 def _analyze(
     model: Model, path: Path, out: Path, folders: set[Path], options: AnalysisOptions, extras: Outputs, quiet: bool
 ) -> int:
-    """Analyzes one input and writes the outputs; returns how many of them could not be written."""
+    """Analyzes one input and writes the outputs; returns the number of outputs that failed."""
     with progress_bar(path.name, quiet) as progress:
         analysis = model.analyze(path, options, progress=progress)
     folder = result_folder(out, path, folders)
     folders.add(folder)
-    before = _saved(folder)
+    before = _analysis_bytes(folder)
     analysis.save(folder)
     from multimodal.outputs import not_applicable, stale, write_outputs
 
     with progress_bar(f"{path.name}: overlay", quiet or not extras.overlay) as bar:
         outputs = list(write_outputs(analysis, folder, extras, progress=bar))
     notes = list(not_applicable(analysis, extras))
-    if before not in (None, _saved(folder)):
+    if before not in (None, _analysis_bytes(folder)):
         notes += stale(folder, outputs)
     if not quiet:
         table = _table(analysis, folder, folder / "report.html" in outputs)
@@ -137,7 +137,7 @@ def _analyze(
     return len(errors)
 
 
-def _saved(folder: Path) -> bytes | None:
+def _analysis_bytes(folder: Path) -> bytes | None:
     """The analysis in a folder; None without one."""
     try:
         return (folder / "analysis.json").read_bytes()
@@ -205,7 +205,7 @@ def _table(analysis: Analysis, folder: Path, page: bool) -> str:
 
     summary, media = analysis.summary, analysis.media
     modalities = [modality for modality in MODALITY_NAMES if analysis.models[modality] is not None]
-    length = [_clock(media.duration_seconds)] if media.duration_seconds else []
+    length = [clock_time(round(media.duration_seconds))] if media.duration_seconds else []
     lines = ["  ".join([media.path.name, *length, _used(analysis)])]
     for label, share in [*_largest(summary["shares"]), *_largest({"uncertain": summary["uncertain"] or 0.0})]:
         lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
@@ -243,15 +243,17 @@ def _affect(analysis: Analysis) -> list[str]:
 
 
 def _largest(shares: dict[str, float] | None) -> list[tuple[str, float]]:
-    """Labels and shares, largest first, without those that round to 0 %."""
+    """Labels and shares, largest first, without shares that round to 0 %."""
     return [pair for pair in sorted((shares or {}).items(), key=lambda pair: -pair[1]) if pair[1] >= 0.005]
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: Arguments of the command line; None for the arguments of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(infer, arguments, "infer")

@@ -135,8 +135,10 @@ class _Classifier:
         probabilities, embeddings = predict(self.weights.network, crops, spec.temperature, spec.flip)
         rows = zip(self.crops, probabilities.cpu().double().numpy(), embeddings.cpu().numpy(), strict=True)
         for (index, _), row, embedding in rows:
-            named = dict(zip(spec.labels, map(float, row), strict=True))
-            self.observations[index] = replace(self.observations[index], probabilities=named, embedding=embedding)
+            probabilities_by_label = dict(zip(spec.labels, map(float, row), strict=True))
+            self.observations[index] = replace(
+                self.observations[index], probabilities=probabilities_by_label, embedding=embedding
+            )
         self.crops.clear()
 
 

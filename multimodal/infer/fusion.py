@@ -1,4 +1,4 @@
-"""Fuses the modalities of each segment: with the trained head where it fits the encoders, else with late fusion."""
+"""Fuses the modalities of each segment: with the trained head if it fits the encoders, else with late fusion."""
 
 from __future__ import annotations
 
@@ -81,16 +81,16 @@ def fuse(
     spec, shape = head.spec, FusionShape(**head.spec.fusion)
     indices = [index for index, estimate in enumerate(estimates) if estimate.modalities]
     inputs = list(_inputs([estimates[index] for index in indices], faces, frame_times, spec, shape))
-    answers = predict(head.network, shape, inputs, spec.temperatures, spec.temperature)
+    predictions = predict(head.network, shape, inputs, spec.temperatures, spec.temperature)
     fused = list(estimates)
-    for index, probabilities, affect in zip(indices, answers.probabilities, answers.affect, strict=True):
+    for index, probabilities, affect in zip(indices, predictions.probabilities, predictions.affect, strict=True):
         fused[index] = _with_prediction(estimates[index], probabilities, affect, spec)
     source = HEAD if shape.dimensions else NORMS
     return FusionResult(tuple(fused), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
 
 
 def incompatibility(parts: Mapping[str, Weights]) -> str | None:
-    """Says why the trained head cannot be used with these encoders.
+    """Returns why the trained head cannot be used with these encoders.
 
     Args:
         parts: Part to its weights: the encoders in use, and ``fusion`` if there is a trained head.

@@ -1,4 +1,4 @@
-"""Collects what is missing or damaged in a recording, so that the other modalities are analyzed all the same."""
+"""Collects missing and damaged parts of a recording; the other modalities are still analyzed."""
 
 from __future__ import annotations
 
@@ -24,16 +24,32 @@ class MissingInputs:
         self.warnings: list[str] = []
 
     def add(self, error: MultimodalError, remedy: bool = False) -> None:
-        """Adds a missing part with a warning, which also names the remedy if asked to."""
+        """Adds a missing part with a warning, which also names the remedy if asked to.
+
+        Args:
+            error: Why the part is missing.
+            remedy: Whether the warning names the remedy.
+        """
         self.errors.append(error)
         self.warnings.append(f"the file {error.fact}; {error.remedy}" if remedy else f"the file {error.fact}")
 
     def add_silently(self, error: MultimodalError) -> None:
-        """Adds a missing part that needs no warning."""
+        """Adds a missing part that needs no warning.
+
+        Args:
+            error: Why the part is missing.
+        """
         self.errors.append(error)
 
     def has(self, modality: str) -> bool:
-        """Whether the recording has the stream of ``face`` or ``audio``; adds an error if not."""
+        """Whether the recording has the stream of ``face`` or ``audio``; adds an error if not.
+
+        Args:
+            modality: ``face`` or ``audio``.
+
+        Returns:
+            True if the stream exists.
+        """
         path = self.media.path
         if modality == "audio" and not self.media.has_audio:
             remedy = "choose a recording with sound, or add another signal to --modalities"
@@ -53,7 +69,7 @@ class MissingInputs:
             self.add(error)
 
     def error(self) -> MultimodalError:
-        """One error for a recording of which nothing can be read."""
+        """One error for a recording without any readable part."""
         facts = dict.fromkeys(error.fact for error in self.errors)
         if len(facts) == 1:
             return self.errors[0]

@@ -1,7 +1,7 @@
 """The model: load it once, analyze many recordings.
 
 A recording is read in passes, each once from start to end: speech-to-text, audio, video. Their results are then
-assigned to segments: the utterances, and windows where nobody speaks.
+assigned to segments: the utterances and windows of the pauses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
-from multimodal.infer.combine import Readings, combine, timed_utterances
+from multimodal.infer.combine import ModalityResults, combine, timed_utterances
 from multimodal.infer.face import analyze_faces, open_detector
 from multimodal.infer.missing import MissingInputs
 from multimodal.infer.options import AnalysisOptions
@@ -111,7 +111,7 @@ class Model:
         """Estimates which emotions a recording or a text shows, when, and with what confidence.
 
         Segments are the utterances of the transcript, else those of speech-to-text if text is analyzed, else those
-        that voice activity detection finds; and windows of 4 s where nobody speaks. A modality that is missing or
+        that voice activity detection finds; and windows of 4 s in the pauses. A modality that is missing or
         cannot be decoded is skipped. The estimates of a segment's modalities are fused by the trained head if it was
         trained with these encoders, else averaged.
 
@@ -153,8 +153,8 @@ class Model:
         media, transcript = read_text_input(path, options.speakers)
         media = select_segment(media, options.start_seconds, options.end_seconds)
         transcript = crop_transcript(transcript, media)
-        readings = Readings(transcript, analyze_text(transcript, self.parts["text"]))
-        return combine(media, readings, self.parts, options.face_id)
+        results = ModalityResults(transcript, analyze_text(transcript, self.parts["text"]))
+        return combine(media, results, self.parts, options.face_id)
 
     def _analyze_recording(
         self,
@@ -174,7 +174,7 @@ class Model:
             with missing.collect_errors():
                 transcript = transcribe(media, recognizer, passes["text"])
         if "audio" in streams:
-            # Imported here: without audio nobody waits for the audio libraries.
+            # Imported here: an analysis without audio does not load the audio libraries.
             from multimodal.infer.audio import analyze_audio
 
             with missing.collect_errors():
@@ -201,8 +201,8 @@ class Model:
             text = analyze_text(transcript, self.parts["text"])
         if audio is None and face is None and text is None:
             raise missing.error()
-        readings = Readings(transcript, text, audio, face, tuple(missing.warnings))
-        analysis = combine(media, readings, self.parts, options.face_id)
+        results = ModalityResults(transcript, text, audio, face, tuple(missing.warnings))
+        analysis = combine(media, results, self.parts, options.face_id)
         if recognizer is None:
             return analysis
         return replace(analysis, models={**analysis.models, SPEECH_TO_TEXT: {"name": recognizer.name}})

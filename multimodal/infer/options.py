@@ -89,6 +89,9 @@ class AnalysisOptions:
 def parse_modalities(text: str | None) -> tuple[str, ...] | None:
     """Reads the value of ``--modalities``: names between commas; None for all.
 
+    Args:
+        text: Names of modalities, separated by commas.
+
     Example:
         >>> parse_modalities("face, text")
         ('face', 'text')

@@ -45,7 +45,7 @@ def select_segment(media: MediaInfo, start_seconds: float | None, end_seconds: f
 
 
 def crop_transcript(transcript: Transcript, media: MediaInfo) -> Transcript:
-    """Keeps the utterances whose middle lies in the segment, with times clipped to it and text unchanged.
+    """Keeps the utterances with their middle in the segment; clips their times to it and leaves the text unchanged.
 
     Adjacent segments thus divide the utterances among them: each belongs to exactly one.
 

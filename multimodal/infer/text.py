@@ -43,6 +43,9 @@ class TextResult:
 def is_text_input(path: str | PathLike[str]) -> bool:
     """Whether an input is text, by its name: a transcript or typed answers instead of a recording.
 
+    Args:
+        path: Path of the input.
+
     Example:
         >>> is_text_input("answer.txt"), is_text_input("interview.VTT"), is_text_input("interview.mp4")
         (True, True, False)
@@ -151,12 +154,12 @@ def analyze_text(transcript: Transcript, weights: Weights) -> TextResult:
         raise ValueError(f"{weights.name} has no tokenizer")
     spec = weights.spec
     options = {} if spec.window_tokens is None else {"window_tokens": spec.window_tokens}
-    readings = read_texts(weights.network, weights.tokenizer, texts, temperature=spec.temperature, **options)
+    predictions = read_texts(weights.network, weights.tokenizer, texts, temperature=spec.temperature, **options)
     encodings = []
-    for utterance, reading in zip(utterances, readings, strict=True):
-        if reading is not None:
-            named = dict(zip(spec.labels, reading.probabilities.tolist(), strict=True))
-            encodings.append((utterance, EncodedUtterance(ModalityEstimate(named), reading.states)))
+    for utterance, prediction in zip(utterances, predictions, strict=True):
+        if prediction is not None:
+            probabilities = dict(zip(spec.labels, prediction.probabilities.tolist(), strict=True))
+            encodings.append((utterance, EncodedUtterance(ModalityEstimate(probabilities), prediction.states)))
     return TextResult(tuple(encodings), _length_warnings(utterances))
 
 

@@ -1,1 +1,1 @@
-"""Which weights are used, and how they are loaded and saved."""
+"""Selects, loads and saves model weights."""

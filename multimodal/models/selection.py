@@ -23,7 +23,14 @@ PARTS = (*MODALITIES, FUSION)
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """Raises ConfigError unless every modality is known."""
+    """Checks names of modalities.
+
+    Args:
+        modalities: Names of modalities, at least one.
+
+    Raises:
+        ConfigError: A name is unknown, or there is none.
+    """
     unknown = [name for name in modalities if name not in MODALITIES]
     if unknown or not modalities:
         fact = f"invalid value {unknown[0]!r}" if unknown else "names no modality"
@@ -80,8 +87,8 @@ def _sources(name: str, modalities: Sequence[str]) -> dict[str, str]:
 
 def _parts_in(name: str, modalities: Sequence[str]) -> set[str]:
     """The parts that have weights under a shipped name, in a file or in a folder."""
-    if named := {part for part in PARTS if name in shipped(part)}:
-        return named
+    if parts_of_name := {part for part in PARTS if name in shipped(part)}:
+        return parts_of_name
     if not Path(name).exists() and not Path(name).with_suffix(".json").is_file():
         known = ", ".join(shipped())
         raise WeightsError(name, "weights not found", f"name a file, a folder or shipped weights: {known}")
@@ -215,5 +222,5 @@ def find_card(model: str, part: str) -> Path:
         return cards[0]
     if path.suffix in (".safetensors", ".json") and path.with_suffix(".json").is_file():
         return path.with_suffix(".json")
-    known = ", ".join(shipped(part)) or "none"
-    raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {known}")
+    names = ", ".join(shipped(part)) or "none"
+    raise WeightsError(model, f"is no {part} model", f"give a file, a folder or one of the shipped: {names}")

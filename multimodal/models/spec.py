@@ -11,7 +11,7 @@ from typing import Any
 from multimodal.errors import WeightsError
 
 FORMER_KEYS = {"licence": "license"}
-"""Keys anywhere in the cards published earlier, whose files never change, to their present names."""
+"""Keys anywhere in cards published earlier to their present names; published files never change."""
 
 FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evidence": "log_probabilities"}
 """The same for the shape of the fusion head."""
@@ -19,7 +19,7 @@ FORMER_FUSION_KEYS = {"voice_size": "audio_size", "word_size": "text_size", "evi
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The contract between training and inference; inference keeps no constants of its own.
+    """The contract between training and inference; inference has no other constants.
 
     Attributes:
         part: ``face``, ``audio``, ``text`` or ``fusion``.
@@ -27,14 +27,14 @@ class ModelSpec:
         labels: Labels of the outputs, in order.
         temperature: Divides the logits; fitted on held-out data.
         face_size: Height and width of the face crops in pixels.
-        flip: Whether probabilities are averaged with those of the mirrored crop.
+        flip: Whether to average the probabilities with the mirrored crop.
         frames_per_second: Sampling rate of the video that results were tuned for.
         groups: Fused label of each label, where ``labels`` are a corpus's own; else empty.
         mfcc: Settings of the audio features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
         native_labels: The training corpus's own labels, in order, where the network estimates these too.
         text: Shape of the transformer, under the names of ``transformers.BertConfig``; for architecture ``auto`` the
             backbone's ``config.json``.
-        tokenizer: Name of the tokenizer's file, beside the weights.
+        tokenizer: Name of the tokenizer's file, next to the weights.
         tokenizer_sha256: Hash of that file.
         window_tokens: Number of tokens read at once.
         thresholds: Least score at which a label holds, where several may: for ``groups`` (``labels``) and for
@@ -45,7 +45,7 @@ class ModelSpec:
         temperatures: For the fusion head, instead of ``temperature``: the modalities present, as ``face+text``, to
             their temperature.
         uncertain_below: Confidence below which an estimate is called uncertain.
-        uncertain_coverage: Share of held-out utterances whose confidence was at least that.
+        uncertain_coverage: Share of held-out utterances with at least that confidence.
     """
 
     part: str
@@ -74,7 +74,7 @@ def read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
     """Reads the card of a set of weights.
 
     Args:
-        path: The JSON file beside the weights.
+        path: The JSON file next to the weights.
 
     Returns:
         The whole card, with the present names of keys, and its spec.

@@ -1,4 +1,4 @@
-"""Weights and the card that travels with them: how to run a network, where it comes from, what it may be used for.
+"""Weights and their card, which states how to run a network, its origin and its permitted use.
 
 A set of weights is two files: ``<architecture>.<corpus>-v<N>.safetensors`` and a JSON card of the same stem; for text a
 third, ``….tokenizer.json``. The card's hashes are checked at every load. Pickle is never read.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.Module]:
-    """Makes a network whose shape follows from its name and the number of labels."""
+    """Makes a network; its name and the number of labels determine its shape."""
     return lambda spec: network(len(spec.labels))
 
 
@@ -158,7 +158,7 @@ def _tokenizer(path: Path, spec: ModelSpec) -> Tokenizer:
 def _network(path: Path, spec: ModelSpec) -> nn.Module:
     try:
         return NETWORKS[spec.part][spec.architecture](spec)
-    except Exception as error:  # transformers checks its settings with errors of its own kind
+    except Exception as error:  # transformers raises its own kinds of errors for invalid settings
         fact = f"has a card that describes no network ({str(error).splitlines()[0]})"
         raise WeightsError(path, fact, "copy it again") from None
 

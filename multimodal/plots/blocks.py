@@ -1,4 +1,4 @@
-"""Computes what a timeline draws: blocks with a label, lines of valence and arousal, and gaps.
+"""Computes the content of a timeline: labeled blocks, lines of valence and arousal, and gaps.
 
 Positions are seconds on the recording's clock; for text without times they are lines, the first from 0 to 1.
 """
@@ -32,8 +32,8 @@ class Block:
     confidence: float
 
 
-def answer_blocks(analysis: Analysis) -> list[Block]:
-    """Lists the fused label of every utterance, or that of the first signal without a fused estimate.
+def estimate_blocks(analysis: Analysis) -> list[Block]:
+    """Lists the fused label of every utterance; without a fused estimate, the label of the first signal.
 
     Args:
         analysis: The analysis of any input.
@@ -44,10 +44,10 @@ def answer_blocks(analysis: Analysis) -> list[Block]:
     modality = primary_modality(analysis.estimates)
     blocks = []
     for (start, end), estimate in zip(_places(analysis), analysis.estimates, strict=True):
-        answer = estimate.get(modality) if modality else None
-        if answer is not None:
-            label = estimate.emotion if modality == "fused" else top_label(answer.probabilities)
-            blocks.append(Block(start, end, printable(label or UNCERTAIN), answer.confidence))
+        modality_estimate = estimate.get(modality) if modality else None
+        if modality_estimate is not None:
+            label = estimate.emotion if modality == "fused" else top_label(modality_estimate.probabilities)
+            blocks.append(Block(start, end, printable(label or UNCERTAIN), modality_estimate.confidence))
     return blocks
 
 
@@ -64,18 +64,18 @@ def modality_blocks(analysis: Analysis, modality: str) -> list[Block]:
     if modality == "face" and analysis.frame_times:
         return _merge_neighbors(
             Block(time, time + seconds, printable(top_label(probabilities)), max(probabilities.values()))
-            for time, seconds, probabilities in analysis.face_answers()
+            for time, seconds, probabilities in analysis.face_estimates()
         )
-    answers = [(place, each.get(modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
+    estimates = [(place, each.get(modality)) for place, each in zip(_places(analysis), analysis.estimates, strict=True)]
     return [
-        Block(*place, printable(top_label(answer.probabilities)), answer.confidence)
-        for place, answer in answers
-        if answer is not None
+        Block(*place, printable(top_label(estimate.probabilities)), estimate.confidence)
+        for place, estimate in estimates
+        if estimate is not None
     ]
 
 
 def affect_line(analysis: Analysis, name: str) -> tuple[list[float], list[float]]:
-    """Gives valence or arousal over time, constant during each utterance, with breaks between them.
+    """Returns valence or arousal over time, constant during each utterance, with breaks between them.
 
     Args:
         analysis: The analysis of any input.
@@ -99,7 +99,7 @@ def affect_line(analysis: Analysis, name: str) -> tuple[list[float], list[float]
 
 
 def mean_line(analysis: Analysis, name: str, window: float) -> tuple[list[float], list[float]]:
-    """Gives means of valence or arousal over windows of equal length, weighted by the overlap of each utterance.
+    """Returns means of valence or arousal over windows of equal length, weighted by the overlap of each utterance.
 
     Args:
         analysis: An analysis with times.
@@ -127,7 +127,14 @@ def mean_line(analysis: Analysis, name: str, window: float) -> tuple[list[float]
 
 
 def span_of(analysis: Analysis) -> tuple[float, float]:
-    """Gives start and end of the axis: the analyzed part in seconds, or the lines of text without times."""
+    """Returns start and end of the axis: the analyzed part in seconds, or the lines of text without times.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        Start and end.
+    """
     if not analysis.has_times:
         return 0.0, float(max(len(analysis.estimates), 1))
     start = analysis.media.read_start_seconds
@@ -136,8 +143,15 @@ def span_of(analysis: Analysis) -> tuple[float, float]:
 
 
 def row_labels(analysis: Analysis) -> list[str]:
-    """Lists the labels that occur, in the analysis's order, ``uncertain`` last."""
-    labels = {block.label for block in answer_blocks(analysis)}
+    """Lists the labels that occur, in the analysis's order, ``uncertain`` last.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        Labels from top to bottom.
+    """
+    labels = {block.label for block in estimate_blocks(analysis)}
     order = dict.fromkeys((*map(printable, analysis.emotions), *sorted(labels - {UNCERTAIN}), UNCERTAIN))
     return [label for label in order if label in labels]
 

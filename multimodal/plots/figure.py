@@ -95,7 +95,15 @@ def new_page(analysis: Analysis) -> Figure:
 
 
 def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
-    """Gives the file's name on one line, without its middle if it has more than ``longest`` letters."""
+    """Returns the file's name on one line, without its middle if it has more than ``longest`` letters.
+
+    Args:
+        analysis: The analysis of any input.
+        longest: Largest number of letters.
+
+    Returns:
+        The title.
+    """
     name = printable(path_text(Path(analysis.media.path.name))) or "?"
     if len(name) <= longest:
         return name
@@ -103,14 +111,28 @@ def title(analysis: Analysis, longest: int = _LONGEST_TITLE) -> str:
 
 
 def caption(analysis: Analysis) -> str:
-    """Says what the slide shows, how long the recording is and which signals were used."""
+    """Describes the slide: its content, the length of the recording and the signals in use.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        One line.
+    """
     used = {modality for estimate in analysis.estimates for modality in estimate.modalities}
     names = join_names([name for modality, name in MODALITY_NAMES.items() if modality in used])
     return "   ·   ".join([MEANING, length_text(analysis), f"based on {names}" if names else "no estimate"])
 
 
 def length_text(analysis: Analysis) -> str:
-    """Words the length of the recording and the analyzed part, or the number of typed lines."""
+    """Writes the length of the recording and the analyzed part, or the number of typed lines.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        A phrase such as ``1:02:05``.
+    """
     media = analysis.media
     if not media.duration_seconds:
         lines = len(analysis.estimates)
@@ -138,12 +160,27 @@ def clock(seconds: float) -> str:
 
 
 def color_of(label: str) -> str:
-    """Gives the color of an emotion; unknown labels have that of neutral."""
+    """Returns the color of an emotion; unknown labels have the color of neutral.
+
+    Args:
+        label: Any label.
+
+    Returns:
+        ``#rrggbb``.
+    """
     return COLORS.get(label, COLORS["neutral"])
 
 
 def edge_of(label: str, inches: float) -> tuple[str, float]:
-    """Gives color and width in points of a block's edge: white around wide blocks, invisible around narrow ones."""
+    """Returns color and width in points of a block's edge: white around wide blocks, invisible around narrow ones.
+
+    Args:
+        label: Label of the block.
+        inches: Width of the block.
+
+    Returns:
+        Color and width.
+    """
     if label == UNCERTAIN:
         return "#8c959f", 0.7 if inches > 0.06 else 0.3
     return ("white", 0.8) if inches > 0.06 else (color_of(label), 0.3)
@@ -168,7 +205,14 @@ def add_label(axes: Axes, y: float, label: str, size: float) -> None:
 
 
 def add_name(axes: Axes, y: float, name: str, size: float) -> None:
-    """Writes the name of a row, aligned with the names of emotions."""
+    """Writes the name of a row, aligned with the names of emotions.
+
+    Args:
+        axes: Axes of the rows.
+        y: Height of the row.
+        name: Name of the row.
+        size: Font size in points.
+    """
     place = axes.get_position()
     left = (MARGIN + size * 2.1 / 72 / WIDTH - place.x0) / place.width
     largest = size * min(10 / max(len(name), 1), 1)  # there is room for ten letters; other models have other labels
@@ -176,7 +220,11 @@ def add_name(axes: Axes, y: float, name: str, size: float) -> None:
 
 
 def hide_axes(axes: Axes) -> None:
-    """Hides frame and ticks."""
+    """Hides frame and ticks.
+
+    Args:
+        axes: The axes.
+    """
     axes.set_facecolor("none")
     axes.tick_params(length=0)
     axes.set_yticks([])

@@ -42,7 +42,7 @@ ASIDE = 0.615
 
 
 def write_plots(analysis: Analysis, folder: Path) -> list[Path]:
-    """Draws the timeline and the summary of an analysis, each file whole or not at all.
+    """Draws the timeline and the summary of an analysis, each file completely or not at all.
 
     Args:
         analysis: The analysis of any input.

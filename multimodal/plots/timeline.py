@@ -1,6 +1,6 @@
 """Draws the timeline: the emotion over time with its confidence, each signal alone, valence and arousal.
 
-Every emotion has a row of its own, so that place, sign and name tell it, not the color alone. Text without times is
+Every emotion has its own row: place, sign and name identify it, not the color alone. Text without times is
 drawn line by line.
 """
 
@@ -19,7 +19,7 @@ from multimodal.palette import SIGNS, ink_on
 from multimodal.plots.blocks import (
     Block,
     affect_line,
-    answer_blocks,
+    estimate_blocks,
     gaps,
     mean_line,
     modality_blocks,
@@ -63,7 +63,7 @@ FULL = 0.88
 """Fraction of a row that is 100 %; the rest separates rows."""
 
 _FEW_LINES = 6
-"""Number of typed lines for which there is room below the picture."""
+"""Largest number of typed lines that fit below the picture."""
 
 
 def draw_timeline(analysis: Analysis) -> Figure:
@@ -73,11 +73,10 @@ def draw_timeline(analysis: Analysis) -> Figure:
         analysis: The analysis of any input.
 
     Returns:
-        A figure with the axes ``answers``, ``signals`` and ``affect`` (their labels), the last two only where they have
-        content.
+        A figure with axes labeled ``estimates``, ``modalities`` and ``affect``; the last two only if they have content.
     """
     figure = new_page(analysis)
-    draw = {"answers": _draw_answers, "signals": _draw_modalities, "affect": _draw_affect}
+    draw = {"estimates": _draw_estimates, "modalities": _draw_modalities, "affect": _draw_affect}
     top = TOP
     for name, height in _heights(analysis).items():
         top -= GAP + height
@@ -88,14 +87,18 @@ def draw_timeline(analysis: Analysis) -> Figure:
 
 
 def _heights(analysis: Analysis) -> dict[str, float]:
-    """Gives the fraction of the page's height for each part; a part without content is left out."""
+    """Returns the fraction of the page's height for each part; a part without content is left out."""
     affect = any(estimate.valence is not None for estimate in analysis.estimates)
     modalities = 0.052 * len(_used_modalities(analysis))
     below = 0.08 + 0.028 * max((text.count("\n") for text in _line_ticks(analysis)[1]), default=0)
     room = TOP - below - modalities - GAP * (1 + (modalities > 0) + affect)
     # A single row would be too tall; without any answer, the line that says so takes the space.
-    answers = min(room - (0.15 if affect else 0.0), 0.13 * (len(row_labels(analysis)) or 8))
-    heights = {"answers": answers, "signals": modalities, "affect": min(room - answers, 0.3) if affect else 0.0}
+    estimates = min(room - (0.15 if affect else 0.0), 0.13 * (len(row_labels(analysis)) or 8))
+    heights = {
+        "estimates": estimates,
+        "modalities": modalities,
+        "affect": min(room - estimates, 0.3) if affect else 0.0,
+    }
     return {name: height for name, height in heights.items() if height > 0}
 
 
@@ -104,7 +107,7 @@ def _used_modalities(analysis: Analysis) -> list[str]:
 
 
 def _texts(analysis: Analysis) -> list[str]:
-    """Gives the typed lines if they are few enough to be shown."""
+    """Returns the typed lines if they are few enough to be shown."""
     if analysis.has_times or len(analysis.estimates) > _FEW_LINES:
         return []
     return [printable(estimate.utterance.text) for estimate in analysis.estimates]
@@ -118,7 +121,7 @@ def _heading(axes: Axes, text: str, x: float = 0.0) -> None:
     axes.text(x, 1 + 0.09 / inches, text, size=10.5, color=MUTED, va="bottom", transform=axes.transAxes)
 
 
-def _draw_answers(axes: Axes, analysis: Analysis) -> None:
+def _draw_estimates(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     labels = row_labels(analysis)
     if not labels:
@@ -132,7 +135,7 @@ def _draw_answers(axes: Axes, analysis: Analysis) -> None:
     shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
     for row, label in enumerate(labels):
         axes.axhline(row + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
-        _draw_row(axes, row, [block for block in answer_blocks(analysis) if block.label == label], analysis)
+        _draw_row(axes, row, [block for block in estimate_blocks(analysis) if block.label == label], analysis)
         add_label(axes, row + 0.54, label, 12)
         axes.text(1.012, row + 0.54, percent(shares.get(label, 0.0)), size=13, weight="bold", va="center_baseline",
                   transform=axes.get_yaxis_transform())  # fmt: skip
@@ -163,7 +166,7 @@ def _draw_row(axes: Axes, row: int, blocks: Sequence[Block], analysis: Analysis)
 
 
 def _inches_per_unit(analysis: Analysis) -> float:
-    """Gives the width in inches of a second on the slide, or of a line of text without times."""
+    """Returns the width in inches of a second on the slide, or of a line of text without times."""
     start, end = span_of(analysis)
     return (RIGHT - LEFT) * WIDTH / (end - start)
 
@@ -173,8 +176,8 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
     rows = _used_modalities(analysis)
     axes.set_ylim(len(rows), 0)
     start, end = span_of(analysis)
-    lacking = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
-    _heading(axes, "Each signal alone" + ("   ·   hatched: no estimate" if lacking else ""))
+    has_gaps = any(gaps(modality_blocks(analysis, modality), start, end) for modality in rows)
+    _heading(axes, "Each signal alone" + ("   ·   hatched: no estimate" if has_gaps else ""))
     inches = _inches_per_unit(analysis)
     across = axes.get_yaxis_transform()
     for row, modality in enumerate(rows):
@@ -195,7 +198,7 @@ def _draw_modalities(axes: Axes, analysis: Analysis) -> None:
 
 
 def _name_block(axes: Axes, y: float, block: Block, inches: float) -> None:
-    """Writes sign and name where they fit, else the sign alone, else nothing."""
+    """Writes sign and name if they fit, else only the sign, else nothing."""
     sign = SIGNS.get(block.label, "")
     whole = f"{sign} {block.label}".strip()
     text = whole if inches > 0.09 * len(whole) + 0.1 else sign if inches > 0.16 else ""
@@ -229,8 +232,8 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
 def _apart(ends: dict[str, float], least: float) -> dict[str, float]:
     """Moves two labels apart so that they do not overlap."""
     low, high = sorted(ends, key=ends.__getitem__)
-    lacking = max(least - (ends[high] - ends[low]), 0.0) / 2
-    return {low: ends[low] - lacking, high: ends[high] + lacking}
+    padding = max(least - (ends[high] - ends[low]), 0.0) / 2
+    return {low: ends[low] - padding, high: ends[high] + padding}
 
 
 def _draw_clock(axes: Axes, analysis: Analysis, last: bool) -> None:
@@ -239,7 +242,7 @@ def _draw_clock(axes: Axes, analysis: Analysis, last: bool) -> None:
     ticks, names = _line_ticks(analysis) if not analysis.has_times else _time_ticks(start, end)
     axes.set_xticks(ticks, names if last else [""] * len(names), size=10.5)
     axes.tick_params(axis="x", pad=9)
-    if analysis.has_times and (axes.get_label() != "answers" or row_labels(analysis)):
+    if analysis.has_times and (axes.get_label() != "estimates" or row_labels(analysis)):
         axes.grid(axis="x", color=RULE, linewidth=0.6, zorder=0)
         axes.set_axisbelow(True)
 

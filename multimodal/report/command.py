@@ -99,12 +99,19 @@ def _write(path: Path, media: Path | None, outputs: Outputs, quiet: bool) -> Ite
 
 
 def _results(path: Path) -> list[Path]:
-    """The path itself, or its result directories if it is an output directory of infer with one per input."""
+    """The path itself, or the result directories in an output directory of infer."""
     if not path.is_dir() or any((path / name).is_file() for name in ("analysis.json", "results.parquet")):
         return [path]
     return sorted(file.parent for file in path.glob("*/analysis.json")) or [path]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: Arguments of the command line; None for the arguments of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(report, arguments, "report")

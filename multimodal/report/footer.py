@@ -25,7 +25,7 @@ def model_row(part: str, name: str, digest: str, inputs: int | None = None) -> d
     """A row of the table of models and versions.
 
     Args:
-        part: Key of ``PARTS``, or a name of its own.
+        part: Key of ``PARTS``, or another name.
         name: Of the model or file.
         digest: SHA-256 in hexadecimal; may be empty.
         inputs: Number of inputs of a study that it was used for; None where a number has no meaning.

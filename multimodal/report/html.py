@@ -63,7 +63,7 @@ def render(
             contain Bokeh's script.
 
     Returns:
-        The page; the same for the same arguments, whatever else the process has drawn.
+        The page; equal arguments give equal pages.
 
     Raises:
         ValueError: A script contains ``</script`` or ``<!--``.
@@ -99,7 +99,7 @@ def render(
 @functools.cache
 def environment() -> Environment:
     """Templates of ``multimodal/assets``: every value is escaped, and a variable that is not given is an error."""
-    made = Environment(
+    environment = Environment(
         loader=FunctionLoader(asset),
         autoescape=True,
         undefined=StrictUndefined,
@@ -108,13 +108,13 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
     )
-    made.filters |= {"percent": percent, "signed": signed, "clock": clock_time, "duration": duration_text}
-    made.globals |= {"signs": SIGNS}
-    return made
+    environment.filters |= {"percent": percent, "signed": signed, "clock": clock_time, "duration": duration_text}
+    environment.globals |= {"signs": SIGNS}
+    return environment
 
 
 def write_page(path: Path, text: str) -> Path:
-    """Writes a page whole or not at all.
+    """Writes a page completely or not at all.
 
     Args:
         path: Of the page.
@@ -134,6 +134,9 @@ def write_page(path: Path, text: str) -> Path:
 def embedded(value: Any) -> str:
     r"""Values as JSON that cannot end the script element around it.
 
+    Args:
+        value: Plain values.
+
     Example:
         >>> embedded({"text": "</script>"})
         '{"text":"\\u003c/script>"}'
@@ -145,6 +148,9 @@ def embedded(value: Any) -> str:
 def policy(scripts: Sequence[str]) -> str:
     """The content security policy of a page with these scripts and no others.
 
+    Args:
+        scripts: Content of the scripts.
+
     Example:
         >>> policy(["1;"]).split("; ")[1]
         "script-src 'sha256-CImjRDTlhukYQ2AnxOi0wzgPhGQ3Mb3rVwJK24dFz1M='"
@@ -154,7 +160,7 @@ def policy(scripts: Sequence[str]) -> str:
 
 
 def figure_item(figure: Model) -> dict[str, Any]:
-    """A figure as ``Bokeh.embed.embed_item`` takes it, with names that do not depend on what was drawn before.
+    """A figure as ``Bokeh.embed.embed_item`` takes it, with names that do not depend on earlier figures.
 
     Args:
         figure: A figure or a layout; can be used several times.
@@ -187,7 +193,14 @@ def bokeh_script() -> str:
 
 
 def asset(name: str) -> str:
-    """A text file of ``multimodal/assets``."""
+    """A text file of ``multimodal/assets``.
+
+    Args:
+        name: File name.
+
+    Returns:
+        Its content.
+    """
     return (importlib.resources.files("multimodal") / "assets" / name).read_text(encoding="utf-8")
 
 

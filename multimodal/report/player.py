@@ -101,15 +101,15 @@ def timeline_place(analysis: Analysis, height: int) -> dict[str, Any]:
         signal is absent anywhere.
     """
     start, end = time_span(analysis)
-    drawn = {run.label for runs in modality_rows(analysis).values() for run in runs}
+    row_labels = {run.label for runs in modality_rows(analysis).values() for run in runs}
     return {
         "height": height,
         "description": (
             f"Timeline from {clock_time(start)} to {clock_time(end)}: emotion probabilities, each signal, valence, "
             "arousal. The transcript contains the same data as text."
         ),
-        "labels": [label for label in COLORS if label in analysis.emotions or label in drawn],
-        "absent": None in drawn,
+        "labels": [label for label in COLORS if label in analysis.emotions or label in row_labels],
+        "absent": None in row_labels,
     }
 
 

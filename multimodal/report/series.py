@@ -24,7 +24,7 @@ WIDTHS = (5, 10, 15, 30, 60, 120, 300, 600, 1800)
 """Seconds that utterances of a long recording are averaged over."""
 
 JOIN_SECONDS = 1.0
-"""A line of valence continues across a shorter pause; a longer pause is a segment of its own."""
+"""A line of valence continues across a shorter pause; a longer pause is a separate segment."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,14 @@ class Run:
 
 
 def time_span(analysis: Analysis) -> tuple[float, float]:
-    """Start and end of the time axis in seconds: the part that was read, and utterances that reach beyond it."""
+    """Start and end of the time axis in seconds: the part that was read, and utterances that reach beyond it.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        Start and end.
+    """
     ends = [estimate.utterance.end_seconds for estimate in analysis.estimates]
     return analysis.media.read_start_seconds, max([analysis.media.read_end_seconds, *ends])
 
@@ -117,7 +124,7 @@ def _frame_probabilities(analysis: Analysis) -> list[Probabilities | None]:
     for time in analysis.frame_times:
         while at + 1 < len(estimates) and estimates[at + 1].utterance.start_seconds <= time:
             at += 1
-        # In a pause too short for a segment of its own, the face of the utterance before still counts.
+        # In a pause too short for a separate segment, the face of the previous utterance still counts.
         faces.append(scored.get((time, estimates[at].face_id)) if estimates else None)
     return faces
 

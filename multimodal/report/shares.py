@@ -129,7 +129,14 @@ def by_speaker(analysis: Analysis) -> list[SpeakerShare]:
 
 
 def headline(analysis: Analysis) -> str:
-    """The result in a sentence."""
+    """The result in a sentence.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        One sentence.
+    """
     summary = analysis.summary
     if summary["shares"] is None:
         return "No emotion could be estimated: no face, no voice and no words were detected."
@@ -154,12 +161,19 @@ def _leaders(shares: Mapping[str, float]) -> str:
 
 def _analyzed_extent(analysis: Analysis) -> str:
     if analysis.media.duration_seconds:
-        return f"the analyzed {duration_text(analysis.summary['judged_seconds'])}"
+        return f"the analyzed {duration_text(analysis.summary['estimated_seconds'])}"
     count = sum(each.fused is not None for each in analysis.estimates)
     return f"{count} analyzed {'line' if count == 1 else 'lines'}"
 
 
 def modalities_used(analysis: Analysis) -> list[str]:
-    """Names of the signals that the estimates are based on, as people call them."""
+    """Names of the signals behind the estimates, for people.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        ``face``, ``voice`` and ``words``, as far as they were used.
+    """
     present = {modality for estimate in analysis.estimates for modality in estimate.modalities}
     return [MODALITY_NAMES[modality] for modality in MODALITIES if modality in present]

@@ -134,6 +134,9 @@ def find_outliers(study: StudyTables) -> list[Outlier]:
 def describe(reason: Reason) -> str:
     """Describes a reason in plain words.
 
+    Args:
+        reason: Reason of an outlier.
+
     Example:
         >>> describe(Reason(-5.1, "mean_valence", "task", "checkout", -0.62, 0.41))
         'valence −0.62; median of the task “\u2068checkout\u2069”: +0.41 (robust z −5.1)'

@@ -25,12 +25,12 @@ Print = Callable[[str], None]
 
 
 def write_study(out: Path, on_progress: Print | None = None, on_problem: Print | None = None) -> Path:
-    """Writes the page of a study, and that of each input where it is missing or older than the input's analysis.
+    """Writes the page of a study, and the pages of inputs that are missing or older than their analysis.
 
     Args:
         out: The output folder of a batch.
         on_progress: Called with a line after each input, and with an empty one at the end.
-        on_problem: Called with a line for each input whose analysis cannot be read or whose page cannot be written.
+        on_problem: Called with a line for each input with an unreadable analysis or a page that cannot be written.
 
     Returns:
         The page, ``report.html`` in ``out``.
@@ -38,7 +38,7 @@ def write_study(out: Path, on_progress: Print | None = None, on_problem: Print |
     Raises:
         InputMissingError: The folder contains no tables of a batch.
         AnalysisError: The table of results is damaged or invalid.
-        OutputError: The page cannot be written. An input whose analysis cannot be read or whose page cannot be written
+        OutputError: The page cannot be written. An input with an unreadable analysis or an unwritable page
             is marked in the page instead.
 
     Example:

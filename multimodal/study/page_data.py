@@ -58,6 +58,9 @@ def page_data(study: StudyTables, views: Sequence[InputView]) -> dict[str, Any]:
 def page_link(name: str) -> str:
     """The link from the page of a study to that of an input.
 
+    Args:
+        name: Name of the result.
+
     Example:
         >>> page_link("P01 50%?-1a")
         'P01%2050%25%3F-1a/report.html'

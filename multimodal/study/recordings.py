@@ -110,17 +110,20 @@ def strip_of(labels: Sequence[tuple[float, float, str]], start: float, length: f
     if length <= 0 or not letters:
         return "".join(letter for _, _, letter in letters)
     step = length / BINS
-    lasting: list[dict[str, float]] = [{} for _ in range(BINS)]
+    label_seconds: list[dict[str, float]] = [{} for _ in range(BINS)]
     for begin, end, letter in letters:
         begin, end = max(begin - start, 0.0), min(end - start, length)
         for number in range(int(begin / step), min(int(end / step) + 1, BINS)):
             shared = min(end, (number + 1) * step) - max(begin, number * step)
-            lasting[number][letter] = lasting[number].get(letter, 0.0) + shared
-    return "".join(_longest(seconds, step) for seconds in lasting)
+            label_seconds[number][letter] = label_seconds[number].get(letter, 0.0) + shared
+    return "".join(_longest(seconds, step) for seconds in label_seconds)
 
 
 def letter_of(label: str) -> str:
     """The letter of an emotion in a strip.
+
+    Args:
+        label: An emotion or ``uncertain``.
 
     Example:
         >>> letter_of("neutral"), letter_of("uncertain")

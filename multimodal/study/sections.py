@@ -76,7 +76,7 @@ def _tiles(study: StudyTables) -> list[dict[str, str]]:
 
 
 def _failures(study: StudyTables, views: Sequence[InputView]) -> list[tuple[int, str]]:
-    """Index and reason of each input that failed or whose result or page is missing."""
+    """Index and reason of each input that failed or lacks a result or page."""
     return [
         (index, view.problem or row["error"] or "no reason given")
         for index, (row, view) in enumerate(zip(study.rows, views, strict=True))

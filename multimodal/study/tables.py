@@ -94,25 +94,54 @@ class StudyTables:
         ]
 
     def value(self, row: Cells, name: str) -> str:
-        """The manifest's value of an input by meaning, without surrounding blanks; empty if missing."""
+        """The manifest's value of an input by meaning, without surrounding blanks; empty if missing.
+
+        Args:
+            row: Row of the input.
+            name: Meaning of the column, such as ``participant``.
+
+        Returns:
+            Content of the cell.
+        """
         return str(row.get(self.column_of.get(name, ""), None) or "").strip()
 
     def label(self, row: Cells) -> str:
-        """The name of an input: its path as in the manifest, with its segment and speaker if it has any."""
+        """The name of an input: its path as in the manifest, with its segment and speaker if it has any.
+
+        Args:
+            row: Row of the input.
+
+        Returns:
+            A name for people.
+        """
         path = self.value(row, "path") or str(row["result"] or "input")
         start, end, speaker = (self.value(row, name) for name in SEGMENT)
         segment = f"{start or '0:00'}–{end or 'end'}" if start or end else ""
         return " ".join(filter(None, (path, segment, speaker)))
 
     def start_seconds(self, row: Cells) -> float:
-        """Start of the part of the recording that was read."""
+        """Start of the part of the recording that was read.
+
+        Args:
+            row: Row of the input.
+
+        Returns:
+            Seconds; 0 if the whole recording was read.
+        """
         try:
             return read_seconds(self.value(row, "start"))
         except ValueError:
             return 0.0
 
     def folder(self, row: Cells) -> Path | None:
-        """The folder of an input's result; None if it has none inside the study."""
+        """The folder of an input's result; None without a result inside the study.
+
+        Args:
+            row: Row of the input.
+
+        Returns:
+            The path.
+        """
         name = row["result"]
         if row["status"] != "done" or not name or name in (".", "..") or SEPARATOR.search(name) or "\0" in name:
             return None
@@ -181,7 +210,15 @@ def _values(column: Any, kind: type) -> list[Any]:
 
 
 def by_group(study: StudyTables, name: str) -> dict[str, list[int]]:
-    """Indices of the inputs of each task, question or participant, without inputs that have none."""
+    """Indices of the inputs of each task, question or participant, without inputs that have none.
+
+    Args:
+        study: Tables of a batch.
+        name: ``task``, ``question`` or ``participant``.
+
+    Returns:
+        Group to the indices of its inputs.
+    """
     groups: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):
         if group := study.value(row, name):
@@ -190,5 +227,12 @@ def by_group(study: StudyTables, name: str) -> dict[str, list[int]]:
 
 
 def hours(rows: Iterable[Cells]) -> float:
-    """Hours of analyzed recordings; typed answers have no length."""
+    """Hours of analyzed recordings; typed answers have no length.
+
+    Args:
+        rows: Rows of the inputs.
+
+    Returns:
+        Hours.
+    """
     return math.fsum(row["duration_seconds"] or 0.0 for row in rows) / 3600

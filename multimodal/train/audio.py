@@ -29,20 +29,20 @@ from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate.audio import voice_figures
+from multimodal.evaluate.audio import audio_figures
 from multimodal.evaluate.metrics import cross_calibrate, fit_temperature
 from multimodal.files import atomic_write
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.train.audio_task import (
     AudioTask,
+    ClipTable,
     SamplingConfig,
-    VoiceTable,
+    clip_table,
     evaluate_clips,
     groups_of,
     target_labels,
     target_of,
-    voice_table,
 )
 from multimodal.train.config import read_config
 from multimodal.train.loop import LoopSettings, fit, save_tensors
@@ -118,8 +118,10 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     """
     config = read_config(config_path, AudioConfig)
     config.augmentation.check_libraries()
-    chosen = choose_device(device)
-    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
+    device_name = choose_device(device)
+    accelerator = Accelerator(
+        cpu=device_name == "cpu", mixed_precision=config.loop.precision if device_name != "mps" else "no"
+    )
     revision = training_revision(run)
     table = _read_table(config, data, run, accelerator)
     predictions = _predict_folds(config, table, run, accelerator, quiet) if config.folds else None
@@ -148,27 +150,27 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     return save_weights(run, stem, task.network.cpu().eval(), spec, facts)
 
 
-def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Accelerator) -> VoiceTable:
+def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Accelerator) -> ClipTable:
     """Clips with their features, which are cached in the run folder because they take longer than an epoch."""
     clips = [clip for corpus in config.sampling.corpus_weights for clip in _read_corpus(config, corpus, data / corpus)]
     if config.folds:
         split_by_speaker(clips, config.folds)  # refuses too many folds now instead of after an hour
     _claim(run, [clips_key(clips, data), asdict(config)])
-    made_of = (
+    sources = (
         clips_key(clips, data),
         asdict(config.mfcc),
         asdict(config.augmentation),
         config.augmented_copies,
         config.labels,
     )
-    key = hashlib.sha256(json.dumps([*made_of, config.loop.seed], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([*sources, config.loop.seed], sort_keys=True).encode()).hexdigest()
     cache = run / "features.safetensors"
     versions = _load_features(cache, key)
     if versions is not None:
         return _with_targets(clips, config.labels, versions)
     mfcc = Mfcc(config.mfcc).to(accelerator.device)
     waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
-    table = voice_table(
+    table = clip_table(
         clips, waveforms, config.labels, config.augmented_copies, config.augmentation, mfcc, config.loop.seed
     )
     if accelerator.is_main_process:
@@ -179,23 +181,27 @@ def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Acceler
 def _read_corpus(config: AudioConfig, corpus: str, folder: Path) -> list[VoiceClip]:
     clips = read_voices(corpus, folder, check_counts=config.check_counts)
     others = sorted({clip.corpus for clip in clips if clip.corpus not in config.sampling.corpus_weights})
-    if others:  # in a manifest, whose rows may name any corpus
+    if others:  # rows of a manifest may name any corpus
         raise CorpusError(folder, f"contains clips of {others[0]}", "give it a weight in sampling.corpus_weights")
     return clips
 
 
-def _claim(run: Path, made_of: list[Any]) -> None:
+def _claim(run: Path, sources: list[Any]) -> None:
     """Refuses a folder that contains trainings with other settings or on other clips."""
-    note, key = run / "made_of.txt", hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-    known = note.read_text(encoding="utf-8") if note.exists() else key
-    if known != key and any(run.glob("*/last.safetensors")):
+    note, key = run / "inputs.sha256", hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
+    previous_key = note.read_text(encoding="utf-8") if note.exists() else key
+    if previous_key != key and any(run.glob("*/last.safetensors")):
         raise ConfigError(run, "contains a run with other settings or clips", "choose another folder or remove it")
     with atomic_write(note) as temporary:
         temporary.write_text(key, encoding="utf-8")
 
 
 def clips_key(clips: Sequence[VoiceClip], data: Path) -> list[list[str]]:
-    """Identifies a list of clips, whatever folder the corpora lie in.
+    """Identifies a list of clips independently of the folder of the corpora.
+
+    Args:
+        clips: The clips.
+        data: Folder of the corpora.
 
     Example:
         >>> clips_key([VOICE_CORPORA["emodb"].clip(Path("data/emodb/03a01Nc.wav"), "03", "neutral")], Path("data"))
@@ -205,7 +211,7 @@ def clips_key(clips: Sequence[VoiceClip], data: Path) -> list[list[str]]:
     return [[name.as_posix(), clip.speaker, clip.native_label] for name, clip in zip(names, clips, strict=True)]
 
 
-def _save_features(path: Path, key: str, table: VoiceTable) -> None:
+def _save_features(path: Path, key: str, table: ClipTable) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for number, version in enumerate(table.versions):
         tensors[f"{number}.frames"] = torch.cat([each.frames for each in version])
@@ -229,14 +235,14 @@ def _load_features(path: Path, key: str) -> list[tuple[VoiceFeatures, ...]] | No
         return versions
 
 
-def _with_targets(clips: Sequence[VoiceClip], labels: str, versions: list[tuple[VoiceFeatures, ...]]) -> VoiceTable:
+def _with_targets(clips: Sequence[VoiceClip], labels: str, versions: list[tuple[VoiceFeatures, ...]]) -> ClipTable:
     pairs = [(clip, target_of(clip, labels)) for clip in clips]
     labeled = [(clip, target) for clip, target in pairs if target is not None]
     targets = np.array([target for _, target in labeled], dtype=np.int64)
-    return VoiceTable(tuple(clip for clip, _ in labeled), targets, tuple(versions))
+    return ClipTable(tuple(clip for clip, _ in labeled), targets, tuple(versions))
 
 
-def _task(config: AudioConfig, table: VoiceTable, held_out: VoiceTable | None, accelerator: Accelerator) -> AudioTask:
+def _task(config: AudioConfig, table: ClipTable, held_out: ClipTable | None, accelerator: Accelerator) -> AudioTask:
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     labels = len(target_labels(config.labels))
     return AudioTask(
@@ -245,7 +251,7 @@ def _task(config: AudioConfig, table: VoiceTable, held_out: VoiceTable | None, a
 
 
 def _predict_folds(
-    config: AudioConfig, table: VoiceTable, run: Path, accelerator: Accelerator, quiet: bool
+    config: AudioConfig, table: ClipTable, run: Path, accelerator: Accelerator, quiet: bool
 ) -> NDArray[np.float32]:
     """Probabilities ``(clips, labels)`` of each clip by the training that left out its speaker."""
     predictions = np.zeros((len(table.clips), len(target_labels(config.labels))), np.float32)
@@ -258,7 +264,7 @@ def _predict_folds(
 
 
 def _cross_corpus(
-    config: AudioConfig, table: VoiceTable, run: Path, accelerator: Accelerator, quiet: bool
+    config: AudioConfig, table: ClipTable, run: Path, accelerator: Accelerator, quiet: bool
 ) -> dict[str, Any]:
     """Per corpus, the figures of a training on the other corpora, over the seven labels."""
     corpora = np.array([clip.corpus for clip in table.clips])
@@ -275,14 +281,14 @@ def _cross_corpus(
 
 
 def _fused_figures(predictions: NDArray[np.float32], clips: Sequence[VoiceClip], labels: str) -> dict[str, Any]:
-    """Figures over the seven labels, for the clips that have one of them."""
+    """Figures over the seven labels, for the clips with one of these labels."""
     labeled = np.array([clip.label is not None for clip in clips])
     targets = np.array([FUSED_LABELS.index(clip.label) for clip in clips if clip.label], np.int64)
-    return voice_figures(sum_to_fused(predictions[labeled], groups_of(labels)), targets, FUSED_LABELS)
+    return audio_figures(sum_to_fused(predictions[labeled], groups_of(labels)), targets, FUSED_LABELS)
 
 
 def _figures(
-    config: AudioConfig, table: VoiceTable, predictions: NDArray[np.float32], parameters: int
+    config: AudioConfig, table: ClipTable, predictions: NDArray[np.float32], parameters: int
 ) -> dict[str, Any]:
     """Per corpus, cross-fitted: its own labels where the network predicts them, and the seven."""
     calibrated = cross_calibrate(predictions, table.targets)
@@ -292,13 +298,13 @@ def _figures(
         rows, clips = corpora == corpus, [clip for clip in table.clips if clip.corpus == corpus]
         entry: dict[str, Any] = {"speakers": len({clip.speaker for clip in clips})}
         if corpus == config.labels:
-            entry["native"] = voice_figures(calibrated[rows], table.targets[rows], target_labels(corpus))
+            entry["native"] = audio_figures(calibrated[rows], table.targets[rows], target_labels(corpus))
         entry["seven"] = _fused_figures(calibrated[rows], clips, config.labels)
         figures[corpus] = entry
     return {"parameters": parameters, "leave_speakers_out": figures}
 
 
-def _data_facts(table: VoiceTable, config: AudioConfig) -> dict[str, Any]:
+def _data_facts(table: ClipTable, config: AudioConfig) -> dict[str, Any]:
     clips = {
         corpus: {
             "clips": sum(clip.corpus == corpus for clip in table.clips),
@@ -338,6 +344,6 @@ LIMITS = [
     "Acted, read sentences in studios, in English, German and Bengali; interviews are spontaneous and mostly mild. See "
     "cross_corpus for the loss on unknown recordings alone.",
     "Calibrated on acted speech: its confidence is too high for interviews.",
-    "Features are normalized per speaker: someone who is angry throughout may be classified as neutral.",
+    "Features are normalized per speaker: a speaker who is always angry may be classified as neutral.",
     "Error rates by age, dialect or voice disorder were not measured.",
 ]

@@ -34,7 +34,7 @@ from multimodal.train.loop import LoopSettings
 
 
 @dataclass(frozen=True)
-class VoiceTable:
+class ClipTable:
     """Clips with targets and features.
 
     Attributes:
@@ -47,10 +47,17 @@ class VoiceTable:
     targets: NDArray[np.int64]
     versions: tuple[tuple[VoiceFeatures, ...], ...]
 
-    def subset(self, chosen: NDArray[np.int64]) -> VoiceTable:
-        """The clips at these indices, in their order."""
-        versions = tuple(tuple(version[index] for index in chosen) for version in self.versions)
-        return VoiceTable(tuple(self.clips[index] for index in chosen), self.targets[chosen], versions)
+    def subset(self, indices: NDArray[np.int64]) -> ClipTable:
+        """The clips at these indices, in their order.
+
+        Args:
+            indices: ``(n,)`` indices.
+
+        Returns:
+            A smaller table.
+        """
+        versions = tuple(tuple(version[index] for index in indices) for version in self.versions)
+        return ClipTable(tuple(self.clips[index] for index in indices), self.targets[indices], versions)
 
 
 class Batch(NamedTuple):
@@ -66,6 +73,9 @@ class Batch(NamedTuple):
 def target_labels(corpus: str) -> tuple[str, ...]:
     """The labels of a network: the seven for ``fused``, or those of a corpus.
 
+    Args:
+        corpus: ``fused`` or the name of a speech corpus.
+
     Example:
         >>> target_labels("ravdess")[:2]
         ('neutral', 'calm')
@@ -75,6 +85,9 @@ def target_labels(corpus: str) -> tuple[str, ...]:
 
 def groups_of(corpus: str) -> tuple[str | None, ...]:
     """The fused label of each label of the network; None for one without a counterpart.
+
+    Args:
+        corpus: ``fused`` or the name of a speech corpus.
 
     Example:
         >>> groups_of("ravdess")[:2]
@@ -89,6 +102,10 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
     A clip of another corpus gets the first label with the same fused label: EmoDB's neutral becomes RAVDESS's neutral,
     never its calm.
 
+    Args:
+        clip: A clip.
+        corpus: ``fused`` or the name of a speech corpus.
+
     Example:
         >>> from pathlib import Path
         >>> target_of(VOICE_CORPORA["emodb"].clip(Path("03a01Nc.wav"), "03", "neutral"), "ravdess")
@@ -100,7 +117,7 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
     return groups.index(clip.label) if clip.label in groups and clip.label is not None else None
 
 
-def voice_table(
+def clip_table(
     clips: Sequence[VoiceClip],
     waveforms: Sequence[NDArray[np.float32]],
     labels: str,
@@ -108,7 +125,7 @@ def voice_table(
     augmentation: AudioAugmentation,
     mfcc: Mfcc,
     seed: int,
-) -> VoiceTable:
+) -> ClipTable:
     """Computes the features of every clip with a target, as recorded and augmented.
 
     Args:
@@ -124,16 +141,19 @@ def voice_table(
         The table, without the clips that have no target.
     """
     clip_targets = [target_of(clip, labels) for clip in clips]
-    chosen = [index for index, target in enumerate(clip_targets) if target is not None]
-    sounds = [waveforms[index] for index in chosen]
-    features = [tuple(voice_features(sounds, mfcc))]
+    indices = [index for index, target in enumerate(clip_targets) if target is not None]
+    labeled_waveforms = [waveforms[index] for index in indices]
+    features = [tuple(voice_features(labeled_waveforms, mfcc))]
     for version in range(versions):
         generator = Generator().manual_seed(seed * 1009 + version)
         rate = mfcc.settings.sample_rate
-        copies = [augment_waveform(torch.from_numpy(sound), augmentation, generator, rate).numpy() for sound in sounds]
+        copies = [
+            augment_waveform(torch.from_numpy(waveform), augmentation, generator, rate).numpy()
+            for waveform in labeled_waveforms
+        ]
         features.append(tuple(voice_features(copies, mfcc)))
-    targets = np.array([clip_targets[index] for index in chosen], dtype=np.int64)
-    return VoiceTable(tuple(clips[index] for index in chosen), targets, tuple(features))
+    targets = np.array([clip_targets[index] for index in indices], dtype=np.int64)
+    return ClipTable(tuple(clips[index] for index in indices), targets, tuple(features))
 
 
 class _Sums:
@@ -146,13 +166,13 @@ class _Sums:
         self.squares = torch.stack([each.square().sum(0) for each in frames])
         self.summaries = torch.stack([each.summary for each in features])
 
-    def statistics(self, chosen: Tensor) -> tuple[RecordingStatistics, RecordingStatistics]:
+    def statistics(self, indices: Tensor) -> tuple[RecordingStatistics, RecordingStatistics]:
         """Statistics of the frames and of the summaries of some clips."""
-        count = float(self.counts[chosen].sum())
-        mean = self.sums[chosen].sum(0) / count
-        variance = (self.squares[chosen].sum(0) / count - mean.square()).clamp(min=0)
-        spread, center = torch.var_mean(self.summaries[chosen].double(), dim=0, correction=0)
-        return RecordingStatistics(count, mean, variance), RecordingStatistics(float(len(chosen)), center, spread)
+        count = float(self.counts[indices].sum())
+        mean = self.sums[indices].sum(0) / count
+        variance = (self.squares[indices].sum(0) / count - mean.square()).clamp(min=0)
+        spread, center = torch.var_mean(self.summaries[indices].double(), dim=0, correction=0)
+        return RecordingStatistics(count, mean, variance), RecordingStatistics(float(len(indices)), center, spread)
 
 
 @dataclass(frozen=True)
@@ -212,8 +232,8 @@ class AudioTask:
         self,
         architecture: str,
         labels: int,
-        table: VoiceTable,
-        held_out: VoiceTable | None,
+        table: ClipTable,
+        held_out: ClipTable | None,
         sampling: SamplingConfig,
         augmentation: AudioAugmentation,
         settings: LoopSettings,
@@ -235,21 +255,29 @@ class AudioTask:
         return max(len(self.table.clips) // self.settings.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
-        """An epoch's batches of clips of similar length; several devices share each batch."""
+        """An epoch's batches of clips of similar length; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         draws = Generator().manual_seed(int(torch.randint(2**31, (), generator=generator, device=generator.device)))
         size = self.settings.batch_size
-        drawn = torch.multinomial(self.draw_weights, self.steps() * size, replacement=True, generator=draws)
-        lengths = self.sums[0].counts[drawn] * (1 + 0.2 * torch.rand(len(drawn), generator=draws))
-        batches = drawn[lengths.argsort()].split(size)
+        sample = torch.multinomial(self.draw_weights, self.steps() * size, replacement=True, generator=draws)
+        lengths = self.sums[0].counts[sample] * (1 + 0.2 * torch.rand(len(sample), generator=draws))
+        batches = sample[lengths.argsort()].split(size)
         for number in torch.randperm(len(batches), generator=draws).tolist():
             share = batches[number][self.accelerator.process_index :: self.accelerator.num_processes]
             yield self._batch(share, draws)
 
-    def _batch(self, chosen: Tensor, draws: Generator) -> Batch:
+    def _batch(self, indices: Tensor, draws: Generator) -> Batch:
         sampling, device = self.sampling, self.accelerator.device
         frames: list[Tensor] = []
         summaries: list[Tensor] = []
-        for index in chosen.tolist():
+        for index in indices.tolist():
             version = self._draw_version(draws)
             features = self.table.versions[version][index]
             frame_statistics, summary_statistics = self._speaker_statistics(index, version, draws)
@@ -260,10 +288,10 @@ class AudioTask:
         summary = torch.stack(summaries)
         summary = summary + sampling.summary_noise * torch.randn(summary.shape, generator=draws)
         padded = pad_sequence(frames, batch_first=True).to(device)
-        mix = _draw_mix(len(chosen), sampling.mixup, draws, device)
-        answers = functional.one_hot(torch.from_numpy(self.table.targets[chosen.numpy()]), self.labels).float()
-        answers = answers * (1 - sampling.label_smoothing) + sampling.label_smoothing / self.labels
-        return Batch(padded, lengths.to(device), summary.to(device), mix.of(answers.to(device)), mix)
+        mix = _draw_mix(len(indices), sampling.mixup, draws, device)
+        soft_targets = functional.one_hot(torch.from_numpy(self.table.targets[indices.numpy()]), self.labels).float()
+        soft_targets = soft_targets * (1 - sampling.label_smoothing) + sampling.label_smoothing / self.labels
+        return Batch(padded, lengths.to(device), summary.to(device), mix.of(soft_targets.to(device)), mix)
 
     def _draw_version(self, draws: Generator) -> int:
         if len(self.table.versions) == 1 or float(torch.rand((), generator=draws)) >= self.sampling.augmented_share:
@@ -284,13 +312,28 @@ class AudioTask:
         return self.background.frame_statistics(frames), self.background.summary_statistics(summaries)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean over clips of the cross-entropy, summed over heads, so that each is trained as if alone."""
+        """Mean over clips of the cross-entropy, summed over heads: each head is trained independently.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         output = network(batch.frames, batch.lengths, batch.summary, batch.mix)
         logs = torch.log_softmax(output.member_logits.float(), dim=-1)
         return -(batch.targets * logs).sum(-1).mean(-1).sum()
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Unweighted average recall and negative log-likelihood on the held-out speakers."""
+        """Unweighted average recall and negative log-likelihood on the held-out speakers.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         if self.held_out is None:
             return {}
         probabilities = evaluate_clips(network, self.held_out)
@@ -301,7 +344,7 @@ class AudioTask:
         return {"uar": float(torch.stack(recalls).mean()), "nll": -float(likelihood)}
 
 
-def evaluate_clips(network: nn.Module, table: VoiceTable, alone: bool = False) -> Tensor:
+def evaluate_clips(network: nn.Module, table: ClipTable, alone: bool = False) -> Tensor:
     """Predicts uncalibrated probabilities ``(clips, labels)`` of clips as recorded, with the code of inference.
 
     Args:
@@ -339,7 +382,7 @@ def _within_speakers(sums: _Sums, speakers: Sequence[Tensor]) -> tuple[Recording
     return frames, summaries
 
 
-def _draw_weights(table: VoiceTable, weights: dict[str, float]) -> Tensor:
+def _draw_weights(table: ClipTable, weights: dict[str, float]) -> Tensor:
     """Weight of each clip in the draw: by corpus weight per label, and equal for the speakers of a label."""
     labels = [(clip.corpus, int(target)) for clip, target in zip(table.clips, table.targets, strict=True)]
     keys = [(*label, clip.speaker) for label, clip in zip(labels, table.clips, strict=True)]

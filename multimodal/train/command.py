@@ -184,5 +184,12 @@ def _check_sources(data: Path | None, sources: Mapping[str, Path | None]) -> Non
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Runs the command; returns its exit code.
+
+    Args:
+        arguments: Arguments of the command line; None for the arguments of the process.
+
+    Returns:
+        The exit code.
+    """
     return run_command(COMMANDS, arguments, "train", SUMMARY)

@@ -96,6 +96,9 @@ class FaceTask:
         """Loads the tensors of a trained network, and mixes its predictions into the targets.
 
         Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
+
+        Args:
+            path: Tensors of the trained network (safetensors).
         """
         load_tensors(path, self.network)
         share = self.config.self_distillation
@@ -110,7 +113,15 @@ class FaceTask:
         return max(len(self.images) // self.config.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented pictures ``(batch, size, size)`` and targets ``(batch, 8)``; several devices share each batch."""
+        """Augmented pictures ``(batch, size, size)`` and targets ``(batch, 8)``; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         small = epoch < self.config.small_share * self.config.loop.epochs
         size = self.config.small_size if small else self.config.full_size
         order = torch.randperm(len(self.images), generator=generator, device=self.images.device)
@@ -119,12 +130,20 @@ class FaceTask:
             batch = batch[self.accelerator.process_index :: self.accelerator.num_processes]
             targets = self.targets[batch]
             if self.config.scheme == "probabilistic":
-                drawn = torch.multinomial(targets, 1, generator=generator)
-                targets = torch.zeros_like(targets).scatter_(1, drawn, 1.0)
+                sample = torch.multinomial(targets, 1, generator=generator)
+                targets = torch.zeros_like(targets).scatter_(1, sample, 1.0)
             yield augment(self.images[batch], size, self.config.augmentation, generator), targets
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean over pictures of the scheme's loss, summed over members, so that each is trained as if alone."""
+        """Mean over pictures of the scheme's loss, summed over members: each member is trained independently.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         images, targets = batch
         logs = torch.log_softmax(network(images).member_logits.float(), dim=-1)
         if self.config.scheme == "multi_label":
@@ -137,7 +156,14 @@ class FaceTask:
         return (losses * importance).mean(dim=-1).sum()
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Accuracy against the majority, mean recall over the emotions, and negative log-likelihood."""
+        """Accuracy against the majority, mean recall over the emotions, and negative log-likelihood.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         with self.accelerator.autocast():
             parts = [predict(network, images, flip=False)[0] for images in self.validation_images.split(512)]
         probabilities, labels = torch.cat(parts), self.validation_labels
@@ -172,14 +198,22 @@ def _targets(corpus: FaceCorpus, scheme: str) -> NDArray[np.float32]:
 
 
 def _class_weights(targets: Tensor, balance: float) -> Tensor:
-    """A factor per emotion, ``(8,)``, whose mean over the corpus is 1."""
+    """A factor per emotion, ``(8,)``, with a mean of 1 over the corpus."""
     share = (targets / targets.sum(dim=1, keepdim=True)).mean(0)
     weights = share.clamp(min=1e-6) ** -balance
     return weights / (weights * share).sum()
 
 
 def read_corpora(config: FaceConfig, folder: Path) -> tuple[FaceCorpus, FaceCorpus]:
-    """The training and the validation part of FER+ in ``folder``."""
+    """The training and the validation part of FER+ in ``folder``.
+
+    Args:
+        config: Configuration of the training.
+        folder: Folder of FER+.
+
+    Returns:
+        Both parts.
+    """
     training = read_ferplus(folder, "train", check_counts=config.check_counts)
     return training, read_ferplus(folder, "valid", check_counts=config.check_counts)
 
@@ -207,9 +241,9 @@ def train_face(
         OutputError: The run folder cannot be written.
     """
     config = read_config(config_path, FaceConfig)
-    chosen = choose_device(device)
-    precision = config.loop.precision if chosen != "mps" else "no"
-    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=precision)
+    device_name = choose_device(device)
+    precision = config.loop.precision if device_name != "mps" else "no"
+    accelerator = Accelerator(cpu=device_name == "cpu", mixed_precision=precision)
     training, validation = read_corpora(config, data)
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FaceTask(config, training, validation, accelerator)
@@ -224,7 +258,19 @@ def train_face(
 def write_weights(
     config: FaceConfig, network: nn.Module, validation: FaceCorpus, run: Path, name: str, origin: Mapping[str, object]
 ) -> Path:
-    """Calibrates and evaluates a trained network on the validation part, and writes weights and card."""
+    """Calibrates and evaluates a trained network on the validation part, and writes weights and card.
+
+    Args:
+        config: Configuration of the training.
+        network: The trained network.
+        validation: Validation part of FER+.
+        run: Folder of the run.
+        name: Name of the weights.
+        origin: Origin for the card.
+
+    Returns:
+        Path of the weights.
+    """
     labeled = validation.subset(majority_labels(validation.votes) >= 0)
     labels = majority_labels(labeled.votes)
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})

@@ -38,8 +38,8 @@ from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.synthetic_features import (
     Encoded,
     EncodedPools,
+    encode_clips,
     encode_pools,
-    encode_voices,
     face_pool,
     mask_audio_with_noise,
     text_pool,
@@ -54,7 +54,7 @@ from multimodal.train.audio_task import target_of
 from multimodal.train.config import read_config
 from multimodal.train.fusion_task import FusionTask, FusionTrainingConfig
 from multimodal.train.loop import LoopSettings, fit
-from multimodal.train.out_of_fold import fold_of_speakers, out_of_fold_encoder
+from multimodal.train.out_of_fold import check_same_training, fold_of_speakers, out_of_fold_encoder
 from multimodal.train.provenance import training_revision
 from multimodal.types import MODALITIES
 
@@ -135,7 +135,7 @@ def train_fusion(
         Path of the weights.
 
     Raises:
-        ConfigError: A configuration is invalid.
+        ConfigError: A configuration is invalid, or the audio encoder is of another training than the folds.
         CorpusError: A corpus differs from the published one.
         OutputError: The run folder cannot be written.
         WeightsError: An encoder or a fold of the audio training is not found.
@@ -145,11 +145,14 @@ def train_fusion(
     if audio_config.folds < len(PARTS):
         fact = f"is a configuration with {audio_config.folds} folds"
         raise ConfigError("audio_config", fact, f"name one with at least {len(PARTS)} folds")
-    chosen = choose_device(device)
-    accelerator = Accelerator(cpu=chosen == "cpu", mixed_precision=config.loop.precision if chosen != "mps" else "no")
+    device_name = choose_device(device)
+    accelerator = Accelerator(
+        cpu=device_name == "cpu", mixed_precision=config.loop.precision if device_name != "mps" else "no"
+    )
     revision = training_revision(run)
     sources_of = choose_weights(model, MODALITIES)
     encoders = {part: load_weights(sources_of[part], part, str(accelerator.device)) for part in MODALITIES}
+    check_same_training(encoders["audio"], audio_config)  # before corpora are read, which takes minutes
     parts = encode_parts(config, audio_config, sources, encoders, run)
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
@@ -184,7 +187,15 @@ def train_fusion(
 
 
 def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
-    """The shape of the head, from the configuration and the sizes of the encoders' states."""
+    """The shape of the head, from the configuration and the sizes of the encoders' states.
+
+    Args:
+        config: Configuration of the training.
+        pools: Encoded samples.
+
+    Returns:
+        The shape.
+    """
     return FusionShape(
         labels=len(FUSED_LABELS),
         audio_size=pools.voices[0][0].states.shape[1],
@@ -200,6 +211,9 @@ def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
 
 def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
     """Fits a temperature per subset of modalities on the held-out utterances.
+
+    Args:
+        task: Task with the trained network.
 
     Returns:
         Subset to temperature; and the share of predictions with a confidence of at least ``UNCERTAIN_BELOW``, as the
@@ -223,6 +237,13 @@ def encode_parts(
     The speakers of the last fold of the audio training are for evaluation, those of the fold before for calibration,
     the others for training. The validation parts of FER+ and GoEmotions are halved: every other picture and text is for
     calibration, the others are for evaluation.
+
+    Args:
+        config: Configuration of the training.
+        audio_config: Configuration of the audio training.
+        sources: The corpora.
+        encoders: Modality to its weights.
+        run: Folder of the run.
     """
     faces = _faces(config, sources.faces)
     texts = _texts(config, sources.texts)
@@ -231,14 +252,14 @@ def encode_parts(
         for corpus in audio_config.sampling.corpus_weights
         for clip in read_voices(corpus, sources.voices / corpus, check_counts=config.check_counts)
     ]
-    voices = _Voices.read(audio_config, clips, encoders["audio"], sources.audio_run, run)
+    voices = _EncodedClips.read(audio_config, clips, encoders["audio"], sources.audio_run, run)
     seed = config.loop.seed
     pools = {}
     for number, part in enumerate(PARTS):
         images, face_labels = face_pool(faces[part], config.faces_per_label, seed)
-        indices, voice_labels, seconds = voices.of(part)
+        indices, clip_labels, seconds = voices.of(part)
         sentences, text_labels = text_pool(texts[part])
-        labels = SamplePools(face_labels, voice_labels, text_labels, seconds, views=config.views)
+        labels = SamplePools(face_labels, clip_labels, text_labels, seconds, views=config.views)
         encoded = [voices.encoded[index] for index in indices], [voices.degraded[index] for index in indices]
         pools[part] = encode_pools(encoders, labels, images, encoded, sentences, seed + number)
     return pools
@@ -263,7 +284,7 @@ def _texts(config: FusionConfig, folder: Path) -> dict[str, TextCorpus]:
 
 
 @dataclass(frozen=True)
-class _Voices:
+class _EncodedClips:
     """All clips, encoded by networks that were not trained on their speakers, and the part of each clip."""
 
     labels: NDArray[np.int64]
@@ -275,7 +296,7 @@ class _Voices:
     @classmethod
     def read(
         cls, config: AudioConfig, clips: Sequence[VoiceClip], weights: Weights, audio_run: Path, run: Path
-    ) -> _Voices:
+    ) -> _EncodedClips:
         waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
         mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
         degraded = voice_features(mask_audio_with_noise(waveforms, config.loop.seed), mfcc)
@@ -284,22 +305,22 @@ class _Voices:
         encoder_of = out_of_fold_encoder(weights, config, audio_run, training_clips, training_features)
         fold_of = fold_of_speakers(training_clips, config.folds, config.loop.seed)
         indices = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
-        chosen = [clips[index] for index in indices]
+        fold_clips = [clips[index] for index in indices]
         encoded = [
-            encode_voices(weights, chosen, [version[index] for index in indices], encoder_of)
+            encode_clips(weights, fold_clips, [version[index] for index in indices], encoder_of)
             for version in (features, degraded)
         ]
         return cls(
-            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in chosen]),
+            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in fold_clips]),
             np.array([len(features[index].frames) * config.mfcc.hop_seconds for index in indices]),
-            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in chosen]),
+            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in fold_clips]),
             *encoded,
         )
 
     def of(self, part: str) -> tuple[list[int], NDArray[np.int64], NDArray[np.float64]]:
         """Indices, labels and durations of the clips of a part."""
-        chosen = np.flatnonzero((self.parts == PARTS.index(part)) & (self.labels >= 0))
-        return chosen.tolist(), self.labels[chosen], self.seconds[chosen]
+        indices = np.flatnonzero((self.parts == PARTS.index(part)) & (self.labels >= 0))
+        return indices.tolist(), self.labels[indices], self.seconds[indices]
 
 
 def _training_clips(
@@ -318,7 +339,16 @@ def _part_of_fold(fold: int, folds: int) -> int:
 def data_facts(
     config: FusionConfig, parts: Mapping[str, EncodedPools], encoders: Mapping[str, Weights]
 ) -> dict[str, Any]:
-    """The data entry of the card."""
+    """The data entry of the card.
+
+    Args:
+        config: Configuration of the training.
+        parts: Encoded samples of each part.
+        encoders: Modality to its weights.
+
+    Returns:
+        Plain values.
+    """
     counts = {
         part: {
             "pictures": len(encoded.pools.faces),
@@ -337,7 +367,14 @@ def data_facts(
 
 
 def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
-    """Corpus to its license, from the cards of the encoders."""
+    """Corpus to its license, from the cards of the encoders.
+
+    Args:
+        encoders: Part to its weights.
+
+    Returns:
+        Name of each corpus to its license.
+    """
     entries: dict[str, dict[str, str]] = {}
     for weights in encoders.values():
         data = weights.card["data"]
@@ -347,7 +384,17 @@ def licenses(encoders: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
 
 
 def how(config: FusionConfig, run: Path, revision: str, encoders: Mapping[str, Weights]) -> dict[str, Any]:
-    """What the card says of the training."""
+    """The training entry of the card.
+
+    Args:
+        config: Configuration of the training.
+        run: Folder of the run.
+        revision: Commit of the training.
+        encoders: Modality to its weights.
+
+    Returns:
+        Plain values.
+    """
     rows = [line.split(",") for line in (run / "log.csv").read_text(encoding="utf-8").splitlines()]
     header, epochs = rows[0], rows[1:]
     scores = [float(row[header.index(FusionTask.metric)]) for row in epochs]

@@ -93,7 +93,7 @@ class FusionTask:
         self.pools, self.synthesis, self.training = pools, synthesis, training
         self.settings, self.accelerator = settings, accelerator
         self.shape = shape
-        self.spread = np.concatenate([voice.states for voice in pools.voices[0]]).std(axis=0) * training.audio_noise
+        self.spread = np.concatenate([clip.states for clip in pools.voices[0]]).std(axis=0) * training.audio_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = training.validation_utterances
         self.held_out = list(synthesize(held_out.pools, count, synthesis, settings.seed))
@@ -104,17 +104,25 @@ class FusionTask:
         return max(self.training.utterances // self.settings.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[Batch]:
-        """An epoch's batches of utterances of similar length; several devices share each batch."""
+        """An epoch's batches of utterances of similar length; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         draws = np.random.default_rng(seed)
         size = self.settings.batch_size
         recipes = list(synthesize(self.pools.pools, self.steps() * size, self.synthesis, seed))
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
-            chosen = recipes[number * size : (number + 1) * size]
-            subsets = [_draw_subset(self.training.absent_share, draws) for _ in chosen]
+            batch_recipes = recipes[number * size : (number + 1) * size]
+            subsets = [_draw_subset(self.training.absent_share, draws) for _ in batch_recipes]
             share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-            yield self._batch(chosen[share], subsets[share], draws)
+            yield self._batch(batch_recipes[share], subsets[share], draws)
 
     def _batch(
         self, recipes: Sequence[SyntheticUtterance], subsets: Sequence[Sequence[str]], draws: np.random.Generator
@@ -133,12 +141,27 @@ class FusionTask:
         return replace(inputs, audio=(inputs.audio + self.spread * noise).astype(np.float32))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy."""
+        """Cross-entropy.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         logits = network(batch.inputs).logits
         return functional.cross_entropy(logits, batch.targets, label_smoothing=self.training.label_smoothing)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Macro-F1 and negative log-likelihood on held-out utterances, as means over all subsets of modalities."""
+        """Macro-F1 and negative log-likelihood on held-out utterances, as means over all subsets of modalities.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         from multimodal.evaluate.metrics import classification_figures
 
         labels = np.array([recipe.label for recipe in self.held_out])

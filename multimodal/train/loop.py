@@ -83,13 +83,36 @@ class Task(Protocol):
         """Number of steps per epoch, the same in every epoch."""
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Any]:
-        """The batches of an epoch, on the device; the generator alone determines their order."""
+        """The batches of an epoch, on the device; the generator alone determines their order.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
 
     def loss(self, network: nn.Module, batch: Any) -> Tensor:
-        """The scalar to minimize."""
+        """The scalar to minimize.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Figures on held-out data, including ``metric`` (higher is better); empty if nothing is held out."""
+        """Figures on held-out data, including ``metric`` (higher is better); empty if nothing is held out.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
 
 
 @dataclass
@@ -222,7 +245,14 @@ def _optimizer(network: nn.Module, settings: LoopSettings) -> torch.optim.Optimi
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Moves the average towards the network, faster in the first steps, whose weights are soon outdated."""
+    """Moves the average toward the network; the first steps count more, because their weights change fast.
+
+    Args:
+        average: Averaged tensors, changed in place.
+        network: The network.
+        decay: Weight of the average, 0 … 1.
+        step: Number of the step, from 1.
+    """
     share = 1 - min(decay, (1 + step) / (10 + step))
     for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if mean.is_floating_point():
@@ -232,13 +262,23 @@ def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) 
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: dict[str, str]) -> None:
-    """Writes tensors and metadata atomically as one safetensors file."""
+    """Writes tensors and metadata atomically as one safetensors file.
+
+    Args:
+        path: The file to write.
+        tensors: Name to tensor.
+        facts: Metadata of the file.
+    """
     with atomic_write(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, facts)
 
 
 def load_tensors(path: Path, network: nn.Module) -> None:
     """Loads the tensors of a safetensors file into a network that has exactly these.
+
+    Args:
+        path: A safetensors file.
+        network: The network to fill.
 
     Raises:
         WeightsError: The file does not exist, is damaged, or belongs to another network.

@@ -1,4 +1,4 @@
-"""Out-of-fold audio encodings: each speaker is encoded by a network that was not trained on them.
+"""Out-of-fold audio encodings: a network that was not trained on a speaker encodes that speaker.
 
 The shipped audio encoder is right for 0.83 of the clips it was trained on and for 0.65 of others. A fusion head trained
 on the former would trust every voice too much. The folds of the audio training contain, for each speaker, a network
@@ -93,7 +93,7 @@ def check_same_training(weights: Weights, config: AudioConfig) -> None:
     difference: the folds cannot then be of the same training.
 
     Args:
-        weights: The audio encoder, whose card states its configuration. Without one nothing is compared.
+        weights: The audio encoder; its card states its configuration. Without a configuration nothing is compared.
         config: The configuration of the folds.
 
     Raises:
@@ -131,7 +131,16 @@ def _flat(settings: Mapping[str, Any], table: str = "") -> dict[str, Any]:
 
 
 def fold_of_speakers(clips: Sequence[VoiceClip], folds: int, seed: int) -> dict[str, int]:
-    """Speaker to the fold of the audio training that left them out."""
+    """Speaker to the fold of the audio training that excluded the speaker.
+
+    Args:
+        clips: Training clips.
+        folds: Number of folds.
+        seed: Random seed of the audio training.
+
+    Returns:
+        Speaker to fold.
+    """
     parts = split_by_speaker(clips, folds, seed)
     return {clips[index].speaker: number for number, part in enumerate(parts) for index in part.test}
 
@@ -139,7 +148,7 @@ def fold_of_speakers(clips: Sequence[VoiceClip], folds: int, seed: int) -> dict[
 def out_of_fold_encoder(
     weights: Weights, config: AudioConfig, run: Path, clips: Sequence[VoiceClip], features: Sequence[VoiceFeatures]
 ) -> dict[str, AudioEncoderFn]:
-    """Gives each speaker an encoder that was not trained on them.
+    """Provides an encoder per speaker that was not trained on that speaker.
 
     Args:
         weights: The shipped audio encoder.

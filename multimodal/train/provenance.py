@@ -10,7 +10,14 @@ from multimodal.files import atomic_write
 
 
 def origin_of(start: Path) -> dict[str, object]:
-    """The card entry of the weights that a run started from, and of the run that produced them."""
+    """The card entry of the weights that a run started from, and of the run that produced them.
+
+    Args:
+        start: Weights that the run started from.
+
+    Returns:
+        Plain values for the card.
+    """
     facts: dict[str, object] = {"file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}
     if (start.parent / "commit.txt").exists() and (start.parent / "log.csv").exists():
         facts["commit"] = training_revision(start.parent)
@@ -19,7 +26,14 @@ def origin_of(start: Path) -> dict[str, object]:
 
 
 def training_revision(run: Path) -> str:
-    """The commit at which a run started, stored in its folder so that a later continuation keeps it."""
+    """The commit at which a run started, stored in its folder so that a later continuation keeps it.
+
+    Args:
+        run: Folder of the run.
+
+    Returns:
+        The commit.
+    """
     note = run / "commit.txt"
     if not note.exists():
         command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]

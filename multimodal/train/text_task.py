@@ -24,7 +24,7 @@ from multimodal.data.corpora.texts import TEXT_CORPORA
 from multimodal.encoders.text import MINILM_L6, TextEncoder, pad, read_texts
 from multimodal.encoders.tokenization import encode, token_marks
 from multimodal.errors import ConfigError
-from multimodal.evaluate.text import evaluate_readings
+from multimodal.evaluate.text import evaluate_predictions
 from multimodal.train.loop import LoopSettings, load_tensors
 
 ARCHITECTURES = {"minilm_l6": MINILM_L6}
@@ -34,12 +34,12 @@ AUTO = "auto"
 """Architecture name of any backbone that ``transformers`` can load."""
 
 BUCKET = 50
-"""Batches whose texts are sorted by length together: enough to pad little, few enough to stay a mixture."""
+"""Number of batches with texts sorted by length together: enough to pad little, few enough to stay mixed."""
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """All settings of a text training, as the TOML file gives them.
+    """All settings of a text training, as in the TOML file.
 
     Attributes:
         loop: How to train.
@@ -107,11 +107,26 @@ class Targets(NamedTuple):
     shares: Tensor
 
     def rows(self, indices: Sequence[int]) -> Targets:
-        """The targets of some of the texts."""
+        """The targets of some of the texts.
+
+        Args:
+            indices: Indices of the texts.
+
+        Returns:
+            Their targets.
+        """
         return Targets(*(part[indices] for part in self))
 
     def mixed(self, other: Targets, share: float) -> Targets:
-        """A weighted mean of both, ``share`` of the other."""
+        """A weighted mean of both, ``share`` of the other.
+
+        Args:
+            other: Targets of the same texts.
+            share: Weight of ``other``, 0 … 1.
+
+        Returns:
+            The mean.
+        """
         return Targets(*((1 - share) * first + share * second for first, second in zip(self, other, strict=True)))
 
 
@@ -148,18 +163,21 @@ class TextTask:
         """Mixes a trained network's estimates for the unchanged texts into the targets; the student starts anew.
 
         Source: Furlanello et al. 2018, "Born-Again Neural Networks" (arXiv 1805.04770).
+
+        Args:
+            teacher: Tensors of the trained network (safetensors).
         """
         network = copy.deepcopy(self.network)
         load_tensors(teacher, network)
         network.eval()
         order = sorted(range(len(self.texts)), key=lambda index: len(self.texts[index]))
-        answers = [self._answers(network, order[lower : lower + 128]) for lower in range(0, len(order), 128)]
+        batches = [self._predict(network, order[lower : lower + 128]) for lower in range(0, len(order), 128)]
         back = torch.tensor(order).argsort()
-        estimates = Targets(*(torch.cat(parts)[back] for parts in zip(*answers, strict=True)))
+        estimates = Targets(*(torch.cat(parts)[back] for parts in zip(*batches, strict=True)))
         self.targets = self.targets.mixed(estimates, self.config.self_distillation)
 
     @torch.no_grad()
-    def _answers(self, network: nn.Module, indices: Sequence[int]) -> Targets:
+    def _predict(self, network: nn.Module, indices: Sequence[int]) -> Targets:
         numbers, mask = pad(self._encoded([self.texts[index] for index in indices]), self.marks.padding)
         with self.accelerator.autocast():
             output = network(numbers.to(self.accelerator.device), mask.to(self.accelerator.device))
@@ -172,7 +190,15 @@ class TextTask:
         return max(len(self.texts) // self.config.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor, Targets]]:
-        """Token numbers, their mask and targets; several devices share each batch."""
+        """Token numbers, their mask and targets; several devices share each batch.
+
+        Args:
+            epoch: Number of the epoch.
+            generator: Random generator of the epoch.
+
+        Returns:
+            Iterator over the batches, on the device.
+        """
         device, size = self.accelerator.device, self.config.loop.batch_size
         order = torch.randperm(len(self.texts), generator=generator, device=device).tolist()
         chance = random.Random(int(torch.randint(2**31, (1,), generator=generator, device=device)))
@@ -194,7 +220,15 @@ class TextTask:
         return [self.marks.around(ids[:room]) for ids in encode(self.tokenizer, texts)]
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor, Targets]) -> Tensor:
-        """Mean over texts of three losses: the corpus's labels, each of the seven emotions, the seven as one choice."""
+        """Mean over texts of three losses: the corpus's labels, each of the seven emotions, the seven as one choice.
+
+        Args:
+            network: The network in training mode.
+            batch: A batch of ``batches``.
+
+        Returns:
+            A scalar.
+        """
         ids, mask, targets = batch
         output = network(ids, mask)
         cross_entropy = functional.binary_cross_entropy_with_logits
@@ -210,13 +244,20 @@ class TextTask:
         return losses.mean()
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Figures on the held-out slice; F1 is slightly optimistic, because its thresholds come from the same slice."""
+        """Figures on the held-out slice; F1 is slightly optimistic, because its thresholds come from the same slice.
+
+        Args:
+            network: The network in evaluation mode.
+
+        Returns:
+            Name of the figure to its value.
+        """
         with self.accelerator.autocast():
-            readings = read_texts(network, self.tokenizer, self.held_out.texts, batch_size=64)
-        figures = evaluate_readings(readings, self.held_out, None)
+            predictions = read_texts(network, self.tokenizer, self.held_out.texts, batch_size=64)
+        figures = evaluate_predictions(predictions, self.held_out, None)
         mean = (figures["pr_auc"] + figures["pr_auc_native"]) / 2
-        chosen = ("macro_f1", "macro_f1_native", "accuracy", "nll")
-        return {"pr_auc": mean, **{key: float(figures[key]) for key in chosen}}
+        keys = ("macro_f1", "macro_f1_native", "accuracy", "nll")
+        return {"pr_auc": mean, **{key: float(figures[key]) for key in keys}}
 
 
 def _importance(targets: Tensor, power: float) -> Tensor:

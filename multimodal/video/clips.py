@@ -135,7 +135,7 @@ def _plan(
 
 
 def _peak_window(moment: Moment, analysis: Analysis) -> tuple[float, float]:
-    """Gives the 30 s of a long moment in which the face shows the emotion most; the first 30 s without a face."""
+    """Returns the 30 s of a long moment with the strongest emotion in the face, or the first 30 s without a face."""
     start, end = moment.start_seconds, moment.end_seconds
     if end - start <= LONGEST_SECONDS:
         return start, end
@@ -174,6 +174,10 @@ def _in_order(cuts: Sequence[Cut]) -> list[Cut]:
 
 def clip_name(rank: int, moment: Moment) -> str:
     """Names a clip, without suffix, in letters, digits and hyphens only.
+
+    Args:
+        rank: Rank of the moment, from 1.
+        moment: The moment.
 
     Example:
         >>> clip_name(1, Moment("peak", 3, 12.4, 16.0, "happiness", 0.97, "happiness at 97%"))
@@ -283,7 +287,14 @@ class Captions:
         self.height = self._panel.height
 
     def drawer(self, number: int) -> Callable[[float], Image]:
-        """Gives the function that draws the caption of one moment for a time of the recording."""
+        """Returns the function that draws the caption of one moment for a time of the recording.
+
+        Args:
+            number: Index of the moment.
+
+        Returns:
+            A function of the time in seconds.
+        """
         from multimodal.formatting import range_text
 
         cut, moment = self._cuts[number], self._cuts[number].moment

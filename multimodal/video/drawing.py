@@ -74,7 +74,7 @@ def font(size: int, bold: bool = False, name: str | None = None) -> FreeTypeFont
 
 @cache
 def _letters(name: str | None) -> frozenset[int]:
-    """Gives the code points of a font; none if it is not installed."""
+    """Returns the code points of a font; none if it is not installed."""
     from matplotlib.ft2font import FT2Font
 
     try:
@@ -87,6 +87,11 @@ def _letters(name: str | None) -> frozenset[int]:
 def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
     """Chooses the font that has the most letters of a text, DejaVu Sans if it has all.
 
+    Args:
+        text: Text to draw.
+        size: Size in pixels.
+        bold: Whether the font is bold.
+
     Example:
         >>> font_for("Grüße", 14, bold=True).getname()
         ('DejaVu Sans', 'Bold')
@@ -98,12 +103,12 @@ def font_for(text: str, size: int, bold: bool = False) -> FreeTypeFont:
     return font(size, bold and best is None, best)
 
 
-def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
+def drawable(text: str, typeface: FreeTypeFont | None = None) -> str:
     r"""Removes from a text what a font cannot draw.
 
     Args:
         text: Any text, on one or several lines.
-        chosen: The font; None for DejaVu Sans.
+        typeface: The font; None for DejaVu Sans.
 
     Returns:
         One line, without control characters and without signs and emoji that the font lacks; each run of letters that
@@ -113,8 +118,8 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
         >>> drawable("that was great \U0001f9ff!\n\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd")
         'that was great ! … שלום'
     """
-    is_default = chosen is None or chosen.getname()[0] == "DejaVu Sans"
-    letters = _letters(None if is_default or chosen is None else str(chosen.path))
+    is_default = typeface is None or typeface.getname()[0] == "DejaVu Sans"
+    letters = _letters(None if is_default or typeface is None else str(typeface.path))
     line: list[str] = []
     for char in unicodedata.normalize("NFC", text):
         category = unicodedata.category(char)
@@ -132,6 +137,9 @@ def drawable(text: str, chosen: FreeTypeFont | None = None) -> str:
 def is_right_to_left(text: str) -> bool:
     """Whether a line runs from right to left: its first letter with a direction decides.
 
+    Args:
+        text: One line.
+
     Example:
         >>> is_right_to_left("1. \u05e9\u05dc\u05d5\u05dd"), is_right_to_left("no")
         (True, False)
@@ -140,10 +148,13 @@ def is_right_to_left(text: str) -> bool:
 
 
 def in_visual_order(text: str) -> str:
-    """Puts the characters of a line in the order in which they are drawn, from left to right.
+    """Reorders the characters of a line for drawing from left to right.
 
     Pillow orders and joins letters itself where it was built with Raqm, as its wheels are. Elsewhere this applies the
     Unicode bidirectional algorithm (UAX #9); Arabic letters are then not joined.
+
+    Args:
+        text: One line.
 
     Example:
         >>> in_visual_order("\u05d0\u05d1 two words \u05d2\u05d3") == "\u05d3\u05d2 two words \u05d1\u05d0"
@@ -159,24 +170,40 @@ def _orders_itself() -> bool:
     return bool(features.check_feature("raqm"))
 
 
-def width_of(text: str, chosen: FreeTypeFont) -> float:
-    """How wide a line is in pixels."""
-    return float(chosen.getlength(text))
+def width_of(text: str, typeface: FreeTypeFont) -> float:
+    """How wide a line is in pixels.
+
+    Args:
+        text: One line.
+        typeface: The font.
+
+    Returns:
+        Pixels.
+    """
+    return float(typeface.getlength(text))
 
 
-def write(drawing: ImageDraw, place: tuple[float, float], text: str, chosen: FreeTypeFont, color: str) -> None:
-    """Writes a line; ``place`` is where it begins on the left, and its baseline."""
-    shown = text if _orders_itself() else in_visual_order(text)
-    drawing.text(place, shown, fill=color, font=chosen, anchor="ls")
+def write(drawing: ImageDraw, place: tuple[float, float], text: str, typeface: FreeTypeFont, color: str) -> None:
+    """Writes a line; ``place`` is where it begins on the left, and its baseline.
+
+    Args:
+        drawing: Canvas of the picture.
+        place: x, y in pixels.
+        text: One line.
+        typeface: The font.
+        color: ``#rrggbb``.
+    """
+    ordered = text if _orders_itself() else in_visual_order(text)
+    drawing.text(place, ordered, fill=color, font=typeface, anchor="ls")
 
 
-def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: float | None = None) -> list[str]:
+def break_lines(text: str, width: float, typeface: FreeTypeFont, first_width: float | None = None) -> list[str]:
     """Breaks a text into lines.
 
     Args:
         text: One line that the font can draw.
         width: Width of the lines in pixels.
-        chosen: The font.
+        typeface: The font.
         first_width: Width of the first line in pixels, if shorter.
 
     Returns:
@@ -186,10 +213,10 @@ def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: floa
         >>> break_lines("one two three", 60, font(14))
         ['one two', 'three']
     """
-    space, lines, used = width_of(" ", chosen), [""], 0.0
+    space, lines, used = width_of(" ", typeface), [""], 0.0
     room = width if first_width is None else first_width
-    for word in itertools.chain.from_iterable(_break_word(word, width, chosen) for word in text.split()):
-        length = width_of(word, chosen)
+    for word in itertools.chain.from_iterable(_break_word(word, width, typeface) for word in text.split()):
+        length = width_of(word, typeface)
         if used and used + space + length <= room:
             lines[-1] += " " + word
             used += space + length
@@ -201,35 +228,49 @@ def break_lines(text: str, width: float, chosen: FreeTypeFont, first_width: floa
     return [line for line in lines if line] if first_width is None else lines
 
 
-def _break_word(word: str, width: float, chosen: FreeTypeFont) -> list[str]:
-    if len(word) <= LONGEST_WORD and width_of(word, chosen) <= width:
+def _break_word(word: str, width: float, typeface: FreeTypeFont) -> list[str]:
+    if len(word) <= LONGEST_WORD and width_of(word, typeface) <= width:
         return [word]
-    size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], chosen), 1.0) * 0.8)))
+    size = min(LONGEST_WORD, max(1, int(len(word) * width / max(width_of(word[:1000], typeface), 1.0) * 0.8)))
     while size > 1 and any(
-        width_of(word[at : at + size], chosen) > width for at in range(0, min(len(word), 400), size)
+        width_of(word[at : at + size], typeface) > width for at in range(0, min(len(word), 400), size)
     ):
         size -= 1
     return [word[at : at + size] for at in range(0, len(word), size)]
 
 
-def shorten(text: str, width: float, chosen: FreeTypeFont) -> str:
+def shorten(text: str, width: float, typeface: FreeTypeFont) -> str:
     """Shortens a line that is too wide and ends it with an ellipsis.
+
+    Args:
+        text: One line.
+        width: Largest width in pixels.
+        typeface: The font.
 
     Example:
         >>> shorten("a long line", 60, font(14))
         'a long…'
     """
-    if width_of(text, chosen) <= width:
+    if width_of(text, typeface) <= width:
         return text
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if width_of(text[:middle].rstrip() + "…", chosen) <= width else (low, middle - 1)
+        low, high = (middle, high) if width_of(text[:middle].rstrip() + "…", typeface) <= width else (low, middle - 1)
     return text[:low].rstrip() + "…"
 
 
 def round_rectangle(size: tuple[int, int], radius: float, color: str) -> Picture:
-    """Draws a filled rectangle with round corners, as a picture with transparency."""
+    """Draws a filled rectangle with round corners, as a picture with transparency.
+
+    Args:
+        size: Width and height in pixels.
+        radius: Radius of the corners in pixels.
+        color: ``#rrggbb``.
+
+    Returns:
+        RGBA picture.
+    """
     from PIL import Image as Pictures
     from PIL import ImageDraw
 
@@ -244,6 +285,9 @@ def round_rectangle(size: tuple[int, int], radius: float, color: str) -> Picture
 def rgb_values(color: str) -> tuple[int, int, int]:
     """Converts ``#rrggbb`` to red, green and blue, 0 … 255.
 
+    Args:
+        color: The color.
+
     Example:
         >>> rgb_values("#e69f00")
         (230, 159, 0)
@@ -253,15 +297,26 @@ def rgb_values(color: str) -> tuple[int, int, int]:
 
 
 def color_of(emotion: str) -> str:
-    """Gives the color of an emotion; unknown labels have that of ``uncertain``."""
+    """Returns the color of an emotion; unknown labels have the color of ``uncertain``.
+
+    Args:
+        emotion: Any label.
+
+    Returns:
+        ``#rrggbb``.
+    """
     return COLORS.get(emotion, COLORS[UNCERTAIN])
 
 
-def answer_text(emotion: str, confidence: float) -> str:
-    """Words an answer in one line, without a number if it is uncertain.
+def estimate_text(emotion: str, confidence: float) -> str:
+    """Writes an estimate in one line, without a number if it is uncertain.
+
+    Args:
+        emotion: The label.
+        confidence: 0 … 1.
 
     Example:
-        >>> answer_text("happiness", 0.971), answer_text("uncertain", 0.3)
+        >>> estimate_text("happiness", 0.971), estimate_text("uncertain", 0.3)
         ('▲ happiness 97%', '? uncertain')
     """
     sure = "" if emotion == UNCERTAIN else f" {probability_percent(confidence)}"
@@ -269,7 +324,14 @@ def answer_text(emotion: str, confidence: float) -> str:
 
 
 def sign_of(emotion: str) -> str:
-    """Gives the sign of an emotion; unknown labels have that of ``uncertain``."""
+    """Returns the sign of an emotion; unknown labels have the sign of ``uncertain``.
+
+    Args:
+        emotion: Any label.
+
+    Returns:
+        One character.
+    """
     return SIGNS.get(emotion, SIGNS[UNCERTAIN])
 
 
@@ -291,21 +353,28 @@ def chip(cells: tuple[tuple[str, str], ...], size: int) -> Patch:
     from PIL import Image as Pictures
     from PIL import ImageDraw
 
-    chosen, pad, height = font(size, bold=True), round(size * 0.5), round(size * 1.6)
+    typeface, pad, height = font(size, bold=True), round(size * 0.5), round(size * 1.6)
     texts = [drawable(text) for text, _ in cells]
-    widths = [round(width_of(text, chosen)) + 2 * pad for text in texts]
+    widths = [round(width_of(text, typeface)) + 2 * pad for text in texts]
     label = Pictures.new("RGBA", (sum(widths), height))
     drawing, left = ImageDraw.Draw(label), 0
     for text, width, (_, color) in zip(texts, widths, cells, strict=True):
         drawing.rectangle((left, 0, left + width - 1, height - 1), fill=color)
-        write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, chosen, ink_on(color))
+        write(drawing, (left + pad, round(height / 2 + size * 0.36)), text, typeface, ink_on(color))
         left += width
     label.putalpha(round_rectangle(label.size, size * 0.3, "#000000").getchannel("A"))
     return np.asarray(label)
 
 
 def paste(image: Image, patch: Patch, left: int, top: int) -> None:
-    """Pastes a patch or a picture on a picture in place; parts outside of it are cut off."""
+    """Pastes a patch or a picture on a picture in place; parts outside of it are cut off.
+
+    Args:
+        image: ``(height, width, 3)`` uint8 RGB, changed in place.
+        patch: Patch with transparency, or a picture.
+        left: Column of the left edge.
+        top: Row of the top edge.
+    """
     first_row, first_column = max(0, -top), max(0, -left)
     rows = min(patch.shape[0], image.shape[0] - top) - first_row
     columns = min(patch.shape[1], image.shape[1] - left) - first_column
@@ -327,6 +396,13 @@ def outline(
     """Draws the antialiased outline of a box ``(x, y, width, height)`` on a picture in place.
 
     A dark line below it gives contrast on any background.
+
+    Args:
+        image: ``(height, width, 3)`` uint8 RGB.
+        box: Box in pixels.
+        color: ``#rrggbb``.
+        thickness: Width of the line in pixels.
+        dashed: Whether the line is dashed.
     """
     import cv2
 
@@ -334,8 +410,8 @@ def outline(
     corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
     lines = _dashes(corners, DASH * thickness) if dashed else [np.vstack([corners, corners[:1]])]
     ends = [np.round(line * 16).astype(np.int32).reshape(-1, 1, 2) for line in lines]  # cv2 takes sixteenths of a pixel
-    for ink, width_drawn in (("#101214", thickness + 2), (color, thickness)):
-        cv2.polylines(image, ends, False, rgb_values(ink), width_drawn, cv2.LINE_AA, 4)
+    for ink, line_width in (("#101214", thickness + 2), (color, thickness)):
+        cv2.polylines(image, ends, False, rgb_values(ink), line_width, cv2.LINE_AA, 4)
 
 
 def _dashes(corners: Sequence[Sequence[float]] | NDArray[np.float64], length: float) -> list[NDArray[np.float64]]:

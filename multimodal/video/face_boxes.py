@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.types import FaceObservation, top_label
-from multimodal.video.drawing import Image, answer_text, chip, color_of, outline, paste
+from multimodal.video.drawing import Image, chip, color_of, estimate_text, outline, paste
 
 Box = tuple[float, float, float, float]
 
@@ -20,7 +20,7 @@ LONGEST_STEPS = 2.5
 """Sampling steps over which a box is interpolated: a face may be missed in one picture."""
 
 LONGEST_SECONDS = 1.0
-"""Maximum in seconds, for low sampling rates: nobody moves in a straight line for longer."""
+"""Maximum in seconds, for low sampling rates: people do not move in a straight line for longer."""
 
 MOST = 100
 """Maximum number of faces drawn in one picture; the largest are drawn."""
@@ -72,7 +72,14 @@ class FaceTracks:
         self._times = {face_id: [face.time_seconds for face in track] for face_id, track in self._tracks.items()}
 
     def at(self, seconds: float) -> list[FaceBox]:
-        """Lists the faces at a time in seconds, in order of their ids."""
+        """Lists the faces at a time in seconds, in order of their ids.
+
+        Args:
+            seconds: Time in the recording.
+
+        Returns:
+            The faces.
+        """
         boxes = (self._box_at(face_id, seconds) for face_id in sorted(self._around.get(int(seconds), ())))
         return [box for box in boxes if box is not None]
 
@@ -142,13 +149,13 @@ def _label(face: FaceBox, letters: int, main: bool) -> NDArray[np.uint8]:
     if probabilities is None:
         return chip((number, (face.observation.quality, UNSCORED)), letters)
     emotion = top_label(probabilities)
-    return chip((number, (answer_text(emotion, probabilities[emotion]), color_of(emotion))), letters)
+    return chip((number, (estimate_text(emotion, probabilities[emotion]), color_of(emotion))), letters)
 
 
 def _free_place(
     box: Box, width: int, height: int, picture: tuple[int, ...], labels: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.int64]:
-    """Gives left, top, right and bottom of a label: above its box, else below or inside, if possible free."""
+    """Returns left, top, right and bottom of a label: above its box, else below or inside, if possible free."""
     x, y, _, box_height = box
     left = max(0, min(round(x) - 1, picture[1] - width))
     tops = [round(y) - height - 2, round(y + box_height) + 3, round(y) + 3, round(y + box_height) - height - 3]

@@ -1,4 +1,4 @@
-"""Draws the panel below a picture: the answer, the words, and the timeline with a cursor."""
+"""Draws the panel below a picture: the estimate, the words, and the timeline with a cursor."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import MODALITY_NAMES, UtteranceEstimate
 from multimodal.video.drawing import (
     Image,
-    answer_text,
     break_lines,
     chip,
     color_of,
     drawable,
+    estimate_text,
     font,
     font_for,
     is_right_to_left,
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 GROUND, TRACK, TEXT, MUTED = "#14161a", "#2c3036", "#f2f3f5", "#a9aeb6"
-"""Colors of the panel, of the timeline without an answer, of words, and of secondary text."""
+"""Colors of the panel, of the timeline without an estimate, of words, and of secondary text."""
 
 USUAL_WIDTH = 640
 """Width in pixels of a picture at which the sizes below apply; others are scaled."""
 
-HEIGHT, MARGIN, ANSWER_WIDTH, LINE, STRIP = 88, 14, 172, 20, 13
+HEIGHT, MARGIN, ESTIMATE_WIDTH, LINE, STRIP = 88, 14, 172, 20, 13
 BODY, SMALL = 15, 12
 """Sizes of letters in pixels."""
 
@@ -89,7 +89,14 @@ class InfoPanel:
         return max(1, round(length * self._scale))
 
     def current(self, seconds: float) -> int | None:
-        """Gives the index of the utterance at a time, of several the one that started last; None between utterances."""
+        """Returns the index of the latest utterance at a time; None between utterances.
+
+        Args:
+            seconds: Time in the recording.
+
+        Returns:
+            The index.
+        """
         end = int(np.searchsorted(self._starts, seconds, side="right"))
         for index in range(end - 1, max(-1, end - 9), -1):
             if seconds < self._estimates[index].utterance.end_seconds:
@@ -97,21 +104,40 @@ class InfoPanel:
         return None
 
     def at(self, seconds: float) -> Image:
-        """Draws the panel for a time in seconds: the answer to the current utterance, its words, and the cursor."""
+        """Draws the panel for a time in seconds: the estimate of the current utterance, its words, and the cursor.
+
+        Args:
+            seconds: Time in the recording.
+
+        Returns:
+            ``(height, width, 3)`` uint8 RGB.
+        """
         index = self.current(seconds)
         image = self._page(index, 0 if index is None else self._page_number(index, seconds)).copy()
         self._draw_cursor(image, seconds)
         return image
 
     def card(self, seconds: float, emotion: str, confidence: float, below: str, title: str, words: str) -> Image:
-        """Draws the panel as the caption of a moment: emotion, time, reason and words."""
+        """Draws the panel as the caption of a moment: emotion, time, reason and words.
+
+        Args:
+            seconds: Time for the cursor.
+            emotion: Label of the moment.
+            confidence: 0 … 1.
+            below: Reason, one line.
+            title: Title, one line.
+            words: Lines of ``lines``.
+
+        Returns:
+            ``(height, width, 3)`` uint8 RGB.
+        """
         image = self._card(emotion, confidence, below, title, words).copy()
         self._draw_cursor(image, seconds)
         return image
 
     def _draw_card(self, emotion: str, confidence: float, below: str, title: str, words: str) -> Image:
         left, width = self._words_place()
-        with _Canvas(self._with_answer(emotion, confidence, below)) as (drawing, canvas):
+        with _Canvas(self._with_estimate(emotion, confidence, below)) as (drawing, canvas):
             title = title[:LONGEST_NAME]
             # A reason is shown in full, in smaller letters if it is long.
             sizes = [self._px(size) for size in range(BODY, SMALL - 2, -1)]
@@ -123,7 +149,14 @@ class InfoPanel:
         return canvas.image
 
     def lines(self, words: str) -> list[str]:
-        """Breaks words into lines that fit on a card; at least one."""
+        """Breaks words into lines that fit on a card; at least one.
+
+        Args:
+            words: Any text.
+
+        Returns:
+            The lines.
+        """
         face = font_for(words, self._px(BODY))
         return break_lines(drawable(words, face), self._words_place()[1], face) or [""]
 
@@ -139,11 +172,11 @@ class InfoPanel:
     def _break_into_pages(self, index: int) -> list[list[str]]:
         """Breaks the words of an utterance into pages of lines; the first line leaves room for the speaker's name."""
         utterance = self._estimates[index].utterance
-        chosen = font_for(utterance.text or "", self._px(BODY))
+        typeface = font_for(utterance.text or "", self._px(BODY))
         _, width = self._words_place()
         name = self._speaker(index)
         indent = width_of(name, font(self._px(BODY), bold=True)) + self._px(8) if name else 0.0
-        lines = break_lines(drawable(utterance.text or "", chosen), width, chosen, width - indent)
+        lines = break_lines(drawable(utterance.text or "", typeface), width, typeface, width - indent)
         return [lines[at : at + LINES] for at in range(0, len(lines), LINES)] or [[]]
 
     def _speaker(self, index: int) -> str:
@@ -152,8 +185,8 @@ class InfoPanel:
         return shorten(name, self._words_place()[1] / 3, bold)
 
     def _words_place(self) -> tuple[int, int]:
-        """Gives left edge and width of the words in pixels."""
-        left = self._px(MARGIN + ANSWER_WIDTH)
+        """Returns left edge and width of the words in pixels."""
+        left = self._px(MARGIN + ESTIMATE_WIDTH)
         return left, max(40, self.width - left - self._px(MARGIN))
 
     def _baseline(self, line: int) -> int:
@@ -167,32 +200,32 @@ class InfoPanel:
         ground = self._ground()
         if estimate.emotion is not None and estimate.fused is not None:
             names = ", ".join(MODALITY_NAMES[modality] for modality in estimate.modalities)
-            ground = self._with_answer(estimate.emotion, estimate.fused.confidence, f"from {names}")
+            ground = self._with_estimate(estimate.emotion, estimate.fused.confidence, f"from {names}")
         with _Canvas(ground) as (drawing, canvas):
             indent = 0
             if page == 0 and (name := self._speaker(index)):
                 bold = font(self._px(BODY), bold=True)
                 write(drawing, (left, self._baseline(0)), name, bold, MUTED)
                 indent = round(width_of(name, bold)) + self._px(8)
-            chosen = font_for(estimate.utterance.text or "", self._px(BODY))
+            typeface = font_for(estimate.utterance.text or "", self._px(BODY))
             for number, line in enumerate(self._pages(index)[page]):
                 room = indent if number == 0 else 0
-                self._draw_line(drawing, line, number, left + room, width - room, chosen)
+                self._draw_line(drawing, line, number, left + room, width - room, typeface)
         return canvas.image
 
     def _draw_line(
-        self, drawing: ImageDraw, line: str, number: int, left: int, width: int, chosen: FreeTypeFont
+        self, drawing: ImageDraw, line: str, number: int, left: int, width: int, typeface: FreeTypeFont
     ) -> None:
-        shift = width - width_of(line, chosen) if is_right_to_left(line) else 0
-        write(drawing, (left + shift, self._baseline(number)), line, chosen, TEXT)
+        shift = width - width_of(line, typeface) if is_right_to_left(line) else 0
+        write(drawing, (left + shift, self._baseline(number)), line, typeface, TEXT)
 
-    def _with_answer(self, emotion: str, confidence: float, below: str) -> Image:
-        """Gives the empty panel with an answer on the left and a small line below it."""
+    def _with_estimate(self, emotion: str, confidence: float, below: str) -> Image:
+        """Returns the empty panel with an estimate on the left and a small line below it."""
         image, small = self._ground(), font(self._px(11))
-        answer = answer_text(emotion, confidence)
-        paste(image, chip(((answer, color_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
+        label_text = estimate_text(emotion, confidence)
+        paste(image, chip(((label_text, color_of(emotion)),), self._px(13)), self._px(MARGIN), self._px(11))
         with _Canvas(image) as (drawing, canvas):
-            text = shorten(drawable(below), self._px(ANSWER_WIDTH - 8), small)
+            text = shorten(drawable(below), self._px(ESTIMATE_WIDTH - 8), small)
             write(drawing, (self._px(MARGIN), self._baseline(1)), text, small, MUTED)
         return canvas.image
 
@@ -208,17 +241,17 @@ class InfoPanel:
         """Draws each column in the color of the emotion with most of its time, and signs where they fit."""
         columns = self._strip_right - self._strip_left
         labels = [TRACK_LABEL, *COLORS]
-        answers = self._top_labels(columns, labels)
+        tops = self._top_labels(columns, labels)
         strip = np.empty((self._px(STRIP), columns, 3), np.uint8)
-        strip[:] = np.array([rgb_values(COLORS.get(labels[answer], TRACK)) for answer in answers], np.uint8)
-        edges = np.flatnonzero(np.diff(answers)) + 1
+        strip[:] = np.array([rgb_values(COLORS.get(labels[top], TRACK)) for top in tops], np.uint8)
+        edges = np.flatnonzero(np.diff(tops)) + 1
         with _Canvas(strip) as (drawing, canvas):
             for first, last in zip([0, *edges], [*edges, columns], strict=True):
-                label = labels[int(answers[first])]
+                label = labels[int(tops[first])]
                 if label in SIGNS and last - first >= self._px(16):
                     ink, middle = ink_on(COLORS[label]), (int(first) + int(last)) / 2
-                    chosen = font(self._px(11))
-                    drawing.text((middle, self._px(STRIP) / 2), SIGNS[label], fill=ink, font=chosen, anchor="mm")
+                    typeface = font(self._px(11))
+                    drawing.text((middle, self._px(STRIP) / 2), SIGNS[label], fill=ink, font=typeface, anchor="mm")
         return canvas.image
 
     def _top_labels(self, columns: int, labels: Sequence[str]) -> NDArray[np.int64]:
@@ -249,11 +282,11 @@ class InfoPanel:
         paste(image, text, place, self._strip_top + (self._px(STRIP) - text.shape[0]) // 2)
 
     def _draw_clock(self, seconds: int) -> Image:
-        chosen, text = font(self._px(SMALL)), f"{clock_time(seconds)} / {clock_time(round(self._end))}"
-        blank = np.empty((self._px(SMALL + 4), round(width_of(text, chosen)) + 1, 3), np.uint8)
+        typeface, text = font(self._px(SMALL)), f"{clock_time(seconds)} / {clock_time(round(self._end))}"
+        blank = np.empty((self._px(SMALL + 4), round(width_of(text, typeface)) + 1, 3), np.uint8)
         blank[:] = rgb_values(GROUND)
         with _Canvas(blank) as (drawing, canvas):
-            write(drawing, (0, self._px(SMALL)), text, chosen, MUTED)
+            write(drawing, (0, self._px(SMALL)), text, typeface, MUTED)
         return canvas.image
 
 
@@ -262,7 +295,7 @@ TRACK_LABEL = ""
 
 
 class _Canvas:
-    """Lets Pillow draw on a picture and gives the picture back."""
+    """Draws on a picture with Pillow."""
 
     def __init__(self, image: Image) -> None:
         self.image = image

@@ -1,6 +1,6 @@
 """Composes the reel with moviepy: cut parts one after another, a caption below each, the sound faded at each cut.
 
-moviepy says what is on the screen and what is heard at a time; it opens no file. Pictures and sound come from the
+moviepy determines picture and sound at a time; it opens no file. Pictures and sound come from the
 project's own readers, which accept local files of known containers only, and ``MovieWriter`` writes each picture at
 its own time. moviepy's own file writer knows constant frame rates only, which moves pictures against the sound;
 ``docs/log.md`` has the figures.
@@ -107,7 +107,7 @@ def _write_pictures(
 
 
 def _with_caption(source: PartPictures, part: ReelPart) -> Any:
-    """Gives the pictures of a part with the caption below them, as a moviepy clip."""
+    """Returns the pictures of a part with the caption below them, as a moviepy clip."""
     from moviepy import CompositeVideoClip, VideoClip
 
     screen, caption = source.as_moviepy(), part.caption
@@ -150,7 +150,7 @@ class PartPictures:
             raise MediaError(self._clip.path, fact, "copy it again or convert it to mp4")
 
     def as_moviepy(self) -> Any:
-        """Gives a moviepy ``VideoClip`` that shows the picture whose time was given last."""
+        """Returns a moviepy ``VideoClip`` that shows the picture at the latest time given."""
         from moviepy import VideoClip
 
         video = VideoClip(duration=self._clip.seconds)
@@ -181,7 +181,14 @@ class PartSound:
         self._start = 0  # number of the buffer's first sample
 
     def as_moviepy(self, fade_seconds: float) -> Any:
-        """Gives a moviepy ``AudioClip``, faded at both ends; it must be asked for times in increasing order."""
+        """Returns a moviepy ``AudioClip``, faded at both ends; it must be asked for times in increasing order.
+
+        Args:
+            fade_seconds: Length of each fade.
+
+        Returns:
+            The clip.
+        """
         from moviepy import AudioClip
         from moviepy.audio.fx import AudioFadeIn, AudioFadeOut
 
@@ -196,7 +203,7 @@ class PartSound:
         self._blocks.close()
 
     def _samples_at(self, times: NDArray[np.float64]) -> Samples:
-        """Gives the samples at times in seconds since the start of the part, ``(samples, 2)``."""
+        """Returns the samples at times in seconds since the start of the part, ``(samples, 2)``."""
         numbers = np.floor(times * self._sample_rate + 1e-3).astype(np.int64)
         first, last = max(int(numbers[0]), 0), int(numbers[-1])
         blocks = [self._buffer]
@@ -214,7 +221,7 @@ class PartSound:
 
 
 class _SoundComposer:
-    """Writes the composed sound in chunks, as far as it is needed."""
+    """Writes the composed sound in chunks up to the end of the pictures."""
 
     def __init__(self, writer: MovieWriter, audio: Any, sound: tuple[int, int]) -> None:
         self._writer = writer

@@ -1,4 +1,4 @@
-"""An analysis that was saved is read back as it was; what is damaged or foreign is refused in one line."""
+"""Loading a saved analysis: the round trip, and one-line errors for damaged or foreign files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_saving_it_again_writes_the_same(saved: tuple[Analysis, Path], tmp_path:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_a_stretch_and_words_without_times_come_back(saved: tuple[Analysis, Path], tmp_path: Path) -> None:
+def test_a_segment_and_words_without_times_come_back(saved: tuple[Analysis, Path], tmp_path: Path) -> None:
     analysis, _ = saved
     part = replace(analysis, media=replace(analysis.media, segment=(4.0, 20.0)))
     part.save(tmp_path / "part")
@@ -203,6 +203,7 @@ def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
         utterances.append(former | {place: entry["estimates"][name] for name, place in places.items()})
     summary = dict(content["summary"])
     summary |= {"signal": summary.pop("modality"), "shares_by_signal": summary.pop("shares_by_modality")}
+    summary["judged_seconds"] = summary.pop("estimated_seconds")
     former = {name: value for name, value in content.items() if name != "segment"}
     segment = {"stretch": content["segment"]} if "segment" in content else {}
     return {**former, **segment, "schema_version": 1, "utterances": utterances, "summary": summary}

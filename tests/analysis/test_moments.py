@@ -1,4 +1,4 @@
-"""The moments worth watching, by hand and as rules."""
+"""Key moments: cases by hand, and properties of any analysis."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import itertools
 from pathlib import Path
 
 import pytest
-from analysis_fixtures import make_analysis, said
+from analysis_fixtures import estimate_of, make_analysis
 
 from multimodal.analysis.moments import KINDS, Moment, find_moments, modality_valence, top_moments
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.types import ModalityEstimate, Utterance, UtteranceEstimate
 
 
-def judged(start: float, end: float, label: str, sure: float = 0.8, **signals: ModalityEstimate) -> UtteranceEstimate:
-    return UtteranceEstimate(Utterance(start, end), signals, fused=said(label, sure))
+def utterance_estimate(
+    start: float, end: float, label: str, sure: float = 0.8, **signals: ModalityEstimate
+) -> UtteranceEstimate:
+    return UtteranceEstimate(Utterance(start, end), signals, fused=estimate_of(label, sure))
 
 
 def of_kind(kind: str, estimates: list[UtteranceEstimate]) -> list[Moment]:
@@ -23,10 +25,10 @@ def of_kind(kind: str, estimates: list[UtteranceEstimate]) -> list[Moment]:
 
 def test_a_run_of_one_emotion_has_one_peak_where_it_is_surest() -> None:
     run = [
-        judged(0, 4, "anger", 0.6),
-        judged(4, 8, "anger", 0.9),
-        judged(8, 12, "neutral", 0.99),
-        judged(12, 16, "anger"),
+        utterance_estimate(0, 4, "anger", 0.6),
+        utterance_estimate(4, 8, "anger", 0.9),
+        utterance_estimate(8, 12, "neutral", 0.99),
+        utterance_estimate(12, 16, "anger"),
     ]
     peaks = of_kind("peak", run)
     assert [(peak.index, peak.strength) for peak in peaks] == [(1, 0.9), (3, 0.8)]
@@ -34,28 +36,32 @@ def test_a_run_of_one_emotion_has_one_peak_where_it_is_surest() -> None:
 
 
 def test_uncertain_is_neither_peak_nor_change() -> None:
-    unsure = UtteranceEstimate(Utterance(0, 4), fused=said("anger", 0.3), uncertain=True)
-    assert find_moments([unsure, judged(4, 8, "neutral"), UtteranceEstimate(Utterance(8, 12))]) == []
+    unsure = UtteranceEstimate(Utterance(0, 4), fused=estimate_of("anger", 0.3), uncertain=True)
+    assert find_moments([unsure, utterance_estimate(4, 8, "neutral"), UtteranceEstimate(Utterance(8, 12))]) == []
 
 
 def test_a_change_is_as_strong_as_the_answers_are_apart() -> None:
-    changes = of_kind("change", [judged(0, 10, "neutral", 1.0), judged(10.5, 20, "fear", 0.6)])
+    changes = of_kind("change", [utterance_estimate(0, 10, "neutral", 1.0), utterance_estimate(10.5, 20, "fear", 0.6)])
     # Total variation: half of |1 - 0.4/6| + |0 - 0.6| + 5 * |0 - 0.4/6|, which is 14/15.
     assert len(changes) == 1 and changes[0].strength == pytest.approx(14 / 15)
     assert (changes[0].start_seconds, changes[0].end_seconds) == (7.5, 13.5)
     assert changes[0].why == "from neutral to fear" and changes[0].emotion == "fear"
-    assert of_kind("change", [judged(0, 10, "neutral"), judged(12.5, 20, "fear")]) == []
+    assert of_kind("change", [utterance_estimate(0, 10, "neutral"), utterance_estimate(12.5, 20, "fear")]) == []
 
 
 def test_signals_disagree_on_valence() -> None:
-    words, face = said("happiness", 1.0), said("fear", 1.0, FACE_LABELS)
-    found = of_kind("disagreement", [judged(0, 4, "happiness", face=face, text=words)])
-    assert found[0].why == "words (happiness >99%) positive, face (fear >99%) negative"
-    assert found[0].strength == pytest.approx(1.0)
+    words, face = estimate_of("happiness", 1.0), estimate_of("fear", 1.0, FACE_LABELS)
+    actual = of_kind("disagreement", [utterance_estimate(0, 4, "happiness", face=face, text=words)])
+    assert actual[0].why == "words (happiness >99%) positive, face (fear >99%) negative"
+    assert actual[0].strength == pytest.approx(1.0)
     assert (
-        of_kind("disagreement", [judged(0, 4, "happiness", face=said("neutral", 1.0, FACE_LABELS), text=words)]) == []
+        of_kind(
+            "disagreement",
+            [utterance_estimate(0, 4, "happiness", face=estimate_of("neutral", 1.0, FACE_LABELS), text=words)],
+        )
+        == []
     )
-    assert of_kind("disagreement", [judged(0, 4, "happiness", text=words)]) == []
+    assert of_kind("disagreement", [utterance_estimate(0, 4, "happiness", text=words)]) == []
 
 
 def test_valence_of_a_face_leaves_contempt_out() -> None:
@@ -65,26 +71,28 @@ def test_valence_of_a_face_leaves_contempt_out() -> None:
 
 def test_the_strongest_are_of_each_kind_and_do_not_repeat() -> None:
     estimates = make_analysis(Path("talk.mp4"), 600.0).estimates
-    chosen = top_moments(estimates, 9)
-    assert len(chosen) == 9 and {moment.kind for moment in chosen} == set(KINDS)
-    assert len({moment.index for moment in chosen}) == 9
-    assert [moment.strength for moment in chosen] == sorted((moment.strength for moment in chosen), reverse=True)
-    assert all(0 < moment.strength <= 1 and moment.start_seconds < moment.end_seconds for moment in chosen)
-    spans = sorted((moment.start_seconds, moment.end_seconds) for moment in chosen)
+    selection = top_moments(estimates, 9)
+    assert len(selection) == 9 and {moment.kind for moment in selection} == set(KINDS)
+    assert len({moment.index for moment in selection}) == 9
+    assert [moment.strength for moment in selection] == sorted((moment.strength for moment in selection), reverse=True)
+    assert all(0 < moment.strength <= 1 and moment.start_seconds < moment.end_seconds for moment in selection)
+    spans = sorted((moment.start_seconds, moment.end_seconds) for moment in selection)
     for (_, end), (start, next_end) in itertools.pairwise(spans):
         assert end - start <= 0.5 * (next_end - start) + 1e-9 or start >= end
     assert top_moments(estimates, 0) == [] and len(top_moments(estimates, 10_000)) <= len(find_moments(estimates))
 
 
 def test_words_without_times_have_moments_too() -> None:
-    typed = [UtteranceEstimate(Utterance(0, 0), {"text": said(label, 0.9)}, fused=said(label, 0.9)) for label in
-             ("anger", "happiness")]  # fmt: skip
+    typed = [
+        UtteranceEstimate(Utterance(0, 0), {"text": estimate_of(label, 0.9)}, fused=estimate_of(label, 0.9))
+        for label in ("anger", "happiness")
+    ]
     assert {moment.index for moment in top_moments(typed)} == {0, 1}
 
 
 def test_what_is_not_quite_certain_does_not_look_it() -> None:
-    words, face = said("happiness", 0.997), said("fear", 0.998, FACE_LABELS)
-    (peak,) = of_kind("peak", [judged(0, 4, "happiness", 0.996)])
+    words, face = estimate_of("happiness", 0.997), estimate_of("fear", 0.998, FACE_LABELS)
+    (peak,) = of_kind("peak", [utterance_estimate(0, 4, "happiness", 0.996)])
     assert peak.why == "happiness at >99%"
-    (found,) = of_kind("disagreement", [judged(0, 4, "happiness", face=face, text=words)])
-    assert found.why == "words (happiness >99%) positive, face (fear >99%) negative"
+    (actual,) = of_kind("disagreement", [utterance_estimate(0, 4, "happiness", face=face, text=words)])
+    assert actual.why == "words (happiness >99%) positive, face (fear >99%) negative"

@@ -1,4 +1,4 @@
-"""The result of one recording: tables, summary and coverage of a case computed by hand; files whole or not at all."""
+"""The result of one recording: tables, summary and coverage computed by hand; atomic files."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_summary_is_of_the_joint_answers_where_there_are_any(answered: Analysis,
     summary = answered.summary
     assert summary["modality"] == primary_modality(answered.estimates) == "fused"
     assert summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.25}
-    assert summary["uncertain"] == 0.75 and summary["judged_seconds"] == 4.0 and summary["dominant"] == "fear"
+    assert summary["uncertain"] == 0.75 and summary["estimated_seconds"] == 4.0 and summary["dominant"] == "fear"
     assert summary["shares_by_modality"] == by_hand.summary["shares_by_modality"]
     assert answered.coverage == by_hand.coverage
     doubted = replace(answered, estimates=tuple(replace(each, uncertain=True) for each in answered.estimates))
@@ -131,7 +131,7 @@ def test_summary_weighs_each_frame_by_the_seconds_it_stands_for(by_hand: Analysi
         "modality": "face",
         "shares": shares,
         "uncertain": 0.0,
-        "judged_seconds": 2.0,
+        "estimated_seconds": 2.0,
         "dominant": "happiness",
         "shares_by_modality": {
             "face": shares,
@@ -155,7 +155,7 @@ def test_nothing_seen_is_nothing_invented() -> None:
         "modality": None,
         "shares": None,
         "uncertain": None,
-        "judged_seconds": 0.0,
+        "estimated_seconds": 0.0,
         "dominant": None,
         "shares_by_modality": {"face": None, "audio": None, "text": None},
         "mean_valence": None,
@@ -166,7 +166,7 @@ def test_nothing_seen_is_nothing_invented() -> None:
     assert set(nothing.coverage.values()) == {0.0} and len(nothing.frames) == len(nothing.utterances) == 0
 
 
-def said(start: float, end: float, **labels: str) -> UtteranceEstimate:
+def utterance_estimate(start: float, end: float, **labels: str) -> UtteranceEstimate:
     """An utterance with an estimate per signal, led by the given label."""
     estimates = {signal: ModalityEstimate(shows(label, 0.4, FUSED_LABELS)) for signal, label in labels.items()}
     return UtteranceEstimate(
@@ -177,26 +177,26 @@ def said(start: float, end: float, **labels: str) -> UtteranceEstimate:
 def test_voices_alone_are_summed_by_the_length_of_utterances() -> None:
     # The second and the third overlap from 5 to 6, and the fourth reaches beyond the end: 3 + 5 + 1 of 10 s are heard.
     estimates = (
-        said(0.0, 3.0, audio="anger", text="sadness"),
-        said(3.0, 4.0, text="fear"),
-        said(4.0, 6.0, audio="neutral"),
-        said(5.0, 9.0, audio="anger"),
-        said(9.0, 12.0, audio="neutral"),
+        utterance_estimate(0.0, 3.0, audio="anger", text="sadness"),
+        utterance_estimate(3.0, 4.0, text="fear"),
+        utterance_estimate(4.0, 6.0, audio="neutral"),
+        utterance_estimate(5.0, 9.0, audio="anger"),
+        utterance_estimate(9.0, 12.0, audio="neutral"),
     )
     heard = Analysis(media(10.0), MODELS, FUSED_LABELS, (), (), estimates)
     nothing = dict.fromkeys(FUSED_LABELS, 0.0)
     assert primary_modality(estimates) == heard.summary["modality"] == "audio"
     assert heard.summary["shares"] == nothing | {"anger": round(7 / 12, 4), "neutral": round(5 / 12, 4)}
-    assert heard.summary["dominant"] == "anger" and heard.summary["judged_seconds"] == 9.0
+    assert heard.summary["dominant"] == "anger" and heard.summary["estimated_seconds"] == 9.0
     assert heard.summary["shares_by_modality"]["text"] == nothing | {"sadness": 0.75, "fear": 0.25}
     assert heard.coverage == {"face": 0.0, "audio": 0.9, "text": 0.4}
 
 
 def test_words_without_times_count_alike() -> None:
-    estimates = tuple(said(0.0, 0.0, text=label) for label in ("fear", "fear", "anger", "fear"))
+    estimates = tuple(utterance_estimate(0.0, 0.0, text=label) for label in ("fear", "fear", "anger", "fear"))
     read = Analysis(media(0.0), MODELS, FUSED_LABELS, (), (), estimates)
     assert read.summary["shares"] == dict.fromkeys(FUSED_LABELS, 0.0) | {"fear": 0.75, "anger": 0.25}
-    assert read.summary["modality"] == "text" and read.summary["judged_seconds"] == 0.0
+    assert read.summary["modality"] == "text" and read.summary["estimated_seconds"] == 0.0
     assert read.coverage == {"face": 0.0, "audio": 0.0, "text": 1.0}
 
 
@@ -209,7 +209,7 @@ def test_a_frame_counts_once_where_people_talk_at_the_same_time() -> None:
         UtteranceEstimate(Utterance(2.0, 3.0), {"face": ModalityEstimate(shows("fear"))}, face_id=1),
     ]
     analysis = Analysis(media(4.0), MODELS, FACE_LABELS, (0.0, 1.0, 2.0, 3.0), faces, tuple(estimates))
-    assert analysis.summary["judged_seconds"] == 4.0
+    assert analysis.summary["estimated_seconds"] == 4.0
     shares = dict.fromkeys(FACE_LABELS, 0.0) | {"anger": 0.5, "fear": 0.25, "neutral": 0.25}
     assert analysis.summary["shares"] == shares
 
@@ -334,9 +334,9 @@ def test_shares_sum_to_one_and_coverage_is_a_share(analysis: Analysis) -> None:
     duration = analysis.media.duration_seconds
     # Whatever was judged by the frame had a scored face; the figures are rounded to 1e-3 and 1e-4.
     share = 1.0 if summary["modality"] == "fused" else coverage["face"]
-    assert 0 <= summary["judged_seconds"] <= (share + 5e-5) * duration + 5e-4
+    assert 0 <= summary["estimated_seconds"] <= (share + 5e-5) * duration + 5e-4
     if summary["shares"] is None:
-        assert summary["dominant"] is None and summary["judged_seconds"] == 0 and summary["uncertain"] is None
+        assert summary["dominant"] is None and summary["estimated_seconds"] == 0 and summary["uncertain"] is None
     else:
         assert math.fsum([*summary["shares"].values(), summary["uncertain"]]) == pytest.approx(1, abs=9 * 5e-5)
         assert tuple(summary["shares"]) == analysis.emotions

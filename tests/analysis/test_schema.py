@@ -1,4 +1,4 @@
-"""The published JSON Schema is that of the types, and what is saved conforms to it."""
+"""The published JSON Schema matches the types, and saved analyses conform to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmentation of voices: repeatable, with the shares and amounts that the settings name."""
+"""Audio augmentation: repeatable, with the configured shares and amounts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_same_generator_gives_the_same_sound() -> None:
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-def test_nothing_but_the_generator_is_drawn_from_and_the_input_is_left_alone() -> None:
+def test_only_the_generator_is_used_and_the_input_is_unchanged() -> None:
     torch.manual_seed(0)
     before, clip, features = torch.get_rng_state(), noise(1, 3000)[0], noise(40, 39)
     copies = clip.clone(), features.clone()
@@ -174,10 +174,10 @@ def test_all_colors_occur_alike() -> None:
 
 def test_rooms_have_the_drawn_decay_and_distance() -> None:
     amounts = only(reverberation_share=1.0, lowest_decay_seconds=0.2, highest_decay_seconds=0.6)
-    heard = torch.stack(changed(impulse(40, 12000, 1000), amounts)).double().numpy()
-    times = [reverberation_time(clip[1001:]) for clip in heard]
+    response = torch.stack(changed(impulse(40, 12000, 1000), amounts)).double().numpy()
+    times = [reverberation_time(clip[1001:]) for clip in response]
     assert 0.17 < min(times) < 0.28 and 0.5 < max(times) < 0.68
-    ratios = decibels(heard[:, 1000] ** 2 / np.square(heard[:, 1001:]).sum(axis=1))
+    ratios = decibels(response[:, 1000] ** 2 / np.square(response[:, 1001:]).sum(axis=1))
     assert -2.1 < ratios.min() < 0.5 and 12.5 < ratios.max() < 15.1
 
 
@@ -192,7 +192,7 @@ def test_edges_of_the_band_are_where_drawn() -> None:
 
 
 @pytest.mark.slow
-def test_time_stretch_and_pitch_shift_are_drawn_within_their_range() -> None:
+def test_time_stretch_and_pitch_shift_stay_within_their_range() -> None:
     amounts = only(time_stretch_share=1.0, lowest_time_stretch=0.8, highest_time_stretch=1.25)
     lengths = [len(result) for result in changed(noise(60, 8000), amounts)]
     assert 6390 < min(lengths) < 6700 and 9500 < max(lengths) < 10010
@@ -215,7 +215,7 @@ def covered(frames: int, amounts: AudioAugmentation, clips: int = 200) -> np.nda
 
 
 @pytest.mark.parametrize("frames", [1, 10, 120])
-def test_stretches_of_time_are_masked_in_all_features(frames: int) -> None:
+def test_segments_of_time_are_masked_in_all_features(frames: int) -> None:
     masks = covered(frames, only(time_mask_share=1.0, time_masks=1, longest_time_mask=0.4))
     rows = masks.any(axis=2)
     assert (masks == rows[:, :, None]).all() and rows.sum(axis=1).max() <= round(0.4 * frames)

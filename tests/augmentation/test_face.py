@@ -1,4 +1,4 @@
-"""Augmentation: repeatable, bounded, and each kind of change alone against OpenCV, numpy or its definition."""
+"""Face augmentation: repeatable, bounded, and each effect compared with OpenCV, numpy or its definition."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def test_every_picture_of_a_batch_is_changed_differently() -> None:
 
 def test_batch_is_left_as_it_is() -> None:
     images = noise_pictures(4)
-    kept = images.clone()
+    copy = images.clone()
     augment(images, SIZE, FaceAugmentation(), seeded())
-    assert torch.equal(images, kept)
+    assert torch.equal(images, copy)
 
 
 amount = st.floats(0, 1)
@@ -132,8 +132,8 @@ def test_smaller_size_is_the_picture_scaled() -> None:
     picture = smooth_picture()
     expected = cv2.resize(picture, (36, 36), interpolation=cv2.INTER_LINEAR)
     result = augment(repeated(picture, 20), 36, NO_AUGMENTATION, seeded()).double().numpy()
-    for found in result:
-        assert min(np.abs(found - expected).max(), np.abs(found - expected[:, ::-1]).max()) < 0.1
+    for actual in result:
+        assert min(np.abs(actual - expected).max(), np.abs(actual - expected[:, ::-1]).max()) < 0.1
 
 
 # Placing: every draw set to a known value
@@ -261,7 +261,7 @@ def test_blur_goes_part_of_the_way_to_a_3x3_average_in_its_share() -> None:
 
 
 def covered(share: float, area: float, n: int = 600) -> tuple[Floats, Floats]:
-    """What is covered, ``(n, size, size)``, and the pictures: a chequerboard has no pixel at its own mean."""
+    """What is covered, ``(n, size, size)``, and the pictures: a checkerboard has no pixel at its own mean."""
     board = np.where(np.add.outer(np.arange(SIZE), np.arange(SIZE)) % 2, 200.0, 50.0)
     result = changed(board, n=n, erase_share=share, erase_area=area)
     return (np.abs(result - 125) < 1).astype(np.float64), result

@@ -1,4 +1,4 @@
-"""Changes made to training texts: repeatable, each does what it says, and a word always stays."""
+"""Text augmentation: repeatable, each effect by its definition, and at least one word remains."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_each_change_does_what_it_says() -> None:
 
 
 def test_placeholders_become_words() -> None:
-    found = changed("[NAME] is [RELIGION], [name]", placeholder_share=0.5)
-    assert len(set(found)) > 50 and any("[" not in one for one in found) and any("[NAME]" in one for one in found)
+    actual = changed("[NAME] is [RELIGION], [name]", placeholder_share=0.5)
+    assert len(set(actual)) > 50 and any("[" not in one for one in actual) and any("[NAME]" in one for one in actual)
     assert changed("[NAME]", placeholder_share=0.0)[0] == "[NAME]"
 
 

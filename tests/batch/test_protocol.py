@@ -1,4 +1,4 @@
-"""What a batch's driver and workers say to each other comes through unchanged, and nothing else does."""
+"""Messages between the driver and the workers of a batch: round trips, and invalid messages."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_options_and_names_of_undecodable_bytes_come_through() -> None:
 
 
 def test_an_error_keeps_its_line() -> None:
-    (found,) = through(WeightsError("face.safetensors", "is damaged", "copy it again"))
-    assert type(found) is WeightsError and str(found) == "face.safetensors: is damaged; copy it again"
+    (actual,) = through(WeightsError("face.safetensors", "is damaged", "copy it again"))
+    assert type(actual) is WeightsError and str(actual) == "face.safetensors: is damaged; copy it again"
 
 
 @pytest.mark.parametrize("line", [b"", b'{"kind": "text"', b'{"kind": "text", "value": "cut o'])

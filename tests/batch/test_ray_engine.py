@@ -1,4 +1,4 @@
-"""Batches on Ray: the same results as without; what is lost with a worker, a driver or a node is done elsewhere."""
+"""Batches on Ray: the same results as local batches, and recovery from lost workers, drivers and nodes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from multimodal.batch.tasks import BatchOptions, Outcome, Task
 from multimodal.batch.worker_process import Limits
 from multimodal.errors import ConfigError, WeightsError
 
-pytestmark = [pytest.mark.skipif(find_spec("ray") is None, reason="needs ray"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 class Machines:
@@ -65,8 +64,8 @@ def machines() -> Iterator[Machines]:
 
 
 def engine(machines: Machines, workers: int | None = 2, **limits: Any) -> Engine:
-    chosen = Limits(**{"timeout_seconds": 60.0, "retries": 0, **limits})
-    return partial(run_ray, limits=chosen, cluster=Cluster(machines.address, workers))
+    selection = Limits(**{"timeout_seconds": 60.0, "retries": 0, **limits})
+    return partial(run_ray, limits=selection, cluster=Cluster(machines.address, workers))
 
 
 def score_on(machines: Machines, source: Path, out: Path, notes: Path, **chosen: Any) -> BatchSummary:
@@ -94,14 +93,14 @@ def test_a_model_that_cannot_be_loaded_ends_it(machines: Machines, tmp_path: Pat
 
 def actors() -> list[int]:
     """Processes of the actors on this machine."""
-    found = []
+    actual = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if path.read_bytes().startswith(b"ray::RayWorker"):
-                found.append(int(path.parent.name))
+                actual.append(int(path.parent.name))
         except OSError:
             continue
-    return found
+    return actual
 
 
 def test_workers_and_drivers_killed_at_random_moments(machines: Machines, tmp_path: Path, notes: Path) -> None:
@@ -149,7 +148,7 @@ def test_a_node_leaves_and_another_joins(machines: Machines, tmp_path: Path, not
     assert sorted(outcome.index for outcome in outcomes) == list(range(60))
     begun = started(notes)
     assert len(begun) - 60 in (0, 1) and set(begun) == {task.name for task in report.tasks}  # at most what it was at
-    # Three places, two when one has left, three again; towards the end fewer, since there is less to do.
+    # Three places, two when one has left, three again; toward the end fewer, since there is less to do.
     assert max(widths[:8]) == 3 and 2 in widths[8:45] and 3 in widths[widths.index(2, 8) : 58], widths
     score(pile, tmp_path / "calm", tmp_path / "calm-notes")
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "calm")

@@ -1,4 +1,4 @@
-"""Batches on this machine without Ray, most with a cheap analysis: what is written, kept, refused and survived."""
+"""Local batches, mostly with a cheap analysis: outputs, cached results, errors and recovery."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ HOSTILE = [
 @pytest.mark.parametrize("name", [*HOSTILE, "ä/ö.mp4", os.fsdecode(b"caf\xe9.mp4"), ".", "a\nb.mp4", "C:\\a.mp4"])
 def test_names_of_results_are_safe_stable_and_their_own(name: str) -> None:
     row = Row(2, Path("/study") / name, name)
-    found = result_name(row)
-    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*-[0-9a-f]{16}", found) and len(found) <= 57
-    assert result_name(replace(row, line=9, path=Path("/moved") / name, columns={"task": "x"})) == found
+    actual = result_name(row)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*-[0-9a-f]{16}", actual) and len(actual) <= 57
+    assert result_name(replace(row, line=9, path=Path("/moved") / name, columns={"task": "x"})) == actual
     others = [replace(row, name=name + "x"), replace(row, start_seconds=1.0), replace(row, speaker="P")]
-    assert len({found, *map(result_name, others)}) == 4
+    assert len({actual, *map(result_name, others)}) == 4
 
 
 def test_nothing_is_written_outside_the_results(tmp_path: Path, notes: Path) -> None:
@@ -269,11 +269,11 @@ def test_the_same_analysis_as_infer_writes(study: Path, run_cli: RunCommand, tmp
     for place, name in ((0, "one"), (3, "d")):
         ours = tmp_path / "out" / results["result"][place]
         assert snapshot(ours) == snapshot(tmp_path / "alone" / name)
-    stretch = json.loads((tmp_path / "out" / results["result"][2] / "analysis.json").read_text())
-    assert [entry["text"] for entry in stretch["utterances"]] == ["That was sad."]
+    segment = json.loads((tmp_path / "out" / results["result"][2] / "analysis.json").read_text())
+    assert [entry["text"] for entry in segment["utterances"]] == ["That was sad."]
 
 
-def test_a_manifest_with_wrong_rows_is_one_error_with_all_of_them(tmp_path: Path) -> None:
+def test_invalid_manifest_rows_are_one_error(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("path,start\na.txt,x\nb.txt,\n,3\n")
     with pytest.raises(ManifestError, match="has 2 invalid rows") as caught:
         run_batch(tmp_path / "m.csv", tmp_path / "out", BatchOptions(), batch_run.local_engine(Limits(), 1))

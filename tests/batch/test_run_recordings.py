@@ -1,4 +1,4 @@
-"""Thirty mixed inputs built from real recordings, five of them bad: by the model, with Ray and without, killed."""
+"""A batch of thirty real recordings, five of them damaged: local, on Ray, and killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary of a batch: its intervals against another bootstrap, participants drawn and not answers."""
+"""The summary of a batch: its intervals compared with an independent bootstrap over participants."""
 
 from __future__ import annotations
 

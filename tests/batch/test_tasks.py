@@ -1,4 +1,4 @@
-"""What a batch has to do: options that a batch refuses, and what makes a result out of date."""
+"""Tasks of a batch: invalid options, and the changes that make a result stale."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_option_but_the_device_is_in_the_receipt() -> None:
 
 
 @pytest.mark.parametrize("name", PER_INPUT)
-def test_what_differs_from_input_to_input_belongs_into_the_manifest(name: str) -> None:
+def test_options_of_single_inputs_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name}: differs from input to input; give it in the manifest"):
         BatchOptions(analysis=replace(AnalysisOptions(), **{name: PER_INPUT[name]}))
 

@@ -1,4 +1,4 @@
-"""Batches that are killed: workers, drivers, at every renaming; and folders of results that cannot be used."""
+"""Batches with killed workers and drivers, at every renaming, and with unusable result folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from batch_fixtures import (
     snapshot,
     start_driver,
     wait_for,
-    wait_until_gone,
+    wait_for_exit,
     wait_until_more,
     write_pile,
 )
@@ -37,14 +37,14 @@ pytestmark = pytest.mark.slow
 
 def workers_of(pid: int) -> list[int]:
     """Processes whose parent is the driver."""
-    found = []
+    actual = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
+                actual.append(int(stat.parent.name))
         except (OSError, ValueError):
             continue
-    return found
+    return actual
 
 
 def test_drivers_and_workers_killed_at_random_moments(tmp_path: Path, notes: Path) -> None:
@@ -65,7 +65,7 @@ def test_drivers_and_workers_killed_at_random_moments(tmp_path: Path, notes: Pat
         driver.communicate()
         assert not set(started(notes)[begun:]) & before  # nothing that was finished was begun again
         done_by_kills = len(finished(out))
-        wait_until_gone(children)
+        wait_for_exit(children)
     assert done_by_kills >= 8
     code, said, complained = run_driver(pile, out, notes)
     assert code == 1 and said.startswith(f"40 done ({done_by_kills} of them before), 2 failed")
@@ -107,7 +107,7 @@ def test_an_orphan_that_never_ends_is_no_more(tmp_path: Path, notes: Path) -> No
     (worker,) = workers_of(driver.pid)
     driver.kill()
     driver.communicate()
-    wait_until_gone([worker])
+    wait_for_exit([worker])
 
 
 def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(tmp_path: Path, notes: Path) -> None:

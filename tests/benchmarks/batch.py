@@ -1,4 +1,4 @@
-"""How batches scale: ``python tests/benchmarks/batch.py``, prints JSON.
+"""Measures how batches scale: ``python tests/benchmarks/batch.py``, prints JSON.
 
 Twenty clips of ``multimodal.sample``'s interview, each of its own length, are scored by one plain ``infer`` that is
 held on one core, by two such side by side with half of the clips each (the best that these cores can do), by one that
@@ -56,10 +56,10 @@ def tree(pid: int) -> list[int]:
         except (OSError, ValueError):
             continue
         parents.setdefault(parent, []).append(int(stat.parent.name))
-    found = [pid]
-    for one in found:
-        found += parents.get(one, [])
-    return found
+    actual = [pid]
+    for one in actual:
+        actual += parents.get(one, [])
+    return actual
 
 
 def worker_megabytes(pid: int) -> float:
@@ -71,8 +71,8 @@ def worker_megabytes(pid: int) -> float:
             status = Path(f"/proc/{one}/status").read_text()
         except OSError:
             continue
-        if b"multimodal.batch.worker" in command and (found := re.search(r"VmHWM:\s+(\d+) kB", status)):
-            peaks.append(int(found[1]))
+        if b"multimodal.batch.worker" in command and (actual := re.search(r"VmHWM:\s+(\d+) kB", status)):
+            peaks.append(int(actual[1]))
     return max(peaks) / 1024
 
 
@@ -147,7 +147,7 @@ def per_file(folder: Path, count: int) -> dict[str, float]:
     tasks = [batch_plan.Task(index, f"t{index}", str(folder / "a.txt")) for index in range(count)]
     options, limits = BatchOptions(asr=str(folder / "notes")), Limits()
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}"
-    found = {}
+    actual = {}
     for engine in ("local", "ray"):
         if engine == "local":
             outcomes = batch_run.local_engine(limits, 1)(tasks, options, load)
@@ -157,9 +157,9 @@ def per_file(folder: Path, count: int) -> dict[str, float]:
         next(outcomes)
         first = time.perf_counter()
         rest = sum(1 for _ in outcomes)
-        found[f"{engine}_ms_per_file"] = round(1000 * (time.perf_counter() - first) / rest, 2)
-        found[f"{engine}_seconds_to_first"] = round(first - begun, 2)
-    return found
+        actual[f"{engine}_ms_per_file"] = round(1000 * (time.perf_counter() - first) / rest, 2)
+        actual[f"{engine}_seconds_to_first"] = round(first - begun, 2)
+    return actual
 
 
 def looked_at(work: Callable[[], object]) -> int:
@@ -180,7 +180,7 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
 
     from multimodal.batch.tasks import Outcome, fingerprint, sha256_of
 
-    found = []
+    actual = []
     for count in counts:
         place = folder / f"pile{count}"
         place.mkdir()
@@ -205,8 +205,8 @@ def growth(folder: Path, counts: list[int]) -> list[dict[str, float]]:
         marks.append(time.perf_counter())
         names = ("manifest", "first_run", "resume_and_tables")
         stages = {f"{name}_seconds": round(marks[n + 1] - marks[n], 2) for n, name in enumerate(names)}
-        found.append({"inputs": count, **stages, "looks_per_file_on_resume": looks / count})
-    return found
+        actual.append({"inputs": count, **stages, "looks_per_file_on_resume": looks / count})
+    return actual
 
 
 def main() -> None:
@@ -218,15 +218,15 @@ def main() -> None:
     parser.add_argument("--skip-throughput", action="store_true")
     parser.add_argument("--only-two", action="store_true", help="no batches with one worker")
     parser.add_argument("extra", nargs="*", help="options of infer and batch, behind --")
-    chosen = parser.parse_args()
+    selection = parser.parse_args()
     machine = platform.processor() or platform.machine()
     report: dict[str, Any] = {"machine": machine, "cores": os.cpu_count(), "load_average": os.getloadavg()}
     with tempfile.TemporaryDirectory() as name:
-        report["growth"] = growth(Path(name), chosen.growth)
-        report["per_file"] = per_file(Path(name) / "files", chosen.files)
-        if not chosen.skip_throughput:
+        report["growth"] = growth(Path(name), selection.growth)
+        report["per_file"] = per_file(Path(name) / "files", selection.files)
+        if not selection.skip_throughput:
             report["throughput"] = throughput(
-                Path(name), chosen.clips, chosen.seconds, chosen.extra, not chosen.only_two
+                Path(name), selection.clips, selection.seconds, selection.extra, not selection.only_two
             )
     print(json.dumps(report, indent=2))
 

@@ -1,4 +1,4 @@
-"""How long the main job takes, and where the time goes: ``python tests/benchmarks/face_pipeline.py``, prints JSON.
+"""Measures the time of the face pipeline by step: ``python tests/benchmarks/face_pipeline.py``, prints JSON.
 
 Each size is a 60 s clip of ``multimodal.sample``'s picture, scaled. The whole command and plain decoding of the same
 file with the same library run in turn, in processes of their own, several times; medians are reported. Memory is the
@@ -78,10 +78,10 @@ def run(*command: str | Path) -> tuple[float, float]:
 def high_water_kilobytes(pid: int) -> int:
     """Linux's own account; wait4's would start from the size of the process that started it."""
     try:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        actual = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     except OSError:  # it has just ended
         return 0
-    return int(found[1]) if found else 0
+    return int(actual[1]) if actual else 0
 
 
 def infer(clip: Path, out: Path, detector: str) -> tuple[float, float]:
@@ -110,14 +110,14 @@ def stages(clip: Path, detector_name: str) -> dict[str, float]:
     rates = {"read": len(frames) / (time.perf_counter() - started)}
     few = frames[:: max(1, len(frames) // 40)]
     started = time.perf_counter()
-    found = [(frame, detection) for frame in few for detection in detector.detect(frame.image)]
+    actual = [(frame, detection) for frame in few for detection in detector.detect(frame.image)]
     rates["detect"] = len(few) / (time.perf_counter() - started)
     tracker = FaceTracker(detector)
     started = time.perf_counter()
     for frame in frames:
         tracker.update(frame)
     rates["track"] = len(frames) / (time.perf_counter() - started)
-    crops = torch.from_numpy(np.stack([align(frame.image, detection) for frame, detection in found] * 4))
+    crops = torch.from_numpy(np.stack([align(frame.image, detection) for frame, detection in actual] * 4))
     predict(weights.network, crops[:32], flip=weights.spec.flip)
     started = time.perf_counter()
     for part in crops.split(32):

@@ -1,4 +1,4 @@
-"""How long ``multimodal.load_model()`` takes in a fresh process: ``python tests/benchmarks/load_model.py``.
+"""Measures ``multimodal.load_model()`` in a fresh process: ``python tests/benchmarks/load_model.py``.
 
 Prints JSON: medians of ``--rounds`` processes, for all parts and for each signal alone. What starting the interpreter
 takes is not counted, importing the package is. The first process, which may read files from disk that later ones find
@@ -32,8 +32,8 @@ def measured(modalities: str | None = None) -> dict[str, object]:
     finished = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True
     )
-    found: dict[str, object] = json.loads(finished.stdout)
-    return found
+    actual: dict[str, object] = json.loads(finished.stdout)
+    return actual
 
 
 def main() -> None:

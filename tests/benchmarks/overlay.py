@@ -1,4 +1,4 @@
-"""How fast overlays and clips are written: ``python tests/benchmarks/overlay.py``, prints JSON.
+"""Measures the writing of overlays and clips: ``python tests/benchmarks/overlay.py``, prints JSON.
 
 Each size is ``multimodal.sample``'s interview with its sound, scaled; faces and answers are those of the tests' made-up
 analysis, so that nothing but reading, drawing and writing is timed. Every run is a process of its own on at most two

@@ -1,4 +1,4 @@
-"""How large the report of an hour is, and how fast it opens: ``python tests/benchmarks/report_page.py``, prints JSON.
+"""Measures size and loading of the report of an hour: ``python tests/benchmarks/report_page.py``, prints JSON.
 
 A made-up interview of an hour (900 utterances, 18,000 sampled frames) is written and opened five times in headless
 Chromium, each time in a fresh window without a cache: from the navigation until every chart is drawn and the next two

@@ -1,4 +1,4 @@
-"""How long speech-to-text takes: ``python tests/benchmarks/speech_to_text.py RECORDING...``, prints JSON.
+"""Measures speech-to-text: ``python tests/benchmarks/speech_to_text.py RECORDING...``, prints JSON.
 
 Seconds of processing per second of recording (the real-time factor), voice activity included, on all cores that the
 process may use; loading apart. The recordings are also read as one, since whisper reads windows of 30 s and short files

@@ -1,4 +1,4 @@
-"""How long the page of a study takes to write, to open and to filter, and how large it is.
+"""Measures the page of a study: time to write, open and filter, and size.
 
     python tests/benchmarks/study_page.py --inputs 500 5000
 

@@ -1,4 +1,4 @@
-"""What the transformer has to beat: word statistics with logistic regression, judged exactly as the transformer is.
+"""Text baselines: bag of words with logistic regression, evaluated like the transformer.
 
 ``python tests/benchmarks/text_baselines.py GOEMOTIONS_FOLDER`` trains on the same nine tenths of the training part,
 chooses thresholds and temperature on the same tenth, and prints the figures of the dev part as one JSON object, with
@@ -24,10 +24,10 @@ from multimodal.augmentation.text import bare
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.encoders.text import TextReading
+from multimodal.encoders.text import TextPrediction
 from multimodal.evaluate.metrics import apply_temperature, fit_temperature
 from multimodal.evaluate.multilabel import choose_thresholds
-from multimodal.evaluate.text import evaluate_readings
+from multimodal.evaluate.text import evaluate_predictions
 
 HELD_OUT = 0.1
 """As in configs/text.toml."""
@@ -45,7 +45,7 @@ class WordStatistics:
         self.native = [_fitted(features, target) for target in corpus.targets.T]
         self.temperature = 1.0
 
-    def read(self, texts: Sequence[str]) -> list[TextReading]:
+    def read(self, texts: Sequence[str]) -> list[TextPrediction]:
         features = self.words.transform(texts)
         probabilities = apply_temperature(self.single.predict_proba(features), self.temperature)
         scores, native = (
@@ -53,7 +53,7 @@ class WordStatistics:
             for models in (self.groups, self.native)
         )
         nothing = np.zeros(0, np.float32)
-        return [TextReading(*row, nothing, nothing) for row in zip(probabilities, scores, native, strict=True)]
+        return [TextPrediction(*row, nothing, nothing) for row in zip(probabilities, scores, native, strict=True)]
 
     def parameters(self) -> int:
         models = [self.single, *self.groups, *self.native]
@@ -96,9 +96,9 @@ def main(folder: Path) -> None:
     cuts = thresholds_of(model, held_out)
     stripped = replace(judged, texts=tuple(bare(text).lower() for text in judged.texts))
     figures = {
-        **evaluate_readings(model.read(judged.texts), judged, cuts),
+        **evaluate_predictions(model.read(judged.texts), judged, cuts),
         "parameters": model.parameters(),
-        "without_punctuation": evaluate_readings(model.read(stripped.texts), stripped, cuts),
+        "without_punctuation": evaluate_predictions(model.read(stripped.texts), stripped, cuts),
         "always_neutral": always_neutral(judged),
     }
     print(json.dumps(figures))

@@ -1,4 +1,4 @@
-"""How fast texts are read: ``python tests/benchmarks/text_reading.py``, prints JSON.
+"""Measures the text encoder: ``python tests/benchmarks/text_reading.py``, prints JSON.
 
 Utterances a second one at a time and in batches, over sentences of 3 to 40 words; and what starting costs: the import
 of the library, loading the weights, the first answer. Medians of several rounds, with one thread unless told otherwise.

@@ -1,4 +1,4 @@
-"""How long the voice takes, and where the time goes: ``python tests/benchmarks/voice_pipeline.py``, prints JSON.
+"""Measures the time of the audio pipeline by step: ``python tests/benchmarks/voice_pipeline.py``, prints JSON.
 
 Seconds of processing per second of sound, each stage alone in this process on this machine's cores, medians of several
 rounds: reading and resampling, voice activity, features (MFCCs and prosody), the encoder one utterance at a time and

@@ -1,4 +1,4 @@
-"""What every command does alike: a line and an exit code for what a user can cause."""
+"""Behavior shared by all commands: one-line errors and exit codes."""
 
 from __future__ import annotations
 

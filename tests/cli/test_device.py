@@ -1,4 +1,4 @@
-"""Devices: what ``auto`` means, which names are refused, and how many cores a process may use."""
+"""Devices: the meaning of ``auto``, invalid names, and the number of available cores."""
 
 from __future__ import annotations
 

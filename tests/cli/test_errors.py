@@ -1,4 +1,4 @@
-"""The tree of errors: as drawn, of the builtin kinds, and able to travel between processes."""
+"""The error classes: their tree, their builtin bases, and pickling."""
 
 from __future__ import annotations
 

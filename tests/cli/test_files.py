@@ -1,4 +1,4 @@
-"""Whole files or none: in the process, with a disk that is really full, and when the command is killed."""
+"""Atomic files: in the process, with a full disk, and when the command is killed."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def whole(folder: Path) -> bool:
     """Whether every file that shows is whole, and all are there; what was being written does not show."""
-    shown = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    tables = [pd.read_csv(folder / name) for name in shown if name.endswith(".csv")]
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    tables = [pd.read_csv(folder / name) for name in names if name.endswith(".csv")]
     assert all(len(table) for table in tables)
-    if "analysis.json" in shown:
+    if "analysis.json" in names:
         json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
-    if "report.html" in shown:
+    if "report.html" in names:
         assert (folder / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
-    return shown == FILES
+    return names == FILES
 
 
 @pytest.fixture

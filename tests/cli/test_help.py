@@ -1,4 +1,4 @@
-"""What ``--help`` prints: the options of each command, what they take and their defaults, without loading a library."""
+"""``--help``: options, values and defaults of each command, without loading a heavy library."""
 
 from __future__ import annotations
 

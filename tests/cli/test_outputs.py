@@ -1,4 +1,4 @@
-"""What infer and report make of an analysis beside its tables; one that fails costs no other."""
+"""Additional outputs of infer and report; a failing output does not affect the others."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def test_by_default_there_is_a_report_alone(analysis: Analysis, tmp_path: Path) 
 @pytest.mark.slow
 def test_lost_recording_costs_only_the_overlay(analysis: Analysis, tmp_path: Path) -> None:
     outputs = parse_outputs(True, True, True, "vtt,jsonl")
-    written = list(write_outputs(analysis, tmp_path / "out", outputs))
-    assert names(written) == {"report.html", "emotions.vtt", "utterances.jsonl", *PICTURES}
-    (error,) = [each for each in written if isinstance(each, MultimodalError)]
+    paths = list(write_outputs(analysis, tmp_path / "out", outputs))
+    assert names(paths) == {"report.html", "emotions.vtt", "utterances.jsonl", *PICTURES}
+    (error,) = [each for each in paths if isinstance(each, MultimodalError)]
     assert isinstance(error, InputMissingError) and "gone.mp4" in str(error)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == names(written)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names(paths)
 
 
 def test_a_format_that_cannot_be_written_costs_that_alone(analysis: Analysis, tmp_path: Path) -> None:
     (tmp_path / "out" / "emotions.vtt").mkdir(parents=True)
-    written = list(write_outputs(analysis, tmp_path / "out", Outputs(report=False, formats=("vtt", "srt", "jsonl"))))
-    assert names(written) == {"emotions.srt", "utterances.jsonl"}
-    (error,) = [each for each in written if isinstance(each, MultimodalError)]
+    paths = list(write_outputs(analysis, tmp_path / "out", Outputs(report=False, formats=("vtt", "srt", "jsonl"))))
+    assert names(paths) == {"emotions.srt", "utterances.jsonl"}
+    (error,) = [each for each in paths if isinstance(each, MultimodalError)]
     assert "emotions.vtt: cannot be written" in str(error)
 
 
@@ -79,8 +79,8 @@ def test_report_makes_them_of_what_was_analysed_before(analysis: Analysis, tmp_p
     analysis.save(tmp_path / "talk")
     done = run_cli("report", "talk", "--plot", "--export", "srt", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    written = {"talk/report.html", "talk/emotions.srt", *(f"talk/{name}" for name in PICTURES)}
-    assert set(done.stdout.splitlines()) == {str(Path(name)) for name in written}
+    paths = {"talk/report.html", "talk/emotions.srt", *(f"talk/{name}" for name in PICTURES)}
+    assert set(done.stdout.splitlines()) == {str(Path(name)) for name in paths}
     failed = run_cli("report", "talk", "--overlay", "--quiet", cwd=tmp_path)
     assert failed.returncode == 1 and failed.stdout == "" and failed.stderr.count("\n") == 1
     assert failed.stderr.startswith(f"error: {tmp_path / 'gone.mp4'}: ")
@@ -92,8 +92,8 @@ def test_what_an_earlier_analysis_left_is_named(analysis: Analysis, tmp_path: Pa
     assert stale(tmp_path, earlier) == ()
     (tmp_path / "clips").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
-    written = list(write_outputs(analysis, tmp_path, parse_outputs(True, False, False, "vtt")))
-    (line,) = stale(tmp_path, written)
+    paths = list(write_outputs(analysis, tmp_path, parse_outputs(True, False, False, "vtt")))
+    (line,) = stale(tmp_path, paths)
     old = [*sorted(PICTURES, key=lambda name: (name[0] == "s", name)), "utterances.parquet", "frames.parquet", "clips"]
     assert line == f"from an earlier analysis: {', '.join(old)}; write them again or remove them"
 

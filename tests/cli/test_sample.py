@@ -1,4 +1,4 @@
-"""The sample clip: what is in it, judged by readers other than the one that wrote it, and how the command fails."""
+"""The sample clip: its content, checked with independent readers, and the errors of the command."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def subtitles(path: Path) -> list[tuple[float, float, str, str]]:
     def seconds(hours: str, minutes: str, whole: str, thousandths: str) -> float:
         return int(hours) * 3600 + int(minutes) * 60 + int(whole) + int(thousandths) / 1000
 
-    found = SUBTITLE.findall(path.read_text(encoding="utf-8"))
-    return [(seconds(*item[1:5]), seconds(*item[5:9]), item[9], item[10]) for item in found]
+    actual = SUBTITLE.findall(path.read_text(encoding="utf-8"))
+    return [(seconds(*item[1:5]), seconds(*item[5:9]), item[9], item[10]) for item in actual]
 
 
 def loudness(path: Path) -> tuple[np.ndarray, int]:
@@ -44,14 +44,14 @@ def loudness(path: Path) -> tuple[np.ndarray, int]:
 
 def assert_sound_fits_transcript(path: Path) -> None:
     level, rate = loudness(path)
-    said = np.zeros(level.size, bool)
+    has_speech = np.zeros(level.size, bool)
     for start, end, _, _ in subtitles(path.with_suffix(".srt")):
-        said[round(start * rate) : round(end * rate)] = True
+        has_speech[round(start * rate) : round(end * rate)] = True
         # AAC spreads a sound over a block of 1024 samples, so the edges are looked at a tenth of a second away.
         assert level[round((start - 0.2) * rate) : round((start - 0.1) * rate)].max(initial=0) < 0.03
         assert level[round(start * rate) : round((start + 0.15) * rate)].max() > 0.03
         assert level[round((end - 0.15) * rate) : round(end * rate)].max() > 0.03
-    assert level[said].mean() > 8 * level[~said].mean()
+    assert level[has_speech].mean() > 8 * level[~has_speech].mean()
 
 
 @pytest.mark.slow
@@ -69,14 +69,14 @@ def test_clip_is_what_other_readers_expect(clip: Path) -> None:
 @pytest.mark.slow
 def test_face_is_there_then_gone_then_back(clip: Path) -> None:
     detector = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-    video, found = cv2.VideoCapture(str(clip)), {}
+    video, actual = cv2.VideoCapture(str(clip)), {}
     for index in range(500):
         _, picture = video.read()
         if index % 10 == 0:
             gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-            found[index / 25] = len(detector.detectMultiScale(gray, 1.1, 6, minSize=(60, 60)))
-    present = [count for time, count in found.items() if time < 7.2 or time > 11.8]
-    absent = [count for time, count in found.items() if 8.0 <= time <= 11.0]
+            actual[index / 25] = len(detector.detectMultiScale(gray, 1.1, 6, minSize=(60, 60)))
+    present = [count for time, count in actual.items() if time < 7.2 or time > 11.8]
+    absent = [count for time, count in actual.items() if 8.0 <= time <= 11.0]
     assert absent and not any(absent)
     assert present.count(1) >= 0.9 * len(present)
 
@@ -201,10 +201,10 @@ def test_command_writes_both_files_and_says_so(run_cli: RunCommand, tmp_path: Pa
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout == "wrote interview.mp4 and interview.srt\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["interview.mp4", "interview.srt"]
-    assert oct((tmp_path / "interview.mp4").stat().st_mode & 0o444) == oct(0o444 & ~_mask())
+    assert oct((tmp_path / "interview.mp4").stat().st_mode & 0o444) == oct(0o444 & ~shell_umask())
 
 
-def _mask() -> int:
+def shell_umask() -> int:
     return int(subprocess.run(["sh", "-c", "umask"], capture_output=True, text=True, check=True).stdout, 8)
 
 

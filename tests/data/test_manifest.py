@@ -1,4 +1,4 @@
-"""Manifests as people and Excel write them, and everything that can be wrong with their rows."""
+"""Manifests as people and Excel write them, and every kind of invalid row."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ def test_every_wrong_row_is_reported_with_its_line(tmp_path: Path) -> None:
         "odd.mp4,soon,-3,",  # 7
         "",
         "wide.mp4,,,,,more",  # 9
-        "fine.mp4,10,20.0,again",  # 10: the same stretch of the same file
-        "./fine.mp4,10,,another stretch",
+        "fine.mp4,10,20.0,again",  # 10: the same segment of the same file
+        "./fine.mp4,10,,another segment",
         "clock.mp4,1:75,,",  # 12
         "nan.mp4,nan,inf,",  # 13
     ]
     (tmp_path / "study.csv").write_text("\n".join(lines))
     manifest = read_manifest(tmp_path / "study.csv")
-    found = {int(error.subject.rpartition(" ")[2]): error.fact for error in manifest.errors}
-    assert list(found) == [3, 4, 7, 9, 10, 12, 13]
-    assert found[3] == "has no path" and found[4] == "has the end 10, not after the start 20"
-    assert "the start 'soon'" in found[7] and "the end '-3'" in found[7]
-    assert found[9] == "has 6 cells for 4 columns" and found[10] == "repeats line 2"
+    actual = {int(error.subject.rpartition(" ")[2]): error.fact for error in manifest.errors}
+    assert list(actual) == [3, 4, 7, 9, 10, 12, 13]
+    assert actual[3] == "has no path" and actual[4] == "has the end 10, not after the start 20"
+    assert "the start 'soon'" in actual[7] and "the end '-3'" in actual[7]
+    assert actual[9] == "has 6 cells for 4 columns" and actual[10] == "repeats line 2"
     assert all(error.remedy for error in manifest.errors)
     assert [row.line for row in manifest.rows if row.path.name == "multi.mp4"] == [5]
 
@@ -125,10 +125,10 @@ def test_times_are_read(text: str) -> None:
     assert read_seconds(text) == 3661.25
 
 
-def test_a_row_is_the_same_however_its_path_is_spelt(tmp_path: Path) -> None:
-    spelt = ["talk.mp4", "./talk.mp4", "sub/../talk.mp4", str(tmp_path / "talk.mp4")]
+def test_row_identity_ignores_the_spelling_of_the_path(tmp_path: Path) -> None:
+    paths = ["talk.mp4", "./talk.mp4", "sub/../talk.mp4", str(tmp_path / "talk.mp4")]
     names = set()
-    for text in spelt:
+    for text in paths:
         (tmp_path / "study.csv").write_text(f"path\n{text}\n")
         names |= {row.identity for row in read_manifest(tmp_path / "study.csv").rows}
     assert len(names) == 1

@@ -1,4 +1,4 @@
-"""README and docs are true: links lead somewhere, code runs, commands and options exist, the map names real files."""
+"""README and docs: links, code, commands, options and file names are valid."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_runnable_blocks_run(name: str, sample_clip: Path, monkeypatch: pytest.M
         exec(compile(padding + block.text, str(page), "exec"), namespace)
 
 
-def test_runnable_blocks_are_python_and_those_of_readme_and_usage_all_are() -> None:
+def test_all_blocks_of_readme_and_usage_are_runnable_python() -> None:
     for page in PAGES:
         python = [block for block in blocks(page) if block.language == "python"]
         marks = page.read_text(encoding="utf-8").splitlines().count(RUNNABLE)

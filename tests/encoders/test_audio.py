@@ -1,4 +1,4 @@
-"""The audio encoder: against networks written in numpy, in padded batches, and by everything a speaker has said."""
+"""Audio encoders: compared with numpy, in padded batches, and with statistics of the whole speaker."""
 
 from __future__ import annotations
 
@@ -147,10 +147,10 @@ def test_recurrent_encoder_is_the_one_by_hand() -> None:
     states = recurrence(rows, weights)
     embedding = np.concatenate([states[-1], summary[SUMMARY - len(PROSODY_FIELDS) :]])
     logits = weights["head.weight"] @ embedding + weights["head.bias"]
-    found = network(torch.from_numpy(rows)[None].float(), torch.tensor([23]), torch.from_numpy(summary)[None].float())
-    assert found.states[0].numpy() == pytest.approx(states, abs=1e-5)
-    assert found.embedding[0].numpy() == pytest.approx(embedding, abs=1e-5)
-    assert found.logits[0].numpy() == pytest.approx(logits, abs=1e-5)
+    actual = network(torch.from_numpy(rows)[None].float(), torch.tensor([23]), torch.from_numpy(summary)[None].float())
+    assert actual.states[0].numpy() == pytest.approx(states, abs=1e-5)
+    assert actual.embedding[0].numpy() == pytest.approx(embedding, abs=1e-5)
+    assert actual.logits[0].numpy() == pytest.approx(logits, abs=1e-5)
 
 
 def convolved(rows: Doubles, weights: dict[str, Doubles], number: int) -> Doubles:
@@ -197,12 +197,12 @@ def test_own_network_is_the_one_by_hand(frames: int) -> None:
             headed(np.concatenate([pooled, summary]), weights, 2, 1),
         ]
     )
-    found = network(
+    actual = network(
         torch.from_numpy(rows)[None].float(), torch.tensor([frames]), torch.from_numpy(summary)[None].float()
     )
-    assert found.states[0].numpy() == pytest.approx(states, abs=2e-5)
-    assert found.embedding[0].numpy() == pytest.approx(pooled, abs=2e-5)
-    assert found.member_logits[:, 0].numpy() == pytest.approx(logits, abs=5e-5)
+    assert actual.states[0].numpy() == pytest.approx(states, abs=2e-5)
+    assert actual.embedding[0].numpy() == pytest.approx(pooled, abs=2e-5)
+    assert actual.member_logits[:, 0].numpy() == pytest.approx(logits, abs=5e-5)
 
 
 def test_attention_passes_over_what_is_masked() -> None:
@@ -268,8 +268,8 @@ def test_order_and_batches_do_not_matter(network: nn.Module, monkeypatch: pytest
     turned = [4, 0, 5, 2, 1, 3]
     for size in (1, 4, 32):
         monkeypatch.setattr(audio, "BATCH", size)
-        found, found_states = encode_speaker(network, [features[index] for index in turned])
-        torch.testing.assert_close(found, rows[turned], atol=2e-5, rtol=1e-4)
+        actual, found_states = encode_speaker(network, [features[index] for index in turned])
+        torch.testing.assert_close(actual, rows[turned], atol=2e-5, rtol=1e-4)
         for index, each in zip(turned, found_states, strict=True):
             torch.testing.assert_close(each, states[index], atol=2e-5, rtol=1e-4)
 
@@ -341,8 +341,8 @@ def test_background_is_what_it_learnt() -> None:
     )
     background.learn(frames, summaries)
     own = RecordingStatistics(10.0, torch.tensor([5.0, 2.0]).double(), torch.tensor([0.0, 1.0]).double())
-    found = background.frame_statistics(own)  # 10 frames of its own against 30 of the corpora
-    assert found.mean.tolist() == [2.0, 2.0] and found.variance.tolist() == [3.0, 7.0]
+    actual = background.frame_statistics(own)  # 10 frames of its own against 30 of the corpora
+    assert actual.mean.tolist() == [2.0, 2.0] and actual.variance.tolist() == [3.0, 7.0]
     alone = background.summary_statistics(RecordingStatistics.empty(1))
     assert alone.mean.tolist() == [5.0] and alone.variance.tolist() == [1.0]
     assert set(background.state_dict()) == {"frame_mean", "frame_variance", "summary_mean", "summary_variance"}
@@ -350,8 +350,8 @@ def test_background_is_what_it_learnt() -> None:
 
 def test_odd_values_are_held_within_bounds() -> None:
     common = RecordingStatistics(9.0, torch.tensor([1.0]).double(), torch.tensor([4.0]).double())
-    found = standardize(torch.tensor([[3.0], [100.0], [-100.0]]), common)
-    assert found.flatten().tolist() == [1.0, 5.0, -5.0] and found.dtype == torch.float32
+    actual = standardize(torch.tensor([[3.0], [100.0], [-100.0]]), common)
+    assert actual.flatten().tolist() == [1.0, 5.0, -5.0] and actual.dtype == torch.float32
 
 
 # --- features -----------------------------------------------------------------------------------------------------
@@ -370,8 +370,8 @@ def test_whatever_is_heard_the_answer_is_finite(network: nn.Module) -> None:
     features = voice_features(sounds, Mfcc())
     for each in features:
         assert each.frames.isfinite().all() and each.summary.isfinite().all()
-    for chosen in (features, *([each] for each in features)):
-        rows, states = encode_speaker(network, chosen)
+    for selection in (features, *([each] for each in features)):
+        rows, states = encode_speaker(network, selection)
         assert rows.isfinite().all() and all(state.isfinite().all() for state in states)
 
 

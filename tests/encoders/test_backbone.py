@@ -1,4 +1,4 @@
-"""Backbones of any type: loaded from a folder, built again from their configuration, refused when unfit."""
+"""Text backbones of any type: loading from a folder, building from the configuration, and errors."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_configuration_holds_no_path_and_needs_no_network(
     assert again.hidden_size == 16
 
 
-def test_names_that_are_not_at_hand_are_refused_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_backbones_are_refused_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the network was used")
 
@@ -116,6 +116,50 @@ def test_pickled_weights_are_never_read(tmp_path: Path) -> None:
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     with pytest.raises(WeightsError, match="is not a text backbone"):
         load_backbone(str(folder))
+
+
+def test_index_of_pickles_is_refused(tmp_path: Path) -> None:
+    folder = write_backbone(tmp_path / "bert", "bert")
+    state = AutoModel.from_pretrained(folder).state_dict()
+    (folder / "model.safetensors").unlink()
+    torch.save(state, folder / "pytorch_model.bin")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(state, "pytorch_model.bin")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(WeightsError, match=r"its index names pytorch_model\.bin, which is not a safetensors file"):
+        load_backbone(str(folder))
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_attention_code_of_others_is_refused(key: str, tmp_path: Path) -> None:
+    """transformers would download it from the hub and run it where the package kernels is installed."""
+    folder = write_backbone(tmp_path / "bert", "bert")
+    config = json.loads((folder / "config.json").read_text()) | {key: "somebody/kernel"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match="names attention code of others, somebody/kernel"):
+        load_backbone(str(folder))
+    Backbone(config)  # on a card the key has no effect
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_beside_a_model_never_runs(file: str, tmp_path: Path) -> None:
+    folder = write_backbone(tmp_path / "bert", "bert")
+    ran = tmp_path / "ran"
+    classes = ("Config", "Model", "TokenizerFast")
+    code = [
+        f"from transformers import {', '.join(f'Bert{name}' for name in classes)}",
+        f"open({str(ran)!r}, 'w').close()",
+    ]
+    code += [f"class My{name}(Bert{name}): pass" for name in classes]
+    (folder / "mine.py").write_text("\n".join(code))
+    entries = json.loads((folder / file).read_text()) if (folder / file).exists() else {}
+    names = {
+        "AutoConfig": "mine.MyConfig",
+        "AutoModel": "mine.MyModel",
+        "AutoTokenizer": [None, "mine.MyTokenizerFast"],
+    }
+    (folder / file).write_text(json.dumps({**entries, "auto_map": names}))
+    config, _, _ = load_backbone(str(folder))
+    assert "auto_map" not in config and not ran.exists()
 
 
 def test_encoder_with_decoder_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The face networks: shapes, sizes, and every formula against numpy written by hand; one test per property over all."""
+"""Face networks: shapes, sizes, and every formula compared with numpy; one test per property."""
 
 from __future__ import annotations
 
@@ -221,22 +221,22 @@ def test_members_differ_from_the_start() -> None:
 
 def test_vgg13_has_the_layers_of_the_paper() -> None:
     """Barsoum et al. 2016, figure 3, with the dropout of section 4."""
-    found: list[object] = []
+    actual: list[object] = []
     for module in VGG13(LABELS).modules():
         if isinstance(module, nn.Conv2d):
             assert (module.kernel_size, module.stride, module.padding) == ((3, 3), (1, 1), (1, 1))
-            found.append(module.out_channels)
+            actual.append(module.out_channels)
         elif isinstance(module, nn.Linear):
-            found.append(("dense", module.out_features))
+            actual.append(("dense", module.out_features))
         elif isinstance(module, nn.MaxPool2d):
             assert module.kernel_size == 2
-            found.append("pool")
+            actual.append("pool")
         elif isinstance(module, nn.Dropout):
-            found.append(("drop", module.p))
+            actual.append(("drop", module.p))
     block = ["pool", ("drop", 0.25)]
     convolutions = [64, 64, *block, 128, 128, *block, 256, 256, 256, *block, 256, 256, 256, *block]
     dense = [("dense", 1024), ("drop", 0.5), ("dense", 1024), ("drop", 0.5), ("dense", 8)]
-    assert found == convolutions + dense
+    assert actual == convolutions + dense
     assert VGG13.input_size == 64
 
 

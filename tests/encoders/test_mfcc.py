@@ -1,4 +1,4 @@
-"""MFCCs against librosa's, and what padding, silence and length must not change."""
+"""MFCCs compared with librosa, and invariance to padding, silence and length."""
 
 from __future__ import annotations
 

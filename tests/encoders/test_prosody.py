@@ -1,4 +1,4 @@
-"""Pitch against the known one and librosa's, and prosody against sounds whose figures follow from their making."""
+"""Pitch compared with known values and librosa, and prosody of sounds with known figures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fields(samples: Signal | Tensor, rate: int = RATE) -> dict[str, float]:
     return dict(zip(PROSODY_FIELDS, values[0].tolist(), strict=True))
 
 
-def heard(samples: Signal | Tensor, rate: int = RATE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def pitch_of(samples: Signal | Tensor, rate: int = RATE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Hertz and voicing of each frame of one clip."""
     sound = torch.as_tensor(samples)
     hertz, voicing = pitch(sound.unsqueeze(0), torch.tensor([len(sound)]), rate)
@@ -49,7 +49,7 @@ def semitones(hertz: NDArray[np.floating], reference: NDArray[np.floating]) -> T
 @pytest.mark.parametrize("name", list(reference_signals()))
 def test_pitch_is_the_one_the_sound_was_made_with(name: str) -> None:
     samples, track = reference_signals()[name]
-    hertz, voicing = heard(samples)
+    hertz, voicing = pitch_of(samples)
     inner = slice(3, -3)  # the outermost pitch frames reach beyond the clip
     error = np.abs(semitones(hertz, true_pitch(track, len(hertz))))[inner]
     assert (hertz[inner] > 0).all() and voicing[inner].min() > 0.9
@@ -70,8 +70,8 @@ def librosa_pitch(librosa: ModuleType, samples: Signal, method: str) -> Track:
     length = 1024
     padded = np.pad(samples, (length - WINDOW) // 2)
     options: dict[str, Any] = {"fmin": 60, "fmax": 500, "sr": RATE, "frame_length": length, "hop_length": HOP}
-    found = getattr(librosa, method)(padded, center=False, **options)
-    return np.nan_to_num(found[0] if method == "pyin" else found)
+    actual = getattr(librosa, method)(padded, center=False, **options)
+    return np.nan_to_num(actual[0] if method == "pyin" else actual)
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def librosa_pitch(librosa: ModuleType, samples: Signal, method: str) -> Track:
 @pytest.mark.parametrize("method", ["yin", "pyin"])
 def test_pitch_is_librosas(name: str, method: str, librosa: ModuleType) -> None:
     samples = reference_signals()[name][0]
-    hertz, _ = heard(samples)
+    hertz, _ = pitch_of(samples)
     theirs = librosa_pitch(librosa, samples, method)
     assert hertz.shape == theirs.shape
     both = (hertz > 0) & (theirs > 0)
@@ -95,7 +95,7 @@ def test_pitch_is_librosas(name: str, method: str, librosa: ModuleType) -> None:
 def test_no_octave_is_mistaken(formants: str, middle: float, lowest_hz: float) -> None:
     track = glide(middle * 1.15, middle / 1.15, 0.8)
     clean = vowel(track, formants, lowest_hz=lowest_hz)
-    hertz, _ = heard(clean + noise(len(clean), 0.01, seed=int(middle)))  # 20 dB below the voice
+    hertz, _ = pitch_of(clean + noise(len(clean), 0.01, seed=int(middle)))  # 20 dB below the voice
     voiced = hertz > 0
     error = semitones(hertz, true_pitch(track, len(hertz)))[voiced]
     assert voiced.mean() > 0.9
@@ -109,14 +109,14 @@ def test_a_clip_keeps_its_octave_where_single_frames_do_not() -> None:
     weaker = np.where((phase[6000:10000] % 2) < 1, 1.0, 0.8)
     samples = vowel(track, "a")
     samples[6000:10000] *= weaker.astype(np.float32)
-    hertz, _ = heard(samples)
+    hertz, _ = pitch_of(samples)
     error = semitones(hertz, true_pitch(track, len(hertz)))[hertz > 0]
     assert (np.abs(np.abs(error) - OCTAVE) < 1).mean() < 0.02
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
 def test_other_sample_rates_hear_the_same(rate: int) -> None:
-    hertz, _ = heard(vowel(glide(150, 170, 0.5, rate), "a", rate=rate), rate)
+    hertz, _ = pitch_of(vowel(glide(150, 170, 0.5, rate), "a", rate=rate), rate)
     expected = true_pitch(glide(150, 170, 0.5, rate), len(hertz), rate)
     assert len(hertz) == 48
     np.testing.assert_allclose(semitones(hertz, expected)[3:-3], 0, atol=0.3)
@@ -129,7 +129,7 @@ def test_what_is_no_voice_has_no_pitch(sound: str) -> None:
         "noise": noise(16000, 0.1),
         "hum under speech": np.concatenate([vowel(glide(150, 150, 0.5)), sine(glide(100, 100, 0.5), 0.0005)]),
     }[sound]
-    hertz, voicing = heard(samples)
+    hertz, voicing = pitch_of(samples)
     later = slice(55, None) if sound == "hum under speech" else slice(None)
     assert (hertz[later] > 0).mean() < 0.02 and (voicing >= 0).all() and (voicing <= 1).all()
 
@@ -140,7 +140,7 @@ def test_field_names_are_distinct_and_some_thirty() -> None:
 
 def test_melody_of_a_glide() -> None:
     seconds, low, high = 2.0, 120.0, 240.0  # an octave in two seconds
-    found = fields(vowel(glide(low, high, seconds)))
+    actual = fields(vowel(glide(low, high, seconds)))
     line = 12 * np.log2(glide(low, high, seconds) / 27.5)
     expected = {
         "pitch_mean_semitones": line.mean(),
@@ -155,8 +155,8 @@ def test_melody_of_a_glide() -> None:
         "pitch_jitter_semitones": 0.0,
     }
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, abs=0.25), name
-    assert found["voiced_share"] > 0.97 and found["voiced_run_seconds"] == pytest.approx(2.0, abs=0.1)
+        assert actual[name] == pytest.approx(value, abs=0.25), name
+    assert actual["voiced_share"] > 0.97 and actual["voiced_run_seconds"] == pytest.approx(2.0, abs=0.1)
 
 
 def test_a_rough_voice_has_more_jitter_and_fewer_harmonics() -> None:
@@ -171,22 +171,22 @@ def test_a_rough_voice_has_more_jitter_and_fewer_harmonics() -> None:
 def test_harmonics_to_noise_is_the_ratio_mixed(ratio_db: float) -> None:
     voice = vowel(glide(150, 150, 2.0))
     breath = noise(len(voice), float(voice.std()) * 10 ** (-ratio_db / 20))
-    found = fields(voice + breath)
+    actual = fields(voice + breath)
     # What is aperiodic is the share of noise in the power of both; noise also repeats a little by chance.
-    assert found["harmonics_to_noise_db"] == pytest.approx(ratio_db, abs=2.0)
+    assert actual["harmonics_to_noise_db"] == pytest.approx(ratio_db, abs=2.0)
 
 
 def test_energy_of_a_rising_tone() -> None:
     seconds, level, rise = 2.0, 0.05, 8.0  # decibels in all
     growing = level * 10 ** (np.linspace(0, rise, round(seconds * RATE)) / 20)
-    found = fields((sine(glide(200, 200, seconds), 1.0) * growing).astype(np.float32))
+    actual = fields((sine(glide(200, 200, seconds), 1.0) * growing).astype(np.float32))
     mean = 20 * np.log10(level / np.sqrt(2)) + rise / 2
-    assert found["energy_mean_db"] == pytest.approx(mean, abs=0.1)
-    assert found["energy_slope_db_per_second"] == pytest.approx(rise / seconds, abs=0.05)
-    assert found["energy_range_db"] == pytest.approx(0.9 * rise, abs=0.15)
-    assert found["energy_deviation_db"] == pytest.approx(rise / np.sqrt(12), abs=0.05)
-    assert found["energy_end_db"] == pytest.approx(rise / seconds * 0.85, abs=0.1)
-    assert found["pause_share"] == 0 and found["duration_log_seconds"] == pytest.approx(np.log(1.98), abs=0.01)
+    assert actual["energy_mean_db"] == pytest.approx(mean, abs=0.1)
+    assert actual["energy_slope_db_per_second"] == pytest.approx(rise / seconds, abs=0.05)
+    assert actual["energy_range_db"] == pytest.approx(0.9 * rise, abs=0.15)
+    assert actual["energy_deviation_db"] == pytest.approx(rise / np.sqrt(12), abs=0.05)
+    assert actual["energy_end_db"] == pytest.approx(rise / seconds * 0.85, abs=0.1)
+    assert actual["pause_share"] == 0 and actual["duration_log_seconds"] == pytest.approx(np.log(1.98), abs=0.01)
 
 
 @pytest.mark.slow
@@ -205,23 +205,23 @@ def test_loudness_is_librosas(name: str, librosa: ModuleType) -> None:
 @pytest.mark.parametrize("name", list(reference_signals()))
 def test_centroid_is_librosas(name: str, librosa: ModuleType) -> None:
     samples = reference_signals()[name][0]
-    found = fields(samples)
+    actual = fields(samples)
     cut = librosa.util.frame(samples - samples.mean(), frame_length=WINDOW, hop_length=HOP)
     window = librosa.filters.get_window("hann", WINDOW)
     amplitude = np.abs(np.fft.rfft(cut * window[:, None], n=TRANSFORM, axis=0))
     hertz = np.fft.rfftfreq(TRANSFORM, 1 / RATE)
     inside = (hertz >= 50) & (hertz <= 5000)  # what spectral_centroid_octaves counts
     octaves = np.log2(librosa.feature.spectral_centroid(S=amplitude[inside], freq=hertz[inside])[0])
-    assert found["spectral_centroid_octaves"] == pytest.approx(octaves.mean(), abs=0.01)
-    assert found["spectral_centroid_deviation_octaves"] == pytest.approx(octaves.std(), abs=0.01)
+    assert actual["spectral_centroid_octaves"] == pytest.approx(octaves.mean(), abs=0.01)
+    assert actual["spectral_centroid_deviation_octaves"] == pytest.approx(octaves.std(), abs=0.01)
 
 
 def test_spectral_tilt_compares_two_bands() -> None:
     low, high = sine(glide(500, 500, 1.0), 0.2), sine(glide(3000, 3000, 1.0), 0.02)
-    found = fields(low + high)
-    assert found["spectral_tilt_db"] == pytest.approx(20, abs=0.3)
-    assert found["spectral_balance_db"] == pytest.approx(20, abs=1.0)
-    assert found["spectral_flux"] < 0.01 < fields(noise(16000, 0.1))["spectral_flux"]
+    actual = fields(low + high)
+    assert actual["spectral_tilt_db"] == pytest.approx(20, abs=0.3)
+    assert actual["spectral_balance_db"] == pytest.approx(20, abs=1.0)
+    assert actual["spectral_flux"] < 0.01 < fields(noise(16000, 0.1))["spectral_flux"]
 
 
 @pytest.mark.parametrize("per_second", [2.0, 3.0, 4.0, 5.0, 6.0])
@@ -238,13 +238,13 @@ def test_pauses_lie_between_the_words(background: float) -> None:
     word, gap = vowel(glide(160, 150, 0.5)), np.zeros(round(0.3 * RATE), np.float32)
     closure = np.zeros(round(0.08 * RATE), np.float32)  # of a consonant: no pause
     samples = np.concatenate([gap, gap, word, gap, word, closure, word, gap, word, gap])
-    found = fields(samples + noise(len(samples), background))
-    stretch = 4 * 0.5 + 2 * 0.3 + 0.08
+    actual = fields(samples + noise(len(samples), background))
+    seconds = 4 * 0.5 + 2 * 0.3 + 0.08
     # A frame is 25 ms long and hears a word that it only touches.
-    assert found["pause_mean_seconds"] == pytest.approx(0.3, abs=0.03)
-    assert found["pauses_per_second"] == pytest.approx(2 / stretch, rel=0.03)
-    assert found["pause_share"] == pytest.approx(0.6 / stretch, abs=0.03)
-    assert np.exp(found["duration_log_seconds"]) == pytest.approx(stretch, abs=0.03)
+    assert actual["pause_mean_seconds"] == pytest.approx(0.3, abs=0.03)
+    assert actual["pauses_per_second"] == pytest.approx(2 / seconds, rel=0.03)
+    assert actual["pause_share"] == pytest.approx(0.6 / seconds, abs=0.03)
+    assert np.exp(actual["duration_log_seconds"]) == pytest.approx(seconds, abs=0.03)
 
 
 @given(gain_db=st.floats(-20, 6))  # at -30 the fading ends of syllables sink below SILENCE_DB
@@ -312,22 +312,22 @@ def test_any_sound_gives_finite_numbers(length: int, level: float, kind: str, se
         "steps": np.repeat(random.standard_normal(7), 1000)[:length],
         "square": np.sign(np.sin(np.arange(length) / 20)),
     }[kind]
-    found = fields((level * samples).astype(np.float32))
-    shares = [found[name] for name in ("voiced_share", "pause_share", "voicing_mean", "spectral_flux")]
+    actual = fields((level * samples).astype(np.float32))
+    shares = [actual[name] for name in ("voiced_share", "pause_share", "voicing_mean", "spectral_flux")]
     assert min(shares) >= 0 and max(shares) <= 1 + 1e-6
 
 
 def test_silence_says_so() -> None:
-    found = fields(np.zeros(16000, np.float32))
-    assert found["energy_mean_db"] == pytest.approx(-100) and found["pitch_mean_semitones"] == 30
-    assert found["voiced_share"] == found["speaking_rate_per_second"] == found["pitch_range_semitones"] == 0
+    actual = fields(np.zeros(16000, np.float32))
+    assert actual["energy_mean_db"] == pytest.approx(-100) and actual["pitch_mean_semitones"] == 30
+    assert actual["voiced_share"] == actual["speaking_rate_per_second"] == actual["pitch_range_semitones"] == 0
 
 
 def test_a_minute_is_no_matter() -> None:
     second = torch.as_tensor(SPEECH)
-    found = fields(second.repeat(60))
-    assert found["speaking_rate_per_second"] == pytest.approx(4, rel=0.05)
-    assert np.exp(found["duration_log_seconds"]) == pytest.approx(60, rel=0.01)
+    actual = fields(second.repeat(60))
+    assert actual["speaking_rate_per_second"] == pytest.approx(4, rel=0.05)
+    assert np.exp(actual["duration_log_seconds"]) == pytest.approx(60, rel=0.01)
 
 
 @pytest.mark.parametrize(("samples", "lengths"), [((800,), [800]), ((2, 800), [800]), ((1, 800), [801]), ((0, 8), [])])
@@ -341,9 +341,9 @@ def test_shapes_that_do_not_fit_are_refused(samples: tuple[int, ...], lengths: l
 def test_quantiles_are_numpys(values: list[float], share: float) -> None:
     row = torch.tensor([[*values, 55.0, -99.0]])
     mask = torch.tensor([[True] * len(values) + [False, False]])
-    (found,) = quantiles(row, mask, (share,))
+    (actual,) = quantiles(row, mask, (share,))
     expected = np.quantile(values, share) if values else 0.0
-    assert found.item() == pytest.approx(expected, abs=1e-3)
+    assert actual.item() == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.gpu

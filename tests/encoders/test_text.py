@@ -1,4 +1,4 @@
-"""The text encoder: its arithmetic, long and empty texts."""
+"""The text encoder: its arithmetic, long texts and empty texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from text_fixtures import SHAPE, tiny_network
 from tokenizers import Tokenizer
 
 from multimodal.encoders.bert import Bert, BertShape
-from multimodal.encoders.text import TextEncoder, TextReading, pad, read_texts, windows
+from multimodal.encoders.text import TextEncoder, TextPrediction, pad, read_texts, windows
 
 WINDOW = 24
 TEXTS = ["I feel happy", "wow", "The printer is really, really sad; it is fine!", "yuck 😂", "angry " * 5]
@@ -26,14 +26,14 @@ def network(tokenizer: Tokenizer) -> TextEncoder:
     return tiny_network(tokenizer, window_tokens=WINDOW)
 
 
-def read(network: TextEncoder, tokenizer: Tokenizer, texts: list[str], **options: int) -> list[TextReading | None]:
+def read(network: TextEncoder, tokenizer: Tokenizer, texts: list[str], **options: int) -> list[TextPrediction | None]:
     return read_texts(network, tokenizer, texts, **{"window_tokens": WINDOW, **options})
 
 
-def same(found: TextReading | None, expected: TextReading | None) -> None:
-    assert found is not None and expected is not None
+def same(actual: TextPrediction | None, expected: TextPrediction | None) -> None:
+    assert actual is not None and expected is not None
     for key in ("probabilities", "scores", "native_scores", "states", "embedding"):
-        np.testing.assert_allclose(getattr(found, key), getattr(expected, key), rtol=0, atol=2e-5, err_msg=key)
+        np.testing.assert_allclose(getattr(actual, key), getattr(expected, key), rtol=0, atol=2e-5, err_msg=key)
 
 
 # --- the network --------------------------------------------------------------------------------------------------
@@ -109,17 +109,17 @@ def test_reading_is_softmax_and_sigmoid_of_the_network(network: TextEncoder, tok
 def test_neither_company_nor_order_changes_an_answer(network: TextEncoder, tokenizer: Tokenizer) -> None:
     alone = [read(network, tokenizer, [text])[0] for text in TEXTS]
     for batch_size in (1, 2, 32):
-        for found, expected in zip(read(network, tokenizer, TEXTS, batch_size=batch_size), alone, strict=True):
-            same(found, expected)
-    for found, expected in zip(read(network, tokenizer, TEXTS[::-1]), alone[::-1], strict=True):
-        same(found, expected)
+        for actual, expected in zip(read(network, tokenizer, TEXTS, batch_size=batch_size), alone, strict=True):
+            same(actual, expected)
+    for actual, expected in zip(read(network, tokenizer, TEXTS[::-1]), alone[::-1], strict=True):
+        same(actual, expected)
 
 
 def test_what_padding_holds_does_not_matter(network: TextEncoder) -> None:
     ids, mask = pad([[2, 9, 8, 7, 3], [2, 30, 3]], padding=0)
     other = torch.where(mask, ids, 17)
-    for found, expected in zip(network(other, mask)[:4], network(ids, mask)[:4], strict=True):
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    for actual, expected in zip(network(other, mask)[:4], network(ids, mask)[:4], strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
 
 
 def test_answers_differ(network: TextEncoder, tokenizer: Tokenizer) -> None:
@@ -138,13 +138,13 @@ def test_case_changes_nothing(network: TextEncoder, tokenizer: Tokenizer) -> Non
 
 @given(st.integers(0, 300), st.integers(2, 60))
 def test_windows_cover_everything_once(length: int, size: int) -> None:
-    found = list(windows(range(length), size))
-    assert [first for *_, first, _ in found] == [0, *(last for *_, last in found[:-1])]
-    assert found[-1][3] == length
-    for start, end, first, last in found:
+    actual = list(windows(range(length), size))
+    assert [first for *_, first, _ in actual] == [0, *(last for *_, last in actual[:-1])]
+    assert actual[-1][3] == length
+    for start, end, first, last in actual:
         assert 0 <= start <= first <= last <= end <= length and end - start <= size
         assert length <= size or end - start == size
-    assert len(found) == 1 or all(first < last for *_, first, last in found)
+    assert len(actual) == 1 or all(first < last for *_, first, last in actual)
 
 
 def test_long_text_is_the_mean_of_its_windows(network: TextEncoder, tokenizer: Tokenizer) -> None:
@@ -170,8 +170,8 @@ def test_end_of_a_long_text_counts(network: TextEncoder, tokenizer: Tokenizer) -
 
 
 def test_texts_without_words_are_absent(network: TextEncoder, tokenizer: Tokenizer) -> None:
-    found = read(network, tokenizer, ["", "happy", " \n", "...", "日本語"])
-    assert [reading is None for reading in found] == [True, False, True, True, True]
+    actual = read(network, tokenizer, ["", "happy", " \n", "...", "日本語"])
+    assert [reading is None for reading in actual] == [True, False, True, True, True]
     assert read(network, tokenizer, []) == [] and read(network, tokenizer, [""]) == [None]
 
 

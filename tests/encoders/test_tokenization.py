@@ -1,4 +1,4 @@
-"""Texts become tokens: what is normalized, what cannot be spelled, and a vocabulary cut to what is used."""
+"""Tokenization: normalization, unknown characters, and the trimmed vocabulary."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_texts_are_tidied(text: str, expected: str) -> None:
 
 
 def test_what_cannot_be_spelled_gives_nothing(tokenizer: Tokenizer) -> None:
-    found = encode(tokenizer, ["happy", "", "日本語", "....", "日本 happy"])
-    names = [[tokenizer.id_to_token(number) for number in ids] for ids in found]
+    actual = encode(tokenizer, ["happy", "", "日本語", "....", "日本 happy"])
+    names = [[tokenizer.id_to_token(number) for number in ids] for ids in actual]
     assert names == [["happy"], [], [], [], ["[UNK]", "[UNK]", "happy"]]
 
 

@@ -1,4 +1,4 @@
-"""What the voice's networks read of an utterance: silence trimmed, statistics as numpy has them, no neighbors."""
+"""Features of an utterance: trimmed silence, statistics compared with numpy, independence of the batch."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_trimming_knows_other_rates() -> None:
 @pytest.mark.parametrize("coefficients", [4, 13])
 def test_summary_is_numpys(frames: int, coefficients: int) -> None:
     rows = np.random.default_rng(frames).normal(3, 2, (frames, 3 * coefficients)).astype(np.float32)
-    found = summarize(torch.from_numpy(rows), coefficients).numpy()
+    actual = summarize(torch.from_numpy(rows), coefficients).numpy()
     kept = rows[:, : 2 * coefficients].astype(np.float64)
     quantiles = np.quantile(kept, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
     expected = np.concatenate([kept.mean(axis=0), kept.std(axis=0), quantiles.ravel()])
-    assert found.shape == (14 * coefficients,) and found == pytest.approx(expected, abs=1e-5)
-    assert len(found) + len(PROSODY_FIELDS) == summary_size(coefficients)
+    assert actual.shape == (14 * coefficients,) and actual == pytest.approx(expected, abs=1e-5)
+    assert len(actual) + len(PROSODY_FIELDS) == summary_size(coefficients)
 
 
 def test_features_do_not_depend_on_the_other_utterances(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,34 +68,34 @@ def test_features_do_not_depend_on_the_other_utterances(monkeypatch: pytest.Monk
     sounds = [sound(seconds, seed) for seed, seconds in enumerate((0.9, 0.02, 1.7, 0.4, 1.2))]
     monkeypatch.setattr(module, "BATCH", 3)
     together = voice_features(sounds, mfcc)
-    for samples, found in zip(sounds, together, strict=True):
+    for samples, actual in zip(sounds, together, strict=True):
         (alone,) = voice_features([samples], mfcc)
-        assert found.frames.dtype == torch.float16 and found.summary.dtype == torch.float32
-        torch.testing.assert_close(found.frames.float(), alone.frames.float(), atol=2e-3, rtol=2e-3)
-        torch.testing.assert_close(found.summary, alone.summary, atol=2e-3, rtol=2e-3)
+        assert actual.frames.dtype == torch.float16 and actual.summary.dtype == torch.float32
+        torch.testing.assert_close(actual.frames.float(), alone.frames.float(), atol=2e-3, rtol=2e-3)
+        torch.testing.assert_close(actual.summary, alone.summary, atol=2e-3, rtol=2e-3)
 
 
 def test_features_are_of_the_trimmed_sound_and_end_in_prosody() -> None:
     mfcc, samples = Mfcc(), np.concatenate([np.zeros(16000, np.float32), sound(1.0), np.zeros(16000, np.float32)])
-    (found,) = voice_features([samples], mfcc)
+    (actual,) = voice_features([samples], mfcc)
     kept = trim_silence(torch.from_numpy(samples), RATE)
     assert len(kept) < 1.25 * RATE
     frames, counts = mfcc(kept[None], torch.tensor([len(kept)]))
-    torch.testing.assert_close(found.frames, frames[0].half())
-    torch.testing.assert_close(found.summary[: -len(PROSODY_FIELDS)], summarize(frames[0], 13))
+    torch.testing.assert_close(actual.frames, frames[0].half())
+    torch.testing.assert_close(actual.summary[: -len(PROSODY_FIELDS)], summarize(frames[0], 13))
     spoken_so = module.prosody(kept[None], torch.tensor([len(kept)]), RATE)[0]
-    torch.testing.assert_close(found.summary[-len(PROSODY_FIELDS) :], spoken_so)
-    assert int(counts[0]) == len(found.frames)
+    torch.testing.assert_close(actual.summary[-len(PROSODY_FIELDS) :], spoken_so)
+    assert int(counts[0]) == len(actual.frames)
 
 
 @pytest.mark.parametrize(("before", "begin"), [(0.0, 0.0), (0.05, 0.0), (1.0, 0.9), (2.5, 2.4)])
 def test_features_begin_where_the_silence_ends(before: float, begin: float) -> None:
     # The loudness of ``sound`` rises from nothing, so its first 10 ms or two still count as silence.
     samples = np.concatenate([np.zeros(round(before * RATE), np.float32), sound(1.0), np.zeros(RATE, np.float32)])
-    (found,) = voice_features([samples], Mfcc())
-    assert found.start_seconds == pytest.approx(begin, abs=0.021)
-    assert found.start_seconds + 0.01 * len(found.frames) <= before + 1.0 + 0.1
-    assert VoiceFeatures(found.frames, found.summary).start_seconds == 0.0  # as features kept by an earlier version
+    (actual,) = voice_features([samples], Mfcc())
+    assert actual.start_seconds == pytest.approx(begin, abs=0.021)
+    assert actual.start_seconds + 0.01 * len(actual.frames) <= before + 1.0 + 0.1
+    assert VoiceFeatures(actual.frames, actual.summary).start_seconds == 0.0  # as features kept by an earlier version
 
 
 @pytest.mark.parametrize("frames", [1, 7, 8, 9, 23, 80, 81, 1000])

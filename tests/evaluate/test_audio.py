@@ -1,4 +1,4 @@
-"""Judging a voice model on a corpus: against scikit-learn, and what the command prints and refuses."""
+"""Evaluation of audio models on a corpus: compared with scikit-learn; output and errors of the command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate import command as evaluate
-from multimodal.evaluate.audio import evaluate_audio, voice_figures
+from multimodal.evaluate.audio import audio_figures, evaluate_audio
 from multimodal.evaluate.tables import FIGURES
 from multimodal.models.selection import DEFAULTS, shipped
 from multimodal.models.weights import Weights, load_weights
@@ -43,10 +43,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
 @pytest.fixture(scope="module")
 def figures(weights: Weights, voices_folder: Path) -> dict[str, dict[str, Any]]:
     """By corpus and labels."""
-    asked = (("ravdess", "seven"), ("ravdess", "native"), ("emodb", "seven"))
+    requests = (("ravdess", "seven"), ("ravdess", "native"), ("emodb", "seven"))
     return {
         f"{corpus} {labels}": evaluate_audio(weights, corpus, voices_folder / corpus, labels)
-        for corpus, labels in asked
+        for corpus, labels in requests
     }
 
 
@@ -66,14 +66,18 @@ def answers(weights: Weights, clips: list[VoiceClip], alone: bool = False) -> np
 
 
 def test_figures_are_complete_and_fit_each_other(figures: dict[str, dict[str, Any]], weights: Weights) -> None:
-    for asked, found in figures.items():
-        assert set(found) >= KEYS, asked
-        confusion = np.array(found["confusion"])
-        assert confusion.sum() == found["n"] and confusion.shape == (len(found["labels"]),) * 2
-        assert confusion.trace() / found["n"] == pytest.approx(found["accuracy"])
-        assert found["parameters"] == weights.card["parameters"] and found["speakers"] == 4
-        assert 0 <= found["ece"] <= 1 and 0 <= found["uar_alone"] <= 1
-    assert [found["n"] for found in figures.values()] == [32, 32, 24]  # EmoDB's four bored clips are none of the seven
+    for requests, actual in figures.items():
+        assert set(actual) >= KEYS, requests
+        confusion = np.array(actual["confusion"])
+        assert confusion.sum() == actual["n"] and confusion.shape == (len(actual["labels"]),) * 2
+        assert confusion.trace() / actual["n"] == pytest.approx(actual["accuracy"])
+        assert actual["parameters"] == weights.card["parameters"] and actual["speakers"] == 4
+        assert 0 <= actual["ece"] <= 1 and 0 <= actual["uar_alone"] <= 1
+    assert [actual["n"] for actual in figures.values()] == [
+        32,
+        32,
+        24,
+    ]  # EmoDB's four bored clips are none of the seven
     assert figures["ravdess native"]["labels"] == list(VOICE_CORPORA["ravdess"].labels)
     assert figures["ravdess seven"]["labels"] == figures["emodb seven"]["labels"] == list(FUSED_LABELS)
     json.dumps(figures, allow_nan=False)
@@ -87,16 +91,16 @@ def test_figures_are_scikit_learns(
 
     clips = [clip for clip in read_voices(corpus, voices_folder / corpus, check_counts=False) if clip.label]
     truth = [FUSED_LABELS.index(clip.label or "") for clip in clips]
-    found, chosen = figures[f"{corpus} seven"], answers(weights, clips).argmax(axis=1)
-    assert len(set(chosen.tolist())) > 1  # a network with one answer for all would show nothing
-    there = sorted(set(truth))
-    assert found["uar"] == pytest.approx(recall_score(truth, chosen, average="macro", labels=there))
-    assert found["accuracy"] == pytest.approx(accuracy_score(truth, chosen))
-    macro = f1_score(truth, chosen, average="macro", labels=range(7), zero_division=0)
-    assert found["macro_f1"] == pytest.approx(macro)
-    assert found["confusion"] == confusion_matrix(truth, chosen, labels=range(7)).tolist()
+    actual, selection = figures[f"{corpus} seven"], answers(weights, clips).argmax(axis=1)
+    assert len(set(selection.tolist())) > 1  # a network with one answer for all would show nothing
+    classes = sorted(set(truth))
+    assert actual["uar"] == pytest.approx(recall_score(truth, selection, average="macro", labels=classes))
+    assert actual["accuracy"] == pytest.approx(accuracy_score(truth, selection))
+    macro = f1_score(truth, selection, average="macro", labels=range(7), zero_division=0)
+    assert actual["macro_f1"] == pytest.approx(macro)
+    assert actual["confusion"] == confusion_matrix(truth, selection, labels=range(7)).tolist()
     alone = answers(weights, clips, alone=True).argmax(axis=1)
-    assert found["uar_alone"] == pytest.approx(recall_score(truth, alone, average="macro", labels=there))
+    assert actual["uar_alone"] == pytest.approx(recall_score(truth, alone, average="macro", labels=classes))
 
 
 @settings(database=None, derandomize=True)
@@ -108,20 +112,20 @@ def test_unweighted_average_recall_is_balanced_accuracy(truth: list[int], seed: 
     from sklearn.metrics import balanced_accuracy_score, recall_score
 
     rows = np.random.default_rng(seed).dirichlet(np.ones(4), len(truth))
-    found = voice_figures(rows, np.array(truth), list("abcd"))
-    chosen = rows.argmax(axis=1)
-    assert found["uar"] == pytest.approx(recall_score(truth, chosen, average="macro", labels=sorted(set(truth))))
-    if len(set(truth)) > 1 and set(chosen.tolist()) <= set(truth):  # else scikit-learn warns
-        assert found["uar"] == pytest.approx(balanced_accuracy_score(truth, chosen))
+    actual = audio_figures(rows, np.array(truth), list("abcd"))
+    selection = rows.argmax(axis=1)
+    assert actual["uar"] == pytest.approx(recall_score(truth, selection, average="macro", labels=sorted(set(truth))))
+    if len(set(truth)) > 1 and set(selection.tolist()) <= set(truth):  # else scikit-learn warns
+        assert actual["uar"] == pytest.approx(balanced_accuracy_score(truth, selection))
 
 
 def test_temperature_of_the_card_is_used(
     figures: dict[str, dict[str, Any]], weights: Weights, voices_folder: Path
 ) -> None:
     sure = replace(weights, spec=replace(weights.spec, temperature=0.05))
-    found = evaluate_audio(sure, "ravdess", voices_folder / "ravdess", "native")
-    assert found["confusion"] == figures["ravdess native"]["confusion"]
-    assert found["ece"] != pytest.approx(figures["ravdess native"]["ece"], abs=0.05)
+    actual = evaluate_audio(sure, "ravdess", voices_folder / "ravdess", "native")
+    assert actual["confusion"] == figures["ravdess native"]["confusion"]
+    assert actual["ece"] != pytest.approx(figures["ravdess native"]["ece"], abs=0.05)
 
 
 # --- onto the seven -----------------------------------------------------------------------------------------------
@@ -134,8 +138,8 @@ def test_shares_of_labels_that_mean_the_same_are_added() -> None:
 
 
 def test_share_of_what_is_none_of_the_seven_goes_to_the_others() -> None:
-    found = sum_to_fused(np.array([[0.6, 0.3, 0.1]]), (None, "anger", "fear"))
-    assert dict(zip(FUSED_LABELS, found[0], strict=True)) == pytest.approx(
+    actual = sum_to_fused(np.array([[0.6, 0.3, 0.1]]), (None, "anger", "fear"))
+    assert dict(zip(FUSED_LABELS, actual[0], strict=True)) == pytest.approx(
         dict.fromkeys(FUSED_LABELS, 0.0) | {"anger": 0.75, "fear": 0.25}
     )
     assert np.isfinite(sum_to_fused(np.array([[1.0, 0.0]]), (None, "anger"))).all()
@@ -148,12 +152,12 @@ def test_share_of_what_is_none_of_the_seven_goes_to_the_others() -> None:
 )
 def test_shares_of_the_seven_sum_to_one(groups: list[str | None], seed: int) -> None:
     rows = np.random.default_rng(seed).dirichlet(np.ones(len(groups)), 5)
-    found = sum_to_fused(rows, groups)
-    assert found.sum(axis=1) == pytest.approx(1)
-    kept = np.array([group is not None for group in groups])
+    actual = sum_to_fused(rows, groups)
+    assert actual.sum(axis=1) == pytest.approx(1)
+    has_group = np.array([group is not None for group in groups])
     for index, label in enumerate(FUSED_LABELS):
         own = rows[:, np.array([group == label for group in groups])].sum(axis=1)
-        assert found[:, index] == pytest.approx(own / rows[:, kept].sum(axis=1))
+        assert actual[:, index] == pytest.approx(own / rows[:, has_group].sum(axis=1))
 
 
 # --- labels and corpora -------------------------------------------------------------------------------------------
@@ -165,11 +169,11 @@ def test_own_labels_of_another_corpus_are_refused(weights: Weights, voices_folde
 
 
 def test_own_labels_of_emodb_count_boredom(tmp_path: Path, voices_folder: Path) -> None:
-    found = evaluate_audio(
+    actual = evaluate_audio(
         load_weights(str(write_random_weights(tmp_path, "emodb")), "audio"), "emodb", voices_folder / "emodb", "native"
     )
-    assert found["n"] == 28 and found["labels"] == list(VOICE_CORPORA["emodb"].labels)
-    assert [sum(row) for row in found["confusion"]] == [4] * 7
+    assert actual["n"] == 28 and actual["labels"] == list(VOICE_CORPORA["emodb"].labels)
+    assert [sum(row) for row in actual["confusion"]] == [4] * 7
 
 
 def test_model_of_the_seven_needs_no_groups(weights: Weights, voices_folder: Path, tmp_path: Path) -> None:
@@ -212,10 +216,10 @@ def test_command_prints_the_same_figures(
     words = ["--corpus", "ravdess", "--data", voices_folder / "ravdess", "--labels", "native", "--model", model]
     finished = run_cli("evaluate", "audio", *words, "--device", "cpu", "--json", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (0, "") and finished.stdout.count("\n") == 1
-    found, expected = json.loads(finished.stdout), figures["ravdess native"]
-    assert found["confusion"] == expected["confusion"] and set(found) == set(expected) >= KEYS
+    actual, expected = json.loads(finished.stdout), figures["ravdess native"]
+    assert actual["confusion"] == expected["confusion"] and set(actual) == set(expected) >= KEYS
     for key in ("uar", "uar_alone", "accuracy", "macro_f1", "ece"):
-        assert found[key] == pytest.approx(expected[key], abs=1e-4), key
+        assert actual[key] == pytest.approx(expected[key], abs=1e-4), key
 
 
 def test_table_shows_the_same_figures(
@@ -228,9 +232,9 @@ def test_table_shows_the_same_figures(
     expected = figures["emodb seven"]
     assert lines[0] == f"{RANDOM} on emodb, seven labels, {expected['parameters']:,} parameters"
     keys = [key for key in FIGURES if expected.get(key) is not None]
-    shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
-    assert list(shown) == keys and {"uar", "speakers", "n"} <= set(keys)
-    assert shown["n"] == "24" and float(shown["uar"]) == pytest.approx(expected["uar"], abs=1e-4)
+    values = dict(line.split() for line in lines[1 : 1 + len(keys)])
+    assert list(values) == keys and {"uar", "speakers", "n"} <= set(keys)
+    assert values["n"] == "24" and float(values["uar"]) == pytest.approx(expected["uar"], abs=1e-4)
     for row, label in zip(expected["confusion"], expected["labels"], strict=True):
         assert any(line.split() == [label, *map(str, row)] for line in lines), label
 
@@ -274,8 +278,8 @@ def test_what_is_not_there_is_one_line(tmp_path: Path, voices_folder: Path, caps
 def test_silent_clips_are_judged(tmp_path: Path, weights: Weights) -> None:
     for speaker in ("03", "08"):
         write_wav(tmp_path / f"{speaker}a01Wa.wav", np.zeros((4000, 1), np.int16))
-    found = evaluate_audio(weights, "emodb", tmp_path)
-    assert found["n"] == 2 and np.isfinite(found["ece"])
+    actual = evaluate_audio(weights, "emodb", tmp_path)
+    assert actual["n"] == 2 and np.isfinite(actual["ece"])
 
 
 # --- a few voices of the real corpora -----------------------------------------------------------------------------
@@ -297,10 +301,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("corpus", sorted(PARTS))
 def test_cards_match_the_corpora(shared_folder: Path, corpus: str) -> None:
     with tarfile.open(shared_folder / "datasets" / f"{corpus}.tar") as archive:
-        found = [VOICE_CORPORA[corpus].read_name(Path(name)) for name in archive.getnames()]
+        actual = [VOICE_CORPORA[corpus].read_name(Path(name)) for name in archive.getnames()]
     names = [
         name
-        for name in found
+        for name in actual
         if name is not None and VOICE_CORPORA[corpus].to_fused[VOICE_CORPORA[corpus].codes[name.code]]
     ]
     for model in shipped("audio"):

@@ -1,4 +1,4 @@
-"""Training and evaluating by the commands, in processes of their own; what evaluation prints and what it refuses."""
+"""The commands train and evaluate in subprocesses: printed figures and errors."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_training_writes_weights_with_their_card(trained: Path) -> None:
 
 @pytest.mark.slow
 def test_evaluation_reproduces_the_card(trained: Path, figures: dict[str, Any]) -> None:
-    written = card_of(trained)["metrics"]["valid"]
+    metrics = card_of(trained)["metrics"]["valid"]
     assert {key: figures[key] for key in ("n", "labels", "confusion", "per_class")} == {
-        key: written[key] for key in ("n", "labels", "confusion", "per_class")
+        key: metrics[key] for key in ("n", "labels", "confusion", "per_class")
     }
     for key in ("accuracy", "balanced_accuracy", "macro_f1", "kappa"):
-        assert figures[key] == pytest.approx(written[key], abs=1e-6), key
+        assert figures[key] == pytest.approx(metrics[key], abs=1e-6), key
     answered = np.array(figures["confusion"]).sum(axis=0)
     assert np.count_nonzero(answered) > 2  # a network with one answer for all would show nothing
 
@@ -126,15 +126,15 @@ def test_temperature_and_flip_of_the_card(trained: Path) -> None:
     weights = load_weights(str(trained / "run"))
     corpus = read_ferplus(trained / "pictures", "valid", check_counts=False)
     images = torch.from_numpy(corpus.images)
-    found = evaluate_face.face_probabilities(weights, corpus)
-    assert found.shape == (26, 8) and found.dtype == np.float32
-    assert found == pytest.approx(
+    actual = evaluate_face.face_probabilities(weights, corpus)
+    assert actual.shape == (26, 8) and actual.dtype == np.float32
+    assert actual == pytest.approx(
         predict(weights.network, images, weights.spec.temperature, False)[0].numpy(), abs=1e-6
     )
     changed = replace(weights, spec=replace(weights.spec, temperature=3.0, flip=True))
     other = evaluate_face.face_probabilities(changed, corpus)
     assert other == pytest.approx(predict(weights.network, images, 3.0, True)[0].numpy(), abs=1e-6)
-    assert not np.allclose(found, other, atol=1e-3)
+    assert not np.allclose(actual, other, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -146,9 +146,9 @@ def test_table_shows_the_same_figures(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{NAME} on valid, {figures['parameters']:,} parameters"
     keys = [key for key in evaluate_tables.FIGURES if key in SHOWN]
-    shown = dict(line.split() for line in lines[1 : 1 + len(keys)])
-    assert list(shown) == keys and len(keys) == len(SHOWN)
-    assert shown["n"] == "24" and float(shown["accuracy"]) == pytest.approx(figures["accuracy"], abs=1e-4)
+    values = dict(line.split() for line in lines[1 : 1 + len(keys)])
+    assert list(values) == keys and len(keys) == len(SHOWN)
+    assert values["n"] == "24" and float(values["accuracy"]) == pytest.approx(figures["accuracy"], abs=1e-4)
     for row, label in zip(figures["confusion"], figures["labels"], strict=True):
         assert any(line.split() == [label, *map(str, row)] for line in lines), label
 
@@ -204,8 +204,8 @@ def test_missing_library_names_the_remedy(tmp_path: Path, monkeypatch: pytest.Mo
 def test_shipped_default_keeps_what_its_card_promises(ferplus_folder: Path, run_cli: RunCommand) -> None:
     finished = run_cli("evaluate", "face", "--data", ferplus_folder, "--split", "valid", "--json")
     assert finished.returncode == 0, finished.stderr
-    found, card = json.loads(finished.stdout), load_weights("default", "face").card
-    assert found["n"] == 3191
-    assert found["accuracy"] == pytest.approx(card["metrics"]["valid"]["accuracy"], abs=1e-3)
-    assert found["parameters"] == card["parameters"] <= 4_000_000
-    assert found["accuracy"] >= 0.87
+    actual, card = json.loads(finished.stdout), load_weights("default", "face").card
+    assert actual["n"] == 3191
+    assert actual["accuracy"] == pytest.approx(card["metrics"]["valid"]["accuracy"], abs=1e-3)
+    assert actual["parameters"] == card["parameters"] <= 4_000_000
+    assert actual["accuracy"] >= 0.87

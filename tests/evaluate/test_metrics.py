@@ -1,4 +1,4 @@
-"""Figures of a classifier against hand-computed cases and plain numpy; calibration on answers of known sharpness."""
+"""Classification metrics compared with hand-computed cases and numpy; calibration with known sharpness."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def softmax(logits: Floats) -> Floats:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def drawn(n: int, classes: int, seed: int, scale: float = 1.0) -> tuple[Floats, Labels]:
+def random_logits(n: int, classes: int, seed: int, scale: float = 1.0) -> tuple[Floats, Labels]:
     """Logits, ``scale`` times as large as they should be, and labels drawn with the right probabilities."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, (n, classes))
@@ -103,18 +103,18 @@ def mean_precision(scores: Floats, positive: Labels) -> float:
 
 @pytest.mark.parametrize(("figure", "area"), [("roc_auc", pairs_in_order), ("pr_auc", mean_precision)])
 def test_areas_are_means_over_the_classes(figure: str, area: Callable[[Floats, Labels], float]) -> None:
-    logits, labels = drawn(200, 4, seed=3)
+    logits, labels = random_logits(200, 4, seed=3)
     probabilities = softmax(logits)
     expected = [area(probabilities[:, index], (labels == index).astype(np.int64)) for index in range(4)]
-    found = classification_figures(probabilities, labels, list("abcd"))[figure]
-    assert found == pytest.approx(np.mean(expected))
-    assert 0.5 < found < 1
+    actual = classification_figures(probabilities, labels, list("abcd"))[figure]
+    assert actual == pytest.approx(np.mean(expected))
+    assert 0.5 < actual < 1
 
 
 def test_absent_class_is_left_out_of_means() -> None:
     from sklearn.metrics import roc_auc_score
 
-    logits, labels = drawn(100, 3, seed=1)
+    logits, labels = random_logits(100, 3, seed=1)
     probabilities = softmax(np.pad(logits, ((0, 0), (0, 1)), constant_values=-50))
     figures = classification_figures(probabilities, labels, list("abcd"))
     assert figures["per_class"]["d"] == {"precision": 0, "recall": 0, "f1": 0, "n": 0}
@@ -149,7 +149,7 @@ def plain_calibration_error(probabilities: Floats, labels: Labels) -> float:
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
 def test_calibration_error_is_the_formula(scale: float) -> None:
-    logits, labels = drawn(500, 5, seed=2, scale=scale)
+    logits, labels = random_logits(500, 5, seed=2, scale=scale)
     expected = plain_calibration_error(softmax(logits), labels)
     assert expected_calibration_error(softmax(logits), labels) == pytest.approx(expected, abs=1e-5)
 
@@ -180,19 +180,19 @@ def test_higher_temperature_is_less_sure(probabilities: Floats, temperature: flo
 
 @pytest.mark.parametrize("temperature", [0.5, 1.7, 4.0])
 def test_sharpening_is_softmax_of_the_divided_logits(temperature: float) -> None:
-    logits, _ = drawn(50, 4, seed=5)
+    logits, _ = random_logits(50, 4, seed=5)
     assert apply_temperature(softmax(logits), temperature) == pytest.approx(softmax(logits / temperature))
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])
 def test_temperature_undoes_a_known_factor(scale: float) -> None:
-    logits, labels = drawn(6000, 6, seed=7, scale=scale)
+    logits, labels = random_logits(6000, 6, seed=7, scale=scale)
     temperature = fit_temperature(softmax(logits), labels)
     assert temperature == pytest.approx(scale, rel=0.06)  # the labels are a sample
 
 
 def test_temperature_is_the_best_of_a_fine_grid() -> None:
-    logits, labels = drawn(400, 4, seed=8, scale=2.0)
+    logits, labels = random_logits(400, 4, seed=8, scale=2.0)
 
     def loss(temperature: float) -> float:
         return float(-np.log(softmax(logits / temperature)[np.arange(400), labels]).mean())
@@ -211,7 +211,7 @@ def test_temperature_stays_in_its_bounds(right: bool, bound: float) -> None:
 
 @pytest.mark.parametrize("own", [0, 1])
 def test_no_half_is_calibrated_with_its_own_labels(own: int) -> None:
-    logits, labels = drawn(300, 4, seed=9, scale=3.0)
+    logits, labels = random_logits(300, 4, seed=9, scale=3.0)
     probabilities = softmax(logits)
     changed = labels.copy()
     changed[own::2] = (changed[own::2] + 1) % 4
@@ -225,7 +225,7 @@ def test_no_half_is_calibrated_with_its_own_labels(own: int) -> None:
 
 
 def test_crossfitting_calibrates() -> None:
-    logits, labels = drawn(4000, 5, seed=10, scale=3.0)
+    logits, labels = random_logits(4000, 5, seed=10, scale=3.0)
     before = expected_calibration_error(softmax(logits), labels)
     after = expected_calibration_error(cross_calibrate(softmax(logits), labels), labels)
     assert before > 0.15 and after < 0.03
@@ -260,8 +260,8 @@ def test_concordance_divides_by_the_number_of_turns() -> None:
         2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
         for x, y in zip(first.T, second.T, strict=True)
     ]
-    found = concordance(torch.from_numpy(first), torch.from_numpy(second))
-    np.testing.assert_allclose(found.numpy(), expected)
+    actual = concordance(torch.from_numpy(first), torch.from_numpy(second))
+    np.testing.assert_allclose(actual.numpy(), expected)
     series = torch.arange(1.0, 5.0)[:, None]
     assert concordance(series, series + 1).item() == pytest.approx(5 / 7)
     assert concordance(torch.ones(4, 1), torch.ones(4, 1)).item() == 0

@@ -1,4 +1,4 @@
-"""ELAN's files are read back by pympi, keep to the order and the references of the format, and say what was found."""
+"""ELAN files: read back by pympi, valid by order and references, and equal to the analysis."""
 
 from __future__ import annotations
 
@@ -58,42 +58,46 @@ def leading(estimate: Any) -> str:
 def test_words_come_back_per_speaker(hard: tuple[Analysis, Path]) -> None:
     analysis, path = hard
     read = pympi.Eaf(str(path))
-    found = []
+    actual = []
     for tier in read.get_tier_ids_for_linguistic_type("words"):
         speaker = read.get_parameters_for_tier(tier).get("PARTICIPANT")
-        found += [(*annotation[:2], speaker, annotation[2]) for annotation in read.get_annotation_data_for_tier(tier)]
-    spoken = [each.utterance for each in analysis.estimates]
-    wanted = [(*times_of(each), name_of(each.speaker), one_line(each.text)) for each in spoken]
-    assert sorted(found, key=str) == sorted(wanted, key=str)
+        actual += [(*annotation[:2], speaker, annotation[2]) for annotation in read.get_annotation_data_for_tier(tier)]
+    utterances = [each.utterance for each in analysis.estimates]
+    expected = [(*times_of(each), name_of(each.speaker), one_line(each.text)) for each in utterances]
+    assert sorted(actual, key=str) == sorted(expected, key=str)
 
 
 def test_the_answers_hang_on_the_words(hard: tuple[Analysis, Path]) -> None:
     analysis, path = hard
     read = pympi.Eaf(str(path))
-    found: dict[str, list[tuple[Any, ...]]] = {}
+    actual: dict[str, list[tuple[Any, ...]]] = {}
     for tier, (_, _, facts, _) in read.tiers.items():
         if "PARENT_REF" in facts:
             assert facts["PARENT_REF"] == "words" + tier[len(tier.split("@")[0].split(" (")[0]) :]
             kind = tier.split("@")[0].split(" (")[0]
-            own = read.get_ref_annotation_data_for_tier(tier)
-            found.setdefault(kind, []).extend((start, end, value, words) for start, end, value, words in own)
+            expected_rows = read.get_ref_annotation_data_for_tier(tier)
+            actual.setdefault(kind, []).extend((start, end, value, words) for start, end, value, words in expected_rows)
 
     def wanted(value_of: Any) -> list[tuple[Any, ...]]:
-        said = [(each.utterance, value_of(each)) for each in analysis.estimates]
-        rows = [(*times_of(spoken), value, one_line(spoken.text)) for spoken, value in said if value is not None]
+        pairs = [(each.utterance, value_of(each)) for each in analysis.estimates]
+        rows = [
+            (*times_of(utterances), value, one_line(utterances.text))
+            for utterances, value in pairs
+            if value is not None
+        ]
         return sorted(rows, key=str)
 
     def answer(each: UtteranceEstimate) -> str | None:
         return None if each.fused is None else "uncertain" if each.uncertain else leading(each.fused)
 
-    assert sorted(found["emotion"], key=str) == wanted(answer)
-    assert sorted(found["confidence"], key=str) == wanted(
+    assert sorted(actual["emotion"], key=str) == wanted(answer)
+    assert sorted(actual["confidence"], key=str) == wanted(
         lambda each: each.fused and f"{max(each.fused.probabilities.values()):.2f}"
     )
     for signal, name in SIGNALS.items():
         alone = wanted(lambda each, signal=signal: each.get(signal) and leading(each.get(signal)))
-        assert sorted(found[f"emotion-{name}"], key=str) == alone
-    assert set(found) == {"emotion", "confidence", *(f"emotion-{name}" for name in SIGNALS.values())}
+        assert sorted(actual[f"emotion-{name}"], key=str) == alone
+    assert set(actual) == {"emotion", "confidence", *(f"emotion-{name}" for name in SIGNALS.values())}
 
 
 def test_faces_have_a_tier_each(hard: tuple[Analysis, Path]) -> None:
@@ -102,13 +106,13 @@ def test_faces_have_a_tier_each(hard: tuple[Analysis, Path]) -> None:
     tiers = read.get_tier_ids_for_linguistic_type("face")
     assert tiers == ["face 0", "face 1"]
     for tier in tiers:
-        own = {each.time_seconds: each for each in analysis.faces if f"face {each.face_id}" == tier}
+        expected_rows = {each.time_seconds: each for each in analysis.faces if f"face {each.face_id}" == tier}
         spans = sorted(read.get_annotation_data_for_tier(tier))
-        for time, seen in own.items():
-            shown = [value for start, end, value, *_ in spans if start <= round(time * 1000) < end]
-            assert shown == ([leading(seen)] if seen.probabilities else [])
+        for time, face in expected_rows.items():
+            values = [value for start, end, value, *_ in spans if start <= round(time * 1000) < end]
+            assert values == ([leading(face)] if face.probabilities else [])
         covered = sum(end - start for start, end, *_ in spans)
-        assert covered == sum(200 for seen in own.values() if seen.probabilities)  # five pictures a second
+        assert covered == sum(200 for face in expected_rows.values() if face.probabilities)  # five pictures a second
         for (_, end, before, *_), (start, _, after, *_) in itertools.pairwise(spans):
             assert start > end or before != after
 
@@ -148,14 +152,14 @@ def test_every_reference_resolves(hard: tuple[Analysis, Path]) -> None:
     assert {each.attrib["LINGUISTIC_TYPE_REF"] for each in root.iter("TIER")} <= types
     assert {each.attrib["PARENT_REF"] for each in root.iter("TIER") if "PARENT_REF" in each.attrib} <= tiers
     assert {each.attrib["LANG_REF"] for each in root.iter("CVE_VALUE")} == unique(root, "LANGUAGE", "LANG_ID")
-    own = {
+    expected_rows = {
         tier.attrib["TIER_ID"]: [each.attrib["ANNOTATION_ID"] for each in tier.iter() if "ANNOTATION_ID" in each.attrib]
         for tier in root.iter("TIER")
     }
     for tier in root.iter("TIER"):
         refs = [each.attrib["ANNOTATION_REF"] for each in tier.iter("REF_ANNOTATION")]
         assert len(set(refs)) == len(refs)  # one to one
-        assert set(refs) <= set(own[tier.attrib["PARENT_REF"]] if refs else ())
+        assert set(refs) <= set(expected_rows[tier.attrib["PARENT_REF"]] if refs else ())
 
 
 def test_emotions_are_entries_of_the_vocabulary(hard: tuple[Analysis, Path]) -> None:
@@ -170,8 +174,8 @@ def test_emotions_are_entries_of_the_vocabulary(hard: tuple[Analysis, Path]) -> 
     for tier in root.iter("TIER"):
         for annotation in tier.iter("ANNOTATION"):
             value, entry = annotation[0][0].text, annotation[0].get("CVE_REF")
-            chosen = bound[tier.attrib["LINGUISTIC_TYPE_REF"]] is not None
-            assert (entries[entry] == value) if entry is not None else not chosen
+            selection = bound[tier.attrib["LINGUISTIC_TYPE_REF"]] is not None
+            assert (entries[entry] == value) if entry is not None else not selection
 
 
 def test_times_are_in_order_and_spans_of_a_tier_apart(hard: tuple[Analysis, Path]) -> None:
@@ -180,8 +184,8 @@ def test_times_are_in_order_and_spans_of_a_tier_apart(hard: tuple[Analysis, Path
     assert list(slots.values()) == sorted(slots.values())
     places = list(slots)
     for tier in root.iter("TIER"):
-        own = [each.attrib for each in tier.iter("ALIGNABLE_ANNOTATION")]
-        refs = [(each["TIME_SLOT_REF1"], each["TIME_SLOT_REF2"]) for each in own]
+        expected_rows = [each.attrib for each in tier.iter("ALIGNABLE_ANNOTATION")]
+        refs = [(each["TIME_SLOT_REF1"], each["TIME_SLOT_REF2"]) for each in expected_rows]
         assert all(slots[first] < slots[second] for first, second in refs)
         order = [places.index(name) for pair in refs for name in pair]
         assert order == sorted(order), tier.attrib["TIER_ID"]
@@ -198,9 +202,9 @@ def test_the_recording_is_linked(hard: tuple[Analysis, Path]) -> None:
 
 def test_people_who_talk_at_once_have_tiers_of_their_own(hard: tuple[Analysis, Path]) -> None:
     read = pympi.Eaf(str(hard[1]))
-    found = {tier: read.get_parameters_for_tier(tier).get("PARTICIPANT") for tier in read.get_tier_names()}
+    actual = {tier: read.get_parameters_for_tier(tier).get("PARTICIPANT") for tier in read.get_tier_names()}
     # One person is called "Ada (2)" here, so that person's tiers make way for Ada's second.
-    assert {tier: speaker for tier, speaker in found.items() if tier.startswith("words")} == {
+    assert {tier: speaker for tier, speaker in actual.items() if tier.startswith("words")} == {
         "words@Ada": "Ada",
         "words@Ada (2)": "Ada",
         "words@Ada (2) (2)": "Ada (2)",

@@ -1,4 +1,4 @@
-"""Formats are chosen by name, files are whole or not at all, and what a format cannot hold is said in a line."""
+"""Export formats: selection by name, atomic files, and one line for inapplicable formats."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import webvtt
 from analysis_fixtures import (
     HOSTILE,
     empty_analysis,
+    estimate_of,
     foreign_analysis,
     hard_analysis,
     make_analysis,
     one_line,
-    said,
     typed_analysis,
 )
 from checkout import ROOT
@@ -79,8 +79,8 @@ def test_formats_are_named_in_any_case_and_once() -> None:
 @pytest.mark.parametrize("make", [hard_analysis, empty_analysis, foreign_analysis])
 def test_every_format_is_written_and_nothing_else(tmp_path: Path, make: object) -> None:
     assert callable(make)
-    written = export(make(tmp_path / "a b.mp4"), tmp_path / "made" / "here", tuple(FORMATS))
-    assert [path.name for path in written] == ALL
+    paths = export(make(tmp_path / "a b.mp4"), tmp_path / "made" / "here", tuple(FORMATS))
+    assert [path.name for path in paths] == ALL
     assert sorted(path.name for path in (tmp_path / "made" / "here").iterdir()) == sorted(ALL)
 
 
@@ -132,9 +132,9 @@ def test_what_stood_there_stays_where_writing_fails(tmp_path: Path, name: str, m
 
 def test_labels_that_are_not_ours_come_through(tmp_path: Path) -> None:
     export(foreign_analysis(tmp_path / "a.mp4"), tmp_path, tuple(FORMATS))
-    wanted = ["<script>&", "excitement", 'two "words"']
+    expected = ["<script>&", "excitement", 'two "words"']
     elan = pympi.Eaf(str(tmp_path / "emotions.eaf"))
-    assert [value for _, _, value, _ in elan.get_ref_annotation_data_for_tier("emotion")] == wanted
+    assert [value for _, _, value, _ in elan.get_ref_annotation_data_for_tier("emotion")] == expected
     captions = webvtt.from_string((tmp_path / "emotions.vtt").read_text(encoding="utf-8"), strict=True).captions
     assert [caption.raw_text.split("\n")[0] for caption in captions] == [
         "<c._script_>&lt;script&gt;&amp; 80%</c>",
@@ -142,13 +142,15 @@ def test_labels_that_are_not_ours_come_through(tmp_path: Path) -> None:
         '<c.two_words_>two "words" 80%</c>',
     ]
     grid = textgrid.openTextgrid(str(tmp_path / "emotions.TextGrid"), includeEmptyIntervals=False)
-    assert [entry.label for entry in grid.getTier("emotion").entries] == wanted
+    assert [entry.label for entry in grid.getTier("emotion").entries] == expected
 
 
 moments = st.floats(0, 30).map(lambda seconds: round(seconds, 3))
 spoken = st.builds(
     lambda start, lasts, speaker, text: UtteranceEstimate(
-        Utterance(start, start + lasts, speaker, text), {"text": said("fear", 0.6)}, fused=said("fear", 0.6)
+        Utterance(start, start + lasts, speaker, text),
+        {"text": estimate_of("fear", 0.6)},
+        fused=estimate_of("fear", 0.6),
     ),
     moments,
     st.sampled_from([0.0, 0.0004, 0.5, 7.25]),
@@ -168,9 +170,9 @@ def test_whatever_is_said_the_files_can_be_read(tmp_path: Path, estimates: list[
     read = [value for tier in tiers for _, _, value in elan.get_annotation_data_for_tier(tier)]
     assert sorted(filter(None, read)) == words and len(read) == len(estimates)
     grid = pympi.TextGrid(str(tmp_path / "emotions.TextGrid"))
-    heard = [tier for tier in grid.get_tiers() if tier.name in tiers]
-    assert [tier.name for tier in heard] == list(tiers)
-    assert sorted(text for tier in heard for *_, text in tier.get_intervals() if text) == words
+    tiers_of_words = [tier for tier in grid.get_tiers() if tier.name in tiers]
+    assert [tier.name for tier in tiers_of_words] == list(tiers)
+    assert sorted(text for tier in tiers_of_words for *_, text in tier.get_intervals() if text) == words
     assert len(webvtt.from_string((tmp_path / "emotions.vtt").read_bytes().decode(), strict=True)) == len(estimates)
     assert len((tmp_path / "utterances.jsonl").read_bytes().splitlines()) == len(estimates)
 

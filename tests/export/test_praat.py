@@ -1,4 +1,4 @@
-"""Praat's TextGrids are read back by praatio and by pympi, cover the recording, and hold what the ELAN file holds."""
+"""Praat TextGrids: read back by praatio and pympi, complete, and equal to the ELAN file."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Path]:
 def by_elan(path: Path) -> dict[str, list[Row]]:
     """What stands in the tiers of the ELAN file, empty values left out."""
     read = pympi.Eaf(str(path))
-    found: dict[str, list[Row]] = {}
+    actual: dict[str, list[Row]] = {}
     for tier in read.get_tier_names():
         rows = read.get_annotation_data_for_tier(tier) or read.get_ref_annotation_data_for_tier(tier)
-        found[tier] = sorted((start, end, value) for start, end, value, *_ in rows if value)
-    return found
+        actual[tier] = sorted((start, end, value) for start, end, value, *_ in rows if value)
+    return actual
 
 
 def by_praatio(path: Path, empty: bool) -> dict[str, list[Row]]:
@@ -45,10 +45,10 @@ def by_praatio(path: Path, empty: bool) -> dict[str, list[Row]]:
 
 def test_praat_and_elan_hold_the_same(hard: tuple[Analysis, Path]) -> None:
     _, folder = hard
-    found = by_praatio(folder / "emotions.TextGrid", empty=False)
-    assert found == by_elan(folder / "emotions.eaf")
-    assert sum(map(len, found.values())) > 60 and "face 0" in found
-    assert any('"said"' in label for rows in found.values() for *_, label in rows)
+    actual = by_praatio(folder / "emotions.TextGrid", empty=False)
+    assert actual == by_elan(folder / "emotions.eaf")
+    assert sum(map(len, actual.values())) > 60 and "face 0" in actual
+    assert any('"said"' in label for rows in actual.values() for *_, label in rows)
 
 
 def test_every_tier_covers_the_recording(hard: tuple[Analysis, Path]) -> None:
@@ -63,20 +63,20 @@ def test_another_reader_agrees(hard: tuple[Analysis, Path]) -> None:
     _, folder = hard
     read = pympi.TextGrid(str(folder / "emotions.TextGrid"))
     assert (read.xmin, read.xmax) == (0, 40.001)
-    found = {
+    actual = {
         tier.name: [(round(start * 1000), round(end * 1000), text) for start, end, text in tier.get_intervals()]
         for tier in read.get_tiers()
     }
-    wanted = by_elan(folder / "emotions.eaf")
-    assert {name: [row for row in rows if row[2]] for name, rows in found.items()} == wanted
+    expected = by_elan(folder / "emotions.eaf")
+    assert {name: [row for row in rows if row[2]] for name, rows in actual.items()} == expected
 
 
 def test_words_that_look_like_the_format_stay_words(tmp_path: Path) -> None:
     words = ("item [1]: intervals [2]: xmin = 3", '" text = "', '""', 'name = "x"', "\\a\\n\\")
     export(make_analysis(tmp_path / "a.mp4", 20.0, words), tmp_path, ("textgrid",))
     read = pympi.TextGrid(str(tmp_path / "emotions.TextGrid"))  # praatio 6.2 takes "item [" for a tier's beginning
-    found = [text for tier in read.get_tiers() if tier.name.startswith("words") for *_, text in tier.get_intervals()]
-    assert [text for text in found if text] == [words[0], words[1], words[4]]  # two utterances are without words
+    actual = [text for tier in read.get_tiers() if tier.name.startswith("words") for *_, text in tier.get_intervals()]
+    assert [text for text in actual if text] == [words[0], words[1], words[4]]  # two utterances are without words
 
 
 def test_nothing_found_is_one_empty_interval(tmp_path: Path) -> None:

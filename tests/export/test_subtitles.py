@@ -1,4 +1,4 @@
-"""Subtitles are read back by webvtt-py, by FFmpeg and by a browser, and say what the analysis says."""
+"""Subtitles: read back by webvtt-py, FFmpeg and a browser, and equal to the analysis."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_players_see_the_same_cues(hard: tuple[Analysis, Path], name: str) -> No
     analysis, folder = hard
     with av.open(str(folder / name)) as container:
         packets = [packet for packet in container.demux() if packet.pts is not None and packet.duration]
-    found = [(packet.pts, packet.pts + packet.duration) for packet in packets]
-    assert found == [row[:2] for row in expected(analysis)]
+    actual = [(packet.pts, packet.pts + packet.duration) for packet in packets]
+    assert actual == [row[:2] for row in expected(analysis)]
 
 
 PAGE = """<!doctype html><html lang="en"><title>cues</title><video><track default src="data:text/vtt;base64,{track}">
@@ -120,9 +120,9 @@ def test_a_browser_shows_the_same_cues(hard: tuple[Analysis, Path], open_page: O
     page = open_page(folder / "page.html")
     page.wait_for_function("() => { const t = document.querySelector('track'); return t.readyState === 2; }")
     rows = expected(analysis)
-    found = page.evaluate("window.cues()")
-    assert len(found) == len(rows)
-    for (start, end, voice, mark, text, elements), row in zip(found, rows, strict=True):
+    actual = page.evaluate("window.cues()")
+    assert len(actual) == len(rows)
+    for (start, end, voice, mark, text, elements), row in zip(actual, rows, strict=True):
         assert (start, end, mark, elements) == (*row[:2], row[3].split()[0], 0)
         assert voice == (row[2] if row[4] else None)
         assert text.split("\n") == [f"{SIGNS[mark]} {row[3]}", *([row[4]] if row[4] else [])]

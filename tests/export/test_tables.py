@@ -1,4 +1,4 @@
-"""Parquet and JSON Lines are read back by pyarrow and pandas, with types and units, and equal what is saved."""
+"""Parquet and JSON Lines: read back by pyarrow and pandas, with types and units, and equal to the analysis."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_parquet_holds_the_columns_and_rows_of_the_csv(hard: tuple[Analysis, Pat
         assert list(table.columns) == list(whole.columns) and len(table) == count
         numbers = [column for column in table.columns if pd.api.types.is_numeric_dtype(table[column])]
         pd.testing.assert_frame_equal(table[numbers], whole[numbers], check_dtype=False, atol=6e-5)
-    said = parquet.read_table(folder / "utterances.parquet").to_pydict()
-    assert said["text"] == [each.utterance.text for each in analysis.estimates]
-    assert said["speaker"] == [each.utterance.speaker for each in analysis.estimates]
-    assert said["emotion"] == [each.emotion for each in analysis.estimates]
-    assert said["modalities"] == ["+".join(each.modalities) for each in analysis.estimates]
+    columns = parquet.read_table(folder / "utterances.parquet").to_pydict()
+    assert columns["text"] == [each.utterance.text for each in analysis.estimates]
+    assert columns["speaker"] == [each.utterance.speaker for each in analysis.estimates]
+    assert columns["emotion"] == [each.emotion for each in analysis.estimates]
+    assert columns["modalities"] == ["+".join(each.modalities) for each in analysis.estimates]
 
 
 def test_columns_have_types_and_units(hard: tuple[Analysis, Path]) -> None:
@@ -59,9 +59,9 @@ def test_columns_have_types_and_units(hard: tuple[Analysis, Path]) -> None:
     texts = {"speaker", "text", "modalities", "emotion", "quality"}
     for schema, name in ((utterances, "utterances"), (frames, "frames")):
         for field in schema:
-            wanted = pa.string() if field.name in texts else pa.int64() if field.name == "face_id" else pa.float64()
-            assert field.type == wanted, field.name
-            assert ((field.metadata or {}).get(b"unit") is not None) == (wanted == pa.float64()), field.name
+            expected = pa.string() if field.name in texts else pa.int64() if field.name == "face_id" else pa.float64()
+            assert field.type == expected, field.name
+            assert ((field.metadata or {}).get(b"unit") is not None) == (expected == pa.float64()), field.name
         facts = {key.decode(): value.decode() for key, value in schema.metadata.items()}
         assert facts["schema"] == f"multimodal-emotion/{name}" and facts["schema_version"] == "2"
         assert facts["media_sha256"] == "ab" * 32 and facts["media_path"] == str(analysis.media.path)
@@ -80,9 +80,9 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 def test_a_line_holds_an_utterance_of_the_saved_analysis(hard: tuple[Analysis, Path]) -> None:
     analysis, folder = hard
     saved = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
-    found = lines_of(folder)
-    assert len(found) == len(analysis.estimates)
-    for index, (line, entry) in enumerate(zip(found, saved["utterances"], strict=True)):
+    actual = lines_of(folder)
+    assert len(actual) == len(analysis.estimates)
+    for index, (line, entry) in enumerate(zip(actual, saved["utterances"], strict=True)):
         assert line.pop("schema") == "multimodal-emotion/utterance" and line.pop("schema_version") == 2
         assert line.pop("index") == index
         assert line.pop("models") == saved["models"]
@@ -107,8 +107,8 @@ def test_typed_words_have_no_times(tmp_path: Path) -> None:
         assert table.column(column).null_count == 3
     assert table.column("text").to_pylist() == ["It was great!", CONTROLS.replace("\ud800", "\ufffd"), "-->"]
     assert parquet.read_table(tmp_path / "frames.parquet").num_rows == 0
-    found = lines_of(tmp_path)
-    assert [(line["start_seconds"], line["end_seconds"], line["emotion"]) for line in found] == [
+    actual = lines_of(tmp_path)
+    assert [(line["start_seconds"], line["end_seconds"], line["emotion"]) for line in actual] == [
         (None, None, "happiness"),
         (None, None, "anger"),
         (None, None, "anger"),

@@ -1,4 +1,4 @@
-"""Three clocks on one grid: times rise, no evidence is lost or invented, and order matters only where it must."""
+"""Alignment of three clocks on one grid: increasing times, no lost or invented evidence, order."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def test_a_face_stands_exactly_where_it_was_seen(scene: Scene) -> None:
         assert streams.face is None and streams.face_mask is None
         return
     assert streams.face is not None and streams.face_mask is not None
-    seen, embeddings = scene.face
-    for time, row, there in zip(streams.times, streams.face, streams.face_mask, strict=True):
-        near = np.abs(seen - time) <= scene.half + 1e-9
-        assert there == near.any()
-        if there:  # it is the embedding of one of those nearest in time
-            closest = np.abs(seen - time) <= np.abs(seen - time).min() + 1e-9
+    face_times, embeddings = scene.face
+    for time, row, is_present in zip(streams.times, streams.face, streams.face_mask, strict=True):
+        near = np.abs(face_times - time) <= scene.half + 1e-9
+        assert is_present == near.any()
+        if is_present:  # it is the embedding of one of those nearest in time
+            closest = np.abs(face_times - time) <= np.abs(face_times - time).min() + 1e-9
             assert any((row == each).all() for each in embeddings[closest])
         else:
             assert not row.any()
@@ -95,15 +95,15 @@ def test_pooled_voice_keeps_the_mean_and_invents_no_state(scene: Scene) -> None:
 def test_neither_the_order_of_faces_nor_that_of_signals_matters(scene: Scene, chance: Any) -> None:
     order = list(range(len(scene.face[0])))
     chance.shuffle(order)
-    said = dict(sorted(scene.said.items(), reverse=True))
-    same(scene.streams(face=(scene.face[0][order], scene.face[1][order]), said=said), scene.streams())
+    probabilities = dict(sorted(scene.said.items(), reverse=True))
+    same(scene.streams(face=(scene.face[0][order], scene.face[1][order]), said=probabilities), scene.streams())
 
 
 @given(scenes())
 def test_states_of_absent_signals_are_never_read(scene: Scene) -> None:
-    left_out: dict[str, Any] = {name: None for name in MODALITIES if name not in scene.said}
-    broken: dict[str, Any] = dict.fromkeys(left_out, (np.array([np.nan]), np.full((1, 9), np.nan)))
-    same(scene.streams(**left_out), scene.streams())
+    absent: dict[str, Any] = {name: None for name in MODALITIES if name not in scene.said}
+    broken: dict[str, Any] = dict.fromkeys(absent, (np.array([np.nan]), np.full((1, 9), np.nan)))
+    same(scene.streams(**absent), scene.streams())
     same(scene.streams(**broken), scene.streams())
 
 
@@ -141,18 +141,22 @@ def test_a_batch_holds_every_utterance_as_it_is(several: list[Scene]) -> None:
 
 def test_face_in_omitted_silence() -> None:
     rng = np.random.default_rng(0)
-    said = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng)}
+    probabilities = {"face": shares(FACE_LABELS, rng), "audio": shares(FUSED_LABELS, rng)}
     voice = np.array([1.04, 1.12]), np.ones((2, 2))
-    streams = build_inputs(0.0, 2.0, said, audio=voice, face=(np.array([0.2]), np.ones((1, 3))), tolerance_seconds=0.1)
+    streams = build_inputs(
+        0.0, 2.0, probabilities, audio=voice, face=(np.array([0.2]), np.ones((1, 3))), tolerance_seconds=0.1
+    )
     assert streams.modalities == ("face", "audio") and streams.face_mask is not None and not streams.face_mask.any()
-    np.testing.assert_array_equal(streams.log_probabilities["face"], log_probabilities(said["face"], FUSED_LABELS))
+    np.testing.assert_array_equal(
+        streams.log_probabilities["face"], log_probabilities(probabilities["face"], FUSED_LABELS)
+    )
     assert collate([streams], SIZES, 7).present.tolist() == [[True, True, False]]
 
 
 def test_a_face_alone_is_always_on_its_grid() -> None:
-    said = {"face": dict.fromkeys(FACE_LABELS, 1 / 8)}
+    probabilities = {"face": dict.fromkeys(FACE_LABELS, 1 / 8)}
     for time in np.linspace(0, 1.99, 50):
-        streams = build_inputs(0.0, 2.0, said, face=(np.array([time]), np.ones((1, 3))), tolerance_seconds=0.1)
+        streams = build_inputs(0.0, 2.0, probabilities, face=(np.array([time]), np.ones((1, 3))), tolerance_seconds=0.1)
         assert streams.face_mask is not None and streams.face_mask.any()
 
 
@@ -182,8 +186,8 @@ def test_hours_and_moments_have_a_grid() -> None:
 
 
 def test_the_nearest_frame_counts_within_half_a_step_alone() -> None:
-    found, near = nearest(np.array([0.0, 0.3, 0.31, 0.6]), np.array([0.0, 0.2, 0.4, 1.0]), 0.1)
-    assert found[:3].tolist() == [0, 1, 2] and near.tolist() == [True, True, True, False]
+    actual, near = nearest(np.array([0.0, 0.3, 0.31, 0.6]), np.array([0.0, 0.2, 0.4, 1.0]), 0.1)
+    assert actual[:3].tolist() == [0, 1, 2] and near.tolist() == [True, True, True, False]
 
 
 def test_half_a_step_is_that_of_most_frames() -> None:

@@ -1,4 +1,4 @@
-"""The head without the face is the network of Yoon et al. 2018: compared with its equations, written out by hand."""
+"""The fusion head without the face equals the network of Yoon et al. 2018, written out by hand."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def reference(
     def part(name: str) -> dict[str, Doubles]:
         return {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
 
-    heard = np.concatenate([gru(part("nonverbal.recurrent"), voice)[-1], prosody])
-    said = gru(part("verbal.recurrent"), words)
-    attention, pooled = np.zeros(len(words)), said[-1]
+    audio_vector = np.concatenate([gru(part("nonverbal.recurrent"), voice)[-1], prosody])
+    text_states = gru(part("verbal.recurrent"), words)
+    attention, pooled = np.zeros(len(words)), text_states[-1]
     if pooling == "attention":
-        query = weights["query.weight"] @ heard + weights["query.bias"]
-        scores = np.array([query @ state for state in said])
+        query = weights["query.weight"] @ audio_vector + weights["query.bias"]
+        scores = np.array([query @ state for state in text_states])
         attention = np.exp(scores) / np.exp(scores).sum()
-        pooled = sum(weight * state for weight, state in zip(attention, said, strict=True))
-    logits = weights["readout.weight"] @ np.concatenate([heard, pooled]) + weights["readout.bias"]
+        pooled = sum(weight * state for weight, state in zip(attention, text_states, strict=True))
+    logits = weights["readout.weight"] @ np.concatenate([audio_vector, pooled]) + weights["readout.bias"]
     return np.exp(logits) / np.exp(logits).sum(), attention
 
 
@@ -103,8 +103,8 @@ def test_on_copied_weights_it_is_the_papers_network(pooling: str) -> None:
     output = network(batch, prosody)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     for row, (steps, tokens) in enumerate(zip(STEPS, TOKENS, strict=True)):
-        own = batch.audio[row, :steps].numpy(), batch.text[row, :tokens].numpy(), prosody[row].numpy()
-        probabilities, attention = reference(weights, *own, pooling)
+        row_inputs = batch.audio[row, :steps].numpy(), batch.text[row, :tokens].numpy(), prosody[row].numpy()
+        probabilities, attention = reference(weights, *row_inputs, pooling)
         np.testing.assert_allclose(
             torch.softmax(output.logits[row].double(), 0).detach().numpy(), probabilities, atol=1e-6
         )

@@ -1,4 +1,4 @@
-"""Running a fusion head: batches change no answer, temperatures fit the modalities, absence is no evidence."""
+"""Running a fusion head: independence of the batch, temperatures per modality, absent modalities."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def network() -> DualRecurrentFusion:
 def full_scene(seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     labels = {"face": FACE_LABELS, "audio": FUSED_LABELS, "text": FUSED_LABELS}
-    said = {name: shares(labels[name], rng) for name in MODALITIES}
+    probabilities = {name: shares(labels[name], rng) for name in MODALITIES}
     times = np.arange(10) * 0.08 + 0.1
     states = {name: rng.standard_normal((10, size)).astype(np.float32) for name, size in SIZES.items()}
-    return Scene(0.0, 1.0, 0.1, said, (times, states["audio"]), (times, states["face"]), states["text"])
+    return Scene(0.0, 1.0, 0.1, probabilities, (times, states["audio"]), (times, states["face"]), states["text"])
 
 
 @settings(max_examples=settings.default.max_examples // 10)  # 0.8 s each: up to 40 utterances, alone and together

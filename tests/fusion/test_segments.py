@@ -1,4 +1,4 @@
-"""Windows, silences, whose face counts, and averages: by hand, against numpy, and for any input."""
+"""Segments: windows, pauses, the face of a segment, and averages; by hand, with numpy, and for any input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from multimodal.fusion.segments import (
     main_face,
     mean_estimate,
     observations_in,
-    spoken_seconds,
+    speech_seconds,
     windows,
 )
 from multimodal.types import FaceObservation, Probabilities, Utterance
@@ -36,14 +36,14 @@ def face(
 
 @given(st.floats(0, 1e3), st.floats(0.5, 100))
 def test_windows_cover_the_recording_without_gap_or_overlap(duration: float, length: float) -> None:
-    found = windows(duration, length)
-    assert (found[0].start_seconds, found[-1].end_seconds) == (0.0, duration)
-    assert [window.end_seconds for window in found[:-1]] == [window.start_seconds for window in found[1:]]
-    lengths = [window.end_seconds - window.start_seconds for window in found]
-    assert lengths[:-1] == pytest.approx([length] * (len(found) - 1))
+    actual = windows(duration, length)
+    assert (actual[0].start_seconds, actual[-1].end_seconds) == (0.0, duration)
+    assert [window.end_seconds for window in actual[:-1]] == [window.start_seconds for window in actual[1:]]
+    lengths = [window.end_seconds - window.start_seconds for window in actual]
+    assert lengths[:-1] == pytest.approx([length] * (len(actual) - 1))
     assert lengths[-1] <= length * 1.5 + 1e-6
-    assert len(found) == 1 or lengths[-1] >= length / 2 - 1e-6
-    assert all(window.speaker is None and window.text is None for window in found)
+    assert len(actual) == 1 or lengths[-1] >= length / 2 - 1e-6
+    assert all(window.speaker is None and window.text is None for window in actual)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_a_short_rest_joins_the_window_before(duration: float, ends: list[float]
 
 @given(st.lists(st.floats(0, 20), max_size=30), st.floats(0.1, 20))
 def test_each_observation_lies_in_exactly_one_window(times: list[float], duration: float) -> None:
-    seen = [face(time, 0, 10) for time in sorted(times)]
-    parts = [observations_in(window, seen) for window in windows(duration)]
+    faces = [face(time, 0, 10) for time in sorted(times)]
+    parts = [observations_in(window, faces) for window in windows(duration)]
     assert sorted(o.time_seconds for part in parts for o in part) == sorted(time for time in times if time < duration)
 
 
 def test_an_utterance_holds_its_start_and_not_its_end() -> None:
-    seen = [face(time, 0, 10) for time in (0.9, 1.0, 1.5, 2.0)]
-    assert observations_in(Utterance(1.0, 2.0), seen) == seen[1:3]
+    faces = [face(time, 0, 10) for time in (0.9, 1.0, 1.5, 2.0)]
+    assert observations_in(Utterance(1.0, 2.0), faces) == faces[1:3]
 
 
 def times(utterances: Sequence[Utterance]) -> list[tuple[float, float]]:
@@ -72,11 +72,16 @@ def times(utterances: Sequence[Utterance]) -> list[tuple[float, float]]:
 
 
 def test_silences_are_windows_and_pauses_are_nobodys() -> None:
-    said = [Utterance(12.0, 14.5, "Ben"), Utterance(1.0, 4.0, "Ada"), Utterance(4.5, 5.25, text="Mm."), Utterance(3, 6)]
-    filled = fill_gaps(said, 15.25)
+    utterances = [
+        Utterance(12.0, 14.5, "Ben"),
+        Utterance(1.0, 4.0, "Ada"),
+        Utterance(4.5, 5.25, text="Mm."),
+        Utterance(3, 6),
+    ]
+    filled = fill_gaps(utterances, 15.25)
     # Silent are 0 to 1, 6 to 12 (a window of 4 s and a rest of half a window) and, too short, 14.5 to 15.25.
     assert times(filled) == [(0, 1), (1, 4), (3, 6), (4.5, 5.25), (6, 10), (10, 12), (12, 14.5)]
-    assert [filled[index] for index in (1, 2, 3, 6)] == [said[1], said[3], said[2], said[0]]
+    assert [filled[index] for index in (1, 2, 3, 6)] == [utterances[1], utterances[3], utterances[2], utterances[0]]
     assert all(filled[index] == Utterance(*times(filled)[index]) for index in (0, 4, 5))
 
 
@@ -97,8 +102,8 @@ SPOKEN = st.lists(
 )
 
 
-def silent_stretches(utterances: Sequence[Utterance], duration: float) -> list[tuple[float, float]]:
-    """Stretches between neighboring edges that no utterance covers, joined: found by testing every middle."""
+def silent_spans(utterances: Sequence[Utterance], duration: float) -> list[tuple[float, float]]:
+    """Spans between neighboring edges that no utterance covers, joined: found by testing every middle."""
     edges = sorted({0.0, duration, *(edge for pair in times(utterances) for edge in pair if edge < duration)})
     silent: list[tuple[float, float]] = []
     for start, end in itertools.pairwise(edges):
@@ -122,9 +127,9 @@ def test_every_long_silence_is_covered_once_and_nothing_else(utterances: list[Ut
     lengths = [window.end_seconds - window.start_seconds for window in silent]
     assert all(PAUSE_SECONDS - 1e-9 <= length <= 1.5 * WINDOW_SECONDS + 1e-9 for length in lengths)
     edges = [edge for window in silent for edge in times([window])[0]]
-    apart = [stretch for stretch in silent_stretches(utterances, duration) if _length(stretch) >= PAUSE_SECONDS]
+    apart = [span for span in silent_spans(utterances, duration) if _length(span) >= PAUSE_SECONDS]
     # Inside a silence each window ends where the next begins; what is left are the silences' own edges.
-    assert _without_pairs(edges) == [edge for stretch in apart for edge in stretch]
+    assert _without_pairs(edges) == [edge for span in apart for edge in span]
     assert fill_gaps(filled, duration) == filled
 
 
@@ -138,14 +143,14 @@ def _without_pairs(edges: Sequence[float]) -> list[float]:
     return left
 
 
-def _length(stretch: tuple[float, float]) -> float:
-    return stretch[1] - stretch[0]
+def _length(span: tuple[float, float]) -> float:
+    return span[1] - span[0]
 
 
 @given(SPOKEN, st.floats(0, 120))
 def test_speech_and_silence_make_up_the_recording(utterances: list[Utterance], duration: float) -> None:
-    silence = sum(map(_length, silent_stretches(utterances, duration)))
-    assert spoken_seconds(utterances, duration) == pytest.approx(duration - silence, abs=1e-6)
+    silence = sum(map(_length, silent_spans(utterances, duration)))
+    assert speech_seconds(utterances, duration) == pytest.approx(duration - silence, abs=1e-6)
 
 
 def test_main_face_has_the_largest_summed_area_of_scored_frames() -> None:
@@ -174,14 +179,14 @@ def test_mean_is_that_of_numpy(rows: list[list[float]]) -> None:
 
 
 def test_estimate_averages_one_face_alone() -> None:
-    seen = [face(0.0, 0, 10, CALM), face(0.0, 1, 90, GLAD), face(0.2, 0, 10, None), face(0.4, 0, 90, GLAD)]
-    estimate = face_estimate(seen, 0)
+    faces = [face(0.0, 0, 10, CALM), face(0.0, 1, 90, GLAD), face(0.2, 0, 10, None), face(0.4, 0, 90, GLAD)]
+    estimate = face_estimate(faces, 0)
     assert estimate is not None  # the size of a face does not weigh: (0.75 + 0.25) / 2
     assert estimate.probabilities == {"neutral": 0.5, "happiness": 0.5} and estimate.confidence == 0.5
 
 
 def test_nobody_and_a_face_never_scored_have_no_estimate() -> None:
-    seen = [face(0.0, 0, 10, None), face(0.0, 1, 10)]
-    assert face_estimate(seen, None) is None
-    assert face_estimate(seen, 0) is None
-    assert face_estimate(seen, 2) is None
+    faces = [face(0.0, 0, 10, None), face(0.0, 1, 10)]
+    assert face_estimate(faces, None) is None
+    assert face_estimate(faces, 0) is None
+    assert face_estimate(faces, 2) is None

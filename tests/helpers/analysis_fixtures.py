@@ -1,4 +1,4 @@
-"""Analyzes without a model: of any length by a seed, and some that are hard to export, with what they must become."""
+"""Analyses without a model: of any length by seed, and cases that are hard to export with their expected exports."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shows(label: str, value: float, labels: tuple[str, ...] = FUSED_LABELS) -> P
     return {name: value if name == label else (1 - value) / (len(labels) - 1) for name in labels}
 
 
-def said(label: str, value: float, labels: tuple[str, ...] = FUSED_LABELS) -> ModalityEstimate:
+def estimate_of(label: str, value: float, labels: tuple[str, ...] = FUSED_LABELS) -> ModalityEstimate:
     """An estimate led by one label."""
     return ModalityEstimate(shows(label, value, labels))
 
@@ -70,13 +70,13 @@ def make_analysis(
     for number, start in enumerate(np.arange(0.0, seconds, 4.0)):
         end = min(start + 4.0, seconds)
         mood = mood if random.random() < 0.6 else str(random.choice(FUSED_LABELS))
-        lacking = number % 7
+        case = number % 7
         face_id = int(number // 9 % people)
-        voice = None if lacking == 2 else said(str(random.choice(FUSED_LABELS)), 0.4)
-        words = None if lacking in (2, 3) else said(mood, 0.8)
-        face = None if lacking == 4 else said(mood if lacking != 5 else "anger", 0.7, FACE_LABELS)
-        sure = 0.35 if lacking == 6 else float(random.uniform(0.6, 0.98))
-        answer = said(mood, sure)
+        voice = None if case == 2 else estimate_of(str(random.choice(FUSED_LABELS)), 0.4)
+        words = None if case in (2, 3) else estimate_of(mood, 0.8)
+        face = None if case == 4 else estimate_of(mood if case != 5 else "anger", 0.7, FACE_LABELS)
+        sure = 0.35 if case == 6 else float(random.uniform(0.6, 0.98))
+        answer = estimate_of(mood, sure)
         valence, arousal = affect_from_norms(answer.probabilities)
         utterance = Utterance(
             float(start), float(end), ("Ada", "Grace <i>")[face_id % 2], texts[number % len(texts)] if words else None
@@ -86,7 +86,7 @@ def make_analysis(
                 utterance,
                 present(face=face, audio=voice, text=words),
                 answer,
-                lacking == 6,
+                case == 6,
                 valence,
                 arousal,
                 face_id if face else None,
@@ -123,7 +123,7 @@ def hard_analysis(path: Path) -> Analysis:
     )
     added = [
         UtteranceEstimate(
-            Utterance(start, end, speaker, text), {"text": said("anger", 0.8)}, fused=said("anger", 0.756)
+            Utterance(start, end, speaker, text), {"text": estimate_of("anger", 0.8)}, fused=estimate_of("anger", 0.756)
         )
         for start, end, speaker, text in more
     ]
@@ -138,8 +138,8 @@ def typed_analysis(path: Path, texts: tuple[str, ...] = ("It was great!", CONTRO
     estimates = tuple(
         UtteranceEstimate(
             Utterance(0.0, 0.0, None, text),
-            {"text": said("happiness", 0.6)},
-            fused=said("anger" if number else "happiness", 0.8),
+            {"text": estimate_of("happiness", 0.6)},
+            fused=estimate_of("anger" if number else "happiness", 0.8),
             valence=max(0.5 - number / 4, -1.0),
             arousal=0.25,
         )
@@ -162,9 +162,11 @@ def foreign_analysis(path: Path) -> Analysis:
     labels = ("<script>&\x1b\n", "excitement", 'two "words"')
     estimates = []
     for number, label in enumerate(labels):
-        own = {name: 0.8 if name == label else 0.1 for name in labels}
-        said_so = ModalityEstimate(own)
-        estimates.append(UtteranceEstimate(Utterance(number, number + 1, None, "so"), {"text": said_so}, fused=said_so))
+        probabilities = {name: 0.8 if name == label else 0.1 for name in labels}
+        estimate = ModalityEstimate(probabilities)
+        estimates.append(
+            UtteranceEstimate(Utterance(number, number + 1, None, "so"), {"text": estimate}, fused=estimate)
+        )
     plain = make_analysis(path, 3.0)
     analysis = replace(plain, emotions=labels, estimates=tuple(estimates), faces=())
     shares = dict.fromkeys(labels, 0.3333)
@@ -199,7 +201,9 @@ def answers(*labels: str, texts: tuple[str, ...] = HOSTILE) -> Analysis:
     """Typed answers, which have no times."""
     estimates = tuple(
         UtteranceEstimate(
-            Utterance(0.0, 0.0, None, texts[at % len(texts)]), {"text": said(label, 0.8)}, fused=said(label, 0.7)
+            Utterance(0.0, 0.0, None, texts[at % len(texts)]),
+            {"text": estimate_of(label, 0.8)},
+            fused=estimate_of(label, 0.7),
         )
         for at, label in enumerate(labels)
     )
@@ -207,28 +211,28 @@ def answers(*labels: str, texts: tuple[str, ...] = HOSTILE) -> Analysis:
     return Analysis(NOTHING, models, FUSED_LABELS, (), (), estimates)
 
 
-def lacking(seed: int) -> Analysis:
+def incomplete_analysis(seed: int) -> Analysis:
     """An analysis in which anything may be missing, overlap, have no length, or reach beyond the end."""
     draw = np.random.default_rng(seed)
     whole = make_analysis(Path("talk.mp4"), float(draw.choice([0.3, 1.0, 5.0, 40.0, 130.0])), seed=seed, people=3)
     estimates = []
     for each in whole.estimates:
-        spoken = each.utterance
+        utterance = each.utterance
         absent = [name for name in ("face", "audio", "text", "fused") if draw.random() < 0.3]
         if draw.random() < 0.5:
-            end = float(draw.choice([spoken.start_seconds, spoken.end_seconds + 30.0]))
-            spoken = Utterance(spoken.start_seconds, end, None, spoken.text)
+            end = float(draw.choice([utterance.start_seconds, utterance.end_seconds + 30.0]))
+            utterance = Utterance(utterance.start_seconds, end, None, utterance.text)
         fused = None if "fused" in absent else each.fused
         uncertain = each.uncertain and fused is not None
         changes = {"estimates": without(each, *absent), "fused": fused, "uncertain": uncertain}
-        estimates.append(replace(each, utterance=spoken, **changes))
-    kept = tuple(estimates[: int(draw.choice([0, 1, len(estimates)]))])
-    found = replace(whole, estimates=kept)
+        estimates.append(replace(each, utterance=utterance, **changes))
+    remaining = tuple(estimates[: int(draw.choice([0, 1, len(estimates)]))])
+    actual = replace(whole, estimates=remaining)
     if draw.random() < 0.3:
-        found = replace(found, faces=(), frame_times=whole.frame_times[:1])
+        actual = replace(actual, faces=(), frame_times=whole.frame_times[:1])
     if draw.random() < 0.3:
-        found = replace(found, models=dict.fromkeys(whole.models), valence_arousal=None)
-    return found
+        actual = replace(actual, models=dict.fromkeys(whole.models), valence_arousal=None)
+    return actual
 
 
 def observed_face(

@@ -1,4 +1,4 @@
-"""A driver with the cheap analysis, in a process of its own that tests may kill: ``batch_driver.py IN OUT NOTES …``."""
+"""A batch driver in a subprocess that tests may kill: ``batch_driver.py IN OUT NOTES …``."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--memory", type=float, default=1.0)
-    chosen = parser.parse_args()
-    options = BatchOptions(asr=chosen.notes)
-    limits = Limits(chosen.timeout, int(chosen.memory * 1e9), chosen.retries)
-    if chosen.engine == "local":
-        engine = batch_run.local_engine(limits, chosen.workers)
+    selection = parser.parse_args()
+    options = BatchOptions(asr=selection.notes)
+    limits = Limits(selection.timeout, int(selection.memory * 1e9), selection.retries)
+    if selection.engine == "local":
+        engine = batch_run.local_engine(limits, selection.workers)
     else:
-        engine = batch_run.ray_engine(limits, chosen.address, chosen.workers, 0.0)
+        engine = batch_run.ray_engine(limits, selection.address, selection.workers, 0.0)
 
-    run = partial(batch_run.run_batch, chosen.source, chosen.out, options, engine, analyzer=STUB)
-    return run_command(lambda: batch.report(run, chosen.out, quiet=False), [], "batch")
+    run = partial(batch_run.run_batch, selection.source, selection.out, options, engine, analyzer=STUB)
+    return run_command(lambda: batch.report(run, selection.out, quiet=False), [], "batch")
 
 
 if __name__ == "__main__":

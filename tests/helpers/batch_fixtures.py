@@ -1,4 +1,4 @@
-"""Batches with the cheap analysis of ``batch_stub``: inputs, runs here or in a driver's process, what they wrote."""
+"""Batches with the analysis of ``batch_stub``: inputs, runs in this or another process, and outputs."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def write_pile(folder: Path, contents: dict[str, str]) -> Path:
 def score(
     source: Path, out: Path, notes: Path, workers: int = 2, version: str = "default", **limits: Any
 ) -> BatchSummary:
-    chosen = Limits(**{"timeout_seconds": 30.0, "retries": 0, **limits})
-    engine = batch_run.local_engine(chosen, workers)
+    selection = Limits(**{"timeout_seconds": 30.0, "retries": 0, **limits})
+    engine = batch_run.local_engine(selection, workers)
     return run_batch(source, out, BatchOptions(version, asr=str(notes)), engine, analyzer=STUB)
 
 
@@ -85,8 +85,8 @@ def _heed_interrupts() -> None:
 
 def run_driver(*words: str | Path) -> tuple[int, str, str]:
     process = start_driver(*words)
-    said, complained = process.communicate(timeout=120)
-    return process.returncode, said, complained
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
 
 
 def wait_for(condition: Any, seconds: float = 60.0) -> None:
@@ -100,5 +100,5 @@ def wait_until_more(out: Path, count: int, driver: subprocess.Popen[str]) -> Non
     wait_for(lambda: len(finished(out)) > count or driver.poll() is not None)
 
 
-def wait_until_gone(pids: Sequence[int]) -> None:
+def wait_for_exit(pids: Sequence[int]) -> None:
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 20)

@@ -1,4 +1,4 @@
-"""A cheap analysis for batches: what an input's first word says happens, and every start is noted.
+"""A cheap analysis for batches: the first word of an input selects its outcome; every start is recorded.
 
 ``asr`` of the options names the file of notes; ``model`` plays the version of the weights.
 """

@@ -1,4 +1,4 @@
-"""Where the checkout lies, and commands in processes of their own that import from it."""
+"""The path of the checkout, and commands in subprocesses that import from it."""
 
 from __future__ import annotations
 

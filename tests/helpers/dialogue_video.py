@@ -1,4 +1,4 @@
-"""A dialogue filmed as IEMOCAP's: two heads side by side, each nodding in its own turns."""
+"""A dialogue in the layout of IEMOCAP: two heads side by side, each nodding in its own turns."""
 
 from __future__ import annotations
 

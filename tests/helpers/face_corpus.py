@@ -1,4 +1,4 @@
-"""FER+ for the tests: a small corpus with a signal that can be learnt, written in both layouts; a tiny network."""
+"""A small learnable FER+ in both layouts, and a tiny network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures with known faces for the tests: FER-style crops pasted into larger pictures, and a portrait moved about.
+"""Pictures with known faces: FER-style crops pasted into larger pictures, and a moving portrait.
 
 The portrait is scikit-image's ``astronaut`` (NASA, public domain).
 """
@@ -33,7 +33,7 @@ def paste(
     Args:
         face: ``(n, n)`` uint8 gray, as in FER2013.
         canvas: Width and height of the picture in pixels.
-        position: x, y of the face's top left corner in the picture, pixels; fractions are honoured.
+        position: x, y of the face's top left corner in the picture, pixels; fractions are respected.
         side: Side of the pasted square in pixels.
         rng: Source of the background.
 
@@ -83,18 +83,18 @@ def refound_crops(
         Crops ``(n, size, size)`` uint8 (zeros where nothing was found), and found ``(n,)`` bool.
     """
     crops = np.zeros((len(images), size, size), np.uint8)
-    found = np.zeros(len(images), bool)
+    actual = np.zeros(len(images), bool)
     rng = np.random.default_rng(seed)
     for index, face in enumerate(images):
         side, place = pasted_place(rng)
         picture = paste(face, (400, 300), place, side, rng)
-        best = found_again(detector.detect(picture), side, place)
+        best = best_match(detector.detect(picture), side, place)
         if best is not None:
-            crops[index], found[index] = align(picture, best, size), True
-    return crops, found
+            crops[index], actual[index] = align(picture, best, size), True
+    return crops, actual
 
 
-def found_again(detections: Sequence[Detection], side: float, place: tuple[float, float]) -> Detection | None:
+def best_match(detections: Sequence[Detection], side: float, place: tuple[float, float]) -> Detection | None:
     """The best detection whose center lies in the middle half of the pasted square."""
     for face in detections:
         x, y, width, height = face.box

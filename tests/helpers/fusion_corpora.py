@@ -1,4 +1,4 @@
-"""Tiny corpora for synthetic utterances, and a model with an audio encoder trained on them and the shipped others."""
+"""Tiny corpora for synthetic utterances, and a model with an audio encoder trained on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small fusion head with random weights for given encoders, and what the shipped parts alone lead to."""
+"""A small fusion head with random weights for given encoders, and results of the shipped encoders alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def small_shape(sizes: Mapping[str, int], labels: int = len(FUSED_LABELS), **sha
 def save_head(
     folder: Path, encoders: Mapping[str, Weights], *, name: str = HEAD_NAME, dimensions: int = 0, **spec: Any
 ) -> Path:
-    """Writes a head that has learnt nothing, for these encoders, and returns its folder."""
+    """Writes a head that has learned nothing, for these encoders, and returns its folder."""
     sizes = {signal: int(getattr(loaded.network, SIZES[signal])) for signal, loaded in encoders.items()}
     shape = small_shape(sizes, dimensions=dimensions)
     torch.manual_seed(0)
@@ -59,6 +59,6 @@ def save_head(
 
 def with_head(folder: Path, *signals: str) -> Path:
     """Adds a head for the encoders in a folder, and for the shipped ones of the other signals."""
-    held = {signal: load_weights(str(folder), signal) for signal in signals}
-    others = {signal: load_weights("default", signal) for signal in SIZES if signal not in held}
-    return save_head(folder, others | held)
+    trained = {signal: load_weights(str(folder), signal) for signal in signals}
+    others = {signal: load_weights("default", signal) for signal in SIZES if signal not in trained}
+    return save_head(folder, others | trained)

@@ -1,4 +1,4 @@
-"""Writes a tiny IEMOCAP in the release's own layout, whose voices, words and faces can bear the label or mislead.
+"""Writes a tiny IEMOCAP in the layout of the release, with informative or misleading voices, words and faces.
 
 Five sessions with an improvised and a scripted dialogue each, both actors in turn. As in the release: a ``%`` header,
 the single annotators' lines, ``xxx`` and other labels, transcriptions with asides, without times, and one value outside
@@ -91,13 +91,13 @@ def _write_dialogue(
     draws: np.random.Generator,
 ) -> dict[str, int]:
     names = [f"{dialogue}_{'FM'[index % 2]}{index:03}" for index in range(len(classes))]
-    shown = {
+    labels_by_modality = {
         signal: classes if signal in signals else draws.integers(0, 4, len(classes)).tolist()
         for signal in ("face", "audio", "text")
     }
-    for name, label in zip(names, shown["audio"], strict=True):
+    for name, label in zip(names, labels_by_modality["audio"], strict=True):
         write_wav(session / "sentences" / "wav" / dialogue / f"{name}.wav", voice(label, draws))
-    texts = [SENTENCES[label][draws.integers(3)] for label in shown["text"]]
+    texts = [SENTENCES[label][draws.integers(3)] for label in labels_by_modality["text"]]
     labels = draws.permutation(classes).tolist() if permuted else classes
     blocks = [_block(name, index, label, draws) for index, (name, label) in enumerate(zip(names, labels, strict=True))]
     for extra in range(len(classes) // 4):
@@ -107,7 +107,7 @@ def _write_dialogue(
     write_text(session / "dialog" / "EmoEvaluation" / f"{dialogue}.txt", HEADER + "".join(blocks))
     write_text(session / "dialog" / "transcriptions" / f"{dialogue}.txt", _transcription(names, texts))
     write_text(session / "dialog" / "avi" / "DivX" / f"{dialogue}.avi", "")
-    return dict(zip(names, shown["face"], strict=True))
+    return dict(zip(names, labels_by_modality["face"], strict=True))
 
 
 def _block(name: str, index: int, label: int, draws: np.random.Generator) -> str:
@@ -150,7 +150,7 @@ def voice(label: int, draws: np.random.Generator) -> NDArray[np.int16]:
     return samples.round().astype(np.int16)[:, None]
 
 
-def shown_faces(corpus: WrittenCorpus, turn: IemocapTurn, size: int) -> dict[str, torch.Tensor]:
+def face_inputs(corpus: WrittenCorpus, turn: IemocapTurn, size: int) -> dict[str, torch.Tensor]:
     """What the face encoder would make of a turn's face: two pictures, 0.2 s apart."""
     directions = np.random.default_rng(9).normal(0, 1, (4, size))
     noise = np.random.default_rng(sum(map(ord, turn.name)))
@@ -168,8 +168,8 @@ def film(corpus: WrittenCorpus, swapped: bool = False) -> None:
     heads = [looks(seed) for seed in (0, 1)]
     turns = read_iemocap(corpus.folder, check_counts=False)
     for video in sorted({turn.video for turn in turns}):
-        own = [turn for turn in turns if turn.video == video]
-        _write_video(video, own, corpus.faces, heads[::-1] if swapped else heads, swapped)
+        actor_turns = [turn for turn in turns if turn.video == video]
+        _write_video(video, actor_turns, corpus.faces, heads[::-1] if swapped else heads, swapped)
 
 
 def looks(seed: int) -> list[Image]:
@@ -195,16 +195,18 @@ def _write_video(
             speaking = [turn for turn in turns if turn.start_seconds <= time <= turn.end_seconds]
             left = [turn for turn in speaking if (turn.speaker[-1] == turn.dialogue[5]) != swapped]
             right = [turn for turn in speaking if turn not in left]
-            halves = [_half(head, own, faces, time) for head, own in zip(heads, (left, right), strict=True)]
+            halves = [
+                _half(head, actor_turns, faces, time) for head, actor_turns in zip(heads, (left, right), strict=True)
+            ]
             frame = VideoFrame.from_ndarray(np.ascontiguousarray(np.concatenate(halves, axis=1)), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def _half(head: list[Image], own: list[IemocapTurn], faces: dict[str, int], time: float) -> Image:
+def _half(head: list[Image], actor_turns: list[IemocapTurn], faces: dict[str, int], time: float) -> Image:
     """Plain and still while the other speaks; nodding, with the look of the turn, in a turn of its own."""
-    label = faces.get(own[0].name, 0) if own else 0
-    down = 4 * np.sin(2 * np.pi * 1.3 * time) if own else 0.0
+    label = faces.get(actor_turns[0].name, 0) if actor_turns else 0
+    down = 4 * np.sin(2 * np.pi * 1.3 * time) if actor_turns else 0.0
     shift = np.array(((1.0, 0.0, 0.0), (0.0, 1.0, down)))
     return np.asarray(cv2.warpAffine(head[label], shift, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -1,4 +1,4 @@
-"""Writes small media files with PyAV, whose pictures and sound say which moment they belong to."""
+"""Writes small media files with PyAV; pictures and sound encode their time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips that flash and beep at once, and measurements of when a file does either: sound in step can be measured."""
+"""Clips with simultaneous flashes and beeps, and measurements of their times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from analysis_fixtures import MODELS, said
+from analysis_fixtures import MODELS, estimate_of
 from media_fixtures import Pictures, Sound, every, silence, tone, write_media
 from numpy.typing import NDArray
 
@@ -101,7 +101,7 @@ def analysis_of(
     estimates = []
     for number, (start, end, emotion, sure) in enumerate(utterances):
         text = texts[number] if number < len(texts) else None
-        answer = said(emotion, sure)
+        answer = estimate_of(emotion, sure)
         estimates.append(UtteranceEstimate(Utterance(start, end, None, text), {"audio": answer}, fused=answer))
-    times = tuple(sorted({seen.time_seconds for seen in faces}))
+    times = tuple(sorted({face.time_seconds for face in faces}))
     return Analysis(media, MODELS, FUSED_LABELS, times, tuple(faces), tuple(estimates))

@@ -1,4 +1,4 @@
-"""A tiny task for the training loop, and a run of it that is killed; also imported by processes of their own."""
+"""A tiny task for the training loop, and a run that tests kill; subprocesses import it too."""
 
 from __future__ import annotations
 

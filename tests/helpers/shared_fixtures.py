@@ -1,4 +1,4 @@
-"""Fixtures that several rooms use. Heavy libraries are imported by the fixture that needs them, not at collection."""
+"""Fixtures of several folders of tests. A fixture imports its heavy libraries itself, not at collection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test sounds whose answer is known, and measurements of sound by numpy and scipy."""
+"""Test sounds with known properties, and measurements of sound with numpy and scipy."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def slope_of(samples: Tensor) -> float:
     from scipy.signal import welch
 
     hertz, density = welch(samples.double().numpy(), RATE, nperseg=4096)
-    chosen = (hertz > 60) & (hertz < 7000)
+    selection = (hertz > 60) & (hertz < 7000)
     # Even weight per octave: there are more bins the higher one goes.
-    return -float(np.polyfit(np.log(hertz[chosen]), np.log(density[chosen]), 1, w=hertz[chosen] ** -0.5)[0])
+    return -float(np.polyfit(np.log(hertz[selection]), np.log(density[selection]), 1, w=hertz[selection] ** -0.5)[0])
 
 
 def reverberation_time(response: Floats) -> float:
     """Schroeder's backward integration, a line from -5 to -35 dB, carried on to -60 dB (ISO 3382, T30)."""
     level = decibels(np.square(response)[::-1].cumsum()[::-1] / np.square(response).sum())
-    chosen = np.flatnonzero((level < -5) & (level > -35))
-    return float(-60 / np.polyfit(chosen / RATE, level[chosen], 1)[0])
+    selection = np.flatnonzero((level < -5) & (level > -35))
+    return float(-60 / np.polyfit(selection / RATE, level[selection], 1)[0])

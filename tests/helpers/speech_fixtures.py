@@ -1,4 +1,4 @@
-"""Makes sounds that are speech and sounds that are not, without any recording or program.
+"""Synthesizes speech-like and other sounds without a recording or program.
 
 ``babble`` is vowels that glide into each other, five syllables a second, with a hiss between them: the sum of a
 voice's harmonics, each as loud as three resonances of the mouth make it (Peterson and Barney 1952, men's means).

@@ -1,4 +1,4 @@
-"""Utterances of any kind for the fusion: what hypothesis draws, as streams."""
+"""Hypothesis strategies for the inputs of the fusion."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Scene:
     text: Floats
 
     def streams(self, **changed: Any) -> FusionInputs:
-        given = {"audio": self.audio, "face": self.face, "text": self.text, "tolerance_seconds": self.half}
-        return build_inputs(self.start, self.end, changed.pop("said", self.said), **{**given, **changed})
+        arguments = {"audio": self.audio, "face": self.face, "text": self.text, "tolerance_seconds": self.half}
+        return build_inputs(self.start, self.end, changed.pop("said", self.said), **{**arguments, **changed})
 
 
 def shares(labels: tuple[str, ...], rng: np.random.Generator) -> dict[str, float]:
@@ -46,13 +46,13 @@ def scenes(draw: st.DrawFn) -> Scene:
     times = begin + (np.arange(states) + 0.5) * spacing
     rate = draw(st.sampled_from([1.0, 5.0, 12.5, 30.0]))
     frames = start + np.arange(0, max(length, 1e-3), 1 / rate)
-    seen = frames[rng.random(len(frames)) < draw(st.sampled_from([0.0, 0.1, 0.7, 1.0]))]
-    there = draw(st.sets(st.sampled_from(MODALITIES), min_size=1))
+    face_times = frames[rng.random(len(frames)) < draw(st.sampled_from([0.0, 0.1, 0.7, 1.0]))]
+    modalities = draw(st.sets(st.sampled_from(MODALITIES), min_size=1))
     labels = {"face": FACE_LABELS, "audio": FUSED_LABELS, "text": FUSED_LABELS}
     return Scene(
         *(start, start + length, tolerance_seconds(frames)),
-        {name: shares(labels[name], rng) for name in sorted(there)},
+        {name: shares(labels[name], rng) for name in sorted(modalities)},
         (times, rng.standard_normal((states, SIZES["audio"])).astype(np.float32)),
-        (seen, rng.standard_normal((len(seen), SIZES["face"])).astype(np.float32)),
+        (face_times, rng.standard_normal((len(face_times), SIZES["face"])).astype(np.float32)),
         rng.standard_normal((draw(st.integers(0, 5)), SIZES["text"])).astype(np.float32),
     )

@@ -1,4 +1,4 @@
-"""Studies of any size without a model: analyses by a seed, and the tables that a batch writes of them."""
+"""Studies of any size without a model: analyses by seed, and the tables of a batch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FAILURE = "does not exist; check the path"
 
 def manifest_of(rows: Sequence[dict[str, str]]) -> Manifest:
     """A manifest with the columns of its first row."""
-    made = [Row(line, Path(row["path"]), row["path"], columns=row) for line, row in enumerate(rows, start=2)]
-    return Manifest(tuple(rows[0]), tuple(made))
+    manifest_rows = [Row(line, Path(row["path"]), row["path"], columns=row) for line, row in enumerate(rows, start=2)]
+    return Manifest(tuple(rows[0]), tuple(manifest_rows))
 
 
 def write_results(out: Path, rows: Sequence[dict[str, str]], analyses: Sequence[Analysis | None]) -> Path:

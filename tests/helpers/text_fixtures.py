@@ -1,4 +1,4 @@
-"""A tiny tokenizer, a tiny transformer and a tiny GoEmotions, made on the spot."""
+"""A tiny tokenizer, a tiny transformer and a tiny GoEmotions."""
 
 from __future__ import annotations
 

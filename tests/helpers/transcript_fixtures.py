@@ -1,4 +1,4 @@
-"""What the tests of transcripts share: writing a file of any content, and reading utterances as plain rows."""
+"""Writes transcript files of any content, and reads utterances as plain rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ no &lrm;tag</v>
 """
 
 
-def written(folder: Path, content: str | bytes, name: str = "talk.srt") -> Path:
+def write_transcript(folder: Path, content: str | bytes, name: str = "talk.srt") -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path

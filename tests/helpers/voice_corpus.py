@@ -1,4 +1,4 @@
-"""Tiny corpora of voices whose emotions can be told apart, laid out as RAVDESS and EmoDB; networks of chance."""
+"""Tiny speech corpora with separable emotions, in the layouts of RAVDESS and EmoDB; random networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny audio network with random weights, recordings with faces and sound, and streams that cannot be decoded."""
+"""A tiny audio network with random weights, recordings with faces and sound, and undecodable streams."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VOICE_NAME = "conv_bigru.random-v1"
 
 
 def save_voice_weights(folder: Path, temperature: float = 1.0) -> Path:
-    """Writes a network that has learnt nothing, with RAVDESS's eight labels, and returns its folder."""
+    """Writes a network that has learned nothing, with RAVDESS's eight labels, and returns its folder."""
     labels = VOICE_CORPORA["ravdess"].labels
     groups = VOICE_CORPORA["ravdess"].groups
     spec = ModelSpec("audio", "conv_bigru", labels, temperature, groups=groups, mfcc=asdict(MfccSettings()))
@@ -50,14 +50,16 @@ def buzz(seconds: float, seed: int = 0, level: float = 0.3) -> NDArray[np.float3
 def write_talk(path: Path, sound: NDArray[np.float32], faces: Sequence[tuple[float, float]] = ((0.0, 1e3),)) -> Path:
     """Writes the astronaut in front of clouds, there in the seconds of ``faces``, for as long as the sound lasts."""
     rng = np.random.default_rng(0)
-    there, empty = (scene(people, (320, 240)).astype(np.int16) for people in ([Person((160, 120), 130)], []))
+    with_face, empty = (scene(people, (320, 240)).astype(np.int16) for people in ([Person((160, 120), 130)], []))
     with av.open(str(path), "w", container_options={"movflags": "faststart"}) as container:
         video = container.add_stream("libx264", rate=10, options={"crf": "24", "g": "5", "preset": "veryfast"})
         video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         for index in range(len(sound) * 10 // SAMPLE_RATE):
-            seen = any(start <= index / 10 < end for start, end in faces)
-            picture = np.clip((there if seen else empty) + rng.integers(-4, 5, there.shape), 0, 255).astype(np.uint8)
+            has_face = any(start <= index / 10 < end for start, end in faces)
+            picture = np.clip((with_face if has_face else empty) + rng.integers(-4, 5, with_face.shape), 0, 255).astype(
+                np.uint8
+            )
             container.mux(video.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
             piece = sound[index * SAMPLE_RATE // 10 : (index + 1) * SAMPLE_RATE // 10]
             frame = AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")

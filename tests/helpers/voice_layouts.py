@@ -1,4 +1,4 @@
-"""Writes tiny corpora of voices in their publishers' layouts: every name is faithful, every clip a tenth of a second.
+"""Writes tiny speech corpora in their publishers' layouts: exact file names, clips of a tenth of a second.
 
 A test file takes a writer by import; nothing here is a fixture of pytest.
 """

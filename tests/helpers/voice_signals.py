@@ -1,4 +1,4 @@
-"""Sounds whose pitch is known, made from sines alone: the reference script and the tests make the same ones."""
+"""Sounds of known pitch, made from sines; the reference script and the tests share them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns as the compared networks read them: clocks, absent signals, shapes; padding and neighbors never matter."""
+"""Turns as inputs of the compared networks: clocks, absent modalities, shapes; independence of padding and batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of IEMOCAP's turns: what is read, what is kept, what is made again, and what may be missing."""
+"""Features of IEMOCAP turns: sources, cache, recomputation, and missing inputs."""
 
 from __future__ import annotations
 
@@ -121,9 +121,9 @@ def test_what_was_not_said_is_not_read(
     laughing = next(turn for turn in turns if turn.text is not None and "[LAUGHTER]" in turn.text)
     bare = replace(laughing, text=(laughing.text or "").replace("[LAUGHTER] ", ""))
     only = replace(laughing, text="[LAUGHTER]")
-    found = [corpus_of([turn], encoders, tmp_path, face=False).features["gold"][0] for turn in (laughing, bare, only)]
-    assert found[0].ids is not None and found[1].ids is not None
-    assert found[0].ids.tolist() == found[1].ids.tolist() and found[2].ids is None
+    actual = [corpus_of([turn], encoders, tmp_path, face=False).features["gold"][0] for turn in (laughing, bare, only)]
+    assert actual[0].ids is not None and actual[1].ids is not None
+    assert actual[0].ids.tolist() == actual[1].ids.tolist() and actual[2].ids is None
 
 
 def test_recognized_words_take_the_place_of_gold_ones(
@@ -139,9 +139,9 @@ def test_recognized_words_take_the_place_of_gold_ones(
 
     monkeypatch.setattr(recognition, "load_recognizer", lambda name, device: Recognizer())
     for _ in range(2):
-        found = corpus_of(turns[:3], encoders, tmp_path, "recognized", face=False).features["recognized"]
+        actual = corpus_of(turns[:3], encoders, tmp_path, "recognized", face=False).features["recognized"]
     assert heard == [6400] * 3
-    assert found[0].ids is None and found[1].ids is not None and found[2].ids is not None
+    assert actual[0].ids is None and actual[1].ids is not None and actual[2].ids is not None
     monkeypatch.setattr(recognition, "load_recognizer", lambda name, device: None)
     with pytest.raises(DependencyError, match=r"speech-to-text: is not on this machine.*offline"):
         corpus_of(turns[3:4], encoders, tmp_path, "recognized", face=False)
@@ -183,16 +183,16 @@ def test_motion_can_decide_who_sits_where(
     turns: list[IemocapTurn], encoders: tuple[Weights, Weights], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = dialogue_on_video(turns, tmp_path, swapped=True)
-    asked: list[Any] = []
+    requests: list[Any] = []
     real = split_screen.read_split_screen
     monkeypatch.setattr(
         split_screen, "read_split_screen", lambda video, wanted, *more, **options: (
-            asked.append(wanted) or real(video, wanted, *more, **options)
+            requests.append(wanted) or real(video, wanted, *more, **options)
         )
     )  # fmt: skip
     corpus_of(own, encoders, tmp_path / "cache", speaker_half="motion")
     women = [place[:2] for place in TURNS[::2]]  # left by the name; here they nod on the right
-    assert asked[0] == {} and asked[1]["right"] == women
+    assert requests[0] == {} and requests[1]["right"] == women
     assert corpus_of(own, encoders, tmp_path / "cache").agreements[0].share == 0.0
 
 

@@ -1,4 +1,4 @@
-"""Training on a corpus in IEMOCAP's layout: it finds what bears the label, where that is, and only if it is there."""
+"""Training on a corpus in the layout of IEMOCAP: it learns from each informative modality, and only from these."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from checkout import ROOT, subprocess_environment
-from iemocap_corpus import WrittenCorpus, film, shown_faces, write_iemocap
+from iemocap_corpus import WrittenCorpus, face_inputs, film, write_iemocap
 
 from multimodal.data.speech import recognition
 from multimodal.data.speech.recognition import Recognition
@@ -56,7 +56,7 @@ def faces_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[WrittenCorpu
 
     def show(corpus: WrittenCorpus) -> None:
         def of_video(self: SpeakerFaces, video: Path, sha256: str, chosen: Any, everyone: Any) -> list[Any]:
-            return [shown_faces(corpus, turn, face_size(self.encoder)) for turn in chosen]
+            return [face_inputs(corpus, turn, face_size(self.encoder)) for turn in chosen]
 
         monkeypatch.setattr(SpeakerFaces, "_of_video", of_video)
 
@@ -198,9 +198,9 @@ def test_protocols_and_sources_of_words_stand_side_by_side(
     corpus = write_iemocap(tmp_path, turns=8)
     keys = 'compared = ["are", "tre"]\nprotocol = "both"\nwords = "both"'
     results = train(corpus, keys, epochs=1)
-    found = [(row["protocol"], row["network"], row["words"]) for row in results["rows"]]
+    actual = [(row["protocol"], row["network"], row["words"]) for row in results["rows"]]
     sources = [("are", "none"), ("tre", "gold"), ("tre", "recognized"), ("late", "gold"), ("late", "recognized")]
-    assert found == [(protocol, *row) for protocol in ("leave_one_session_out", "random_folds") for row in sources]
+    assert actual == [(protocol, *row) for protocol in ("leave_one_session_out", "random_folds") for row in sources]
     assert not list((tmp_path / "run").glob("turns_*"))  # weights are of ours alone
     table = results_table(tmp_path / "run" / "results.json")
     assert "random_folds, 1 folds, not speaker-independent" in table

@@ -1,4 +1,4 @@
-"""The program hears: which stretches have a voice, what is absent, and what stays whole when a stream is broken.
+"""Audio inference: segments with speech, absent audio, and recordings with a damaged stream.
 
 The network has random weights, for what it answers is not asked here; ``found`` says where somebody speaks.
 """
@@ -78,7 +78,7 @@ def write_voice(path: Path, samples: NDArray[np.float32] | None = None, **how: A
     return write_media(path, Sound({0: (buzz(5.0) if samples is None else samples)[None]}, **how))
 
 
-def heard_seconds(analysis: Analysis) -> list[tuple[float, float]]:
+def seconds_of_speech(analysis: Analysis) -> list[tuple[float, float]]:
     spoken = [estimate.utterance for estimate in analysis.estimates if "audio" in estimate.estimates]
     return [(utterance.start_seconds, utterance.end_seconds) for utterance in spoken]
 
@@ -143,9 +143,9 @@ def test_many_utterances_keep_their_order_and_their_answers(hearing: Model, tmp_
 
 @pytest.mark.slow
 def test_progress_runs_to_the_end(hearing: Model, tmp_path: Path) -> None:
-    told: list[float] = []
-    analyze_audio(probe(write_voice(tmp_path / "note.wav")), hearing.parts["audio"], SPOKEN, progress=told.append)
-    assert told == sorted(told) and len(told) >= 5 and told[-1] == pytest.approx(5.0)
+    messages: list[float] = []
+    analyze_audio(probe(write_voice(tmp_path / "note.wav")), hearing.parts["audio"], SPOKEN, progress=messages.append)
+    assert messages == sorted(messages) and len(messages) >= 5 and messages[-1] == pytest.approx(5.0)
 
 
 # --- recordings ---------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_progress_runs_to_the_end(hearing: Model, tmp_path: Path) -> None:
 def test_a_voice_note_works_alone(whole: Model, found: None, tmp_path: Path, name: str, how: dict[str, str]) -> None:
     analysis = whole.analyze(write_voice(tmp_path / name, **how))
     assert analysis.emotions == FUSED_LABELS and analysis.warnings == () and len(analysis.frames) == 0
-    assert heard_seconds(analysis) == [(0.5, 2.0), (2.25, 4.0)]
+    assert seconds_of_speech(analysis) == [(0.5, 2.0), (2.25, 4.0)]
     content = analysis.to_dict()
     assert not content["media"]["has_video"] and content["models"]["face"] is None
     assert content["models"]["audio"]["name"] == VOICE_NAME
@@ -222,7 +222,7 @@ def test_video_without_sound_says_so(whole: Model, tmp_path: Path) -> None:
 def test_nothing_said_is_no_emotion(whole: Model, tmp_path: Path, noise: float) -> None:
     samples = (noise * np.random.default_rng(0).standard_normal(96000)).astype(np.float32)
     analysis = whole.analyze(write_voice(tmp_path / "quiet.wav", samples))
-    assert heard_seconds(analysis) == [] and analysis.summary["dominant"] is None
+    assert seconds_of_speech(analysis) == [] and analysis.summary["dominant"] is None
     assert [line for line in analysis.warnings if "no speech was found" in line] == list(analysis.warnings)
     assert analysis.utterances["start_seconds"].tolist() == [0.0, 4.0] and analysis.emotions == FUSED_LABELS
 
@@ -261,9 +261,11 @@ def test_neither_usable_is_one_line(whole: Model, talk: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_progress_covers_both_passes_once(whole: Model, found: None, talk: Path) -> None:
-    told: list[tuple[float, float]] = []
-    whole.analyze(talk, AnalysisOptions(frames_per_second=5), progress=lambda done, total: told.append((done, total)))
-    done, totals = zip(*told, strict=True)
+    messages: list[tuple[float, float]] = []
+    whole.analyze(
+        talk, AnalysisOptions(frames_per_second=5), progress=lambda done, total: messages.append((done, total))
+    )
+    done, totals = zip(*messages, strict=True)
     assert set(totals) == {totals[0]} and totals[0] == pytest.approx(8.0, abs=0.1)
     assert list(done) == sorted(done) and done[-1] > 7.7 and done[0] < 0.5
 
@@ -280,7 +282,7 @@ def test_voice_alone_opens_no_picture(hearing: Model, found: None, talk: Path, m
     monkeypatch.setattr(watching, "load_detector", refuse)
     assert set(hearing.parts) == {"audio", "fusion"} and hearing.face is None
     analysis = hearing.analyze(talk)
-    assert heard_seconds(analysis) == [(0.5, 2.0), (2.25, 4.0)] and analysis.emotions == FUSED_LABELS
+    assert seconds_of_speech(analysis) == [(0.5, 2.0), (2.25, 4.0)] and analysis.emotions == FUSED_LABELS
     assert analysis.utterances["start_seconds"].tolist() == [0.5, 2.25]  # silence is no line where no face is read
 
 
@@ -373,11 +375,11 @@ def test_speech_is_heard_and_music_is_not(whole: Model, shared_folder: Path) -> 
         whole.analyze(clips / name, AnalysisOptions(frames_per_second=2)) for name in ("hamilton.mp4", "no_face.mp4")
     )
     assert hamilton.coverage["audio"] > 0.8 and "face+audio" in set(hamilton.utterances["modalities"])
-    assert heard_seconds(cartoon) == [] and cartoon.coverage["audio"] == 0.0
+    assert seconds_of_speech(cartoon) == [] and cartoon.coverage["audio"] == 0.0
     assert any("no speech was found" in line for line in cartoon.warnings)
 
 
 @pytest.mark.corpus
 def test_a_sentence_is_one_utterance(hearing: Model, shared_folder: Path) -> None:
     analysis = hearing.analyze(shared_folder / "clips" / "speech" / "spk1_snt1.wav")
-    assert len(heard_seconds(analysis)) == 1 and analysis.coverage["audio"] > 0.8
+    assert len(seconds_of_speech(analysis)) == 1 and analysis.coverage["audio"] > 0.8

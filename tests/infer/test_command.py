@@ -1,4 +1,4 @@
-"""The main job as a user runs it, in a process of its own: what it writes, and every way in which it can fail.
+"""The command infer in a subprocess: its outputs, and every error.
 
 Here it reads faces alone; voices are read in ``test_infer_audio``, words in ``test_infer_text``.
 """
@@ -133,12 +133,12 @@ def test_output_in_a_pipe_is_plain_text(finished: subprocess.CompletedProcess[st
 def test_good_part_of_a_truncated_file_is_analyzed(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
     warning, *notes = read_analysis(pile / "results" / "cut")["warnings"]
     assert tuple(notes) == SHIPPED_NOTES
-    found = re.fullmatch(r"the file breaks off at (\d\.\d) s of 3\.0 s; the rest is missing", warning)
-    assert found and f"warning: {warning}" in finished.stdout
+    actual = re.fullmatch(r"the file breaks off at (\d\.\d) s of 3\.0 s; the rest is missing", warning)
+    assert actual and f"warning: {warning}" in finished.stdout
     video = cv2.VideoCapture(str(pile / "cut.mp4"))
     decodable = sum(1 for _ in iter(video.grab, False)) / FRAME_RATE
     assert 1.0 < decodable < 2.5
-    assert float(found[1]) == pytest.approx(decodable, abs=0.15)
+    assert float(actual[1]) == pytest.approx(decodable, abs=0.15)
     times = pd.read_csv(pile / "results" / "cut" / "frames.csv")["time_seconds"]
     assert decodable - 0.3 < times.max() < decodable
 
@@ -169,7 +169,15 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     assert content["models"] == {"face": face, "audio": None, "text": None, "fusion": shipped_fusion()}
     assert content["emotions"] == list(FUSED_LABELS) and tuple(content["warnings"]) == SHIPPED_NOTES
     assert content["valence_arousal"] == {"source": "norms", "reference": "Russell and Mehrabian 1977"}
-    summary = {"modality", "shares", "judged_seconds", "dominant", "shares_by_modality", "mean_valence", "mean_arousal"}
+    summary = {
+        "modality",
+        "shares",
+        "estimated_seconds",
+        "dominant",
+        "shares_by_modality",
+        "mean_valence",
+        "mean_arousal",
+    }
     assert set(content["summary"]) == summary | {"uncertain"} and content["summary"]["modality"] == "fused"
     by_modality = content["summary"]["shares_by_modality"]
     assert list(by_modality["face"]) == list(FACE_LABELS) and sum(by_modality["face"].values()) == pytest.approx(
@@ -177,7 +185,7 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     )
     assert by_modality | {"face": None} == {"face": None, "audio": None, "text": None}
     assert list(content["summary"]["shares"]) == list(FUSED_LABELS)
-    assert content["summary"]["judged_seconds"] == 3.0  # the answer is of the whole stretch
+    assert content["summary"]["estimated_seconds"] == 3.0  # the answer is of the whole segment
     assert content["coverage"] == {"face": pytest.approx(2 / 3, abs=1e-3), "audio": 0.0, "text": 0.0}
     (utterance,) = content["utterances"]
     estimates, absent = utterance["estimates"], dict.fromkeys(("speaker", "text"))

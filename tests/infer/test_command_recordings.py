@@ -1,4 +1,4 @@
-"""The main job on real recordings, where they are at hand: who is seen when, and what they show."""
+"""The command infer on real recordings, if present: faces over time, and their emotions."""
 
 from __future__ import annotations
 

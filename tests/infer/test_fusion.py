@@ -1,4 +1,4 @@
-"""The joint answer: any signals give a probability, nothing absent has a say, and the average answers where it must."""
+"""Fusion at inference: probabilities for any modalities, ignored absent ones, and the average as fallback."""
 
 from __future__ import annotations
 
@@ -71,20 +71,23 @@ def parts(head: Weights) -> dict[str, Weights]:
 
 def estimate_of(scene: Scene) -> tuple[UtteranceEstimate, list[FaceObservation]]:
     """A scene as inference meets it: an estimate with states, and what was seen of face 1."""
-    own = {name: ModalityEstimate(said) for name, said in scene.said.items()}
+    parts_in_use = {name: ModalityEstimate(text_estimate) for name, text_estimate in scene.said.items()}
     encodings = {}
-    if "audio" in own:
-        encodings["audio"] = EncodedUtterance(own["audio"], scene.audio[1], scene.audio[0])
-    if "text" in own:
-        encodings["text"] = EncodedUtterance(own["text"], scene.text)
+    if "audio" in parts_in_use:
+        encodings["audio"] = EncodedUtterance(parts_in_use["audio"], scene.audio[1], scene.audio[0])
+    if "text" in parts_in_use:
+        encodings["text"] = EncodedUtterance(parts_in_use["text"], scene.text)
     faces = [
         FaceObservation(float(time), 1, (0.0, 0.0, 9.0, 9.0), 0.9, "clear", scene.said.get("face"), row)
         for time, row in zip(*scene.face, strict=True)
     ]
-    found = UtteranceEstimate(
-        Utterance(scene.start, scene.end), own, face_id=1 if "face" in own else None, encodings=encodings
+    actual = UtteranceEstimate(
+        Utterance(scene.start, scene.end),
+        parts_in_use,
+        face_id=1 if "face" in parts_in_use else None,
+        encodings=encodings,
     )
-    return found, faces if "face" in own else []
+    return actual, faces if "face" in parts_in_use else []
 
 
 def frame_times(scene: Scene) -> list[float]:
@@ -102,17 +105,17 @@ def close(ours: UtteranceEstimate, theirs: UtteranceEstimate) -> None:
 @given(scenes())
 def test_any_signals_give_one_answer_that_adds_up(parts: dict[str, Weights], scene: Scene) -> None:
     estimate, faces = estimate_of(scene)
-    found = fuse([estimate, UtteranceEstimate(Utterance(0.0, 1.0))], faces, frame_times(scene), parts)
-    fused = found.estimates[0].fused
+    actual = fuse([estimate, UtteranceEstimate(Utterance(0.0, 1.0))], faces, frame_times(scene), parts)
+    fused = actual.estimates[0].fused
     assert fused is not None and list(fused.probabilities) == list(FUSED_LABELS)
     assert math.fsum(fused.probabilities.values()) == pytest.approx(1, abs=1e-9)
     assert fused.confidence == max(fused.probabilities.values())
-    assert found.estimates[0].emotion == max(fused.probabilities, key=fused.probabilities.__getitem__)
-    assert (found.estimates[0].valence, found.estimates[0].arousal) == affect_from_norms(fused.probabilities)
+    assert actual.estimates[0].emotion == max(fused.probabilities, key=fused.probabilities.__getitem__)
+    assert (actual.estimates[0].valence, actual.estimates[0].arousal) == affect_from_norms(fused.probabilities)
     # Where nothing was there, nothing is answered.
-    assert found.estimates[1] == UtteranceEstimate(Utterance(0.0, 1.0))
-    assert found.model == {"name": HEAD_NAME, "sha256": parts["fusion"].sha256} and found.valence_arousal == NORMS
-    assert found.warnings == ()
+    assert actual.estimates[1] == UtteranceEstimate(Utterance(0.0, 1.0))
+    assert actual.model == {"name": HEAD_NAME, "sha256": parts["fusion"].sha256} and actual.valence_arousal == NORMS
+    assert actual.warnings == ()
 
 
 @pytest.mark.slow
@@ -123,11 +126,11 @@ def test_what_is_masked_or_absent_has_no_say(head: Weights, scene: Scene, seed: 
     batch = collate([scene.streams(), companion.streams()], SIZES, len(FUSED_LABELS))
     noise = torch.Generator().manual_seed(seed)
     steps = torch.arange(batch.audio.shape[1])[None] < batch.steps[:, None]
-    spoken = torch.arange(batch.text.shape[1])[None] < batch.tokens[:, None]
+    estimate = torch.arange(batch.text.shape[1])[None] < batch.tokens[:, None]
     read = {
         "audio": steps & batch.present[:, 1, None],
         "face": steps & batch.face_mask,
-        "text": spoken,
+        "text": estimate,
         "log_probabilities": batch.present,
     }
     for name, mask in read.items():
@@ -144,16 +147,21 @@ def test_other_faces_and_the_order_of_parts_change_nothing(
 ) -> None:
     estimate, faces = estimate_of(scene)
     rng = np.random.default_rng(0)
-    said = shares(FACE_LABELS, rng)
+    text_estimate = shares(FACE_LABELS, rng)
     strangers = [
-        replace(seen, face_id=chance.choice([0, 2]), probabilities=said, embedding=rng.standard_normal(3))
-        for seen in faces
+        replace(
+            face,
+            face_id=chance.choice([0, 2]),
+            probabilities=text_estimate,
+            embedding=rng.standard_normal(3),
+        )
+        for face in faces
     ]
-    crowd = sorted([*faces, *strangers], key=lambda seen: (seen.time_seconds, seen.face_id))
+    crowd = sorted([*faces, *strangers], key=lambda face: (face.time_seconds, face.face_id))
     shuffled = dict(sorted(parts.items(), reverse=True))
     alone, among = (
-        fuse([estimate], seen, frame_times(scene), own).estimates[0]
-        for seen, own in ((faces, parts), (crowd, shuffled))
+        fuse([estimate], observations, frame_times(scene), parts_in_use).estimates[0]
+        for observations, parts_in_use in ((faces, parts), (crowd, shuffled))
     )
     close(among, alone)
 
@@ -165,28 +173,31 @@ def test_contradictory_input_never_crashes(
 ) -> None:
     pairs = [estimate_of(scene) for scene in several]
     estimates = [estimate for estimate, _ in pairs]
-    # Faces of one stretch lie in others; frames are those of another recording.
-    faces = sorted((seen for _, each in pairs for seen in each), key=lambda seen: seen.time_seconds)
-    own = parts if trained else ENCODERS
-    found = fuse(estimates, faces, sorted(times), own)
-    assert [each.utterance for each in found.estimates] == [each.utterance for each in estimates]
-    assert all(each.fused is not None for each in found.estimates)
+    # Faces of one segment lie in others; frames are those of another recording.
+    faces = sorted(
+        (face for _, each in pairs for face in each),
+        key=lambda face: face.time_seconds,
+    )
+    parts_in_use = parts if trained else ENCODERS
+    actual = fuse(estimates, faces, sorted(times), parts_in_use)
+    assert [each.utterance for each in actual.estimates] == [each.utterance for each in estimates]
+    assert all(each.fused is not None for each in actual.estimates)
 
 
 # --- what travels with the head -----------------------------------------------------------------------------------
 
 
 def test_the_temperatures_of_the_card_are_used(tmp_path: Path, head: Weights) -> None:
-    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(2)))
-    spoken = UtteranceEstimate(
+    text_estimate = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(2)))
+    estimate = UtteranceEstimate(
         Utterance(0.0, 0.0),
-        {"text": said},
-        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+        {"text": text_estimate},
+        encodings={"text": EncodedUtterance(text_estimate, np.ones((2, 4), np.float32))},
     )
     for name, spec in (("own", {"temperatures": {"text": 4.0}}), ("other", {"temperature": 4.0})):
         hot = loaded_head(tmp_path / name, **spec)
         plain, cooled = (
-            fuse([spoken], (), (), {**ENCODERS, "fusion": each}).estimates[0].fused for each in (head, hot)
+            fuse([estimate], (), (), {**ENCODERS, "fusion": each}).estimates[0].fused for each in (head, hot)
         )
         assert plain is not None and cooled is not None
         expected = np.array(list(plain.probabilities.values())) ** (1 / 4.0)
@@ -196,49 +207,49 @@ def test_the_temperatures_of_the_card_are_used(tmp_path: Path, head: Weights) ->
 @pytest.mark.parametrize(("threshold", "uncertain"), [(None, False), (0.0, False), (1.01, True)])
 def test_below_the_threshold_an_answer_is_uncertain(tmp_path: Path, threshold: float | None, uncertain: bool) -> None:
     parts = {**ENCODERS, "fusion": loaded_head(tmp_path, uncertain_below=threshold)}
-    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
-    spoken = UtteranceEstimate(
+    text_estimate = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    estimate = UtteranceEstimate(
         Utterance(0.0, 0.0),
-        {"text": said},
-        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+        {"text": text_estimate},
+        encodings={"text": EncodedUtterance(text_estimate, np.ones((2, 4), np.float32))},
     )
-    (found,) = fuse([spoken], (), (), parts).estimates
-    assert found.uncertain == uncertain and (found.emotion == "uncertain") == uncertain
-    assert found.fused is not None and found.valence is not None
+    (actual,) = fuse([estimate], (), (), parts).estimates
+    assert actual.uncertain == uncertain and (actual.emotion == "uncertain") == uncertain
+    assert actual.fused is not None and actual.valence is not None
 
 
 def test_trained_dimensions_go_before_the_norms(tmp_path: Path) -> None:
-    own = loaded_head(tmp_path, dimensions=3)
-    affect = own.network.affect
+    parts_in_use = loaded_head(tmp_path, dimensions=3)
+    affect = parts_in_use.network.affect
     assert isinstance(affect, nn.Linear)
     with torch.no_grad():
         affect.weight.zero_()
         affect.bias.copy_(torch.tensor([0.25, -7.0, 0.5]))  # valence, an arousal beyond the scale, dominance
-    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
-    spoken = UtteranceEstimate(
+    text_estimate = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    estimate = UtteranceEstimate(
         Utterance(0.0, 0.0),
-        {"text": said},
-        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+        {"text": text_estimate},
+        encodings={"text": EncodedUtterance(text_estimate, np.ones((2, 4), np.float32))},
     )
-    found = fuse([spoken], (), (), {**ENCODERS, "fusion": own})
-    assert (found.estimates[0].valence, found.estimates[0].arousal) == (0.25, -1.0)
-    assert found.valence_arousal == {"source": "head"}
+    actual = fuse([estimate], (), (), {**ENCODERS, "fusion": parts_in_use})
+    assert (actual.estimates[0].valence, actual.estimates[0].arousal) == (0.25, -1.0)
+    assert actual.valence_arousal == {"source": "head"}
 
 
 def test_labels_that_the_head_does_not_know_have_no_probability(head: Weights) -> None:
     few = ("anger", "happiness", "sadness", "neutral")
     network = DualRecurrentFusion(small_shape(SIZES, 4)).eval()
     spec = replace(head.spec, labels=few, fusion={**head.spec.fusion, "labels": 4})
-    said = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
-    spoken = UtteranceEstimate(
+    text_estimate = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
+    estimate = UtteranceEstimate(
         Utterance(0.0, 0.0),
-        {"text": said},
-        encodings={"text": EncodedUtterance(said, np.ones((2, 4), np.float32))},
+        {"text": text_estimate},
+        encodings={"text": EncodedUtterance(text_estimate, np.ones((2, 4), np.float32))},
     )
-    own = {**ENCODERS, "fusion": replace(head, spec=spec, network=network)}
-    (found,) = fuse([spoken], (), (), own).estimates
-    assert found.fused is not None and tuple(found.fused.probabilities) == FUSED_LABELS
-    assert {label for label, value in found.fused.probabilities.items() if value > 0} == set(few)
+    parts_in_use = {**ENCODERS, "fusion": replace(head, spec=spec, network=network)}
+    (actual,) = fuse([estimate], (), (), parts_in_use).estimates
+    assert actual.fused is not None and tuple(actual.fused.probabilities) == FUSED_LABELS
+    assert {label for label, value in actual.fused.probabilities.items() if value > 0} == set(few)
 
 
 # --- where the average answers ------------------------------------------------------------------------------------
@@ -249,9 +260,9 @@ def changed(head: Weights, **spec: Any) -> dict[str, Weights]:
 
 
 def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
-    own = head.spec.encoders
-    voice = {**own, "audio": "of another"}
-    faceless = {"audio": own["audio"], "text": own["text"]}
+    parts_in_use = head.spec.encoders
+    voice = {**parts_in_use, "audio": "of another"}
+    faceless = {"audio": parts_in_use["audio"], "text": parts_in_use["text"]}
     assert incompatibility({**ENCODERS, "fusion": head}) is None
     assert incompatibility(ENCODERS) == "no trained fusion head available"
     name = f"the fusion head {HEAD_NAME}"
@@ -269,17 +280,19 @@ def test_a_head_of_other_encoders_is_not_used(head: Weights) -> None:
 @given(scenes())
 def test_then_the_plain_average_answers_and_says_so(scene: Scene) -> None:
     estimate, faces = estimate_of(scene)
-    found = fuse([estimate], faces, frame_times(scene), ENCODERS)
+    actual = fuse([estimate], faces, frame_times(scene), ENCODERS)
     expected = late_estimate(estimate.estimates, FUSED_LABELS)
-    assert found.estimates[0].fused == expected and not found.estimates[0].uncertain
-    assert found.warnings == (NO_HEAD,) and found.model == LATE and found.valence_arousal == NORMS
+    assert actual.estimates[0].fused == expected and not actual.estimates[0].uncertain
+    assert actual.warnings == (NO_HEAD,) and actual.model == LATE and actual.valence_arousal == NORMS
 
 
 def test_where_nothing_was_judged_nothing_answers(parts: dict[str, Weights]) -> None:
     silent = UtteranceEstimate(Utterance(0.0, 1.0))
-    for own in (parts, ENCODERS):
-        found = fuse([silent], (), (0.0, 0.2), own)
-        assert found.estimates == (silent,) and found.model is found.valence_arousal is None and found.warnings == ()
+    for parts_in_use in (parts, ENCODERS):
+        actual = fuse([silent], (), (0.0, 0.2), parts_in_use)
+        assert (
+            actual.estimates == (silent,) and actual.model is actual.valence_arousal is None and actual.warnings == ()
+        )
     assert fuse([], (), (), parts).estimates == ()
 
 
@@ -288,7 +301,7 @@ def test_where_nothing_was_judged_nothing_answers(parts: dict[str, Weights]) -> 
 
 @pytest.fixture(scope="module")
 def seeing(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """The shipped face encoder with a head that has learnt nothing."""
+    """The shipped face encoder with a head that has learned nothing."""
     folder = save_head(tmp_path_factory.mktemp("seeing"), {"face": load_weights("default", "face")})
     return load_model(str(folder), "cpu", ["face"])
 
@@ -310,23 +323,28 @@ def test_a_head_for_other_weights_is_named_in_one_line(seeing: Model, talk: Path
 
 @pytest.mark.slow
 def test_a_face_can_be_chosen(seeing: Model, talk: Path) -> None:
-    chosen, usual = seeing.analyze(talk, AnalysisOptions(face_id=0)), seeing.analyze(talk)
-    assert chosen.to_dict() == usual.to_dict() and set(chosen.utterances["face_id"]) == {0}
+    selection, usual = seeing.analyze(talk, AnalysisOptions(face_id=0)), seeing.analyze(talk)
+    assert selection.to_dict() == usual.to_dict() and set(selection.utterances["face_id"]) == {0}
     with pytest.raises(MediaError, match=r"shows no face 7, only 0; choose one of them with --face"):
         seeing.analyze(talk, AnalysisOptions(face_id=7))
 
 
-def seen(time: float, face_id: int, label: str, width: float) -> FaceObservation:
-    said = {name: 0.65 if name == label else 0.05 for name in FACE_LABELS}
-    return FaceObservation(time, face_id, (0.0, 0.0, width, width), 0.9, "clear", said, np.ones(3, np.float32))
+def face_observation(time: float, face_id: int, label: str, width: float) -> FaceObservation:
+    text_estimate = {name: 0.65 if name == label else 0.05 for name in FACE_LABELS}
+    return FaceObservation(time, face_id, (0.0, 0.0, width, width), 0.9, "clear", text_estimate, np.ones(3, np.float32))
 
 
 def test_only_the_chosen_face_counts() -> None:
-    faces = [seen(0.0, 0, "anger", 90), seen(0.2, 0, "anger", 90), seen(0.2, 1, "fear", 20), seen(1.5, 0, "anger", 90)]
-    stretches = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
-    largest, chosen = estimate_segments(stretches, faces), estimate_segments(stretches, faces, face_id=1)
-    assert [each.face_id for each in largest] == [0, 0] and [each.face_id for each in chosen] == [1, None]
-    assert chosen[0].estimates["face"].probabilities["fear"] == 0.65 and chosen[1].estimates == {}
+    faces = [
+        face_observation(0.0, 0, "anger", 90),
+        face_observation(0.2, 0, "anger", 90),
+        face_observation(0.2, 1, "fear", 20),
+        face_observation(1.5, 0, "anger", 90),
+    ]
+    segments = [Utterance(0.0, 1.0), Utterance(1.0, 2.0)]
+    largest, selection = estimate_segments(segments, faces), estimate_segments(segments, faces, face_id=1)
+    assert [each.face_id for each in largest] == [0, 0] and [each.face_id for each in selection] == [1, None]
+    assert selection[0].estimates["face"].probabilities["fear"] == 0.65 and selection[1].estimates == {}
 
 
 @pytest.mark.slow
@@ -340,11 +358,11 @@ def test_an_unknown_face_is_one_line(
 
 
 def test_voices_reach_the_head_with_their_times() -> None:
-    said, heard = Utterance(2.0, 3.0), ModalityEstimate(dict.fromkeys(FUSED_LABELS, 1 / 7))
+    text_estimate, heard = Utterance(2.0, 3.0), ModalityEstimate(dict.fromkeys(FUSED_LABELS, 1 / 7))
     times = np.array([2.3, 2.4])
     voice = EncodedUtterance(heard, np.ones((2, 2), np.float32), times)
-    (found,) = estimate_segments([said], audio={said: voice})
-    assert found.encodings["audio"].times is times
+    (actual,) = estimate_segments([text_estimate], audio={text_estimate: voice})
+    assert actual.encodings["audio"].times is times
     with pytest.raises(ValueError, match="2 times for 3 states"):
         EncodedUtterance(heard, np.ones((3, 2), np.float32), times)
 

@@ -1,4 +1,4 @@
-"""Options of an analysis: what is invalid is one line, before anything heavy is loaded."""
+"""Options of an analysis: one-line errors for invalid values, before heavy libraries load."""
 
 from __future__ import annotations
 

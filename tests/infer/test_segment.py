@@ -1,4 +1,4 @@
-"""A stretch of a recording alone: the same pictures, sound and words as in the whole, and nothing else."""
+"""Analysis of one segment: the same pictures, sound and words as in the whole recording, and nothing else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ In the end it was great.
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stretch")
+    folder = tmp_path_factory.mktemp("segment")
     pictures = Pictures(every(40, 6.0))
     return write_media(folder / "talk.mp4", pictures, Sound({0: tone(6.0)}, codec="aac", sample_format="fltp"))
 
@@ -45,7 +45,7 @@ def literate() -> Model:
     return load_model("default", "cpu", ["text"], asr="none")
 
 
-def test_pictures_of_a_stretch_are_those_of_the_whole(talk: Path) -> None:
+def test_pictures_of_a_segment_are_those_of_the_whole(talk: Path) -> None:
     info = probe(talk)
     whole = [frame for frame in read_frames(talk, info=info) if 1.5 <= frame.time_seconds < 3.1]
     reader = read_frames(talk, info=replace(info, segment=(1.5, 3.1)))
@@ -55,7 +55,7 @@ def test_pictures_of_a_stretch_are_those_of_the_whole(talk: Path) -> None:
     assert reader.warnings == []  # what follows was not read, so it is not missed
 
 
-def test_sound_of_a_stretch_is_that_of_the_whole(talk: Path) -> None:
+def test_sound_of_a_segment_is_that_of_the_whole(talk: Path) -> None:
     info = probe(talk)
     whole = np.concatenate([block.samples for block in read_audio(talk, info=info)])
     reader = read_audio(talk, info=replace(info, segment=(1.23, 3.77)))
@@ -68,7 +68,7 @@ def test_sound_of_a_stretch_is_that_of_the_whole(talk: Path) -> None:
     assert reader.warnings == []
 
 
-def test_windows_and_gaps_begin_where_the_stretch_does() -> None:
+def test_windows_and_gaps_begin_where_the_segment_does() -> None:
     assert [(each.start_seconds, each.end_seconds) for each in windows(19.0, start_seconds=10.0)] == [
         (10, 14),
         (14, 19),
@@ -78,13 +78,13 @@ def test_windows_and_gaps_begin_where_the_stretch_does() -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, None), (3, 3), (4, 3), (99, None), (99, 100), (None, 0)])
-def test_stretches_that_cannot_be(talk: Path, start: float | None, end: float | None) -> None:
+def test_segments_that_cannot_be(talk: Path, start: float | None, end: float | None) -> None:
     with pytest.raises(ConfigError):
         select_segment(probe(talk), start, end)
 
 
 @pytest.mark.slow
-def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:
+def test_segments_share_out_the_words(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "interview.vtt"
     path.write_text(DIALOGUE)
     whole = literate.analyze(path)
@@ -92,18 +92,18 @@ def test_stretches_share_out_the_words(literate: Model, tmp_path: Path) -> None:
         literate.analyze(path, AnalysisOptions(start_seconds=start, end_seconds=end))
         for start, end in ((0, 3), (3, 7), (7, None))
     ]
-    said = [[each.utterance.text for each in part.estimates] for part in parts]
-    assert [text for part in said for text in part] == [each.utterance.text for each in whole.estimates] and list(
-        map(len, said)
+    texts = [[each.utterance.text for each in part.estimates] for part in parts]
+    assert [text for part in texts for text in part] == [each.utterance.text for each in whole.estimates] and list(
+        map(len, texts)
     ) == [1, 1, 1]
     second = parts[1].to_dict()
     assert second["segment"] == {"start_seconds": 3.0, "end_seconds": 7.0} and "segment" not in whole.to_dict()
-    assert second["utterances"][0]["start_seconds"] == 3.0  # cut to the stretch, on the file's own clock
+    assert second["utterances"][0]["start_seconds"] == 3.0  # cut to the segment, on the file's own clock
     assert second["utterances"][0]["estimates"] == whole.to_dict()["utterances"][1]["estimates"]
-    assert second["coverage"]["text"] == 0.25  # of the stretch: 1 of 4 s
+    assert second["coverage"]["text"] == 0.25  # of the segment: 1 of 4 s
 
 
-def test_answers_without_times_have_no_stretch(literate: Model, tmp_path: Path) -> None:
+def test_answers_without_times_have_no_segment(literate: Model, tmp_path: Path) -> None:
     path = tmp_path / "answer.txt"
     path.write_text("I am happy.\n")
     with pytest.raises(ConfigError, match="text without times"):
@@ -111,7 +111,7 @@ def test_answers_without_times_have_no_stretch(literate: Model, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_faces_of_a_stretch(tmp_path: Path) -> None:
+def test_faces_of_a_segment(tmp_path: Path) -> None:
     clip = write_face_clip(tmp_path / "face.mp4", 3.0, gone=(0, 0))
     analysis = load_model("default", "cpu", ["face"]).analyze(clip, AnalysisOptions(start_seconds=1.0, end_seconds=2.0))
     times = list(analysis.frames["time_seconds"])

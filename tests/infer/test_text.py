@@ -1,4 +1,4 @@
-"""The program reads: where the words come from, whose they are, what is judged, and what must not be opened.
+"""Text inference: sources of the words, speakers, usable utterances, and files that must not be opened.
 
 The network has random weights, for what it answers is not asked here; speech-to-text is played by a stand-in.
 """
@@ -74,7 +74,7 @@ ENGLISH = (
 
 
 def save_text_weights(folder: Path, temperature: float = 1.0) -> Path:
-    """Writes a network that has learnt nothing, and returns its folder."""
+    """Writes a network that has learned nothing, and returns its folder."""
     tokenizer = tiny_tokenizer()
     shape = {**SHAPE, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 24}
     labels = {"native_labels": GOEMOTIONS_LABELS, "text": shape, "window_tokens": 24}
@@ -116,8 +116,8 @@ def refuse(*_: Any, **__: Any) -> None:
 
 
 def spoken(analysis: Analysis) -> list[tuple[float, float, str]]:
-    found = [estimate.utterance for estimate in analysis.estimates if estimate.utterance.text is not None]
-    return [(each.start_seconds, each.end_seconds, each.text or "") for each in found]
+    actual = [estimate.utterance for estimate in analysis.estimates if estimate.utterance.text is not None]
+    return [(each.start_seconds, each.end_seconds, each.text or "") for each in actual]
 
 
 def modalities(analysis: Analysis) -> list[str]:
@@ -131,16 +131,16 @@ def test_words_are_judged_as_the_encoder_judges_them(weights: Path) -> None:
     loaded = load_weights(str(weights), "text")
     texts = ["I am happy.", "...", "Really? " * 40, ""]
     utterances = tuple(Utterance(index, index + 0.5, None, text) for index, text in enumerate(texts))
-    found = dict(reading.analyze_text(Transcript(utterances, True, "en"), loaded).encodings)
-    assert list(found) == [utterances[0], utterances[2]]  # without a word there is nothing to judge
+    actual = dict(reading.analyze_text(Transcript(utterances, True, "en"), loaded).encodings)
+    assert list(actual) == [utterances[0], utterances[2]]  # without a word there is nothing to judge
     expected = read_texts(loaded.network, loaded.tokenizer, texts, temperature=1.0, window_tokens=24)
     for index in (0, 2):
-        ours, theirs = found[utterances[index]], expected[index]
+        ours, theirs = actual[utterances[index]], expected[index]
         assert tuple(ours.estimate.probabilities) == FUSED_LABELS
         assert list(ours.estimate.probabilities.values()) == pytest.approx(theirs.probabilities.tolist(), abs=1e-6)
         assert ours.estimate.confidence == max(ours.estimate.probabilities.values())
         np.testing.assert_allclose(ours.states, theirs.states, atol=1e-5)
-    assert len(found[utterances[2]].states) > 24  # longer than a window, and read to its end
+    assert len(actual[utterances[2]].states) > 24  # longer than a window, and read to its end
 
 
 def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
@@ -352,14 +352,14 @@ def recognizer(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 @pytest.mark.slow
 def test_without_a_transcript_one_is_made(weights: Path, recognizer: StandIn, talk: Path) -> None:
-    told: list[float] = []
+    messages: list[float] = []
     model = load_model(str(weights), "cpu")
-    analysis = model.analyze(talk, AnalysisOptions(frames_per_second=2), progress=lambda done, _: told.append(done))
+    analysis = model.analyze(talk, AnalysisOptions(frames_per_second=2), progress=lambda done, _: messages.append(done))
     assert spoken(analysis) == [(1.0, 2.5, "I am happy."), (6.0, 7.0, "It is fine.")]
     assert modalities(analysis) == ["face", "face+audio+text", "face", "face+audio+text", "face"]
     assert analysis.warnings == ("it mumbles",) and recognizer.heard_seconds == pytest.approx(8.0, abs=0.2)
     assert analysis.to_dict()["models"]["speech_to_text"] == {"name": "whisper-none"}
-    assert told == sorted(told) and told[-1] == pytest.approx(8.0, abs=0.6) and 0.2 < told[0] < 1.5
+    assert messages == sorted(messages) and messages[-1] == pytest.approx(8.0, abs=0.6) and 0.2 < messages[0] < 1.5
     model.analyze(talk, AnalysisOptions(modalities=("text",)))
     assert recognizer.loaded == 1  # once for all recordings
 

@@ -1,4 +1,4 @@
-"""Properties of every network: one test per property, over all shipped weights and the networks that ship none."""
+"""Properties of every network: one test per property, over all shipped weights and other networks."""
 
 from __future__ import annotations
 

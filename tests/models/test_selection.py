@@ -1,4 +1,4 @@
-"""The list of shipped models: what the cards state, without loading a network."""
+"""The shipped models: facts of the cards, without loading a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights and cards: written and read alike, refused when wrong, and complete where they ship with the package."""
+"""Weights and cards: the round trip, errors, and completeness of the shipped ones."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_saved_weights_come_back_in_half_precision(network: nn.Module, saved: Pa
     for value in [*rounded.parameters(), *(buffer for buffer in rounded.buffers() if buffer.is_floating_point())]:
         value.data = value.data.half().float()
     images = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    for found, expected in zip(predict(loaded.network, images), predict(rounded, images), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    for actual, expected in zip(predict(loaded.network, images), predict(rounded, images), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_card_tells_the_file(network: nn.Module, saved: Path) -> None:
@@ -297,7 +297,7 @@ def keys_of(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from keys_of(inner, place)
 
 
-def test_former_keys_of_published_cards_are_read_under_their_present_names() -> None:
+def test_former_keys_of_published_cards_are_translated() -> None:
     former = 0
     for name in shipped():
         path = shipped_folder() / f"{name}.json"
@@ -317,7 +317,7 @@ def test_former_keys_of_published_cards_are_read_under_their_present_names() -> 
     assert former == 3, "no published card has the former keys any more, so the test proves nothing"
 
 
-def test_former_keys_of_the_fusion_head_mean_something_else_elsewhere(saved: Path) -> None:
+def test_former_fusion_keys_are_translated_in_fusion_cards_only(saved: Path) -> None:
     card = json.loads(saved.with_suffix(".json").read_text(encoding="utf-8"))
     card |= {"metrics": {"evidence": 0.5}}
     card["spec"]["text"] = {"word_size": 3}
@@ -352,8 +352,8 @@ def test_audio_card_figures_match_confusions() -> None:
             judged = [folds[corpus]["seven"], crossed[corpus], folds[corpus].get("native")]
             for figures in filter(None, judged):
                 counts = np.array(figures["confusion"])
-                there = counts.sum(axis=1) > 0
-                recalls = counts.diagonal()[there] / counts.sum(axis=1)[there]
+                has_samples = counts.sum(axis=1) > 0
+                recalls = counts.diagonal()[has_samples] / counts.sum(axis=1)[has_samples]
                 assert figures["uar"] == pytest.approx(recalls.mean())
                 assert figures["accuracy"] == pytest.approx(counts.trace() / counts.sum())
                 assert figures["n"] == counts.sum() == data["clips"]

@@ -1,4 +1,4 @@
-"""The shipped fusion head: its card's promises, and that its figures come out on a small part of the real corpora.
+"""The shipped fusion head: facts of its card, and its figures on a small part of the real corpora.
 
 The voices here were heard in the shipped encoder's training, so nothing is said about how good the voice is; that the
 head weighs evidence better than the plain average must show all the same.
@@ -35,8 +35,8 @@ def head() -> Weights:
 
 @pytest.fixture(scope="module")
 def figures(head: Weights) -> dict[str, Any]:
-    found: dict[str, Any] = head.card["metrics"]["composed"]
-    return found
+    actual: dict[str, Any] = head.card["metrics"]["composed"]
+    return actual
 
 
 def test_head_belongs_to_the_shipped_encoders(head: Weights) -> None:
@@ -92,16 +92,16 @@ def test_any_subset_of_noise_gives_finite_answers(head: Weights) -> None:
 def test_figures_come_out_on_a_part_of_the_corpora(
     shared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = {"ravdess": "Actor_(01|20)", "ferplus": "FER2013Valid", "goemotions": "goemotions/(dev|labels)"}
-    for name, pattern in chosen.items():
+    selection = {"ravdess": "Actor_(01|20)", "ferplus": "FER2013Valid", "goemotions": "goemotions/(dev|labels)"}
+    for name, pattern in selection.items():
         _unpack(next((shared_folder / "datasets").glob(f"{name}.tar*")), pattern, tmp_path / name)
     monkeypatch.setattr("multimodal.evaluate.synthetic.MAX_PER_LABEL", 40)
     parts = load_model(device="cpu").parts
     voices = {"ravdess": tmp_path / "ravdess"}
-    found = evaluate_synthetic(parts, tmp_path / "ferplus", voices, tmp_path / "goemotions" / "goemotions", count=600)
-    assert found["n"] == 600 and found["macro_f1"] > 0.8
+    actual = evaluate_synthetic(parts, tmp_path / "ferplus", voices, tmp_path / "goemotions" / "goemotions", count=600)
+    assert actual["n"] == 600 and actual["macro_f1"] > 0.8
     for subset in map(subset_name, SUBSETS):
-        assert found["subsets"][subset]["macro_f1"] > found["late"][subset]["macro_f1"] - 0.03
+        assert actual["subsets"][subset]["macro_f1"] > actual["late"][subset]["macro_f1"] - 0.03
 
 
 def _unpack(archive: Path, pattern: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The shipped text weights: what they answer, whether they hold what their card says, and where they stop."""
+"""The shipped text weights: predictions, facts of the card, and limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from checkout import RunCommand
 from multimodal.augmentation.text import bare
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
-from multimodal.encoders.text import TextReading, read_texts
+from multimodal.encoders.text import TextPrediction, read_texts
 from multimodal.encoders.tokenization import encode
 from multimodal.evaluate.text import evaluate_text
 from multimodal.models.selection import shipped_folder
@@ -36,7 +36,7 @@ def weights() -> Weights:
     return load_weights("default", "text")
 
 
-def read(weights: Weights, texts: list[str]) -> list[TextReading | None]:
+def read(weights: Weights, texts: list[str]) -> list[TextPrediction | None]:
     assert weights.tokenizer is not None and weights.spec.window_tokens is not None
     spec = weights.spec
     return read_texts(
@@ -88,8 +88,8 @@ def test_another_script_is_absent(weights: Weights) -> None:
 def test_every_english_word_can_be_spelled(weights: Weights) -> None:
     assert weights.tokenizer is not None
     unknown = weights.tokenizer.token_to_id("[UNK]")
-    found = encode(weights.tokenizer, ["Zyzzyva qwxj naïve café €5 50% C'est l'été", "don’t 🤷‍♀️ u r gr8"])
-    assert all(ids and unknown not in ids for ids in found)
+    actual = encode(weights.tokenizer, ["Zyzzyva qwxj naïve café €5 50% C'est l'été", "don’t 🤷‍♀️ u r gr8"])
+    assert all(ids and unknown not in ids for ids in actual)
 
 
 def test_spec_says_all_that_reading_needs(weights: Weights) -> None:
@@ -134,5 +134,5 @@ def test_a_part_of_any_size_is_judged_from_its_file_alone(run_cli: RunCommand, t
     finished = run_cli(*command)
     assert finished.returncode == 0, finished.stderr
     figures = json.loads(finished.stdout)
-    wanted = {"macro_f1", "macro_f1_native", "accuracy", "ece", "n", "confusion", "labels", "parameters"}
-    assert wanted <= figures.keys() and figures["n"] == 7 and figures["accuracy"] == 1.0
+    expected = {"macro_f1", "macro_f1_native", "accuracy", "ece", "n", "confusion", "labels", "parameters"}
+    assert expected <= figures.keys() and figures["n"] == 7 and figures["accuracy"] == 1.0

@@ -1,4 +1,4 @@
-"""The rooms and the imports between them, compared with the order in ``docs/architecture.md``."""
+"""The packages and their imports follow the order in ``docs/architecture.md``."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ def test_examples_say_what_happens(name: str, tmp_path: Path, monkeypatch: pytes
 
 
 def test_examples_are_found_in_each_folder() -> None:
-    found = {name: doctest.DocTestFinder().find(importlib.import_module(name)) for name in NAMES}
+    actual = {name: doctest.DocTestFinder().find(importlib.import_module(name)) for name in NAMES}
     running = [
         name
-        for name, tests in found.items()
+        for name, tests in actual.items()
         if any(not example.options.get(doctest.SKIP) for test in tests for example in test.examples)
     ]
     for package in ("multimodal", "multimodal.encoders", "multimodal.data"):

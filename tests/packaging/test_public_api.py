@@ -1,4 +1,4 @@
-"""The public names: each is there, is loaded only when used, and is documented."""
+"""The public names: present, loaded on use, and documented."""
 
 from __future__ import annotations
 

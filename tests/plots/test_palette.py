@@ -1,4 +1,4 @@
-"""Colors of emotions can be told apart, also by people who see fewer of them, and each has a sign of its own."""
+"""Emotion colors are distinguishable, also with color vision deficiency, and each has its own sign."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BLINDNESS = {
 }
 
 
-def seen_with(matrix: NDArray[np.float64], color: str) -> NDArray[np.float64]:
+def lab_color(matrix: NDArray[np.float64], color: str) -> NDArray[np.float64]:
     """CIE Lab of a color as somebody sees it."""
     from skimage.color import rgb2lab
 
@@ -43,7 +43,7 @@ def seen_with(matrix: NDArray[np.float64], color: str) -> NDArray[np.float64]:
 def test_emotions_can_be_told_apart(kind: str) -> None:
     from skimage.color import deltaE_ciede2000
 
-    labs = {label: seen_with(BLINDNESS[kind], COLORS[label]) for label in (*FUSED_LABELS, UNCERTAIN)}
+    labs = {label: lab_color(BLINDNESS[kind], COLORS[label]) for label in (*FUSED_LABELS, UNCERTAIN)}
     apart = {pair: float(deltaE_ciede2000(labs[pair[0]], labs[pair[1]])) for pair in itertools.combinations(labs, 2)}
     closest = min(apart, key=apart.__getitem__)
     assert apart[closest] > 8, (kind, closest, apart[closest])  # 1 is just noticeable side by side

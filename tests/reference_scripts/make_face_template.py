@@ -1,4 +1,4 @@
-"""Derives the crop template of ``data/faces.py`` from FER2013 and shows how well pasted faces are framed again.
+"""Derives the crop template of ``data/faces/crops.py`` from FER2013, and measures it on pasted faces.
 
 Run from the checkout's root (two minutes on one core):
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from face_fixtures import found_again, paste, pasted_place
+from face_fixtures import best_match, paste, pasted_place
 
 from multimodal.data.faces.detectors import Detection, Detector, load_detector
 from multimodal.data.faces.tracking import align, crop_matrix
@@ -33,24 +33,24 @@ def find(
     files: list[Path], detector: Detector, seed: int
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8], Detection]]:
     """Original, re-found crop, and the detection in a 48x48 frame, for each face that was found."""
-    rng, found = np.random.default_rng(seed), []
+    rng, actual = np.random.default_rng(seed), []
     for file in files:
         face = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
         if face is None:
             continue
         side, place = pasted_place(rng)
         picture = paste(np.asarray(face, np.uint8), (400, 300), place, side, rng)
-        best = found_again(detector.detect(picture), side, place)
+        best = best_match(detector.detect(picture), side, place)
         if best is not None:
-            found.append(
+            actual.append(
                 (np.asarray(face, np.uint8), align(picture, best), best.moved(-place[0], -place[1]).scaled(48 / side))
             )
-    return found
+    return actual
 
 
-def template(found: list[Detection]) -> Doubles:
+def template(actual: list[Detection]) -> Doubles:
     """Median landmarks, averaged with their mirror image: ``(5, 2)`` in shares of the side."""
-    points = np.median([face.landmarks for face in found if face.landmarks is not None], axis=0) / 48
+    points = np.median([face.landmarks for face in actual if face.landmarks is not None], axis=0) / 48
     mirrored = points[[1, 0, 2, 4, 3]] * (-1, 1) + (1, 0)
     return np.asarray((points + mirrored) / 2)
 

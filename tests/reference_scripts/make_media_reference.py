@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = []
 # ///
-"""Makes the small clips in tests/reference and writes down what ffprobe and ffmpeg say about them.
+"""Writes the small clips in tests/reference and the facts that ffprobe and ffmpeg report about them.
 
 Needs ``ffmpeg`` and ``ffprobe`` with libx264, libx265, libvpx-vp9, libaom-av1, libopus and libmp3lame on the PATH;
 the tests that read the result do not. The committed result was made with ffmpeg 5.1.9:

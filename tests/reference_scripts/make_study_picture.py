@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import make_analysis, said, without
+from analysis_fixtures import estimate_of, make_analysis, without
 from page_fixtures import FLAGS, PROGRAMS
 from study_fixtures import without_frames, write_results
 
@@ -68,17 +68,17 @@ def analysis_of(task: str, person: int, seed: int) -> Analysis:
 def estimate_in(each: UtteranceEstimate, mood: str, random: np.random.Generator, typed: bool) -> UtteranceEstimate:
     """An utterance that shows a mood, now and then with a face or a voice at odds with it."""
     sure = float(random.beta(9, 2.2))
-    answer = said(mood, max(sure, 0.3))
+    answer = estimate_of(mood, max(sure, 0.3))
     valence, arousal = affect_from_norms(answer.probabilities)
     start, end = (0.0, 0.0) if typed else (each.utterance.start_seconds, each.utterance.end_seconds)
     text = str(random.choice(WORDS[mood])) if "text" in each.estimates or typed else None
-    spoken = replace(each.utterance, start_seconds=start, end_seconds=end, speaker=None, text=text)
+    utterance = replace(each.utterance, start_seconds=start, end_seconds=end, speaker=None, text=text)
     estimates = {} if typed else without(each, "text")
     if text:
-        estimates["text"] = said(mood, 0.8)
+        estimates["text"] = estimate_of(mood, 0.8)
     return replace(
         each,
-        utterance=spoken,
+        utterance=utterance,
         estimates=estimates,
         fused=answer,
         uncertain=sure < 0.55,

@@ -1,4 +1,4 @@
-"""The shell of the pages: self-contained, closed to everything from outside, and the same each time."""
+"""The base of the pages: self-contained, without access to the network, and reproducible."""
 
 from __future__ import annotations
 

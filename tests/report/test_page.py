@@ -1,4 +1,4 @@
-"""The report of one recording: its page as a parser reads it, and the command."""
+"""The report of one recording: its page as parsed, and the command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
-from analysis_fixtures import answers, lacking, make_analysis, said, without
+from analysis_fixtures import answers, estimate_of, incomplete_analysis, make_analysis, without
 from checkout import ROOT, subprocess_environment
 from media_fixtures import Pictures, write_media
 from media_flashes import analysis_of
@@ -38,8 +38,10 @@ def page_of(analysis: Analysis, folder: Path = Path("results")) -> Parsed:
 def test_hostile_texts_and_names_are_unchanged(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "<b>\"talk\" & 'more'.mp4", 60.0)
     parsed = page_of(analysis, tmp_path)
-    spoken = [text for attributes, text in parsed.all("p", class_="said") if "muted" not in (attributes["class"] or "")]
-    assert spoken == [each.utterance.text for each in analysis.estimates if each.utterance.text]
+    estimates = [
+        text for attributes, text in parsed.all("p", class_="said") if "muted" not in (attributes["class"] or "")
+    ]
+    assert estimates == [each.utterance.text for each in analysis.estimates if each.utterance.text]
     assert all(
         attributes["dir"] == "auto"
         for attributes, _ in parsed.all("p", class_="said")
@@ -90,7 +92,7 @@ def test_the_same_analysis_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_page_of_saved_results_states_the_same_probabilities(tmp_path: Path) -> None:
-    sure = said("happiness", 0.99998)
+    sure = estimate_of("happiness", 0.99998)
     utterance = UtteranceEstimate(Utterance(1.0, 4.0, "Ada", "Yes"), {"text": sure}, fused=sure)
     analysis = dataclasses.replace(make_analysis(tmp_path / "talk.mp4", 8.0), estimates=(utterance,))
     analysis.save(tmp_path / "saved")
@@ -134,7 +136,7 @@ def test_segment_has_times_of_recording(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_missing_the_page_holds_together(seed: int, tmp_path: Path) -> None:
-    analysis = lacking(seed)
+    analysis = incomplete_analysis(seed)
     parsed = page_of(analysis, tmp_path)  # every element is closed where it should be
     assert len(parsed.all("li", class_="utterance")) == len(parsed.data["utterances"]) == len(analysis.estimates)
     judged = [each for each in analysis.estimates if each.fused is not None]
@@ -185,14 +187,14 @@ def test_page_contains_no_absolute_path(tmp_path: Path) -> None:
 # --- the command --------------------------------------------------------------------------------------------------
 
 
-def saved(folder: Path, seconds: float = 20.0) -> Path:
+def save_analysis(folder: Path, seconds: float = 20.0) -> Path:
     make_analysis(folder / "talk.mp4", seconds).save(folder)
     return folder
 
 
 @pytest.mark.slow
 def test_command_writes_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one, other = saved(tmp_path / "one"), saved(tmp_path / "other")
+    one, other = save_analysis(tmp_path / "one"), save_analysis(tmp_path / "other")
     assert report.main([str(one), str(other / "analysis.json")]) == 0
     assert capsys.readouterr().out.split() == [str(one / PAGE), str(other / PAGE)]
     assert Parsed((one / PAGE).read_text(encoding="utf-8")).all("h1")[0][1] == "talk.mp4"
@@ -201,7 +203,7 @@ def test_command_writes_page(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_failure_does_not_affect_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = saved(tmp_path / "good")
+    good = save_analysis(tmp_path / "good")
     assert report.main([str(tmp_path / "nowhere"), str(good)]) == 1
     out, err = capsys.readouterr()
     assert out.split() == [str(good / PAGE)]
@@ -225,14 +227,14 @@ def test_wrong_usage_is_one_line(words: list[str], code: int, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_a_folder_of_results_gets_a_page_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [saved(tmp_path / "results" / name) for name in ("one", "two")]
+    folders = [save_analysis(tmp_path / "results" / name) for name in ("one", "two")]
     assert report.main([str(tmp_path / "results")]) == 0
     assert capsys.readouterr().out.split() == [str(folder / PAGE) for folder in folders]
 
 
 def test_foreign_label_is_harmless(tmp_path: Path) -> None:
     label = '"><script>alert(1)</script>'
-    estimate = UtteranceEstimate(Utterance(0.0, 4.0, None, "Well."), fused=said(label, 1.0, (label, "neutral")))
+    estimate = UtteranceEstimate(Utterance(0.0, 4.0, None, "Well."), fused=estimate_of(label, 1.0, (label, "neutral")))
     media = dataclasses.replace(make_analysis(tmp_path / "talk.mp4", 4.0).media)
     parsed = page_of(Analysis(media, {}, (label, "neutral"), (), (), (estimate,)), tmp_path)
     assert len(digests(parsed)) == 4
@@ -242,11 +244,11 @@ def test_foreign_label_is_harmless(tmp_path: Path) -> None:
 def test_transcript_without_recording(tmp_path: Path) -> None:
     analysis = make_analysis(tmp_path / "talk.vtt", 60.0)
     media = dataclasses.replace(analysis.media, has_video=False, has_audio=False, width=None, height=None)
-    spoken = tuple(
+    estimates = tuple(
         dataclasses.replace(each, estimates=without(each, "face", "audio"), face_id=None) for each in analysis.estimates
     )
     models = {**analysis.models, "face": None, "audio": None}
-    changes = {"media": media, "estimates": spoken, "models": models, "faces": (), "frame_times": ()}
+    changes = {"media": media, "estimates": estimates, "models": models, "faces": (), "frame_times": ()}
     parsed = page_of(dataclasses.replace(analysis, **changes), tmp_path)
     assert parsed.all("div", class_="chart") and not parsed.all("video") and not parsed.all("audio")
 
@@ -265,7 +267,7 @@ def test_media_names_the_recording_where_it_has_moved(tmp_path: Path) -> None:
 
 
 def test_media_of_another_recording_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, other = saved(tmp_path / "results"), write_media(tmp_path / "other.mp4", Pictures([0, 40]))
+    folder, other = save_analysis(tmp_path / "results"), write_media(tmp_path / "other.mp4", Pictures([0, 40]))
     assert report.main([str(folder), "--media", str(other)]) == 1
     out, err = capsys.readouterr()
     assert out == "" and "other.mp4: is not the recording that was analyzed" in err and err.count("\n") == 1
@@ -290,7 +292,7 @@ def test_a_folder_that_batch_has_written_is_a_study(
 
 
 def test_unwritable_page_leaves_previous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = saved(tmp_path)
+    folder = save_analysis(tmp_path)
     place = write_report(make_analysis(tmp_path / "talk.mp4", 20.0), folder)
     before = place.read_bytes()
 

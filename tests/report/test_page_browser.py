@@ -1,4 +1,4 @@
-"""The report as a person uses it, in headless Chromium: plays, seeks, zooms, in light and dark, wide and narrow."""
+"""The report in headless Chromium: playing, seeking, zooming, light and dark, wide and narrow."""
 
 from __future__ import annotations
 
@@ -349,12 +349,12 @@ def test_unsupported_video_format_is_explained(open_report: OpenReport, tmp_path
 def test_sound_alone_has_a_player_and_a_timeline(open_report: OpenReport, recording: Path) -> None:
     analysis = make_analysis(recording, SECONDS)
     media = dataclasses.replace(analysis.media, has_video=False, width=None, height=None, frame_rate=None)
-    spoken = tuple(
+    estimates = tuple(
         dataclasses.replace(each, estimates=without(each, "face"), face_id=None) for each in analysis.estimates
     )
     models = {**analysis.models, "face": None}
     page = open_report(
-        dataclasses.replace(analysis, media=media, estimates=spoken, models=models, faces=(), frame_times=())
+        dataclasses.replace(analysis, media=media, estimates=estimates, models=models, faces=(), frame_times=())
     )
     assert page.locator("audio").count() == 1
     assert accessibility_faults(page) == []
@@ -366,11 +366,11 @@ def test_one_second_and_hundreds_of_speakers(open_report: OpenReport, recording:
     page = open_report(make_analysis(recording, 1.0))
     assert current(page) == 0
     many = make_analysis(recording, 2000.0)
-    spoken = tuple(
+    estimates = tuple(
         dataclasses.replace(each, utterance=dataclasses.replace(each.utterance, speaker=f"P{at:03} " + "x" * 80))
         for at, each in enumerate(many.estimates)
     )
-    page = open_report(dataclasses.replace(many, estimates=spoken), width=360)
+    page = open_report(dataclasses.replace(many, estimates=estimates), width=360)
     assert "500 speakers" in page.locator(".facts").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

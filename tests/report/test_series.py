@@ -1,4 +1,4 @@
-"""What the report's timeline draws: series that lose neither time nor emotion, rows of each signal."""
+"""The series of the report's timeline: complete time and emotions, one row per signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report's numbers against other ways to them: shares, their ranges, the headline, each speaker."""
+"""The report's numbers compared with independent computations: shares, intervals, headline, speakers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analysis_fixtures import NOTHING, answers, make_analysis, said
+from analysis_fixtures import NOTHING, answers, estimate_of, make_analysis
 
 from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
@@ -46,7 +46,7 @@ def test_the_range_is_wider_where_neighbors_are_alike() -> None:
     assert high[0] - low[0] > 2 * (plain_high[0] - plain_low[0])
 
 
-def test_long_stretches_weigh_as_much_as_they_last() -> None:
+def test_long_segments_weigh_as_much_as_they_last() -> None:
     holds = np.array([[True], [False]] * 50)
     low, high = block_bootstrap(holds, [3.0, 1.0] * 50)
     assert low[0] < 0.75 < high[0]
@@ -76,7 +76,7 @@ def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
         (None, 10.0, 20.0, "fear"),
     )
     estimates = tuple(
-        UtteranceEstimate(Utterance(start, end, who, "Well."), fused=said(label, 0.9))
+        UtteranceEstimate(Utterance(start, end, who, "Well."), fused=estimate_of(label, 0.9))
         for who, start, end, label in turns
     )
     media = dataclasses.replace(NOTHING, duration_seconds=20.0, has_audio=True)

@@ -1,4 +1,4 @@
-"""The page of a study: its numbers against pandas, what stands apart, links, and what is damaged or hostile."""
+"""The page of a study: numbers compared with pandas, outliers, links, damaged and hostile inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
-from analysis_fixtures import HOSTILE, MODELS, make_analysis, said
+from analysis_fixtures import HOSTILE, MODELS, estimate_of, make_analysis
 from study_fixtures import FAILURE, QUESTION, TASKS, make_study, without_frames, write_results
 
 from multimodal.analysis.loading import read_analysis
@@ -139,7 +139,7 @@ def test_a_strip_by_hand() -> None:
     assert strip_of([(50.0, 60.0, "anger")], 0.0, 10.0) == nothing * BINS
 
 
-def test_a_stretch_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
+def test_a_segment_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 60.0)
     late = tuple(each for each in whole.estimates if each.utterance.start_seconds >= 40.0)
     part = replace(whole, media=replace(whole.media, segment=(40.0, 60.0)), estimates=late)
@@ -150,7 +150,9 @@ def test_a_stretch_is_drawn_from_its_own_beginning(tmp_path: Path) -> None:
 
 def test_an_analysis_of_one_signal_alone_is_drawn_by_it(tmp_path: Path) -> None:
     whole = make_analysis(tmp_path / "a.mp4", 8.0)
-    alone = [replace(each, fused=None, estimates={"face": said("fear", 0.7, FACE_LABELS)}) for each in whole.estimates]
+    alone = [
+        replace(each, fused=None, estimates={"face": estimate_of("fear", 0.7, FACE_LABELS)}) for each in whole.estimates
+    ]
     assert set(view_of(replace(whole, estimates=tuple(alone))).strip) == {letter_of("fear")}
 
 
@@ -187,7 +189,7 @@ def test_the_input_that_differs_from_its_task_is_found_first(tmp_path: Path) -> 
 
 def _always(folder: Path, emotion: str, seed: int) -> Any:
     whole = make_analysis(folder / f"{seed}.mp4", 12.0, seed=seed)
-    sure = said(emotion, 0.9 + 0.001 * (seed % 10))
+    sure = estimate_of(emotion, 0.9 + 0.001 * (seed % 10))
     valence, arousal = affect_from_norms(sure.probabilities)
     alike = [replace(each, fused=sure, uncertain=False, valence=valence, arousal=arousal) for each in whole.estimates]
     return without_frames(replace(whole, estimates=tuple(alike)))

@@ -1,4 +1,4 @@
-"""The page of a study in a browser: filters act on everything, sorting, links, downloads, light and dark, any texts."""
+"""The page of a study in a browser: filters, sorting, links, downloads, light and dark, any texts."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ def test_a_filter_acts_on_everything_that_is_shown(study: Path, results: pd.Data
     page = open_page(study / "report.html")
     assert page.locator("#state").inner_text() == "All 40 inputs"
     choose(page, "task", "=search")
-    chosen = results[results["task"] == "search"]
-    done = chosen[chosen["status"] == "done"]
-    assert page.locator("#state").inner_text() == f"{len(chosen)} of 40 inputs: task search"
-    assert number(page, "inputs") == str(len(chosen)) and number(page, "done") == str(len(done))
+    selection = results[results["task"] == "search"]
+    done = selection[selection["status"] == "done"]
+    assert page.locator("#state").inner_text() == f"{len(selection)} of 40 inputs: task search"
+    assert number(page, "inputs") == str(len(selection)) and number(page, "done") == str(len(done))
     assert number(page, "participants") == str(done["participant"].nunique())
-    assert column(page, "Input") == list(chosen["path"]) and set(column(page, "Task")) == {"search"}
+    assert column(page, "Input") == list(selection["path"]) and set(column(page, "Task")) == {"search"}
     assert len(texts(page, "#strips .answer")) == len(done)
     assert set(texts(page, "#strips .what")) == {"search"}
-    assert page.locator("#failures li:visible").count() == len(chosen) - len(done)
-    shown = page.locator(".watching .first a").evaluate_all("links => links.map((link) => link.title)")
-    assert shown and set(shown) <= set(done["path"])
+    assert page.locator("#failures li:visible").count() == len(selection) - len(done)
+    number_text = page.locator(".watching .first a").evaluate_all("links => links.map((link) => link.title)")
+    assert number_text and set(number_text) <= set(done["path"])
     assert any(f"{len(done)} inputs." in text for text in texts(page, "#spread figure p"))
-    assert page.locator("#download").inner_text() == f"Download {len(chosen)} rows as CSV"
+    assert page.locator("#download").inner_text() == f"Download {len(selection)} rows as CSV"
     page.locator("#clear").click()
     assert page.locator("#state").inner_text() == "All 40 inputs" and number(page, "inputs") == "40"
     assert page.evaluate("document.activeElement.id") == "search"
@@ -136,8 +136,8 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
     assert page.locator("#recomputed").inner_text() == ""
     page.locator("#search").fill("=desktop")
     expect(page.locator("#recomputed")).not_to_be_empty()
-    chosen = results[(results["device"] == "=desktop()") & (results["status"] == "done")]
-    people = chosen.groupby("participant")[list(MEASURES)].mean()
+    selection = results[(results["device"] == "=desktop()") & (results["status"] == "done")]
+    people = selection.groupby("participant")[list(MEASURES)].mean()
     assert len(people) == 5
     every = people.to_numpy()[list(itertools.product(range(5), repeat=5))].mean(axis=1)  # all possible draws
     recomputed = page.evaluate("""() => {
@@ -159,7 +159,7 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
         assert mean == pytest.approx(means[at], abs=1e-9)
         assert (low, high) == pytest.approx((lows[at], highs[at]), abs=0.1 * (highs[at] - lows[at]) + 1e-9), name
     first = texts(page, "#emotions tbody[data-by=all] td .value")
-    assert first == [shown(name, people[name].mean()) for name in (*SHARES, "mean_valence", "mean_arousal")]
+    assert first == [number_text(name, people[name].mean()) for name in (*SHARES, "mean_valence", "mean_arousal")]
 
 
 def test_shares_of_the_whole_study_are_the_summarys(study: Path, open_page: OpenPage) -> None:
@@ -177,12 +177,14 @@ def test_shares_of_the_whole_study_are_the_summarys(study: Path, open_page: Open
             name = line.locator("bdi").inner_text()
             row = groups["" if by == "all" else name]
             assert f"{row['inputs']} inputs, {row['participants']} participants" in line.inner_text()
-            expected = [[shown(each, float(row[each + end])) for end in ("", "_low", "_high")] for each in measures]
+            expected = [
+                [number_text(each, float(row[each + end])) for end in ("", "_low", "_high")] for each in measures
+            ]
             cells = [["0%"] if each[0] == "0%" else [each[0], f"{each[1]} to {each[2]}"] for each in expected]
             assert [text.split("\n") for text in line.locator("td").all_inner_texts()] == cells
 
 
-def shown(measure: str, value: float) -> str:
+def number_text(measure: str, value: float) -> str:
     """As the page shows a number of the summary: a share in whole per cent, valence and arousal with their sign."""
     if measure in SHARES:
         return "<1%" if 0 < value < 0.005 else ">99%" if 0.995 <= value < 1 else f"{value:.0%}"

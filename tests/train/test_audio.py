@@ -1,4 +1,4 @@
-"""The voice stage from end to end on tiny corpora: folds by speaker, going on, what is kept, the card, refusals."""
+"""The audio training end to end on tiny corpora: speaker folds, resumption, caching, the card, errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from multimodal.models.weights import load_weights
 from multimodal.train import audio as train_audio
 from multimodal.train import command as train
 from multimodal.train.audio import AudioConfig
-from multimodal.train.audio_task import AudioTask, VoiceTable, evaluate_clips, groups_of, target_of
+from multimodal.train.audio_task import AudioTask, ClipTable, evaluate_clips, groups_of, target_of
 from multimodal.train.config import read_config
 from multimodal.train.loop import load_tensors
 
@@ -58,7 +58,7 @@ def trained(voices_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def table(voices_folder: Path) -> VoiceTable:
+def table(voices_folder: Path) -> ClipTable:
     """The clips as the stage has them, made anew."""
     clips = [
         clip
@@ -67,7 +67,7 @@ def table(voices_folder: Path) -> VoiceTable:
         if target_of(clip, "ravdess") is not None
     ]
     targets = np.array([target_of(clip, "ravdess") for clip in clips], np.int64)
-    return VoiceTable(tuple(clips), targets, (tuple(voice_features(load_waveforms(clips), Mfcc())),))
+    return ClipTable(tuple(clips), targets, (tuple(voice_features(load_waveforms(clips), Mfcc())),))
 
 
 # --- folds --------------------------------------------------------------------------------------------------------
@@ -80,14 +80,14 @@ def kept_network(run: Path, training: str) -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def answers(trained: Path, table: VoiceTable) -> np.ndarray[Any, np.dtype[np.float32]]:
+def answers(trained: Path, table: ClipTable) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Uncalibrated, of each clip by the network of the fold that tests it, as its run folder holds it."""
-    found = np.zeros((len(table.clips), 8), np.float32)
+    actual = np.zeros((len(table.clips), 8), np.float32)
     for number, fold in enumerate(split_by_speaker(table.clips, 2, seed=3)):
-        found[fold.test] = evaluate_clips(
+        actual[fold.test] = evaluate_clips(
             kept_network(trained.parent, f"fold-{number}"), table.subset(fold.test)
         ).numpy()
-    return found
+    return actual
 
 
 @pytest.mark.slow
@@ -102,34 +102,34 @@ def test_trainings_are_folds_corpora_left_out_and_everybody(trained: Path, card:
 
 @pytest.mark.slow
 def test_figures_of_the_card_are_those_of_speakers_not_heard(
-    card: dict[str, Any], table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
+    card: dict[str, Any], table: ClipTable, answers: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
     from sklearn.metrics import accuracy_score, recall_score
 
-    own = np.array([clip.corpus == "ravdess" for clip in table.clips])
+    selected = np.array([clip.corpus == "ravdess" for clip in table.clips])
     native = card["metrics"]["leave_speakers_out"]["ravdess"]["native"]
-    truth, chosen = table.targets[own], answers[own].argmax(axis=1)
-    assert native["uar"] == pytest.approx(recall_score(truth, chosen, average="macro"))
-    assert native["accuracy"] == pytest.approx(accuracy_score(truth, chosen))
+    truth, selection = table.targets[selected], answers[selected].argmax(axis=1)
+    assert native["uar"] == pytest.approx(recall_score(truth, selection, average="macro"))
+    assert native["accuracy"] == pytest.approx(accuracy_score(truth, selection))
     assert native["labels"] == list(VOICE_CORPORA["ravdess"].labels) and native["n"] == 32
     assert np.array(native["confusion"]).sum(axis=1).tolist() == [4] * 8
-    assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 8  # by chance 4: it has learnt
+    assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 8  # by chance 4: it has learned
 
 
 @pytest.mark.slow
 def test_seven_labels_are_judged_where_they_occur(card: dict[str, Any]) -> None:
-    found = card["metrics"]["leave_speakers_out"]
-    assert set(found) == {"ravdess", "emodb"} and "native" not in found["emodb"]
+    actual = card["metrics"]["leave_speakers_out"]
+    assert set(actual) == {"ravdess", "emodb"} and "native" not in actual["emodb"]
     for corpus, clips in (("ravdess", 32), ("emodb", 24)):  # without EmoDB's boredom
-        figures = found[corpus]["seven"]
+        figures = actual[corpus]["seven"]
         rows = dict(zip(figures["labels"], np.array(figures["confusion"]).sum(axis=1), strict=True))
         expected = dict.fromkeys(FUSED_LABELS, 4) | ({"neutral": 8} if corpus == "ravdess" else {"surprise": 0})
-        assert rows == expected and figures["n"] == clips and found[corpus]["speakers"] == 4
+        assert rows == expected and figures["n"] == clips and actual[corpus]["speakers"] == 4
 
 
 @pytest.mark.slow
 def test_temperature_is_that_of_the_folds(
-    trained: Path, table: VoiceTable, answers: np.ndarray[Any, np.dtype[np.float32]]
+    trained: Path, table: ClipTable, answers: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
     spec = load_weights(str(trained), "audio").spec
     assert spec.temperature == pytest.approx(fit_temperature(answers, table.targets), abs=2e-3)
@@ -137,22 +137,22 @@ def test_temperature_is_that_of_the_folds(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("corpus", ["ravdess", "emodb"])
-def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: VoiceTable, corpus: str) -> None:
+def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], table: ClipTable, corpus: str) -> None:
     from sklearn.metrics import recall_score
 
     network = kept_network(trained.parent, f"without-{corpus}")
-    own = np.flatnonzero([clip.corpus == corpus for clip in table.clips])
-    others = table.subset(np.setdiff1d(np.arange(len(table.clips)), own))
+    selected = np.flatnonzero([clip.corpus == corpus for clip in table.clips])
+    others = table.subset(np.setdiff1d(np.arange(len(table.clips)), selected))
     mean = torch.cat([each.frames for each in others.versions[0]]).double().mean(0)
     torch.testing.assert_close(network.background.frame_mean.double(), mean, atol=1e-3, rtol=1e-3)
-    rows = evaluate_clips(network, table.subset(own)).numpy()
+    rows = evaluate_clips(network, table.subset(selected)).numpy()
     summed = np.array([[row[np.array(groups_of("ravdess")) == label].sum() for label in FUSED_LABELS] for row in rows])
-    truth = [FUSED_LABELS.index(clip.label or "") for clip in table.subset(own).clips]
+    truth = [FUSED_LABELS.index(clip.label or "") for clip in table.subset(selected).clips]
     figures = card["metrics"]["cross_corpus"][corpus]
     assert figures["uar"] == pytest.approx(
         recall_score(truth, summed.argmax(axis=1), average="macro", labels=[*set(truth)])
     )
-    assert figures["n"] == len(own)
+    assert figures["n"] == len(selected)
 
 
 # --- the card and the weights -------------------------------------------------------------------------------------
@@ -161,10 +161,10 @@ def test_cross_corpus_excludes_the_corpus(trained: Path, card: dict[str, Any], t
 @pytest.mark.slow
 def test_card_says_what_it_was_made_of(trained: Path, card: dict[str, Any]) -> None:
     assert trained.name == f"{NAME}.safetensors" and card["name"] == NAME
-    found = card["data"]["corpora"]
-    assert {corpus: entry["speakers"] for corpus, entry in found.items()} == SPEAKERS
-    assert {corpus: entry["clips"] for corpus, entry in found.items()} == {"ravdess": 32, "emodb": 24}
-    assert found["ravdess"]["license"] == "CC BY-NC-SA 4.0" and found["emodb"]["license"].startswith("CC0")
+    actual = card["data"]["corpora"]
+    assert {corpus: entry["speakers"] for corpus, entry in actual.items()} == SPEAKERS
+    assert {corpus: entry["clips"] for corpus, entry in actual.items()} == {"ravdess": 32, "emodb": 24}
+    assert actual["ravdess"]["license"] == "CC BY-NC-SA 4.0" and actual["emodb"]["license"].startswith("CC0")
     assert card["license"].startswith("CC BY-NC-SA 4.0, because RAVDESS is: non-commercial use")
     assert card["metrics"]["parameters"] == card["parameters"]
     assert len(card["metrics"]["protocol"]) > 40 and all(len(limit) > 20 for limit in card["limits"])
@@ -179,7 +179,7 @@ def test_card_says_how_it_was_trained(trained: Path, card: dict[str, Any]) -> No
 
 
 @pytest.mark.slow
-def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: VoiceTable) -> None:
+def test_weights_are_those_of_everybody_and_answer(trained: Path, card: dict[str, Any], table: ClipTable) -> None:
     weights = load_weights(str(trained.parent), "audio")
     assert weights.spec.labels == VOICE_CORPORA["ravdess"].labels
     assert dict(zip(weights.spec.labels, weights.spec.groups, strict=True)) == VOICE_CORPORA["ravdess"].to_fused
@@ -267,9 +267,9 @@ def test_stopped_run_goes_on_to_the_same_weights(
         run_stage(tmp_path, voices_folder, SMALL)
     assert not list((tmp_path / "run").glob("*.json"))
     torch.manual_seed(88)
-    found = run_stage(tmp_path, voices_folder, SMALL)
-    assert found.read_bytes() == small.read_bytes()
-    cards = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in (found, small)]
+    actual = run_stage(tmp_path, voices_folder, SMALL)
+    assert actual.read_bytes() == small.read_bytes()
+    cards = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in (actual, small)]
     for each in cards:
         del each["training"]["hours"], each["training"]["date"]
     assert cards[0] == cards[1]
@@ -295,7 +295,7 @@ def no_features(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise ComputedError
 
-    monkeypatch.setattr(train_audio, "voice_table", refuse)
+    monkeypatch.setattr(train_audio, "clip_table", refuse)
 
 
 def copied(run: Path, folder: Path) -> Path:
@@ -342,18 +342,18 @@ def test_features_are_of_these_clips(tmp_path: Path, small: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_features")
 def test_features_are_kept_for_other_trainings_and_other_places(tmp_path: Path, small: Path) -> None:
-    kept = copied(small.parent, tmp_path)
+    remaining = copied(small.parent, tmp_path)
     data = write_voices(tmp_path / "elsewhere")
     once = other("epochs = 2", "epochs = 1").replace("folds = 2", "folds = 0")
-    found = run_stage(kept, data, f"{once}[sampling]\nmixup = 0.0\n")
-    assert found.stem == small.stem and found.read_bytes() != small.read_bytes()
+    actual = run_stage(remaining, data, f"{once}[sampling]\nmixup = 0.0\n")
+    assert actual.stem == small.stem and actual.read_bytes() != small.read_bytes()
 
 
-def test_unjudged_weights_have_no_figures_and_no_temperature(tmp_path: Path, voices_folder: Path) -> None:
-    found = run_stage(tmp_path, voices_folder, other("folds = 2", "folds = 0").replace("epochs = 2", "epochs = 1"))
-    card = json.loads(found.with_suffix(".json").read_text(encoding="utf-8"))
+def test_weights_without_evaluation_have_no_figures(tmp_path: Path, voices_folder: Path) -> None:
+    actual = run_stage(tmp_path, voices_folder, other("folds = 2", "folds = 0").replace("epochs = 2", "epochs = 1"))
+    card = json.loads(actual.with_suffix(".json").read_text(encoding="utf-8"))
     assert card["spec"]["temperature"] == 1.0 and set(card["metrics"]) == {"protocol"}
-    assert [path.name for path in found.parent.iterdir() if path.is_dir()] == ["all"]
+    assert [path.name for path in actual.parent.iterdir() if path.is_dir()] == ["all"]
 
 
 @pytest.mark.slow
@@ -434,14 +434,14 @@ def test_custom_voice_tables(tmp_path: Path) -> None:
     foreign = manifest_of(tmp_path / "foreign", "a.wav,W,03,emodb\nb.wav,fear,Ada,\n")
     with pytest.raises(CorpusError, match=r"contains clips of emodb; give it a weight in sampling\.corpus_weights"):
         run_stage(tmp_path / "one", foreign, config)
-    own = manifest_of(tmp_path / "own", f"a.wav,anger,Ada,\n../manifest/b.wav,fear,Bob,\n{away},fear,Cyd,\n")
+    selected = manifest_of(tmp_path / "own", f"a.wav,anger,Ada,\n../manifest/b.wav,fear,Bob,\n{away},fear,Cyd,\n")
     with pytest.raises(ComputedError):
-        run_stage(tmp_path / "two", own, config)
+        run_stage(tmp_path / "two", selected, config)
 
 
 def test_features_of_a_table_are_known_by_names_alone() -> None:
     clips = [
         VOICE_CORPORA["manifest"].clip(Path(name), "Ada", "fear") for name in ("/data/manifest/a.wav", "/else/b.wav")
     ]
-    found = train_audio.clips_key(clips, Path("/data"))
-    assert found == [["manifest/a.wav", "manifest-Ada", "fear"], ["/else/b.wav", "manifest-Ada", "fear"]]
+    actual = train_audio.clips_key(clips, Path("/data"))
+    assert actual == [["manifest/a.wav", "manifest-Ada", "fear"], ["/else/b.wav", "manifest-Ada", "fear"]]

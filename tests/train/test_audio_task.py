@@ -1,4 +1,4 @@
-"""What the voice stage hands to the loop: right answers, balanced draws, speakers' statistics, judging."""
+"""The audio training task: targets, balanced sampling, speakers' statistics, evaluation."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from multimodal.errors import ConfigError
 from multimodal.train.audio_task import (
     AudioTask,
     Batch,
+    ClipTable,
     SamplingConfig,
-    VoiceTable,
+    clip_table,
     evaluate_clips,
     groups_of,
     target_labels,
     target_of,
-    voice_table,
 )
 from multimodal.train.loop import LoopSettings
 
@@ -103,8 +103,8 @@ def spoken_clips() -> tuple[list[VoiceClip], list[np.ndarray[Any, np.dtype[np.fl
     return clips, [sound.astype(np.float32) for sound in sounds]
 
 
-def same(found: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> bool:
-    pairs = zip(found, expected, strict=True)
+def same(actual: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> bool:
+    pairs = zip(actual, expected, strict=True)
     return all(
         torch.equal(one.frames, other.frames) and torch.equal(one.summary, other.summary) for one, other in pairs
     )
@@ -113,19 +113,19 @@ def same(found: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> b
 def test_table_of_clips_and_copies() -> None:
     clips, sounds = spoken_clips()
     mfcc, strong = Mfcc(), AudioAugmentation(changed_share=1.0, noise_share=1.0)
-    table = voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
+    table = clip_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
     assert table.clips == tuple(clips[1:])  # RAVDESS knows no boredom
     assert [target_labels("ravdess")[target] for target in table.targets] == ["angry", "sad", "calm", "happy"]
     assert len(table.versions) == 3 and same(table.versions[0], voice_features(sounds[1:], mfcc))
     assert not any(same(*pair) for pair in itertools.combinations(table.versions, 2))
-    again, other = (voice_table(clips, sounds, "ravdess", 2, strong, mfcc, seed) for seed in (4, 5))
+    again, other = (clip_table(clips, sounds, "ravdess", 2, strong, mfcc, seed) for seed in (4, 5))
     assert all(map(same, again.versions, table.versions))
     assert same(other.versions[0], table.versions[0]) and not same(other.versions[1], table.versions[1])
 
 
 def test_augmentation_that_changes_nothing() -> None:
     clips, sounds = spoken_clips()
-    table = voice_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
+    table = clip_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
     assert len(table.clips) == 5
     assert same(table.versions[1], table.versions[0])
 
@@ -141,7 +141,7 @@ def test_subset_keeps_clips_targets_and_versions_together() -> None:
 # --- draws --------------------------------------------------------------------------------------------------------
 
 
-def table_of(versions: int = 1, seed: int = 0) -> VoiceTable:
+def table_of(versions: int = 1, seed: int = 0) -> ClipTable:
     """Uneven: a speaker with many clips, another with few, labels that one of them lacks; each clip another length."""
     counts = {
         ("ravdess", "01", "neutral"): 5,
@@ -160,15 +160,15 @@ def table_of(versions: int = 1, seed: int = 0) -> VoiceTable:
         )
         for version in range(versions)
     ]
-    return VoiceTable(tuple(clips), targets, tuple(features))
+    return ClipTable(tuple(clips), targets, tuple(features))
 
 
 def task_of(
-    table: VoiceTable,
+    table: ClipTable,
     accelerator: Any,
     sampling: SamplingConfig = EXACT,
     augmentation: AudioAugmentation = PLAIN,
-    held_out: VoiceTable | None = None,
+    held_out: ClipTable | None = None,
     batch_size: int = 8,
 ) -> AudioTask:
     torch.manual_seed(0)
@@ -194,7 +194,7 @@ def test_draws_by_corpus_weight(accelerator: Accelerator) -> None:
     assert all(chance == pytest.approx(WEIGHTS[corpus]) for (corpus, _), chance in of_label.items())
     speakers = Counter(key[:2] for key in of_speaker)
     assert all(chance == pytest.approx(of_label[key[:2]] / speakers[key[:2]]) for key, chance in of_speaker.items())
-    assert all(len(found) == 1 for found in of_clip.values())
+    assert all(len(actual) == 1 for actual in of_clip.values())
 
 
 def lengths_of(batches: Sequence[Batch]) -> list[int]:
@@ -204,10 +204,10 @@ def lengths_of(batches: Sequence[Batch]) -> list[int]:
 def test_clips_come_as_often_as_their_chances_say(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator)
-    drawn = Counter(itertools.chain.from_iterable(lengths_of(epoch_of(task, seed)) for seed in range(100)))
-    total, chances = sum(drawn.values()), task.draw_weights / task.draw_weights.sum()
+    draws = Counter(itertools.chain.from_iterable(lengths_of(epoch_of(task, seed)) for seed in range(100)))
+    total, chances = sum(draws.values()), task.draw_weights / task.draw_weights.sum()
     for features, chance in zip(table.versions[0], chances.tolist(), strict=True):
-        assert drawn[len(features.frames)] / total == pytest.approx(chance, abs=4 * (chance / total) ** 0.5)
+        assert draws[len(features.frames)] / total == pytest.approx(chance, abs=4 * (chance / total) ** 0.5)
 
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(4, 4), (8, 2), (16, 1), (64, 1)])
@@ -271,48 +271,52 @@ class Listener(nn.Module):
         self.handed: dict[int, tuple[Tensor, Tensor]] = {}
 
     def forward(self, frames: Tensor, lengths: Tensor, summary: Tensor) -> Any:
-        for row, length, own in zip(frames, lengths.tolist(), summary, strict=True):
-            self.handed[length] = (row[:length], own)
+        for row, length, selected in zip(frames, lengths.tolist(), summary, strict=True):
+            self.handed[length] = (row[:length], selected)
         return self.network(frames, lengths, summary)
 
 
 Handed = dict[int, tuple[Tensor, Tensor]]
 
 
-def heard(task: AudioTask, table: VoiceTable, version: int = 0, alone: bool = False) -> Handed:
+def inference_inputs(task: AudioTask, table: ClipTable, version: int = 0, alone: bool = False) -> Handed:
     """What the network is handed in inference, with all clips of each speaker or with each by itself."""
     listener = Listener(task.network.eval())
     for speaker in {clip.speaker for clip in table.clips}:
-        own = [index for index, clip in enumerate(table.clips) if clip.speaker == speaker]
-        for chosen in [[index] for index in own] if alone else [own]:
-            encode_speaker(listener, [table.versions[version][index] for index in chosen])
+        selected = [index for index, clip in enumerate(table.clips) if clip.speaker == speaker]
+        for selection in [[index] for index in selected] if alone else [selected]:
+            encode_speaker(listener, [table.versions[version][index] for index in selection])
     return listener.handed
 
 
-def assert_as_heard(batches: Sequence[Batch], handed: Handed) -> None:
+def assert_inference_inputs(batches: Sequence[Batch], handed: Handed) -> None:
     for batch in batches:
-        for row, length, own in zip(batch.frames, batch.lengths.tolist(), batch.summary, strict=True):
+        for row, length, selected in zip(batch.frames, batch.lengths.tolist(), batch.summary, strict=True):
             torch.testing.assert_close(row[:length], handed[length][0], atol=1e-4, rtol=1e-4)
-            torch.testing.assert_close(own, handed[length][1], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(selected, handed[length][1], atol=1e-4, rtol=1e-4)
 
 
 def test_speaker_known_from_all_clips_is_as_in_inference(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator)
-    assert_as_heard([batch for seed in range(4) for batch in epoch_of(task, seed)], heard(task, table))
+    assert_inference_inputs(
+        [batch for seed in range(4) for batch in epoch_of(task, seed)], inference_inputs(task, table)
+    )
 
 
 def test_speaker_known_from_one_clip_is_as_in_inference(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=1))
-    assert_as_heard([batch for seed in range(4) for batch in epoch_of(task, seed)], heard(task, table, alone=True))
+    assert_inference_inputs(
+        [batch for seed in range(4) for batch in epoch_of(task, seed)], inference_inputs(task, table, alone=True)
+    )
 
 
 def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Accelerator) -> None:
     """The sums of a handful tell its clips apart: each clip of the speaker has twice the frames of the one before."""
     clips = [clip_of("ravdess", "01", "angry", take) for take in range(8)]
     features = tuple(features_of(2**take, take) for take in range(8))
-    table = VoiceTable(tuple(clips), np.full(8, 4), (features,))
+    table = ClipTable(tuple(clips), np.full(8, 4), (features,))
     task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=5))
     sizes: Counter[int] = Counter()
     usual = task.background.frame_statistics
@@ -335,7 +339,7 @@ def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Acceler
 
 
 @pytest.mark.parametrize(("share", "allowed"), [(0.0, {0}), (1.0, {1, 2}), (0.5, {0, 1, 2})])
-def test_augmented_copies_are_drawn_and_measured_against_their_own_kind(
+def test_augmented_copies_use_the_statistics_of_copies(
     accelerator: Accelerator, share: float, allowed: set[int]
 ) -> None:
     table = table_of(versions=3)  # the number of frames, 20 + 3 * number + version, tells the version
@@ -345,8 +349,8 @@ def test_augmented_copies_are_drawn_and_measured_against_their_own_kind(
     assert set(versions) == allowed
     if len(allowed) == 3:
         assert versions[0] / sum(versions.values()) == pytest.approx(0.5, abs=0.12)
-    handed = {key: value for version in allowed for key, value in heard(task, table, version).items()}
-    assert_as_heard(batches, handed)
+    handed = {key: value for version in allowed for key, value in inference_inputs(task, table, version).items()}
+    assert_inference_inputs(batches, handed)
 
 
 def test_masks_and_noise_change_what_they_shall(accelerator: Accelerator) -> None:
@@ -394,16 +398,16 @@ def test_network_knows_the_corpora_it_is_taught(accelerator: Accelerator) -> Non
         frames.setdefault(clip.speaker, []).append(each.frames.double().numpy())
         summaries.setdefault(clip.speaker, []).append(each.summary.double().numpy()[None])
     for kind, by_speaker in (("frame", frames), ("summary", summaries)):
-        own = [np.concatenate(parts) for parts in by_speaker.values()]
+        selected = [np.concatenate(parts) for parts in by_speaker.values()]
         mean, variance = getattr(background, f"{kind}_mean").numpy(), getattr(background, f"{kind}_variance").numpy()
-        assert mean == pytest.approx(np.concatenate(own).mean(axis=0), abs=1e-4)
-        assert variance == pytest.approx(np.mean([rows.var(axis=0) for rows in own], axis=0), abs=1e-4)
+        assert mean == pytest.approx(np.concatenate(selected).mean(axis=0), abs=1e-4)
+        assert variance == pytest.approx(np.mean([rows.var(axis=0) for rows in selected], axis=0), abs=1e-4)
 
 
 # --- loss and judgment -------------------------------------------------------------------------------------------
 
 
-class Told(nn.Module):
+class FixedOutputs(nn.Module):
     """Answers with what stands in the first features of the summary; three heads that differ by a factor."""
 
     def __init__(self) -> None:
@@ -424,7 +428,7 @@ def test_loss_by_hand(accelerator: Accelerator) -> None:
         logits = batch.summary[:, :8].double().numpy() * factor
         logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         total += -(batch.targets.numpy() * logs).sum(axis=1).mean()
-    assert float(task.loss(Told(), batch)) == pytest.approx(total, rel=1e-5)
+    assert float(task.loss(FixedOutputs(), batch)) == pytest.approx(total, rel=1e-5)
 
 
 def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
@@ -434,17 +438,17 @@ def test_validation_is_scikit_learns(accelerator: Accelerator) -> None:
     task = task_of(table_of(), accelerator, held_out=held_out)
     scores = np.stack([each.summary[:8].double().numpy() for each in held_out.versions[0]]).clip(-5, 5)
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    found = task.validate(Told())
+    actual = task.validate(FixedOutputs())
     expected = recall_score(
         held_out.targets, shares.argmax(axis=1), average="macro", labels=np.unique(held_out.targets)
     )
-    assert found["uar"] == pytest.approx(expected, abs=1e-6)
-    assert found["nll"] == pytest.approx(log_loss(held_out.targets, shares, labels=range(8)), abs=1e-4)
-    assert set(found) == {"uar", "nll"} and task.metric in found
+    assert actual["uar"] == pytest.approx(expected, abs=1e-6)
+    assert actual["nll"] == pytest.approx(log_loss(held_out.targets, shares, labels=range(8)), abs=1e-4)
+    assert set(actual) == {"uar", "nll"} and task.metric in actual
 
 
 def test_nothing_held_out_gives_no_figures(accelerator: Accelerator) -> None:
-    assert task_of(table_of(), accelerator).validate(Told()) == {}
+    assert task_of(table_of(), accelerator).validate(FixedOutputs()) == {}
 
 
 @pytest.mark.slow

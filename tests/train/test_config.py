@@ -1,4 +1,4 @@
-"""Configuration files: filled when right, refused with the key's name when not; those of the checkout are right."""
+"""Configuration files: defaults, errors with the name of the key, and the files of the checkout."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Outer:
     names: tuple[str, ...] = ()
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "job.toml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def test_values_and_nested_tables_are_filled_and_defaults_kept(tmp_path: Path) -> None:
-    path = written(tmp_path, "count = 5\nexact = true\n[inner]\nrate = 1\nname = 'grün'\n")
+    path = write_config(tmp_path, "count = 5\nexact = true\n[inner]\nrate = 1\nname = 'grün'\n")
     config = read_config(path, Outer)
     assert config == Outer(Inner(1.0, "grün"), 5, True)
     assert type(config.inner.rate) is float  # a whole number is valid for a float
@@ -54,7 +54,7 @@ def test_values_and_nested_tables_are_filled_and_defaults_kept(tmp_path: Path) -
 
 
 def test_lists_and_free_tables_are_filled(tmp_path: Path) -> None:
-    path = written(tmp_path, "names = ['a', 'b']\n[inner]\nrate = inf\n[shares]\na = 1\n")
+    path = write_config(tmp_path, "names = ['a', 'b']\n[inner]\nrate = inf\n[shares]\na = 1\n")
     config = read_config(path, Outer)
     assert (config.names, config.shares, config.inner.rate) == (("a", "b"), {"a": 1.0}, float("inf"))
 
@@ -88,7 +88,7 @@ def test_lists_and_free_tables_are_filled(tmp_path: Path) -> None:
 )
 def test_what_does_not_belong_is_refused_by_name(tmp_path: Path, text: str, fact: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_config(written(tmp_path, text), Outer)
+        read_config(write_config(tmp_path, text), Outer)
     assert fact in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -127,6 +127,8 @@ def test_checkout_has_the_configuration_of_the_shipped_encoder() -> None:
 
 @pytest.mark.parametrize(("key", "value"), [("scheme", "plurality"), ("architecture", "resnet50")])
 def test_face_configuration_names_the_choices(key: str, value: str, tmp_path: Path) -> None:
-    path = written(tmp_path, f"{key} = '{value}'\n" + (ROOT / "configs" / "face.toml").read_text().split("\n\n", 1)[1])
+    path = write_config(
+        tmp_path, f"{key} = '{value}'\n" + (ROOT / "configs" / "face.toml").read_text().split("\n\n", 1)[1]
+    )
     with pytest.raises(ConfigError, match=f"job.toml: {key}: is '{value}'; choose one of "):
         read_config(path, FaceConfig)

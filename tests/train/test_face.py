@@ -1,4 +1,4 @@
-"""The face stage: the four label schemes by hand, what an epoch consists of, learning, the command from end to end."""
+"""The face training: four label schemes by hand, the content of an epoch, learning, the command end to end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def config(tiny_architecture: str) -> FaceConfig:
     return FaceConfig(loop=LOOP, augmentation=NO_AUGMENTATION, architecture=tiny_architecture)
 
 
-class Told(nn.Module):
+class FixedLogits(nn.Module):
     """Answers with given logits, ``(members, batch, 8)``."""
 
     def __init__(self, logits: Tensor) -> None:
@@ -92,7 +92,7 @@ def by_hand(scheme: str, balance: float, logits: np.ndarray[Any, Any]) -> float:
 def test_loss_of_a_scheme_by_hand(accelerator: Accelerator, config: FaceConfig, scheme: str, balance: float) -> None:
     task = FaceTask(replace(config, scheme=scheme, balance=balance), corpus_of(VOTES), corpus_of(VOTES), accelerator)
     logits = np.random.default_rng(0).normal(0, 2, (2, len(task.images), 8))
-    loss = task.loss(Told(torch.from_numpy(logits)), (task.images, task.targets))
+    loss = task.loss(FixedLogits(torch.from_numpy(logits)), (task.images, task.targets))
     assert float(loss) == pytest.approx(by_hand(scheme, balance, logits), rel=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_likeliest_right_answer_is_enough(accelerator: Accelerator, config: Face
     for sure_of, expected in ((0, 0.0), (3, 0.0), (1, 20.0)):
         logits = torch.zeros(1, 1, 8)
         logits[0, 0, sure_of] = 20.0
-        assert float(task.loss(Told(logits), (task.images, task.targets))) == pytest.approx(expected, abs=1e-6)
+        assert float(task.loss(FixedLogits(logits), (task.images, task.targets))) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -118,9 +118,9 @@ def test_labels_are_drawn_as_often_as_people_gave_them(accelerator: Accelerator,
     votes = np.tile([6, 0, 0, 2, 2, 0, 0, 0, 0, 0], (160, 1))
     task = FaceTask(replace(config, scheme="probabilistic"), corpus_of(votes), corpus_of(VOTES), accelerator)
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.cat([targets for epoch in range(50) for _, targets in task.batches(epoch, generator)])
-    assert len(drawn) == 8000 and set(drawn.unique().tolist()) == {0, 1} and bool((drawn.sum(1) == 1).all())
-    assert drawn.mean(0).tolist() == pytest.approx([0.6, 0, 0, 0.2, 0.2, 0, 0, 0], abs=0.02)
+    draws = torch.cat([targets for epoch in range(50) for _, targets in task.batches(epoch, generator)])
+    assert len(draws) == 8000 and set(draws.unique().tolist()) == {0, 1} and bool((draws.sum(1) == 1).all())
+    assert draws.mean(0).tolist() == pytest.approx([0.6, 0, 0, 0.2, 0.2, 0, 0, 0], abs=0.02)
     assert bool((task.targets == task.targets[0]).all()) and task.targets[0, 0] == pytest.approx(0.6)  # as they were
 
 
@@ -131,14 +131,14 @@ def test_epochs_share_no_pictures(accelerator: Accelerator, config: FaceConfig) 
     corpus = corpus_of(np.tile(VOTES[4], (38, 1)))
     task = FaceTask(config, corpus, corpus, accelerator)
     assert task.steps() == 2  # of 16; six are left over
-    generator, seen = torch.Generator().manual_seed(0), []
+    generator, sets = torch.Generator().manual_seed(0), []
     for epoch in range(8):
         batches = list(task.batches(epoch, generator))
         assert [len(images) for images, _ in batches] == [16, 16]
-        seen.append(torch.cat([images[:, 0, 0] for images, _ in batches]).round().int().tolist())
-        assert len(set(seen[-1])) == 32
-    assert {index for epoch in seen for index in epoch} == set(range(38))
-    assert seen[0] != seen[1]
+        sets.append(torch.cat([images[:, 0, 0] for images, _ in batches]).round().int().tolist())
+        assert len(set(sets[-1])) == 32
+    assert {index for epoch in sets for index in epoch} == set(range(38))
+    assert sets[0] != sets[1]
 
 
 def test_targets_belong_to_their_pictures(accelerator: Accelerator, config: FaceConfig) -> None:
@@ -160,10 +160,10 @@ def test_validation_by_hand(accelerator: Accelerator, config: FaceConfig) -> Non
     votes = np.array([[10, *[0] * 9], [10, *[0] * 9], [10, *[0] * 9], [0, 10, *[0] * 8]])
     task = FaceTask(config, corpus_of(votes), corpus_of(votes), accelerator)
     logits = torch.log(torch.tensor([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.2, 0.8]]))
-    told = Told(torch.nn.functional.pad(logits, (0, 6), value=-100)[None])
+    messages = FixedLogits(torch.nn.functional.pad(logits, (0, 6), value=-100)[None])
     nll = -np.log([0.7, 0.6, 0.4, 0.8]).mean()
     expected = {"accuracy": 3 / 4, "balanced_accuracy": (2 / 3 + 1) / 2, "nll": nll}
-    assert task.validate(told) == pytest.approx(expected, abs=1e-5)
+    assert task.validate(messages) == pytest.approx(expected, abs=1e-5)
 
 
 # Learning

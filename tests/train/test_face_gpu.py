@@ -1,4 +1,4 @@
-"""What must hold on a CUDA device; where MULTIMODAL_EXPECT_GPU=1 these fail instead of being skipped."""
+"""Training on a CUDA device; MULTIMODAL_EXPECT_GPU=1 makes these tests fail instead of being skipped."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def test_faces_are_scored_alike_on_both_devices() -> None:
     network = SEResNet(8).eval()
     crops = torch.randint(0, 256, (5, 48, 48), dtype=torch.uint8)
     here = predict(network, crops)
-    there = predict(network.cuda(), crops.cuda())
-    for ours, theirs in zip(here, there, strict=True):
+    on_gpu = predict(network.cuda(), crops.cuda())
+    for ours, theirs in zip(here, on_gpu, strict=True):
         torch.testing.assert_close(ours, theirs.cpu(), atol=2e-3, rtol=2e-3)
 
 

@@ -1,4 +1,4 @@
-"""The fusion stage from end to end on tiny corpora: the command, the card, going on, evaluation, refusals."""
+"""The fusion training end to end on tiny corpora: the command, the card, resumption, evaluation, errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelerate.state import AcceleratorState
+from checkout import ROOT
 from fusion_corpora import write_corpora
 from PIL import Image
 from safetensors.torch import load_file
@@ -193,5 +194,15 @@ def test_judging_matches_scikit_learn(trained: Path, corpora: Path, card: dict[s
     confusion = np.array(card["metrics"]["synthetic"]["confusion"])
     truth = np.repeat(np.arange(7), confusion.sum(axis=1))
     answers = np.concatenate([np.repeat(np.arange(7), row) for row in confusion])
-    found = card["metrics"]["synthetic"]["macro_f1"]
-    assert f1_score(truth, answers, labels=range(7), average="macro", zero_division=0) == pytest.approx(found)
+    actual = card["metrics"]["synthetic"]["macro_f1"]
+    assert f1_score(truth, answers, labels=range(7), average="macro", zero_division=0) == pytest.approx(actual)
+
+
+def test_folds_of_another_training_are_refused_before_corpora_are_read(tmp_path: Path) -> None:
+    """The shipped audio encoder was trained with another augmentation than ``configs/audio.toml``."""
+    nowhere = tmp_path / "nowhere"
+    sources = train_fusion.Sources(nowhere, nowhere, nowhere, nowhere)
+    with pytest.raises(ConfigError, match="give the weights of this training with --model"):
+        train_fusion.train_fusion(
+            ROOT / "configs" / "fusion.toml", sources, tmp_path / "run", name="", device="cpu", quiet=True
+        )

@@ -1,4 +1,4 @@
-"""Training and evaluation import none of the libraries that only inference, batches, videos and pages need."""
+"""Training and evaluation import no library of inference, batches, videos or pages."""
 
 from __future__ import annotations
 

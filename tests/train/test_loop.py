@@ -1,4 +1,4 @@
-"""The training loop: against an optimizer, schedule and average written in numpy; stopped, killed and continued."""
+"""The training loop compared with numpy (optimizer, schedule, average); stopped, killed and resumed."""
 
 from __future__ import annotations
 
@@ -198,8 +198,8 @@ def test_weights_and_average_are_those_by_hand(
     tensors = load_file(tmp_path / "last.safetensors")
     weights, average = trained_by_hand(task, settings)
     for part, expected in (("network", weights), ("average", average)):
-        found = torch.cat([tensors[f"{part}.weight"][0], tensors[f"{part}.bias"]]).numpy()
-        assert found == pytest.approx(expected, abs=2e-5), part
+        actual = torch.cat([tensors[f"{part}.weight"][0], tensors[f"{part}.bias"]]).numpy()
+        assert actual == pytest.approx(expected, abs=2e-5), part
     assert not np.allclose(weights, average, atol=1e-3)
 
 
@@ -247,10 +247,10 @@ def test_best_epoch_is_kept_and_patience_ends(
     fit(task, replace(SETTINGS, epochs=6, patience=patience), tmp_path, accelerator, quiet=True)
     assert [float(row["score"]) for row in log_rows(tmp_path)] == scores[:epochs]
     assert [int(row["epoch"]) for row in log_rows(tmp_path)] == list(range(epochs))
-    kept = load_file(tmp_path / "best.safetensors")
+    remaining = load_file(tmp_path / "best.safetensors")
     for name, value in task.shown[best].items():
-        assert torch.equal(kept[name], value) and torch.equal(task.network.state_dict()[name], value), name
-    assert not torch.equal(kept["0.weight"], task.shown[best + 1 if best + 1 < epochs else best - 1]["0.weight"])
+        assert torch.equal(remaining[name], value) and torch.equal(task.network.state_dict()[name], value), name
+    assert not torch.equal(remaining["0.weight"], task.shown[best + 1 if best + 1 < epochs else best - 1]["0.weight"])
 
 
 def test_last_epoch_is_kept_whatever_its_figures(tmp_path: Path, accelerator: Accelerator) -> None:
@@ -258,9 +258,9 @@ def test_last_epoch_is_kept_whatever_its_figures(tmp_path: Path, accelerator: Ac
     task = Scripted([9, 8, 7, 6, 5, 4])
     fit(task, replace(SETTINGS, epochs=6, patience=1, keep="last"), tmp_path, accelerator, quiet=True)
     assert [float(row["score"]) for row in log_rows(tmp_path)] == task.scores
-    kept = load_file(tmp_path / "best.safetensors")
+    remaining = load_file(tmp_path / "best.safetensors")
     for name, value in task.shown[-1].items():
-        assert torch.equal(kept[name], value) and torch.equal(task.network.state_dict()[name], value), name
+        assert torch.equal(remaining[name], value) and torch.equal(task.network.state_dict()[name], value), name
 
 
 class Unjudged(Regression):

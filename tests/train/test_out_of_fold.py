@@ -1,4 +1,4 @@
-"""The map between two networks' states: least squares as numpy has it, and noise where it explains nothing."""
+"""The map between two networks' states: compared with numpy's least squares, and noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fine-tuning the text encoder: what the loop is handed, what comes out, how it is judged."""
+"""The text training: inputs of the loop, outputs, and evaluation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from multimodal.encoders.text import read_texts
 from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
 from multimodal.evaluate.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
-from multimodal.evaluate.text import evaluate_readings, evaluate_text
+from multimodal.evaluate.text import evaluate_predictions, evaluate_text
 from multimodal.models.selection import find_card
 from multimodal.models.weights import Weights, load_weights
 from multimodal.train import text_task as stage
@@ -76,8 +76,8 @@ def trained(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def card_of(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    return found
+    actual: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return actual
 
 
 # --- figures and thresholds ---------------------------------------------------------------------------------------
@@ -112,9 +112,9 @@ def test_label_that_never_occurs_counts_as_zero_and_has_no_curve() -> None:
 def test_thresholds_part_what_can_be_parted() -> None:
     targets = np.tile(np.array([[1, 0], [0, 1]], np.uint8), (500, 1))
     scores = np.where(targets == 1, [0.4, 0.9], [0.1, 0.6])
-    found = choose_thresholds(scores, targets, ["low", "high"])
-    assert multilabel_figures(scores, targets, ["low", "high"], found)["macro_f1"] == 1.0
-    assert 0.1 < found["low"] <= 0.4 and 0.6 < found["high"] <= 0.9
+    actual = choose_thresholds(scores, targets, ["low", "high"])
+    assert multilabel_figures(scores, targets, ["low", "high"], actual)["macro_f1"] == 1.0
+    assert 0.1 < actual["low"] <= 0.4 and 0.6 < actual["high"] <= 0.9
 
 
 def test_threshold_of_a_rare_label_leans_on_the_others() -> None:
@@ -125,9 +125,9 @@ def test_threshold_of_a_rare_label_leans_on_the_others() -> None:
     scores = np.clip(0.5 * targets + 0.5 * chance.random((2000, 6)), 0, 1)
     scores[:, 5] = 0.01
     scores[7, 5] = 0.97  # its own best threshold would be far up
-    found = choose_thresholds(scores, targets, list("abcdef"))
-    common = np.mean([found[name] for name in "abcde"])
-    assert abs(found["f"] - common) < 0.1 and GRID[0] <= min(found.values()) <= max(found.values()) <= GRID[-1]
+    actual = choose_thresholds(scores, targets, list("abcdef"))
+    common = np.mean([actual[name] for name in "abcde"])
+    assert abs(actual["f"] - common) < 0.1 and GRID[0] <= min(actual.values()) <= max(actual.values()) <= GRID[-1]
 
 
 # --- what the loop is handed --------------------------------------------------------------------------------------
@@ -151,15 +151,15 @@ def corpus(corpus_folder: Path) -> TextCorpus:
 
 def test_an_epoch_is_every_text_once(corpus: TextCorpus, accelerator: Accelerator) -> None:
     task = task_of(corpus, settings_of(), accelerator)
-    seen: Counter[tuple[int, ...]] = Counter()
+    sets: Counter[tuple[int, ...]] = Counter()
     for ids, mask, targets in task.batches(0, torch.Generator().manual_seed(5)):
         assert ids.shape == mask.shape and len(ids) == 8 and {len(part) for part in targets} == {8}
         assert (ids[mask.logical_not()] == task.marks.padding).all() and mask.sum(1).max() == ids.shape[1]
         assert (ids[:, 0] == task.marks.start[0]).all()
-        seen.update(tuple(row[kept].tolist()) for row, kept in zip(ids, mask, strict=True))
-    assert task.steps() == 15 == sum(seen.values()) / 8
+        sets.update(tuple(row[remaining].tolist()) for row, remaining in zip(ids, mask, strict=True))
+    assert task.steps() == 15 == sum(sets.values()) / 8
     expected = Counter(tuple(task.marks.around(ids)) for ids in encode(task.tokenizer, corpus.texts))
-    assert seen == expected
+    assert sets == expected
 
 
 def test_targets_stay_with_their_texts(corpus: TextCorpus, accelerator: Accelerator) -> None:
@@ -169,8 +169,8 @@ def test_targets_stay_with_their_texts(corpus: TextCorpus, accelerator: Accelera
         for ids, native, groups in zip(encode(task.tokenizer, corpus.texts), corpus.targets, corpus.groups, strict=True)
     }
     for ids, mask, targets in task.batches(1, torch.Generator().manual_seed(6)):
-        for row, kept, native, groups, shares in zip(ids, mask, *targets, strict=True):
-            words = tuple(row[kept].tolist()[1:-1])
+        for row, remaining, native, groups, shares in zip(ids, mask, *targets, strict=True):
+            words = tuple(row[remaining].tolist()[1:-1])
             assert (native.int().tolist(), groups.int().tolist()) == known[words]
             torch.testing.assert_close(shares, groups / groups.sum())
 
@@ -348,11 +348,11 @@ def test_weights_are_three_files_that_know_each_other(trained: Path) -> None:
 @pytest.mark.slow
 def test_loaded_weights_answer_as_on_the_card(trained: Path, corpus: TextCorpus) -> None:
     figures = evaluate_text(load_weights(str(trained), "text"), corpus)
-    kept = card_of(trained)["metrics"]["dev"]
+    remaining = card_of(trained)["metrics"]["dev"]
     for key, value in figures.items():
         if isinstance(value, float):
-            assert value == pytest.approx(kept[key], abs=1e-4), key
-    assert figures["confusion"] == kept["confusion"]
+            assert value == pytest.approx(remaining[key], abs=1e-4), key
+    assert figures["confusion"] == remaining["confusion"]
     keys = {"macro_f1", "macro_f1_native", "accuracy", "ece", "n", "confusion", "labels", "parameters"}
     assert keys <= set(figures) and figures["labels"] == list(FUSED_LABELS)
     assert figures["parameters"] == card_of(trained)["parameters"]
@@ -411,7 +411,7 @@ def test_texts_that_cannot_be_read_are_counted_apart(corpus: TextCorpus) -> None
     tokenizer = tiny_tokenizer()
     network = tiny_network(tokenizer, window_tokens=32)
     some = replace(corpus, texts=("", *corpus.texts[1:]))
-    figures = evaluate_readings(read_texts(network, tokenizer, some.texts, window_tokens=32), some, None)
+    figures = evaluate_predictions(read_texts(network, tokenizer, some.texts, window_tokens=32), some, None)
     assert (figures["n"], figures["unread"]) == (119, 1)
     assert figures["n_single"] == int((some.groups[1:].sum(axis=1) == 1).sum())
 

@@ -1,4 +1,4 @@
-"""Training from any backbone: a few steps, saved, loaded, used by the program."""
+"""Training from any backbone: a few steps, saving, loading, inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips and reel: cut to the picture, in step, captioned, listed; and nothing is written that should not be."""
+"""Clips and reel: exact cuts, sound in step, captions, the list, and no unwanted files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from analysis_fixtures import HOSTILE, said, shows
+from analysis_fixtures import HOSTILE, estimate_of, shows
 from checkout import RunCommand, read_terminal, subprocess_environment
 from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 from media_flashes import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
@@ -185,11 +185,13 @@ def test_moments_side_by_side_are_shown_once(counted: Path, tmp_path: Path) -> N
 
 def test_kinds_can_be_chosen(tmp_path: Path) -> None:
     estimates = [
-        UtteranceEstimate(Utterance(0, 3), fused=said("happiness", 0.9)),
+        UtteranceEstimate(Utterance(0, 3), fused=estimate_of("happiness", 0.9)),
         UtteranceEstimate(
-            Utterance(3, 6), {"face": said("happiness", 0.9), "audio": said("anger", 0.9)}, fused=said("anger", 0.8)
+            Utterance(3, 6),
+            {"face": estimate_of("happiness", 0.9), "audio": estimate_of("anger", 0.9)},
+            fused=estimate_of("anger", 0.8),
         ),
-        UtteranceEstimate(Utterance(9, 12), fused=said("fear", 0.7)),
+        UtteranceEstimate(Utterance(9, 12), fused=estimate_of("fear", 0.7)),
     ]
     for kind in KINDS:
         assert {moment.kind for moment in top_moments(estimates, 5, [kind])} == {kind}

@@ -1,4 +1,4 @@
-"""Words drawn on pictures: in any script, in their order, and none that the font lacks."""
+"""Text on pictures: any script, reading order, and missing letters."""
 
 from __future__ import annotations
 
@@ -151,14 +151,14 @@ def test_boxes_and_times_that_cannot_be_are_no_failure(size: tuple[int, int]) ->
 
 
 def test_an_emotion_that_nobody_knows_is_drawn_short() -> None:
-    said_long = drawing.answer_text("x" * 100_000, 0.5)
+    said_long = drawing.estimate_text("x" * 100_000, 0.5)
     assert len(said_long) < 40 and said_long.startswith("? ")
     assert drawing.color_of("x") == COLORS["uncertain"]
 
 
 def test_an_answer_is_not_drawn_surer_than_it_is() -> None:
-    assert drawing.answer_text("happiness", 0.998) == "▲ happiness >99%"
-    assert drawing.answer_text("uncertain", 0.45) == "? uncertain"
+    assert drawing.estimate_text("happiness", 0.998) == "▲ happiness >99%"
+    assert drawing.estimate_text("uncertain", 0.45) == "? uncertain"
 
 
 def test_of_a_crowd_the_largest_faces_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The overlay: boxes where the faces are, also in between; written whole or not at all."""
+"""The overlay: boxes on the faces, also between sampled frames; atomic files."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_missed_picture_bridged() -> None:
 def test_what_a_face_shows_is_that_of_the_nearest_judged_picture() -> None:
     seen = [face(0.0, (0, 0, 9, 9), "anger"), face(0.2, (0, 0, 9, 9), "fear")]
     tracks = FaceTracks(seen, [0.0, 0.2])
-    found = [tracks.at(time)[0].observation.probabilities for time in (0.0, 0.08, 0.12, 0.2)]
-    assert found == [seen[0].probabilities, seen[0].probabilities, seen[1].probabilities, seen[1].probabilities]
+    actual = [tracks.at(time)[0].observation.probabilities for time in (0.0, 0.08, 0.12, 0.2)]
+    assert actual == [seen[0].probabilities, seen[0].probabilities, seen[1].probabilities, seen[1].probabilities]
 
 
 def cursor_of(image: Image) -> float:
@@ -254,11 +254,11 @@ def test_the_recording_itself_is_never_replaced(gray: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_progress_runs_to_the_end(gray: Path, tmp_path: Path) -> None:
-    told: list[tuple[float, float]] = []
-    write_overlay(analysis_of(gray, [], segment=(1.0, 4.0)), tmp_path, progress=lambda *both: told.append(both))
-    done = [part for part, _ in told]
+    messages: list[tuple[float, float]] = []
+    write_overlay(analysis_of(gray, [], segment=(1.0, 4.0)), tmp_path, progress=lambda *both: messages.append(both))
+    done = [part for part, _ in messages]
     assert done == sorted(done) and done[0] == 0 and done[-1] > 2.9
-    assert {whole for _, whole in told} == {3.0}
+    assert {whole for _, whole in messages} == {3.0}
 
 
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""The reel that moviepy composes: every sample once, pictures at their own times, files closed."""
+"""The reel of moviepy: every sample once, pictures at their times, files closed."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_error_ends_the_decoders(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "media-decoder"]
 
 
-def test_sound_without_pictures_is_an_error_where_pictures_are_due(tmp_path: Path) -> None:
+def test_sound_without_pictures_is_an_error_for_video(tmp_path: Path) -> None:
     path = write_media(tmp_path / "sound.wav", Sound({0: tone(2.0)}))
     with (
         pytest.raises(MediaError, match="holds no picture that can be decoded"),

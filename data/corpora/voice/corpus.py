@@ -13,7 +13,7 @@ from multimodal.errors import CorpusError
 
 
 class ClipName(NamedTuple):
-    """What a path says about a clip.
+    """Facts of a clip from its path.
 
     Attributes:
         speaker: Number or name within the corpus.
@@ -46,7 +46,7 @@ def _none_excluded(path: Path) -> bool:
 class VoiceCorpus:
     """One speech corpus: labels, mapping onto the seven, file names, published counts, license.
 
-    A corpus whose file names say everything has ``read_name``; the others have ``read``. Each module of this package
+    A corpus with all labels in its file names has ``read_name``; the others have ``read``. Each module of this package
     defines one corpus, and ``multimodal.data.corpora.voice_corpora`` lists them.
 
     Attributes:
@@ -63,7 +63,7 @@ class VoiceCorpus:
             ``read`` checks the counts.
         tolerance: Number of clips by which the release differs from its design.
         whole: Clips and speakers of the whole release, where it differs from the design by more than single clips.
-        sexes: Reads the sex of each speaker from a table in or beside a folder, where names do not state it.
+        sexes: Reads the sex of each speaker from a table in or next to a folder, if file names do not state it.
         read: Reads the clips of a folder; the second argument says whether to check the counts.
 
     Example:
@@ -137,7 +137,7 @@ class VoiceCorpus:
 
 
 def per_speaker(labels: Sequence[str], clips: int, **others: int) -> Callable[[str, Counts], Counts]:
-    """The counts of a corpus in which every speaker recorded the same number of clips.
+    """The counts of a corpus with the same number of clips per speaker.
 
     Args:
         labels: The corpus's own labels.
@@ -162,8 +162,8 @@ def _differences(actual: Counts, published: Counts) -> Counts:
 
 
 def _count_error(folder: Path, clips: int, published: int, differences: Mapping[str, Counts]) -> CorpusError:
-    named = [f"{speaker} in {', '.join(labels)}" for speaker, labels in differences.items() if labels]
-    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    where = f"; they differ for {'; '.join(named[:3])}{more}" if named else ""
+    examples = [f"{speaker} in {', '.join(labels)}" for speaker, labels in differences.items() if labels]
+    more = f" and {len(examples) - 3} more" if len(examples) > 3 else ""
+    where = f"; they differ for {'; '.join(examples[:3])}{more}" if examples else ""
     fact = f"contains {clips:,} clips of {len(differences)} speakers; {published:,} were published for these{where}"
     return CorpusError(folder, fact, "unpack the corpus again, or read it as it is with check_counts=False")

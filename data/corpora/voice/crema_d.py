@@ -37,7 +37,7 @@ def read_name(path: Path) -> ClipName | None:
 
 
 def read_sexes(folder: Path) -> Mapping[str, str]:
-    """Reads the sex of each actor from ``VideoDemographics.csv``, if it lies in the folder or beside it.
+    """Reads the sex of each actor from ``VideoDemographics.csv``, if it lies in the folder or next to it.
 
     Args:
         folder: The corpus folder.

@@ -1,4 +1,4 @@
-"""FER+: both layouts, the majority rule and the shares by hand, what is refused, the published counts."""
+"""FER+: both layouts, the majority rule and the shares by hand, invalid files, the published counts."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_majority_and_shares_by_hand(votes: list[int], winner: int, shares: dict
 
 def majority_in_words(votes: list[int]) -> int:
     """The published rule once more, without arrays."""
-    kept = Counter({label: count for label, count in enumerate(votes) if count != 1})
-    for label, count in kept.items():
-        if Fraction(count, kept.total() or 1) > Fraction(1, 2):
+    counts = Counter({label: count for label, count in enumerate(votes) if count != 1})
+    for label, count in counts.items():
+        if Fraction(count, counts.total() or 1) > Fraction(1, 2):
             return label if label < len(FACE_LABELS) else NONE
     return NONE
 
@@ -104,8 +104,8 @@ def layout(
 
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_each_layout_gives_what_was_written(layout: tuple[Path, dict[str, FaceCorpus]], split: str) -> None:
-    folder, written = layout
-    corpus, expected = read_ferplus(folder, split, check_counts=False), written[split]
+    folder, changed_at = layout
+    corpus, expected = read_ferplus(folder, split, check_counts=False), changed_at[split]
     assert corpus.names == expected.names and len(corpus) == len(expected)
     assert (corpus.images.dtype, corpus.votes.dtype) == (np.uint8, np.int64)
     assert np.array_equal(corpus.images, expected.images)

@@ -1,4 +1,4 @@
-"""IEMOCAP's release: turns with labels, words and sound, its traps, and the published counts."""
+"""IEMOCAP: turns with labels, words and audio, special cases of the release, and the published counts."""
 
 from __future__ import annotations
 

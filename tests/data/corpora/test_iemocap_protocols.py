@@ -1,4 +1,4 @@
-"""Who is taught and who is judged on IEMOCAP: nothing shared that must not be, everything judged once."""
+"""Protocols on IEMOCAP: disjoint training and test turns, and each turn tested once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def turns(tmp_path_factory: pytest.TempPathFactory) -> list[IemocapTurn]:
 
 
 def test_sessions_are_apart_in_all_three_parts(turns: list[IemocapTurn]) -> None:
-    found = folds(turns, "leave_one_session_out")
-    assert [fold.name for fold in found] == [f"session-{number}" for number in range(1, 6)]
-    for fold in found:
+    actual = folds(turns, "leave_one_session_out")
+    assert [fold.name for fold in actual] == [f"session-{number}" for number in range(1, 6)]
+    for fold in actual:
         parts = [[turns[index] for index in part] for part in (fold.train, fold.validation, fold.test)]
         for what in ("session", "dialogue", "speaker"):
             sets = [{getattr(turn, what) for turn in part} for part in parts]
@@ -33,10 +33,10 @@ def test_sessions_are_apart_in_all_three_parts(turns: list[IemocapTurn]) -> None
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_turn_is_judged_once_and_never_learnt_from_there(turns: list[IemocapTurn], protocol: str) -> None:
-    found = folds(turns, protocol, seed=4)
-    assert len(found) == 5
-    assert sorted(np.concatenate([fold.test for fold in found]).tolist()) == list(range(len(turns)))
-    for fold in found:
+    actual = folds(turns, protocol, seed=4)
+    assert len(actual) == 5
+    assert sorted(np.concatenate([fold.test for fold in actual]).tolist()) == list(range(len(turns)))
+    for fold in actual:
         everything = np.concatenate([fold.train, fold.validation, fold.test])
         assert sorted(everything.tolist()) == list(range(len(turns)))
 
@@ -65,12 +65,12 @@ def test_too_little_is_named(turns: list[IemocapTurn]) -> None:
 @pytest.mark.parametrize(("classes", "count"), [(4, 5531), (5, 7380), (6, 7380)])
 def test_label_sets_of_the_whole_release(tmp_path: Path, classes: int, count: int) -> None:
     everyone = read_iemocap(write_full_evaluations(tmp_path), check_counts=False)
-    chosen, targets = with_labels(everyone, classes)
-    assert len(chosen) == len(targets) == count
+    selection, targets = with_labels(everyone, classes)
+    assert len(selection) == len(targets) == count
     assert len(label_names(classes)) == classes
     if classes == 4:
         assert label_names(4) == IEMOCAP_LABELS
-        sessions = np.array([turn.session for turn in chosen])
+        sessions = np.array([turn.session for turn in selection])
         for session, numbers in PUBLISHED_FOUR.items():
             assert np.bincount(targets[sessions == session]).tolist() == list(numbers)
 

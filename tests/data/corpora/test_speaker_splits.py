@@ -1,4 +1,4 @@
-"""Parts share no speaker, test every clip once, and are balanced over corpora and sexes."""
+"""Speaker splits: disjoint speakers, each clip tested once, balanced over corpora and sexes."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_parts_share_no_speaker(clips: list[VoiceClip], folds: int, seed: int) -
     for part in parts:
         assert part.train.dtype == part.test.dtype == np.int64
         assert sorted([*part.train.tolist(), *part.test.tolist()]) == list(range(len(clips)))
-        heard = {clips[index].speaker for index in part.train}
-        assert heard and not heard & {clips[index].speaker for index in part.test}
+        training_speakers = {clips[index].speaker for index in part.train}
+        assert training_speakers and not training_speakers & {clips[index].speaker for index in part.test}
 
 
 def spread(clips: list[VoiceClip], folds: int, seed: int, of_sex: bool) -> dict[object, list[int]]:

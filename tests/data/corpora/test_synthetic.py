@@ -1,4 +1,4 @@
-"""Recipes of synthetic utterances: their properties for any corpora, and that a seed repeats them."""
+"""Recipes of synthetic utterances: properties for any corpora, and reproducibility by seed."""
 
 from __future__ import annotations
 

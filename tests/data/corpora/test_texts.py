@@ -1,4 +1,4 @@
-"""Readers of text corpora: what they give, which label goes where, and what they refuse."""
+"""Readers of text corpora: rows, label mappings, and invalid files."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_plain_csv_takes_labels_of_the_seven_and_of_goemotions(tmp_path: Path) -
     ("content", "fact"),
     [
         ("text,label\nNice,jolly\n", "text 1 has the unknown label 'jolly'; use one of anger, annoyance,"),
-        ("text,emotion\nNice,joy\n", "has no column 'label'; give a table whose first line names text, label"),
+        ("text,emotion\nNice,joy\n", "has no column 'label'; give a table with a first line that names text, label"),
         ("text,label\n", "contains no text"),
         ("", "has no column 'text'"),
     ],

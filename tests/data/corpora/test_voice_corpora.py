@@ -1,4 +1,4 @@
-"""Properties that every speech corpus must have, and the published numbers."""
+"""Properties of every speech corpus, and the published numbers."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_complete_speaker_has_the_published_counts(corpus: str) -> None:
 
 
 @every_named_corpus
-def test_more_missing_clips_than_tolerated_are_an_error_with_both_numbers(corpus: str) -> None:
+def test_too_many_missing_clips_are_an_error_with_both_numbers(corpus: str) -> None:
     entry, clips = VOICE_CORPORA[corpus], clips_of(corpus)
     fewer = clips[: len(clips) - entry.tolerance]
     entry.check_counts(Path(corpus), fewer)

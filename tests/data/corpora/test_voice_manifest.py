@@ -1,4 +1,4 @@
-"""Tables of your own clips: their columns, and every kind of invalid row."""
+"""Manifests of speech clips: their columns, and every kind of invalid row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corpora of voices: names by hand, layouts as published and as people have them, counts, tables of one's own."""
+"""Speech corpora: file names by hand, published layouts and variants, counts, manifests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The readers on the real RAVDESS, EmoDB and BanglaSER as they lie in the shared folder."""
+"""The readers on the real RAVDESS, EmoDB and BanglaSER in the shared folder."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ EXPECTED = {
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_counts_are_those_of_the_shared_folder(clips: dict[str, list[VoiceClip]], corpus: str) -> None:
-    found, (number, speakers, labels) = clips[corpus], EXPECTED[corpus]
-    counts = Counter(clip.native_label for clip in found)
-    assert (len(found), len({clip.speaker for clip in found})) == (number, speakers)
+    actual, (number, speakers, labels) = clips[corpus], EXPECTED[corpus]
+    counts = Counter(clip.native_label for clip in actual)
+    assert (len(actual), len({clip.speaker for clip in actual})) == (number, speakers)
     assert [counts[label] for label in VOICE_CORPORA[corpus].labels] == labels
-    assert sum(clip.label is None for clip in found) == (81 if corpus == "emodb" else 0)
-    assert {clip.sex for clip in found} == {"female", "male"}
+    assert sum(clip.label is None for clip in actual) == (81 if corpus == "emodb" else 0)
+    assert {clip.sex for clip in actual} == {"female", "male"}
 
 
 def test_sexes_are_even(clips: dict[str, list[VoiceClip]]) -> None:
-    speakers = {(corpus, clip.sex, clip.speaker) for corpus, found in clips.items() for clip in found}
+    speakers = {(corpus, clip.sex, clip.speaker) for corpus, actual in clips.items() for clip in actual}
     counts = Counter((corpus, sex) for corpus, sex, _ in speakers)
     assert [counts[corpus, "female"] for corpus in CORPORA] == [counts[corpus, "male"] for corpus in CORPORA]
 
@@ -67,11 +67,11 @@ def test_three_clips_of_speaker_15_begin_otherwise(clips: dict[str, list[VoiceCl
 
 
 def test_sound_is_what_libsndfile_reads(clips: dict[str, list[VoiceClip]], tmp_path: Path) -> None:
-    chosen = [clip for found in clips.values() for clip in found[7::100]]
-    packed = load_waveforms(chosen, tmp_path / "voices.safetensors")
-    again = load_waveforms(chosen, tmp_path / "voices.safetensors")
+    selection = [clip for actual in clips.values() for clip in actual[7::100]]
+    packed = load_waveforms(selection, tmp_path / "voices.safetensors")
+    again = load_waveforms(selection, tmp_path / "voices.safetensors")
     assert packed.warnings == ()
-    for clip, first, second in zip(chosen, packed, again, strict=True):
+    for clip, first, second in zip(selection, packed, again, strict=True):
         expected, rate = soundfile.read(clip.path, dtype="float32")
         assert rate == 16000
         for samples in (load_waveform(clip.path), first, second):
@@ -87,7 +87,7 @@ def test_copies_within_banglaser_are_of_one_speaker_and_emotion(clips: dict[str,
 
 
 def test_folds_over_all_corpora(clips: dict[str, list[VoiceClip]]) -> None:
-    everything = [clip for found in clips.values() for clip in found]
+    everything = [clip for actual in clips.values() for clip in actual]
     for fold in split_by_speaker(everything, 5, seed=0):
         tested = [everything[index] for index in fold.test]
         speakers = Counter(corpus for corpus, _ in {(clip.corpus, clip.speaker) for clip in tested})

@@ -1,4 +1,4 @@
-"""Sound of clips: the samples that are in the file, the same from a pack, and a pack that needs nothing else."""
+"""Waveforms of clips: the samples of the file, equal from a pack, and a self-contained pack."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def samples_of(path: Path) -> np.ndarray:
 
 def test_a_clip_is_what_stands_in_the_file(clips: list[VoiceClip]) -> None:
     for clip in clips[:3]:
-        found = load_waveform(clip.path)
-        assert found.dtype == np.float32
-        assert np.array_equal(found, samples_of(clip.path) / np.float32(32768))
+        actual = load_waveform(clip.path)
+        assert actual.dtype == np.float32
+        assert np.array_equal(actual, samples_of(clip.path) / np.float32(32768))
 
 
 def test_all_clips_are_what_stands_in_the_files(clips: list[VoiceClip]) -> None:
-    found = load_waveforms(clips)
-    assert len(found) == len(clips) and found.lengths.tolist() == [1600] * len(clips)
-    for clip, waveform in zip(clips, found, strict=True):
+    actual = load_waveforms(clips)
+    assert len(actual) == len(clips) and actual.lengths.tolist() == [1600] * len(clips)
+    for clip, waveform in zip(clips, actual, strict=True):
         assert waveform.dtype == np.float32
         assert np.array_equal(waveform, samples_of(clip.path) / np.float32(32768))
 
@@ -66,11 +66,11 @@ def test_a_pack_gives_the_same_and_decodes_nothing(
     first = load_waveforms(clips, cache, lambda *counts: done.append(counts))
     assert done == [(number, len(clips)) for number in range(1, len(clips) + 1)]
     monkeypatch.setattr(module, "_decode", None)
-    written = cache.stat().st_mtime_ns
-    chosen = [clips[4], clips[0], clips[4]]
-    second = load_waveforms(chosen, cache, lambda *counts: done.append(counts))
+    changed_at = cache.stat().st_mtime_ns
+    selection = [clips[4], clips[0], clips[4]]
+    second = load_waveforms(selection, cache, lambda *counts: done.append(counts))
     assert [piece.tolist() for piece in second] == [first[index].tolist() for index in (4, 0, 4)]
-    assert len(done) == len(clips) and cache.stat().st_mtime_ns == written
+    assert len(done) == len(clips) and cache.stat().st_mtime_ns == changed_at
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
 
 
@@ -137,8 +137,8 @@ def test_damage_is_told_with_a_pack_as_without(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9001])
     clips = [VOICE_CORPORA["emodb"].clip(path, "03", "anger")]
     plain = load_waveforms(clips)
-    told = [load_waveforms(clips, tmp_path / "voices.safetensors").warnings for _ in range(2)]
-    assert told == [plain.warnings] * 2
+    messages = [load_waveforms(clips, tmp_path / "voices.safetensors").warnings for _ in range(2)]
+    assert messages == [plain.warnings] * 2
     assert len(plain.warnings) == 1 and plain.warnings[0].startswith("03a01Fa.wav: ")
 
 
@@ -174,5 +174,5 @@ def test_clips_that_are_no_sound_are_named(clips: list[VoiceClip], tmp_path: Pat
 
 
 def test_nothing_is_nothing(tmp_path: Path) -> None:
-    found = load_waveforms([], tmp_path / "voices.safetensors")
-    assert len(found) == 0 and found.lengths.shape == (0,)
+    actual = load_waveforms([], tmp_path / "voices.safetensors")
+    assert len(actual) == 0 and actual.lengths.shape == (0,)

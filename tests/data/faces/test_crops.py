@@ -1,4 +1,4 @@
-"""Quality and crops of faces by hand; what detection, framing and cropping cost on FER+."""
+"""Quality and crops of faces by hand; the effect of detection and cropping on FER+."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def test_faces_found_again_lose_little_accuracy(ferplus_folder: Path) -> None:
     judged = corpus.subset(majority_labels(corpus.votes) >= 0)
     step = np.arange(len(judged)) % (len(judged) // PICTURES) == 0
     judged = judged.subset(step)
-    crops, found = refound_crops(judged.images, load_detector("mtcnn"))
-    assert found.mean() > 0.85
-    labels = majority_labels(judged.votes)[found]
-    assert accuracy(crops[found], labels) > accuracy(judged.images[found], labels) - LARGEST_LOSS
+    crops, actual = refound_crops(judged.images, load_detector("mtcnn"))
+    assert actual.mean() > 0.85
+    labels = majority_labels(judged.votes)[actual]
+    assert accuracy(crops[actual], labels) > accuracy(judged.images[actual], labels) - LARGEST_LOSS
 
 
 def accuracy(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
@@ -126,8 +126,8 @@ def placed(side: float, center: tuple[float, float], degrees: float = 0.0) -> tu
 def dots_of(crop: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Middles of the bright dots in shares of the crop's side, from top to bottom and left to right."""
     count, _, _, middles = cv2.connectedComponentsWithStats((crop > 60).astype(np.uint8))
-    found = (np.asarray(middles[1:count]) + 0.5) / crop.shape[0]
-    return found[np.lexsort((found[:, 0], found[:, 1].round(1)))]
+    actual = (np.asarray(middles[1:count]) + 0.5) / crop.shape[0]
+    return actual[np.lexsort((actual[:, 0], actual[:, 1].round(1)))]
 
 
 @pytest.mark.parametrize("size", [48, 64])
@@ -183,8 +183,8 @@ def test_a_crop_without_pixels_is_refused() -> None:
 def test_pasted_faces_are_framed_again(mtcnn: Detector) -> None:
     (box,) = load_detector("haar").detect(portrait())  # FER2013's own framing comes from such a detector
     face = align(portrait(), box)
-    crops, found = refound_crops([face, face, np.full((48, 48), 90, np.uint8)], mtcnn, seed=3)
-    assert found.tolist() == [True, True, False]
+    crops, actual = refound_crops([face, face, np.full((48, 48), 90, np.uint8)], mtcnn, seed=3)
+    assert actual.tolist() == [True, True, False]
     assert not crops[2].any()
     for crop in crops[:2]:
         assert np.corrcoef(crop.ravel(), face.ravel())[0, 1] > 0.8

@@ -1,4 +1,4 @@
-"""Detectors: against somebody else's program, without false alarms, and with errors that name the remedy."""
+"""Face detectors: compared with an independent program, without false positives, and with useful errors."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_mtcnn_finds_what_the_package_of_its_weights_finds(name: str, mtcnn: Detector) -> None:
-    found = mtcnn.detect(reference_pictures()[name])
-    assert len(found) == len(REFERENCE[name])
+    actual = mtcnn.detect(reference_pictures()[name])
+    assert len(actual) == len(REFERENCE[name])
     for theirs in REFERENCE[name]:
-        ours = max(found, key=lambda face: overlap(face.box, theirs["box"]))
+        ours = max(actual, key=lambda face: overlap(face.box, theirs["box"]))
         assert overlap(ours.box, theirs["box"]) > 0.7
         assert ours.score == pytest.approx(theirs["score"], abs=0.05)
         assert ours.landmarks is not None
@@ -73,9 +73,9 @@ def test_mtcnn_finds_a_face_of_a_ninth_of_the_height(size: tuple[int, int], mtcn
     width = size[1] / 9 * 1.6  # the cut-out is 1.6 times as wide as the face
     for x in np.linspace(0.1, 0.9, 5):
         center = (float(x) * size[0], 0.5 * size[1])
-        found = mtcnn.detect(scene([Person(center, width)], size))
-        assert len(found) == 1
-        assert found[0].box[0] < center[0] < found[0].box[0] + found[0].box[2]
+        actual = mtcnn.detect(scene([Person(center, width)], size))
+        assert len(actual) == 1
+        assert actual[0].box[0] < center[0] < actual[0].box[0] + actual[0].box[2]
 
 
 @pytest.mark.parametrize("name", faceless_pictures())
@@ -111,10 +111,10 @@ def test_follow_agrees_with_detect(shift: tuple[float, float], growth: float, mt
 def test_follow_keeps_the_order_of_the_boxes(mtcnn: Detector) -> None:
     picture = reference_pictures()["pair"]
     first, second = mtcnn.detect(picture)
-    found = mtcnn.follow(picture, [second.box, (230, 5, 40, 50), first.box])
-    assert found[1] is None
-    assert found[0] is not None and overlap(found[0].box, second.box) > 0.7
-    assert found[2] is not None and overlap(found[2].box, first.box) > 0.7
+    actual = mtcnn.follow(picture, [second.box, (230, 5, 40, 50), first.box])
+    assert actual[1] is None
+    assert actual[0] is not None and overlap(actual[0].box, second.box) > 0.7
+    assert actual[2] is not None and overlap(actual[2].box, first.box) > 0.7
     assert mtcnn.follow(picture, []) == []
 
 
@@ -138,9 +138,11 @@ def test_suppression_keeps_what_opencv_keeps() -> None:
     corner, size = rng.uniform(0, 60, (200, 2)), rng.uniform(10, 40, (200, 2))
     scores = rng.permutation(200).astype(np.float32) / 200 + 0.001
     boxes = np.concatenate((corner, size), axis=1)
-    kept = mtcnn_module._suppressed(np.concatenate((corner, corner + size), axis=1).astype(np.float32), scores, 0.5)
+    remaining = mtcnn_module._suppressed(
+        np.concatenate((corner, corner + size), axis=1).astype(np.float32), scores, 0.5
+    )
     expected = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, 0.5)
-    assert kept.tolist() == list(expected)
+    assert remaining.tolist() == list(expected)
 
 
 def test_suppression_drops_inner_box() -> None:
@@ -188,10 +190,10 @@ def test_yunet_rows_are_read_in_the_order_of_the_picture() -> None:
 def test_yunet_agrees_with_mtcnn(enlarged: int, shared_folder: Path, mtcnn: Detector) -> None:
     yunet = load_detector("yunet", shared_folder / "models" / "face_detection_yunet_2026may.onnx")
     picture = np.asarray(cv2.resize(reference_pictures()["pair"], None, fx=enlarged, fy=enlarged), np.uint8)
-    found = yunet.detect(picture)
-    assert len(found) == 2
+    actual = yunet.detect(picture)
+    assert len(actual) == 2
     for theirs in mtcnn.detect(picture):
-        ours = max(found, key=lambda face: overlap(face.box, theirs.box))
+        ours = max(actual, key=lambda face: overlap(face.box, theirs.box))
         assert overlap(ours.box, theirs.box) > 0.6
         assert ours.landmarks is not None and theirs.landmarks is not None
         assert np.abs(ours.landmarks - theirs.landmarks).max() < 0.12 * theirs.box[2]

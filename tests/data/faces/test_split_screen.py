@@ -1,4 +1,4 @@
-"""Two actors in one picture: whose half is whose, read from names, held against what moves, and faces at true times."""
+"""Split-screen recordings: halves from file names, the check by motion, and faces at true times."""
 
 from __future__ import annotations
 
@@ -51,32 +51,32 @@ def test_halves_of_even_and_odd_pictures() -> None:
 
 
 def test_faces_of_the_wanted_half_at_the_pictures_true_times(video: Path) -> None:
-    wanted = {"left": [(0.2, 1.2), (2.6, 3.6)], "right": []}
-    seen = read_split_screen(video, wanted, load_detector(), frames_per_second=5)
-    assert len(seen.times) == len(seen.motion) == 25
-    np.testing.assert_allclose(seen.times, np.arange(25) / 5, atol=0.041)
-    times = seen.faces["left"].times
-    assert set(times.tolist()) <= set(seen.times.tolist())
+    expected = {"left": [(0.2, 1.2), (2.6, 3.6)], "right": []}
+    observations = read_split_screen(video, expected, load_detector(), frames_per_second=5)
+    assert len(observations.times) == len(observations.motion) == 25
+    np.testing.assert_allclose(observations.times, np.arange(25) / 5, atol=0.041)
+    times = observations.faces["left"].times
+    assert set(times.tolist()) <= set(observations.times.tolist())
     inside = times[((times >= 0.2) & (times <= 1.2)) | ((times >= 2.6) & (times <= 3.6))]
     assert len(inside) >= 9  # of ten sampled pictures in the two turns
     assert times.max() <= 3.6 and not ((times > 1.25) & (times < 2.05)).any()
-    assert seen.faces["left"].crops.shape == (len(times), 48, 48)
-    assert len(seen.faces["right"].times) == 0
+    assert observations.faces["left"].crops.shape == (len(times), 48, 48)
+    assert len(observations.faces["right"].times) == 0
 
 
 def test_both_halves_give_the_face_that_is_in_them(video: Path) -> None:
     """The right head is the left one mirrored: so are the crops."""
-    seen = read_split_screen(video, {"left": [(0, 5)], "right": [(0, 5)]}, load_detector(), frames_per_second=2)
-    left, right = (seen.faces[half].crops.astype(float).mean(axis=0) for half in ("left", "right"))
+    observations = read_split_screen(video, {"left": [(0, 5)], "right": [(0, 5)]}, load_detector(), frames_per_second=2)
+    left, right = (observations.faces[half].crops.astype(float).mean(axis=0) for half in ("left", "right"))
     assert np.corrcoef(left.ravel(), right[:, ::-1].ravel())[0, 1] > 0.8
     assert np.corrcoef(left.ravel(), right.ravel())[0, 1] < 0.8
 
 
 def test_motion_tells_who_sits_where(video: Path) -> None:
-    seen = read_split_screen(video, {})
-    assert agreement("Ses01F_impro01", seen.times, seen.motion, TURNS).share == 1.0
+    observations = read_split_screen(video, {})
+    assert agreement("Ses01F_impro01", observations.times, observations.motion, TURNS).share == 1.0
     swapped = [(start, end, "right" if half == "left" else "left") for start, end, half in TURNS]
-    assert agreement("Ses01F_impro01", seen.times, seen.motion, swapped).share == 0.0
+    assert agreement("Ses01F_impro01", observations.times, observations.motion, swapped).share == 0.0
 
 
 def test_who_talks_most_does_not_decide() -> None:
@@ -90,14 +90,14 @@ def test_who_talks_most_does_not_decide() -> None:
 
 def test_meaningless_motion() -> None:
     draws = np.random.default_rng(0)
-    found = []
+    actual = []
     for _ in range(60):
         times, motion = np.arange(400) / 4, draws.gamma(2, 1, (400, 2))
         turns = [(float(2 * index), 2 * index + 1.5, ("left", "right")[index % 2]) for index in range(50)]
-        found.append(agreement("Ses01F_impro01", times, motion, turns))
-    assert 0.45 < np.mean([each.share for each in found]) < 0.55
-    assert sum(each.contradicts for each in found) <= 3
-    check_rule(Path("corpus"), found)
+        actual.append(agreement("Ses01F_impro01", times, motion, turns))
+    assert 0.45 < np.mean([each.share for each in actual]) < 0.55
+    assert sum(each.contradicts for each in actual) <= 3
+    check_rule(Path("corpus"), actual)
 
 
 def test_one_actor_alone_says_nothing() -> None:

@@ -1,14 +1,17 @@
-"""Faces are followed: on scenes with known motion, against hand-computed cases and exhaustive search."""
+"""Face tracking: scenes with known motion, compared with hand-computed cases and exhaustive search."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import subprocess_environment
 from face_fixtures import Person, cartoon, faceless_pictures, scene
 
 from multimodal.data.faces.detectors import Box, Detection, Detector, load_detector
@@ -96,8 +99,8 @@ def test_two_people_who_cross_keep_their_ids(mtcnn: Detector) -> None:
 
 @pytest.mark.parametrize(("gone", "same"), [(5, True), (12, False)])
 def test_who_is_gone_for_a_second_returns_as_the_same_person(gone: int, same: bool, mtcnn: Detector) -> None:
-    there, away = scene([Person((240, 130), 110)]), scene([])
-    followed = follow_all(FaceTracker(mtcnn), [there] * 4 + [away] * gone + [there] * 4)
+    with_person, away = scene([Person((240, 130), 110)]), scene([])
+    followed = follow_all(FaceTracker(mtcnn), [with_person] * 4 + [away] * gone + [with_person] * 4)
     assert [len(faces) for faces in followed[:4]] == [1] * 4
     assert all(not faces for faces in followed[4 : 4 + gone])
     assert owner(followed[-1], (240, 130)) == (0 if same else 1)
@@ -133,9 +136,9 @@ def test_the_whole_picture_is_searched_once_a_second(mtcnn: Detector) -> None:
 
 
 def test_search_rate_after_lost_face(mtcnn: Detector) -> None:
-    there, away = scene([Person((240, 130), 110)]), scene([])
+    with_person, away = scene([Person((240, 130), 110)]), scene([])
     counting = Counting(mtcnn)
-    follow_all(FaceTracker(counting), [there] * 2 + [away] * 11)
+    follow_all(FaceTracker(counting), [with_person] * 2 + [away] * 11)
     assert counting.searches == 7  # at 0; at 0.4 (lost), 0.8, 1.2, 1.6, 2.0 and 2.4 s
 
 
@@ -206,7 +209,7 @@ def test_pictures_out_of_order_are_refused(mtcnn: Detector) -> None:
         tracker.update(Frame(1.0, EMPTY))
 
 
-@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (4, 2), (1, 5), (5, 5)])
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (4, 2), (1, 5), (5, 1), (1, 1), (5, 5)])
 def test_assignment_is_the_cheapest_of_all(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(shape[0] * 10 + shape[1])
     for _ in range(30):
@@ -221,8 +224,21 @@ def best_by_trying_all(costs: np.ndarray[tuple[int, int], np.dtype[np.float64]])
     """Most pairs, then least cost, over every way to pair rows with columns."""
     table = costs if costs.shape[0] <= costs.shape[1] else costs.T
     ways = itertools.permutations(range(table.shape[1]), table.shape[0])
-    chosen = ([table[row, column] for row, column in enumerate(way)] for way in ways)
-    return max((sum(map(math.isfinite, way)), -sum(filter(math.isfinite, way))) for way in chosen)
+    selection = ([table[row, column] for row, column in enumerate(way)] for way in ways)
+    return max((sum(map(math.isfinite, way)), -sum(filter(math.isfinite, way))) for way in selection)
+
+
+@pytest.mark.parametrize(("shape", "loads"), [((1, 1), False), ((1, 3), False), ((2, 2), True)])
+def test_only_several_faces_load_the_solver(shape: tuple[int, int], loads: bool) -> None:
+    """scipy.optimize takes 0.4 s and 30 MB, which a recording of one face does not pay."""
+    code = (
+        "import sys, numpy; from multimodal.data.faces.tracking import assign; "
+        f"print(len(assign(numpy.zeros({shape}))), 'scipy.optimize' in sys.modules)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], env=subprocess_environment(), capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == f"{min(shape)} {loads}\n"
 
 
 def test_nothing_is_assigned_to_nobody() -> None:

@@ -1,4 +1,4 @@
-"""Sound is found where it was put: at its time, with its pitch and level, whatever carries it."""
+"""Audio reading: sound at its time, with its pitch and level, in any container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers that are damaged, hostile or no media at all: what is there is read, and the rest is said in a line."""
+"""Damaged, hostile and invalid containers: the readable part is read, the rest is one warning line."""
 
 from __future__ import annotations
 
@@ -174,20 +174,20 @@ def test_playlists_lead_nowhere(noisy_clip: Path, kind: str, suffix: str) -> Non
 def test_a_demuxer_that_opens_a_second_file_is_refused(
     noisy_clip: Path, monkeypatch: pytest.MonkeyPatch, kind: str, demuxer: str, asks: bool
 ) -> None:
-    """The second line of defence, seen by taking the first away: one demuxer asks, the other takes a protocol."""
+    """The second line of defense, seen by taking the first away: one demuxer asks, the other takes a protocol."""
     path = noisy_clip.with_name(f"list.{kind}")
     path.write_text(playlists(Path(noisy_clip.name))[kind])
-    asked: list[str] = []
+    requests: list[str] = []
 
     def refuse(url: str, flags: int, options: dict[str, str]) -> None:
-        asked.append(url)
+        requests.append(url)
         raise PermissionError
 
     monkeypatch.setattr(container_module, "FORMATS", [*container_module.FORMATS, demuxer])
     monkeypatch.setattr(container_module, "_refuse", refuse)
     with pytest.raises(MediaError):
         probe(path)
-    assert [url.endswith("clip.mp4") for url in asked] == [True] * asks
+    assert [url.endswith("clip.mp4") for url in requests] == [True] * asks
 
 
 @pytest.mark.parametrize("options", [{"frames_per_second": 0}, {"frames_per_second": math.nan}, {"max_side": 0}])

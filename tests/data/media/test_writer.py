@@ -1,4 +1,4 @@
-"""Reading a part of a recording again, and writing it: every picture at its time, sound in step, safe to play."""
+"""Playback clips and their writing: every picture at its time, sound in step, files that any player opens."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def render(source: Path, target: Path, start: float = 0.0, end: float | None = N
 def test_every_picture_keeps_the_time_that_ffprobe_gives(name: str, tmp_path: Path) -> None:
     facts = FACTS[name]
     zero = min(start for start in (facts["video_start"], facts["audio_start"]) if start is not None)
-    written = [time for time, _ in pictures_of(render(REFERENCE / name, tmp_path / "a.mp4"))]
+    times = [time for time, _ in pictures_of(render(REFERENCE / name, tmp_path / "a.mp4"))]
     expected = [time - zero for time in facts["times"]]
-    nearest = np.abs(np.subtract.outer(written, expected))
+    nearest = np.abs(np.subtract.outer(times, expected))
     assert nearest.min(axis=0).max() < 1.1e-3  # ffprobe's times may be whole milliseconds
     # Others are only there where a picture stays for more than half a second.
     stays = [(one, other) for one, other in itertools.pairwise([*expected, 1e9]) if other - one > 0.5]
-    for time in np.array(written)[nearest.min(axis=1) >= 1.1e-3]:
+    for time in np.array(times)[nearest.min(axis=1) >= 1.1e-3]:
         assert any(one < time < other for one, other in stays)
 
 
@@ -119,10 +119,10 @@ def test_sound_gap_becomes_silence(tmp_path: Path) -> None:
 
 def test_a_part_begins_with_the_picture_that_is_on_the_screen(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mp4", Pictures(every(40, 20.0)), Sound({0: tone(20.0)}, 48000, "aac", "fltp"))
-    found = list(read_pictures(Clip(clip, 13.05, 13.3), (96, 64)))
+    actual = list(read_pictures(Clip(clip, 13.05, 13.3), (96, 64)))
     expected = [(13.05, 326), *((index * 0.04, index) for index in range(327, 333))]
-    assert [time for time, _ in found] == pytest.approx([time for time, _ in expected])
-    levels = [image.mean() for _, image in found]
+    assert [time for time, _ in actual] == pytest.approx([time for time, _ in expected])
+    levels = [image.mean() for _, image in actual]
     assert levels == pytest.approx([gray_of(index) for _, index in expected], abs=3)
 
 
@@ -141,11 +141,11 @@ def test_a_late_part_is_sought_and_exact(suffix: str, tmp_path: Path, monkeypatc
             yield seconds, frame
 
     monkeypatch.setattr(cuts, "decode_video", watched)
-    found = list(read_pictures(Clip(clip, 50.0, 51.0), (96, 64)))
+    actual = list(read_pictures(Clip(clip, 50.0, 51.0), (96, 64)))
     offset = probe(clip).video_start_seconds or 0.0  # of 15 ms in .ts
-    shown = [int((time - offset) / 0.04 + 1e-3) for time, _ in found]
-    assert shown == list(range(1250 - (offset > 0), 1275))  # and from the offset, the picture before is still there
-    assert [image.mean() for _, image in found] == pytest.approx([gray_of(k) for k in shown], abs=3)
+    numbers = [int((time - offset) / 0.04 + 1e-3) for time, _ in actual]
+    assert numbers == list(range(1250 - (offset > 0), 1275))  # and from the offset, the picture before is still there
+    assert [image.mean() for _, image in actual] == pytest.approx([gray_of(k) for k in numbers], abs=3)
     assert min(decoded) > 30 and len(decoded) < 650
 
 
@@ -170,9 +170,9 @@ def test_a_picture_that_stays_is_given_again_and_again(tmp_path: Path) -> None:
 
 def test_a_part_that_a_picture_outlasts_shows_it(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "clip.mkv", Pictures([0, 40, 9000, 9040]), Sound({0: tone(10.0)}))
-    found = list(read_pictures(Clip(clip, 4.0, 6.0), (96, 64)))
-    assert found[0][0] == 4.0 and max(np.diff([time for time, _ in found])) < 0.3
-    assert all(image.mean() == pytest.approx(gray_of(1), abs=3) for _, image in found)
+    actual = list(read_pictures(Clip(clip, 4.0, 6.0), (96, 64)))
+    assert actual[0][0] == 4.0 and max(np.diff([time for time, _ in actual])) < 0.3
+    assert all(image.mean() == pytest.approx(gray_of(1), abs=3) for _, image in actual)
 
 
 def test_a_joined_part_fills_its_time_with_picture_and_silence(tmp_path: Path) -> None:
@@ -197,10 +197,10 @@ def test_fades_leave_no_click(tmp_path: Path) -> None:
 
 def test_without_sound_and_without_picture(tmp_path: Path) -> None:
     silent = write_media(tmp_path / "silent.mp4", Pictures(every(40, 1.0)))
-    heard = write_media(tmp_path / "heard.wav", Sound({0: tone(3.0)}))
+    sound_file = write_media(tmp_path / "heard.wav", Sound({0: tone(3.0)}))
     with av.open(str(render(silent, tmp_path / "a.mp4"))) as container:
         assert [stream.type for stream in container.streams] == ["video"]
-    with av.open(str(render(heard, tmp_path / "b.m4a", 1.0, 2.0))) as container:
+    with av.open(str(render(sound_file, tmp_path / "b.m4a", 1.0, 2.0))) as container:
         assert [stream.type for stream in container.streams] == ["audio"]
         assert container.duration / av.time_base == pytest.approx(1.0, abs=0.03)
 
@@ -264,6 +264,6 @@ def test_sizes_are_even_and_within_their_limits(
     size: tuple[int, int], longest: int, least: int, expected: tuple[int, int], tmp_path: Path
 ) -> None:
     info = probe(write_media(tmp_path / "clip.mkv", Pictures([0, 40])))
-    found = output_size(type(info)(info.path, "", 1.0, *size, 25.0, True, False), longest, least)
-    assert found == expected
-    assert Fraction(found[0], 2).denominator == Fraction(found[1], 2).denominator == 1
+    actual = output_size(type(info)(info.path, "", 1.0, *size, 25.0, True, False), longest, least)
+    assert actual == expected
+    assert Fraction(actual[0], 2).denominator == Fraction(actual[1], 2).denominator == 1

@@ -1,4 +1,4 @@
-"""Speech to text: passages and clocks by hand-made models, the joined wheels by hand-made wheels."""
+"""Speech-to-text: passages and clocks with fake models, and the joined wheels with fake wheels."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[SpokenUtterance]:
 
 class TestPassages:
     @given(st.lists(st.tuples(st.floats(0, 8), st.floats(0.5, 15)), max_size=12))
-    def test_nothing_is_lost_and_no_clock_moves(self, stretches: list[tuple[float, float]]) -> None:
+    def test_nothing_is_lost_and_no_clock_moves(self, spans: list[tuple[float, float]]) -> None:
         clock, speech = 0.0, []
-        for pause, length in stretches:
+        for pause, length in spans:
             start = round((clock + pause) * SAMPLE_RATE) / SAMPLE_RATE
             end = start + round(length * 100) / 100
             speech.append(spoken(start, end))
@@ -120,22 +120,22 @@ class TestSplitting:
 class TestTranscribing:
     def test_words_stand_on_the_recording_s_clock(self, found: list[SpokenUtterance]) -> None:
         found += [spoken(10.0, 12.0), spoken(60.0, 63.0)]
-        told: list[float] = []
-        result = Recognizer(Parrot(), "parrot").transcribe([], told.append)
+        messages: list[float] = []
+        result = Recognizer(Parrot(), "parrot").transcribe([], messages.append)
         assert [(each.start_seconds, each.end_seconds, each.text) for each in result.utterances] == [
             (10.0, 11.5, "word0 word1"),
             (60.0, 62.5, "word0 word1 word2"),
         ]
         assert [word.start_seconds for word in result.words[1]] == [60.0, 61.0, 62.0]
-        assert (result.language, result.warnings, told) == ("en", ("from the sound",), [12.0, 63.0])
+        assert (result.language, result.warnings, messages) == ("en", ("from the sound",), [12.0, 63.0])
 
     def test_the_language_is_asked_for_once(self, found: list[SpokenUtterance]) -> None:
         found += [spoken(0.0, 2.0), spoken(30.0, 32.0)]
         sure, unsure = Parrot("de", 0.9), Parrot("de", 0.3)
         assert Recognizer(sure, "").transcribe([]).language == "de"
-        assert [asked["language"] for asked in sure.asked] == [None, "de"]
+        assert [requests["language"] for requests in sure.asked] == [None, "de"]
         Recognizer(unsure, "").transcribe([])
-        assert [asked["language"] for asked in unsure.asked] == [None, None]
+        assert [requests["language"] for requests in unsure.asked] == [None, None]
 
     def test_invented_words_are_left_out(self, found: list[SpokenUtterance]) -> None:
         found += [spoken(0.0, 2.0)]
@@ -165,7 +165,6 @@ class TestLoading:
             load_recognizer(str(tmp_path))
 
     def test_a_damaged_model(self, tmp_path: Path) -> None:
-        pytest.importorskip("faster_whisper")
         (tmp_path / "model.bin").write_bytes(b"no model")
         (tmp_path / "config.json").write_text("{}")
         with pytest.raises(WeightsError, match="the model cannot be loaded"):
@@ -266,9 +265,9 @@ def test_read_sentences(recognizer: Recognizer, shared_folder: Path) -> None:
     for name, text in rows:
         result = recognizer.transcribe(read_audio(folder / f"{Path(name).stem}.wav"))
         assert result.language == "en"
-        heard = " ".join(utterance.text or "" for utterance in result.utterances)
+        texts = " ".join(utterance.text or "" for utterance in result.utterances)
         right = [TYPING_ERRORS.get(word, word) for word in words_of(text)]
-        errors, words = errors + word_errors(right, words_of(heard)), words + len(right)
+        errors, words = errors + word_errors(right, words_of(texts)), words + len(right)
     # 0.034 was measured, 0.12 against the words as printed.
     assert words > 50
     assert errors / words <= 0.10

@@ -1,4 +1,4 @@
-"""Speech is found where it was put, whatever is wrong with the sound; what is no speech is not."""
+"""Utterances from voice activity: speech at its time despite defects, and no utterance without speech."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ def check_times(spoken: list[SpokenUtterance], expected: list[tuple[float, float
 @pytest.mark.slow
 def test_speech_is_still_found_after_a_long_noise() -> None:
     noise = np.random.default_rng(0).normal(0, 0.02, 30 * RATE).astype(np.float32)
-    spoken, _ = utterances_of(joined(noise, babble(2), silence(1)))
-    check_times(spoken, [(30.0, 32.0)])
+    speech, _ = utterances_of(joined(noise, babble(2), silence(1)))
+    check_times(speech, [(30.0, 32.0)])
 
 
 def test_utterances_stand_where_somebody_speaks(talk: Samples) -> None:
-    spoken, lines = utterances_of(talk)
-    check_times(spoken, TALK)
+    speech, lines = utterances_of(talk)
+    check_times(speech, TALK)
     assert lines == []
 
 
-def test_samples_are_exactly_the_stretch(talk: Samples) -> None:
+def test_samples_are_exactly_the_segment(talk: Samples) -> None:
     for item in utterances_of(talk, start_seconds=100.0)[0]:
         first = round((item.utterance.start_seconds - 100) * RATE)
         assert len(item.samples) == round((item.utterance.end_seconds - item.utterance.start_seconds) * RATE)
@@ -89,19 +89,19 @@ def test_samples_are_exactly_the_stretch(talk: Samples) -> None:
 
 @pytest.mark.parametrize(("pause", "count"), [(0.3, 1), (0.9, 2)])
 def test_only_a_real_pause_ends_an_utterance(pause: float, count: int) -> None:
-    spoken, _ = utterances_of(joined(silence(0.5), babble(3), silence(pause), babble(3, seed=1), silence(1)))
-    assert len(spoken) == count
+    speech, _ = utterances_of(joined(silence(0.5), babble(3), silence(pause), babble(3, seed=1), silence(1)))
+    assert len(speech) == count
 
 
 @pytest.mark.slow
 def test_a_short_word_waits_for_the_rest_of_the_sentence() -> None:
-    spoken, _ = utterances_of(joined(silence(1), babble(0.4), silence(0.8), babble(2, seed=1), silence(1)))
-    check_times(spoken, [(1.0, 4.2)])
+    speech, _ = utterances_of(joined(silence(1), babble(0.4), silence(0.8), babble(2, seed=1), silence(1)))
+    check_times(speech, [(1.0, 4.2)])
 
 
 def test_one_word_alone_is_half_a_second_long() -> None:
-    spoken, _ = utterances_of(joined(silence(2), babble(0.3), silence(2)))
-    ((start, end),) = times(spoken)
+    speech, _ = utterances_of(joined(silence(2), babble(0.3), silence(2)))
+    ((start, end),) = times(speech)
     assert end - start >= 0.5 and 1.6 <= start <= 2.0 and 2.3 <= end <= 2.8
 
 
@@ -109,19 +109,19 @@ def test_one_word_alone_is_half_a_second_long() -> None:
 def test_a_long_speech_is_cut_at_its_best_pause() -> None:
     """From 1 to 29.6 s, with short pauses 8.1 s and 19.3 s into it."""
     parts = (babble(8, seed=1), silence(0.2), babble(11, seed=2), silence(0.2), babble(9.2, seed=3))
-    spoken, _ = utterances_of(joined(silence(1), *parts, silence(1)))
-    found = times(spoken)
-    assert [start for start, _ in found[1:]] == [end for _, end in found[:-1]]  # nothing is lost
-    assert [end for _, end in found[:-1]] == pytest.approx([9.1, 20.3], abs=0.15)
-    assert found[0][0] == pytest.approx(0.9, abs=0.15) and found[-1][1] == pytest.approx(29.7, abs=0.2)
+    speech, _ = utterances_of(joined(silence(1), *parts, silence(1)))
+    actual = times(speech)
+    assert [start for start, _ in actual[1:]] == [end for _, end in actual[:-1]]  # nothing is lost
+    assert [end for _, end in actual[:-1]] == pytest.approx([9.1, 20.3], abs=0.15)
+    assert actual[0][0] == pytest.approx(0.9, abs=0.15) and actual[-1][1] == pytest.approx(29.7, abs=0.2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [14.9, 15.3, 31.0])
 def test_utterance_length_limits(seconds: float) -> None:
-    found = times(utterances_of(joined(silence(1), babble(seconds), silence(1)))[0])
-    assert all(0.5 <= end - start <= 15 for start, end in found)
-    assert sum(end - start for start, end in found) == pytest.approx(seconds + 0.3, abs=0.25)
+    actual = times(utterances_of(joined(silence(1), babble(seconds), silence(1)))[0])
+    assert all(0.5 <= end - start <= 15 for start, end in actual)
+    assert sum(end - start for start, end in actual) == pytest.approx(seconds + 0.3, abs=0.25)
 
 
 probabilities = st.lists(
@@ -171,8 +171,8 @@ NOT_SPEECH = not_speech(5)
 @pytest.mark.parametrize("decibels", [0, -30, -60])
 @pytest.mark.parametrize("name", NOT_SPEECH)
 def test_what_is_no_speech(name: str, decibels: int) -> None:
-    spoken, lines = utterances_of(NOT_SPEECH[name] * np.float32(10 ** (decibels / 20)))
-    assert spoken == [] and lines[0].startswith("no speech was found")
+    speech, lines = utterances_of(NOT_SPEECH[name] * np.float32(10 ** (decibels / 20)))
+    assert speech == [] and lines[0].startswith("no speech was found")
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 2 / 32768])
@@ -193,9 +193,9 @@ def test_a_slammed_door_does_not_hide_quiet_speech(talk: Samples) -> None:
 @pytest.mark.parametrize(("level", "warned"), [(0.1, False), (0.0015, True), (0.0005, True)])
 def test_quiet_speech_is_found_and_not_made_louder(talk: Samples, level: float, warned: bool) -> None:
     sound = np.round(talk * np.float32(level / 0.4) * 32768).astype(np.float32) / 32768  # as 16 bits hold it
-    spoken, lines = utterances_of(sound)
-    check_times(spoken, TALK)
-    assert max(float(np.abs(item.samples).max()) for item in spoken) == pytest.approx(level, rel=0.1)
+    speech, lines = utterances_of(sound)
+    check_times(speech, TALK)
+    assert max(float(np.abs(item.samples).max()) for item in speech) == pytest.approx(level, rel=0.1)
     assert [line.startswith("the speech is very quiet") for line in lines] == [True] * warned
 
 
@@ -209,15 +209,15 @@ def test_an_offset_is_removed(talk: Samples) -> None:
 
 def test_an_offset_that_comes_later_is_removed_too(talk: Samples) -> None:
     sound = joined(talk, silence(6) + np.float32(0.2), talk + np.float32(0.2))
-    spoken, _ = utterances_of(sound)
-    check_times(spoken, TALK + [(start + 13, end + 13) for start, end in TALK])
-    assert abs(float(spoken[-1].samples.mean())) < 0.01
+    speech, _ = utterances_of(sound)
+    check_times(speech, TALK + [(start + 13, end + 13) for start, end in TALK])
+    assert abs(float(speech[-1].samples.mean())) < 0.01
 
 
 def test_clipped_speech_is_used_and_said_to_be_clipped(talk: Samples) -> None:
     sound = np.clip(talk * 10, -1, 1)
-    spoken, (line,) = utterances_of(sound)
-    check_times(spoken, TALK)
+    speech, (line,) = utterances_of(sound)
+    check_times(speech, TALK)
     chunks = np.pad(np.abs(sound), (0, -len(sound) % 512)).reshape(-1, 512)
     share = ((chunks >= 0.99).sum(axis=1) >= 3).mean()
     assert line == f"the sound is clipped in {share:.0%} of its time: it was recorded too loud"
@@ -240,15 +240,15 @@ def test_telephone_sound(tmp_path: Path, talk: Samples) -> None:
 
 def test_one_dead_channel(tmp_path: Path, talk: Samples) -> None:
     path = write_media(tmp_path / "dead.wav", Sound({0: np.stack([talk, np.zeros_like(talk)])}))
-    spoken = list(read_speech(read_audio(path)))
-    check_times(spoken, TALK)
-    assert float(np.abs(spoken[0].samples).max()) == pytest.approx(0.2, abs=0.03)
+    speech = list(read_speech(read_audio(path)))
+    check_times(speech, TALK)
+    assert float(np.abs(speech[0].samples).max()) == pytest.approx(0.2, abs=0.03)
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.4, 0), (0.6, 1)])
 def test_very_short_files(seconds: float, count: int) -> None:
-    spoken, lines = utterances_of(babble(seconds))
-    assert len(spoken) == count and all(len(item.samples) == round(seconds * RATE) for item in spoken)
+    speech, lines = utterances_of(babble(seconds))
+    assert len(speech) == count and all(len(item.samples) == round(seconds * RATE) for item in speech)
     assert lines == ["no speech was found: the sound lasts 0.40 s, but must last 0.5 s"] * (1 - count)
 
 
@@ -261,9 +261,9 @@ def test_no_sound_at_all() -> None:
 def test_values_that_are_no_numbers_are_silence(talk: Samples) -> None:
     sound = talk.copy()
     sound[20000:20100], sound[30000], sound[90000:] = np.nan, np.inf, np.nan
-    spoken, lines = utterances_of(sound)
-    assert len(spoken) == 2
-    assert all(np.isfinite(item.samples).all() and np.abs(item.samples).max() <= 1 for item in spoken)
+    speech, lines = utterances_of(sound)
+    assert len(speech) == 2
+    assert all(np.isfinite(item.samples).all() and np.abs(item.samples).max() <= 1 for item in speech)
     assert lines == [f"the sound has invalid values, replaced by silence: {101 + len(sound) - 90000}"]
 
 
@@ -277,8 +277,8 @@ def test_a_short_gap_is_silence_and_shifts_nothing() -> None:
 
 
 def test_a_long_gap_ends_an_utterance() -> None:
-    spoken = list(read_speech([*blocks_of(babble(2), 5.0), *blocks_of(babble(2, seed=1), 4000.5)]))
-    assert times(spoken) == [(5.0, 7.0), (4000.5, 4002.5)]
+    speech = list(read_speech([*blocks_of(babble(2), 5.0), *blocks_of(babble(2, seed=1), 4000.5)]))
+    assert times(speech) == [(5.0, 7.0), (4000.5, 4002.5)]
 
 
 @pytest.mark.slow
@@ -343,15 +343,15 @@ def transcribed(sound: Samples, *wanted: Utterance, start: float = 0.0) -> tuple
 
 
 def test_a_transcripts_utterances_are_cut_as_they_are(tone: Samples) -> None:
-    wanted = [
+    expected = [
         Utterance(6.0, 8.5, "B", "two"),
         Utterance(0.5, 2.0, "A", "one"),
         Utterance(1.0, 9.0),
         Utterance(7.0, 7.3),
     ]
-    spoken, lines = transcribed(tone, *wanted)
-    assert [item.utterance for item in spoken] == [wanted[1], wanted[3], wanted[0], wanted[2]] and lines == []
-    for item in spoken:
+    speech, lines = transcribed(tone, *expected)
+    assert [item.utterance for item in speech] == [expected[1], expected[3], expected[0], expected[2]] and lines == []
+    for item in speech:
         first, last = round(item.utterance.start_seconds * RATE), round(item.utterance.end_seconds * RATE)
         assert item.offset_seconds == 0 and len(item.samples) == last - first
         assert np.abs(item.samples - tone[first:last]).max() < 0.005
@@ -364,12 +364,12 @@ def test_a_transcript_needs_no_network(tone: Samples, monkeypatch: pytest.Monkey
 
 
 def test_utterances_that_reach_beyond_the_sound(tone: Samples) -> None:
-    wanted = [Utterance(1.0, 3.0, text="early"), Utterance(11.0, 40.0, text="late"), Utterance(11.5, math.inf)]
-    spoken, lines = transcribed(tone, *wanted, start=2.0)
-    assert [item.utterance for item in spoken] == wanted  # with their own times
-    assert [item.offset_seconds for item in spoken] == [1.0, 0, 0]
-    assert [len(item.samples) for item in spoken] == [RATE, RATE, RATE // 2]
-    assert np.abs(spoken[0].samples - tone[:RATE]).max() < 0.005
+    expected = [Utterance(1.0, 3.0, text="early"), Utterance(11.0, 40.0, text="late"), Utterance(11.5, math.inf)]
+    speech, lines = transcribed(tone, *expected, start=2.0)
+    assert [item.utterance for item in speech] == expected  # with their own times
+    assert [item.offset_seconds for item in speech] == [1.0, 0, 0]
+    assert [len(item.samples) for item in speech] == [RATE, RATE, RATE // 2]
+    assert np.abs(speech[0].samples - tone[:RATE]).max() < 0.005
     assert lines == ["1 of the transcript's 3 utterances are longer than 60 s: only the start of their voice is used"]
 
 
@@ -377,8 +377,8 @@ def test_utterances_without_sound_are_left_out_and_counted(tone: Samples) -> Non
     sound = joined(tone[: 3 * RATE], silence(4), tone[: 3 * RATE])
     outside = [Utterance(0.2, 0.8), Utterance(30, 31), Utterance(math.inf, math.inf)]
     without = [*outside, Utterance(2.5, 2.5), Utterance(2.5, 2.6), Utterance(5.2, 7.8)]  # the last in the silence
-    spoken, lines = transcribed(sound, *without, Utterance(2.0, 5.0), start=1.0)
-    assert [item.utterance for item in spoken] == [Utterance(2.0, 5.0)]
+    speech, lines = transcribed(sound, *without, Utterance(2.0, 5.0), start=1.0)
+    assert [item.utterance for item in speech] == [Utterance(2.0, 5.0)]
     assert lines == ["6 of the transcript's 7 utterances have no audio (first at 0.2 s): their voice is ignored"]
 
 
@@ -393,10 +393,10 @@ def test_a_gap_within_an_utterance_is_silence(tone: Samples) -> None:
 
 def test_a_long_utterance_is_kept_up_to_a_minute() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 130 * RATE).astype(np.float32)
-    wanted = [Utterance(5.0, 60.0), Utterance(10.0, 120.0)]
-    spoken, lines = transcribed(sound, *wanted)
-    assert [item.utterance for item in spoken] == wanted
-    assert [len(item.samples) for item in spoken] == [55 * RATE, 60 * RATE] and len(lines) == 1
+    expected = [Utterance(5.0, 60.0), Utterance(10.0, 120.0)]
+    speech, lines = transcribed(sound, *expected)
+    assert [item.utterance for item in speech] == expected
+    assert [len(item.samples) for item in speech] == [55 * RATE, 60 * RATE] and len(lines) == 1
 
 
 def test_an_empty_transcript_has_no_utterances(talk: Samples) -> None:

@@ -1,4 +1,4 @@
-"""Speech in real recordings, where they are at hand: against the energy envelope of the sound itself."""
+"""Utterances in real recordings, if present, compared with the energy envelope of the audio."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def test_music_and_the_noise_of_a_room_are_no_speech(shared_folder: Path, name: 
 
 
 def test_a_transcript_is_followed_even_over_music(shared_folder: Path) -> None:
-    wanted = [Utterance(1.0, 2.5, "Narrator", "Once upon a time"), Utterance(3.5, 6.0)]
-    reader = read_speech(read_audio(shared_folder / "clips" / "no_face.mp4"), wanted)
-    spoken = list(reader)
-    assert [item.utterance for item in spoken] == wanted and reader.warnings == []
-    assert len(spoken[0].samples) == 24000 and 0.4 < len(spoken[1].samples) / RATE < 0.5
+    expected = [Utterance(1.0, 2.5, "Narrator", "Once upon a time"), Utterance(3.5, 6.0)]
+    reader = read_speech(read_audio(shared_folder / "clips" / "no_face.mp4"), expected)
+    speech = list(reader)
+    assert [item.utterance for item in speech] == expected and reader.warnings == []
+    assert len(speech[0].samples) == 24000 and 0.4 < len(speech[1].samples) / RATE < 0.5

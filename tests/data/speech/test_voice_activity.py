@@ -1,4 +1,4 @@
-"""The network of voice activity: it computes what its publisher's program computes."""
+"""The voice activity network: equal outputs to its publisher's program."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from multimodal.errors import DependencyError, WeightsError
 
 def test_the_network_computes_what_sileros_own_program_computes() -> None:
     """The wheel's TorchScript is another training of the same network; with its weights, ours gives its numbers."""
-    found = importlib.util.find_spec("silero_vad")
-    assert found is not None and found.origin is not None
+    actual = importlib.util.find_spec("silero_vad")
+    assert actual is not None and actual.origin is not None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit.load is deprecated
-        theirs = torch.jit.load(str(Path(found.origin).parent / "data" / "silero_vad.jit"))
+        theirs = torch.jit.load(str(Path(actual.origin).parent / "data" / "silero_vad.jit"))
     weights = theirs.state_dict()
     network = VoiceNetwork()
     network.load_state_dict({name: weights[f"_model.{their_name(name)}"] for name in network.state_dict()})

@@ -1,4 +1,4 @@
-"""Transcripts of every form, faithful: what is read from each, against hand-made cases and ffmpeg's own readers."""
+"""Transcripts in every format: compared with hand-made cases and ffmpeg's readers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
-from transcript_fixtures import SRT, VTT, Row, rows, written
+from transcript_fixtures import SRT, VTT, Row, rows, write_transcript
 
 from multimodal.data.transcripts.files import SUFFIXES, find_transcript, read_transcript
 
@@ -108,20 +108,20 @@ NAMELESS = [
 
 
 def test_srt(tmp_path: Path) -> None:
-    transcript = read_transcript(written(tmp_path, SRT))
+    transcript = read_transcript(write_transcript(tmp_path, SRT))
     assert rows(transcript.utterances) == SRT_ROWS
     assert transcript.timed and transcript.language is None and transcript.warnings == ()
 
 
 def test_webvtt(tmp_path: Path) -> None:
-    transcript = read_transcript(written(tmp_path, VTT, "talk.vtt"))
+    transcript = read_transcript(write_transcript(tmp_path, VTT, "talk.vtt"))
     assert rows(transcript.utterances) == VTT_ROWS
     assert transcript.timed and transcript.language == "en" and transcript.warnings == ()
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.srt", SRT), ("a.vtt", VTT.replace("NOTE 00:00.000 -->", "NOTE"))])
 def test_ffmpeg_reads_the_same_times(tmp_path: Path, name: str, text: str) -> None:
-    path = written(tmp_path, text, name)
+    path = write_transcript(tmp_path, text, name)
     ours = {(each.start_seconds, each.end_seconds) for each in read_transcript(path).utterances}
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux() if packet.pts is not None]
@@ -131,7 +131,7 @@ def test_ffmpeg_reads_the_same_times(tmp_path: Path, name: str, text: str) -> No
 
 @pytest.mark.parametrize("name", FORMS)
 def test_each_form_says_the_same(tmp_path: Path, name: str) -> None:
-    transcript = read_transcript(written(tmp_path, FORMS[name], name))
+    transcript = read_transcript(write_transcript(tmp_path, FORMS[name], name))
     assert rows(transcript.utterances) == [
         (start, end, None if name in NAMELESS else speaker, text) for start, end, speaker, text in ROWS
     ]
@@ -146,8 +146,8 @@ KINDS = {".json": "JSON", ".csv": "table", ".tsv": "table", ".vtt": "WebVTT", ".
 @pytest.mark.parametrize("lie", ["talk.srt", "talk.json", "talk.txt", "talk"])
 @pytest.mark.parametrize("name", sorted(FORMS.keys() - {"headless.csv", "console.txt", "audacity.txt"}))
 def test_content_decides_where_the_name_lies(tmp_path: Path, name: str, lie: str) -> None:
-    honest = read_transcript(written(tmp_path, FORMS[name], name))
-    transcript = read_transcript(written(tmp_path, FORMS[name], lie))
+    honest = read_transcript(write_transcript(tmp_path, FORMS[name], name))
+    transcript = read_transcript(write_transcript(tmp_path, FORMS[name], lie))
     assert transcript.utterances == honest.utterances
     kind, suffix = KINDS[Path(name).suffix], Path(lie).suffix
     said = [f"the name ends in {suffix}, but the content was read as {kind}"] if KINDS.get(suffix, kind) != kind else []
@@ -156,18 +156,18 @@ def test_content_decides_where_the_name_lies(tmp_path: Path, name: str, lie: str
 
 @pytest.mark.parametrize(("name", "kind"), [("console.txt", "plain text"), ("audacity.txt", "table")])
 def test_text_that_calls_itself_srt(tmp_path: Path, name: str, kind: str) -> None:
-    transcript = read_transcript(written(tmp_path, FORMS[name], "talk.srt"))
-    assert transcript.utterances == read_transcript(written(tmp_path, FORMS[name], name)).utterances
+    transcript = read_transcript(write_transcript(tmp_path, FORMS[name], "talk.srt"))
+    assert transcript.utterances == read_transcript(write_transcript(tmp_path, FORMS[name], name)).utterances
     assert transcript.warnings == (f"the name ends in .srt, but the content was read as {kind}",)
 
 
 def test_webvtt_behind_empty_lines(tmp_path: Path) -> None:
-    transcript = read_transcript(written(tmp_path, " \n\n\t\n" + VTT, "talk.vtt"))
+    transcript = read_transcript(write_transcript(tmp_path, " \n\n\t\n" + VTT, "talk.vtt"))
     assert rows(transcript.utterances) == VTT_ROWS and transcript.warnings == ()
 
 
 def test_webvtt_without_its_first_line(tmp_path: Path) -> None:
-    transcript = read_transcript(written(tmp_path, SRT.replace(",", "."), "talk.vtt"))
+    transcript = read_transcript(write_transcript(tmp_path, SRT.replace(",", "."), "talk.vtt"))
     assert len(transcript.utterances) == 2
     assert transcript.warnings == ("the name ends in .vtt, but the content was read as SRT",)
 
@@ -176,7 +176,7 @@ def test_webvtt_without_its_first_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
 def test_encodings_and_line_ends(tmp_path: Path, encoding: str, ending: str) -> None:
     text = SRT.replace("\n", ending).replace("&#233;", "é")
-    transcript = read_transcript(written(tmp_path, text.encode(encoding)))
+    transcript = read_transcript(write_transcript(tmp_path, text.encode(encoding)))
     assert rows(transcript.utterances) == SRT_ROWS
     fallback = encoding in ("cp1252", "latin-1")
     assert transcript.warnings == (("the transcript is not UTF-8 and was read as Windows-1252",) if fallback else ())
@@ -184,24 +184,24 @@ def test_encodings_and_line_ends(tmp_path: Path, encoding: str, ending: str) -> 
 
 def test_utf16_with_either_mark_and_other_scripts(tmp_path: Path) -> None:
     for mark, encoding in (("\ufeff", "utf-16-be"), ("\ufeff", "utf-16-le")):
-        path = written(tmp_path, (mark + "আমি খুশি 😀").encode(encoding), "answer.txt")
+        path = write_transcript(tmp_path, (mark + "আমি খুশি 😀").encode(encoding), "answer.txt")
         assert read_transcript(path).utterances[0].text == "আমি খুশি 😀"
 
 
 def test_characters_that_only_windows_or_only_latin_has(tmp_path: Path) -> None:
-    assert read_transcript(written(tmp_path, b"it\x92s \x80 5", "a.txt")).utterances[0].text == "it’s € 5"
-    transcript = read_transcript(written(tmp_path, b"caf\xe9 \x81", "a.txt"))
+    assert read_transcript(write_transcript(tmp_path, b"it\x92s \x80 5", "a.txt")).utterances[0].text == "it’s € 5"
+    transcript = read_transcript(write_transcript(tmp_path, b"caf\xe9 \x81", "a.txt"))
     assert transcript.utterances[0].text == "café \x81" and "Latin-1" in transcript.warnings[0]
 
 
 def test_utf8_that_breaks_off_stays_utf8(tmp_path: Path) -> None:
-    transcript = read_transcript(written(tmp_path, "আমি খুশি é".encode()[:-1], "a.txt"))
+    transcript = read_transcript(write_transcript(tmp_path, "আমি খুশি é".encode()[:-1], "a.txt"))
     assert transcript.utterances[0].text == "আমি খুশি \ufffd"
     assert transcript.warnings == ("invalid characters were replaced (1)",)
 
 
 def test_typed_answer_has_no_times(tmp_path: Path) -> None:
-    path = written(tmp_path, "It was fine.\n\n  I <b>think</b> & hope: yes.  \n", "answer.txt")
+    path = write_transcript(tmp_path, "It was fine.\n\n  I <b>think</b> & hope: yes.  \n", "answer.txt")
     transcript = read_transcript(path, duration_seconds=5)
     assert rows(transcript.utterances) == [
         (0.0, 0.0, None, "It was fine."),
@@ -223,7 +223,7 @@ def test_typed_answer_has_no_times(tmp_path: Path) -> None:
 def test_other_forms_without_times(
     tmp_path: Path, name: str, text: str, expected: list[tuple[str | None, str]]
 ) -> None:
-    transcript = read_transcript(written(tmp_path, text, name))
+    transcript = read_transcript(write_transcript(tmp_path, text, name))
     assert [(each.speaker, each.text) for each in transcript.utterances] == expected
     assert not transcript.timed and {each.end_seconds for each in transcript.utterances} == {0.0}
 
@@ -233,7 +233,7 @@ def test_other_forms_without_times(
 )
 def test_silence_is_no_error(tmp_path: Path, text: str) -> None:
     name = "a.json" if text[0] in "[{" else "a.txt"
-    transcript = read_transcript(written(tmp_path, text, name), speakers=["Ann"], duration_seconds=3)
+    transcript = read_transcript(write_transcript(tmp_path, text, name), speakers=["Ann"], duration_seconds=3)
     assert transcript.utterances == () and transcript.warnings == ("the transcript has no words",)
 
 
@@ -241,13 +241,15 @@ def test_silence_is_no_error(tmp_path: Path, text: str) -> None:
 
 
 def test_transcript_beside_the_recording(tmp_path: Path) -> None:
-    video = written(tmp_path, "x", "a.talk.mp4")
-    written(tmp_path, "x", "a.vtt")
+    video = write_transcript(tmp_path, "x", "a.talk.mp4")
+    write_transcript(tmp_path, "x", "a.vtt")
     (tmp_path / "a.talk.vtt").mkdir()
     assert find_transcript(video) is None
     for suffix in reversed(SUFFIXES):
         beside = (
-            written(tmp_path, "x", "a.talk" + (".SRT" if suffix == ".srt" else suffix)) if suffix != ".vtt" else None
+            write_transcript(tmp_path, "x", "a.talk" + (".SRT" if suffix == ".srt" else suffix))
+            if suffix != ".vtt"
+            else None
         )
         assert beside is None or find_transcript(video) == beside
     assert find_transcript(tmp_path / "a.talk.txt") == tmp_path / "a.talk.SRT"

@@ -1,4 +1,4 @@
-"""Transcripts that mean harm or are none: one clear line or the right text, in linear time, with nothing interpreted.
+"""Hostile and invalid transcripts: one clear line or the right text, in linear time, without interpretation.
 
 A pattern that backtracked would take hours over these megabytes, not be a little slow.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transcript_fixtures import written
+from transcript_fixtures import write_transcript
 
 from multimodal.data.transcripts import captions as transcript_formats
 from multimodal.data.transcripts import files as transcripts
@@ -55,14 +55,14 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", HEADS)
 def test_line_of_ten_megabytes(tmp_path: Path, name: str) -> None:
-    (utterance,) = read_transcript(written(tmp_path, HEADS[name] + LONG, name)).utterances
+    (utterance,) = read_transcript(write_transcript(tmp_path, HEADS[name] + LONG, name)).utterances
     assert utterance.text == LONG.strip()
 
 
 def test_line_of_ten_megabytes_in_json_and_csv(tmp_path: Path) -> None:
-    (utterance,) = read_transcript(written(tmp_path, f'[{{"text": "{LONG}"}}]', "a.json")).utterances
+    (utterance,) = read_transcript(write_transcript(tmp_path, f'[{{"text": "{LONG}"}}]', "a.json")).utterances
     assert utterance.text == LONG.strip()
-    line = refusal(written(tmp_path, f"start,end,text\n1,2,a\n1,2,{LONG}", "a.csv"))
+    line = refusal(write_transcript(tmp_path, f"start,end,text\n1,2,a\n1,2,{LONG}", "a.csv"))
     assert line.startswith("a.csv: line 3 starts a row that cannot be read (field larger than field limit (131072))")
 
 
@@ -80,13 +80,13 @@ def test_line_of_ten_megabytes_in_json_and_csv(tmp_path: Path) -> None:
     ids=short,
 )
 def test_scripts_are_words(tmp_path: Path, name: str, tags: str) -> None:
-    (utterance,) = read_transcript(written(tmp_path, HEADS[name] + tags, name)).utterances
+    (utterance,) = read_transcript(write_transcript(tmp_path, HEADS[name] + tags, name)).utterances
     assert utterance.text == tags and utterance.speaker is None
 
 
 def test_script_in_a_name_is_a_name(tmp_path: Path) -> None:
     text = HEADS["a.vtt"] + "<v &lt;script&gt;alert(1)&lt;/script&gt;>Hi"
-    (utterance,) = read_transcript(written(tmp_path, text, "a.vtt")).utterances
+    (utterance,) = read_transcript(write_transcript(tmp_path, text, "a.vtt")).utterances
     assert (utterance.speaker, utterance.text) == ("<script>alert(1)</script>", "Hi")
 
 
@@ -117,7 +117,7 @@ def test_script_in_a_name_is_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.txt"])
 def test_repetition_takes_linear_time(tmp_path: Path, name: str, unit: str) -> None:
     repeated = unit * (MEGA // 5 // len(unit))
-    transcript = read_transcript(written(tmp_path, HEADS[name] + "a\n" + repeated, name))
+    transcript = read_transcript(write_transcript(tmp_path, HEADS[name] + "a\n" + repeated, name))
     assert "".join(each.text or "" for each in transcript.utterances).startswith("a")
 
 
@@ -144,7 +144,7 @@ def test_repetition_takes_linear_time(tmp_path: Path, name: str, unit: str) -> N
     ids=short,
 )
 def test_repetition_in_a_line_of_times(tmp_path: Path, line: str) -> None:
-    path = written(tmp_path, f"{TIMES}a\n\n2\n{line}\nb", "a.srt")
+    path = write_transcript(tmp_path, f"{TIMES}a\n\n2\n{line}\nb", "a.srt")
     assert refusal(path).startswith("a.srt: line 6 must have two times (")
 
 
@@ -158,12 +158,14 @@ def test_repetition_in_a_line_of_times(tmp_path: Path, line: str) -> None:
     ids=short,
 )
 def test_malformed_times_name_their_line(tmp_path: Path, line: str) -> None:
-    path = written(tmp_path, f"{TIMES}a\n\n2\n{line}\nb\n", "a.srt")
+    path = write_transcript(tmp_path, f"{TIMES}a\n\n2\n{line}\nb\n", "a.srt")
     assert refusal(path).startswith(f"a.srt: line 6 must have two times ({line[:30]!r}"[:-1])
 
 
 def test_only_times_malformed(tmp_path: Path) -> None:
-    assert "line 2 must have two times" in refusal(written(tmp_path, "1\n00:00:01;0 --> 00:00:02;0\na", "a.srt"))
+    assert "line 2 must have two times" in refusal(
+        write_transcript(tmp_path, "1\n00:00:01;0 --> 00:00:02;0\na", "a.srt")
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_only_times_malformed(tmp_path: Path) -> None:
 )
 def test_times_that_cannot_be_in_json(tmp_path: Path, stated: str, fact: str) -> None:
     text = f'[{{"start": {stated}, "end": {stated}, "text": "a"}}]'
-    assert refusal(written(tmp_path, text, "a.json")).startswith(f"a.json: {fact}")
+    assert refusal(write_transcript(tmp_path, text, "a.json")).startswith(f"a.json: {fact}")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_times_that_cannot_be_in_json(tmp_path: Path, stated: str, fact: str) ->
 def test_times_that_cannot_be_in_tables(tmp_path: Path, stated: str) -> None:
     for name, delimiter in (("a.csv", ";"), ("a.tsv", "\t")):
         text = delimiter.join(("start", "end", "text")) + f"\n1{delimiter}2{delimiter}a\n"
-        line = refusal(written(tmp_path, text + delimiter.join((stated, stated, "b")), name))
+        line = refusal(write_transcript(tmp_path, text + delimiter.join((stated, stated, "b")), name))
         assert line.startswith((f"{name}: line 3 has an invalid time (", f"{name}: line 3 has the invalid time "))
 
 
@@ -225,7 +227,7 @@ def test_times_that_cannot_be_in_tables(tmp_path: Path, stated: str) -> None:
     ids=short,
 )
 def test_json_that_is_no_transcript(small_limits: None, tmp_path: Path, text: str, fact: str) -> None:
-    path = written(tmp_path, text, "a.json")
+    path = write_transcript(tmp_path, text, "a.json")
     if not text:
         with pytest.raises(InputUnreadableError, match="is empty"):
             read_transcript(path)
@@ -234,22 +236,22 @@ def test_json_that_is_no_transcript(small_limits: None, tmp_path: Path, text: st
 
 
 def test_nesting_of_a_billion(tmp_path: Path) -> None:
-    line = refusal(written(tmp_path, "[" * 4 * MEGA, "a.json"))
+    line = refusal(write_transcript(tmp_path, "[" * 4 * MEGA, "a.json"))
     assert line == "a.json: is nested too deeply; choose another file"
-    path = written(tmp_path, "[", "b.json")
+    path = write_transcript(tmp_path, "[", "b.json")
     os.truncate(path, 10**9)
     assert refusal(path).startswith("b.json: is larger than 64 MB")
 
 
 def test_json_with_fields_of_the_wrong_kind(tmp_path: Path) -> None:
     text = '[{"start": [1], "end": {}, "speaker": ["x"], "text": "a"}, {"text": null}, {"words": 3, "text": "b"}]'
-    transcript = read_transcript(written(tmp_path, text, "a.json"))
+    transcript = read_transcript(write_transcript(tmp_path, text, "a.json"))
     assert [(each.speaker, each.text) for each in transcript.utterances] == [(None, "a"), (None, "b")]
 
 
 def test_halves_of_characters_and_controls_are_no_text(tmp_path: Path) -> None:
     text = '[{"speaker": "A\\u0000\\ud800\\n B", "text": "x\\ud83d\\u0007 \\u0000y\\u001b[2J\\tz"}]'
-    (utterance,) = read_transcript(written(tmp_path, text, "a.json")).utterances
+    (utterance,) = read_transcript(write_transcript(tmp_path, text, "a.json")).utterances
     assert (utterance.speaker, utterance.text) == ("A\ufffd B", "x\ufffd y[2J z")
     utterance.text.encode()
 
@@ -269,7 +271,7 @@ def test_halves_of_characters_and_controls_are_no_text(tmp_path: Path) -> None:
     ids=short,
 )
 def test_tables_that_are_no_transcripts(small_limits: None, tmp_path: Path, text: str, fact: str) -> None:
-    assert refusal(written(tmp_path, text, "a.csv")).startswith(f"a.csv: {fact}")
+    assert refusal(write_transcript(tmp_path, text, "a.csv")).startswith(f"a.csv: {fact}")
 
 
 @pytest.mark.parametrize(
@@ -283,11 +285,11 @@ def test_tables_that_are_no_transcripts(small_limits: None, tmp_path: Path, text
     ids=short,
 )
 def test_more_than_anybody_says(small_limits: None, tmp_path: Path, name: str, text: str, fact: str) -> None:
-    assert refusal(written(tmp_path, text, name)).startswith(f"{name}: {fact}; split it")
+    assert refusal(write_transcript(tmp_path, text, name)).startswith(f"{name}: {fact}; split it")
 
 
 def test_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
-    path = written(tmp_path, TIMES + "a", "a.srt")
+    path = write_transcript(tmp_path, TIMES + "a", "a.srt")
     os.truncate(path, 1024**4)  # a hole of a terabyte
     assert refusal(path).startswith(f"a.srt: is larger than {MAXIMUM_BYTES // 1024**2} MB")
 
@@ -298,11 +300,13 @@ def test_binary_files(tmp_path: Path, name: str) -> None:
     archive = b"PK\x03\x04" + random.Random(0).randbytes(100_000)
     utf32, odd = (TIMES + "a").encode("utf-32"), b"\xff\xfe" + random.Random(1).randbytes(9_999)
     for content in (picture, archive, b"\0" * MEGA, random.Random(2).randbytes(MEGA), utf32, odd, b"\x7fELF\x02\xff"):
-        assert refusal(written(tmp_path, content, name)).startswith(f"{name}: is not text (control bytes at line ")
+        assert refusal(write_transcript(tmp_path, content, name)).startswith(
+            f"{name}: is not text (control bytes at line "
+        )
 
 
 def test_nul_bytes_name_their_line(tmp_path: Path) -> None:
-    path = written(tmp_path, (TIMES + "fine\n\n" + TIMES + "not\0fine").encode(), "a.srt")
+    path = write_transcript(tmp_path, (TIMES + "fine\n\n" + TIMES + "not\0fine").encode(), "a.srt")
     assert refusal(path) == "a.srt: is not text (control bytes at line 7); choose a transcript"
 
 
@@ -310,11 +314,11 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputMissingError, match="does not exist; check the path"):
         read_transcript(tmp_path / "missing.srt")
     with pytest.raises(InputMissingError):
-        read_transcript(written(tmp_path, "a", "a.txt") / "a.srt")
+        read_transcript(write_transcript(tmp_path, "a", "a.txt") / "a.srt")
     with pytest.raises(InputUnreadableError, match="is a folder; name a file in it"):
         read_transcript(tmp_path)
     with pytest.raises(InputUnreadableError, match="is empty"):
-        read_transcript(written(tmp_path, "", "empty.srt"))
+        read_transcript(write_transcript(tmp_path, "", "empty.srt"))
     os.mkfifo(tmp_path / "pipe.srt")
     with pytest.raises(InputUnreadableError, match="is not an ordinary file"):
         read_transcript(tmp_path / "pipe.srt")
@@ -327,7 +331,7 @@ def forbidden_file() -> Iterator[Path]:
     """A file that may not be read, in a folder that may; root becomes nobody meanwhile."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
-    path = written(folder, "a", "a.txt")
+    path = write_transcript(folder, "a", "a.txt")
     path.chmod(0)
     root = os.geteuid() == 0
     if root:
@@ -377,7 +381,7 @@ def test_anything_is_read_or_refused_in_one_line(
     tmp_path: Path, content: bytes, name: str, duration: float | None
 ) -> None:
     try:
-        transcript = read_transcript(written(tmp_path, content, name), duration_seconds=duration)
+        transcript = read_transcript(write_transcript(tmp_path, content, name), duration_seconds=duration)
     except MultimodalError as error:
         assert "\n" not in str(error).replace(str(tmp_path), "")
         return

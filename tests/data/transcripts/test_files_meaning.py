@@ -1,4 +1,4 @@
-"""Who speaks and when: names that are safe to take, times that are mended, cut or refused with the number of a line."""
+"""Speakers and times of transcripts: safe names, corrected and clipped times, errors with the line number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from transcript_fixtures import SRT, VTT, rows, written
+from transcript_fixtures import SRT, VTT, rows, write_transcript
 
 from multimodal.data.transcripts.files import read_transcript
 from multimodal.errors import TranscriptError
@@ -43,14 +43,14 @@ from multimodal.errors import TranscriptError
     ],
 )
 def test_names_before_the_words(tmp_path: Path, text: str, expected: list[tuple[str | None, str]]) -> None:
-    transcript = read_transcript(written(tmp_path, text, "talk.txt"))
+    transcript = read_transcript(write_transcript(tmp_path, text, "talk.txt"))
     assert [(each.speaker, each.text) for each in transcript.utterances] == expected
 
 
 def test_turns_within_a_cue(tmp_path: Path) -> None:
     head = "00:01.0 --> 00:02.0\n"
     text = f"{head}- Hi.\n- Oh?\nWell.\n\n00:03.0 --> 00:04.0\n- Hm - yes.\n\n00:05.0 --> 00:06.0\nP1: A\nP2: B\nC"
-    transcript = read_transcript(written(tmp_path, text))
+    transcript = read_transcript(write_transcript(tmp_path, text))
     assert rows(transcript.utterances) == [
         (1.0, 2.0, None, "Hi."),
         (1.0, 2.0, None, "Oh? Well."),
@@ -63,14 +63,14 @@ def test_turns_within_a_cue(tmp_path: Path) -> None:
 
 def test_names_are_left_alone_where_voices_are_tagged(tmp_path: Path) -> None:
     text = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>P1: one\n\n00:02.000 --> 00:03.000\nP1: two\n"
-    transcript = read_transcript(written(tmp_path, text, "a.vtt"))
+    transcript = read_transcript(write_transcript(tmp_path, text, "a.vtt"))
     assert rows(transcript.utterances) == [(1.0, 2.0, "Ann", "P1: one"), (2.0, 3.0, None, "P1: two")]
 
 
 def test_voice_forms(tmp_path: Path) -> None:
     cues = ["<v>nobody</v>", "<v\tAnn  \nLee>name over\nlines", "<V Ann>one</V> <v Ann>two", "<v.a.b Ann>< 3 <x>"]
     text = "WEBVTT\n\n" + "\n\n".join(f"00:0{i}.000 --> 00:0{i}.500\n{cue}" for i, cue in enumerate(cues))
-    transcript = read_transcript(written(tmp_path, text, "a.vtt"))
+    transcript = read_transcript(write_transcript(tmp_path, text, "a.vtt"))
     assert [(each.speaker, each.text) for each in transcript.utterances] == [
         (None, "nobody"),
         ("Ann Lee", "name over lines"),
@@ -80,16 +80,16 @@ def test_voice_forms(tmp_path: Path) -> None:
 
 
 def test_only_the_wanted_speakers(tmp_path: Path) -> None:
-    path = written(tmp_path, VTT, "talk.vtt")
-    for wanted in (["ANN lee"], [" ann  Lee ", "bob & co"]):
-        transcript = read_transcript(path, speakers=wanted)
-        assert len(transcript.utterances) == 1 + len(wanted)
+    path = write_transcript(tmp_path, VTT, "talk.vtt")
+    for expected in (["ANN lee"], [" ann  Lee ", "bob & co"]):
+        transcript = read_transcript(path, speakers=expected)
+        assert len(transcript.utterances) == 1 + len(expected)
         assert transcript.warnings == ("utterances without a named speaker are ignored (1)",)
-    for wanted in (["Carl"], ["Ann Lee", "Carl"]):
+    for expected in (["Carl"], ["Ann Lee", "Carl"]):
         with pytest.raises(TranscriptError, match=r"has no speaker 'Carl'; choose from 'Ann Lee', 'Bob & Co'$"):
-            read_transcript(path, speakers=wanted)
+            read_transcript(path, speakers=expected)
     with pytest.raises(TranscriptError, match="names no speakers, so 'Ann' is not found"):
-        read_transcript(written(tmp_path, SRT), speakers=["Ann"])
+        read_transcript(write_transcript(tmp_path, SRT), speakers=["Ann"])
 
 
 # --- times --------------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def cue(start: str, end: str, text: str = "x") -> str:
 
 
 def test_end_before_start_names_the_line(tmp_path: Path) -> None:
-    path = written(tmp_path, cue("00:01.0", "00:02.0") + cue("00:05.0", "00:02.0"))
+    path = write_transcript(tmp_path, cue("00:01.0", "00:02.0") + cue("00:05.0", "00:02.0"))
     with pytest.raises(
         TranscriptError, match=r"talk.srt: line 6 ends \(2 s\) before it starts \(5 s\); correct its times$"
     ):
@@ -110,38 +110,40 @@ def test_end_before_start_names_the_line(tmp_path: Path) -> None:
         ("a.json", '[{"start": 1, "end": 2, "text": "x"}, {"start": 4, "end": 3, "text": "z"}]', "entry 2"),
     ):
         with pytest.raises(TranscriptError, match=rf"{name}: {place} ends \(3 s\) before"):
-            read_transcript(written(tmp_path, text, name))
+            read_transcript(write_transcript(tmp_path, text, name))
 
 
 def test_overlaps_are_kept_and_said_once(tmp_path: Path) -> None:
     text = cue("00:01.0", "00:05.0") + cue("00:02.0", "00:03.0") + cue("00:04.0", "00:06.0") + cue("00:06.0", "00:07.0")
-    transcript = read_transcript(written(tmp_path, text))
+    transcript = read_transcript(write_transcript(tmp_path, text))
     assert [each.start_seconds for each in transcript.utterances] == [1, 2, 4, 6]
     assert transcript.warnings == ("line 6 starts before an earlier one ends; overlapping speech is kept (2 in total)",)
 
 
 def test_disorder_is_mended_and_said(tmp_path: Path) -> None:
-    transcript = read_transcript(written(tmp_path, cue("00:05.0", "00:06.0", "b") + cue("00:01.0", "00:02.0", "a")))
+    transcript = read_transcript(
+        write_transcript(tmp_path, cue("00:05.0", "00:06.0", "b") + cue("00:01.0", "00:02.0", "a"))
+    )
     assert [each.text for each in transcript.utterances] == ["a", "b"]
     assert transcript.warnings == ("line 6 starts before the previous one; utterances were sorted by time",)
 
 
 def test_past_the_end_of_the_recording(tmp_path: Path) -> None:
     text = cue("00:01.0", "00:02.0") + cue("00:03.0", "00:09.0") + cue("00:04.0", "00:09.0") + cue("00:10.0", "00:11.0")
-    transcript = read_transcript(written(tmp_path, text), duration_seconds=4.0)
+    transcript = read_transcript(write_transcript(tmp_path, text), duration_seconds=4.0)
     assert [(each.start_seconds, each.end_seconds) for each in transcript.utterances] == [(1, 2), (3, 4)]
     assert transcript.warnings[1:] == (
         "line 10 starts after the end of the recording at 4 s and is ignored (2 in total)",
         "line 6 extends beyond the end of the recording at 4 s and is cut",
     )
-    rounded = read_transcript(written(tmp_path, cue("00:01.0", "00:04.4")), duration_seconds=4.0)
+    rounded = read_transcript(write_transcript(tmp_path, cue("00:01.0", "00:04.4")), duration_seconds=4.0)
     assert rounded.utterances[0].end_seconds == 4.0 and rounded.warnings == ()
     with pytest.raises(TranscriptError, match=r"has no utterance within the 0\.5 s of the recording: line 2 is at 1 s"):
-        read_transcript(written(tmp_path, text), duration_seconds=0.5)
+        read_transcript(write_transcript(tmp_path, text), duration_seconds=0.5)
 
 
 def test_missing_ends_last_until_the_next(tmp_path: Path) -> None:
-    path = written(tmp_path, "time,text\n0:01,one\n0:04,two\n0:09,thirty characters take 2.00 s.\n", "a.csv")
+    path = write_transcript(tmp_path, "time,text\n0:01,one\n0:04,two\n0:09,thirty characters take 2.00 s.\n", "a.csv")
     expected = [(1, 4), (4, 9)]
     for duration, end in ((20.0, 20.0), (None, 9 + 30 / 15)):
         transcript = read_transcript(path, duration_seconds=duration)
@@ -150,12 +152,12 @@ def test_missing_ends_last_until_the_next(tmp_path: Path) -> None:
 
 
 def test_whole_seconds_stay_seconds(tmp_path: Path) -> None:
-    path = written(tmp_path, "start,end,text\n0,60,yes and no\n60,120,never\n", "a.csv")
+    path = write_transcript(tmp_path, "start,end,text\n0,60,yes and no\n60,120,never\n", "a.csv")
     assert [each.end_seconds for each in read_transcript(path).utterances] == [60, 120]
 
 
 def test_words_are_joined_at_pauses_speakers_and_sentences(tmp_path: Path) -> None:
-    spoken = [
+    utterances = [
         ("Oh", 0.0, "A"),
         ("no.", 0.5, "A"),
         ("We", 1.0, "A"),
@@ -163,9 +165,9 @@ def test_words_are_joined_at_pauses_speakers_and_sentences(tmp_path: Path) -> No
         ("do", 2.0, None),
         ("so", 4.0, "B"),
     ]
-    words = [{"word": word, "start": start, "end": start + 0.5, "speaker": name} for word, start, name in spoken]
+    words = [{"word": word, "start": start, "end": start + 0.5, "speaker": name} for word, start, name in utterances]
     words.insert(1, {"word": "dear"})  # as whisperX leaves numerals
-    transcript = read_transcript(written(tmp_path, json.dumps({"word_segments": words}), "a.json"))
+    transcript = read_transcript(write_transcript(tmp_path, json.dumps({"word_segments": words}), "a.json"))
     assert rows(transcript.utterances) == [
         (0.0, 1.0, "A", "Oh dear no."),
         (1.0, 1.5, "A", "We"),
@@ -176,7 +178,7 @@ def test_words_are_joined_at_pauses_speakers_and_sentences(tmp_path: Path) -> No
 
 def test_segments_take_missing_fields_from_their_words(tmp_path: Path) -> None:
     words = [{"word": " Oh"}, {"word": " no", "start": 1.0, "end": 1.5}, {"word": " so", "start": 2, "end": 2.5}]
-    path = written(tmp_path, json.dumps({"segments": [{"words": words}]}), "a.json")
+    path = write_transcript(tmp_path, json.dumps({"segments": [{"words": words}]}), "a.json")
     assert rows(read_transcript(path).utterances) == [(1.0, 2.5, None, "Oh no so")]
 
 
@@ -187,23 +189,25 @@ def test_automatic_captions_are_unrolled(tmp_path: Path) -> None:
         "00:00:05.720 --> 00:00:05.730 align:start position:0%\nwhat's up\n \n\n"
         "00:00:05.730 --> 00:00:08.000 align:start position:0%\nwhat's up\nall<00:00:06.000><c> of you</c>\n"
     )
-    transcript = read_transcript(written(tmp_path, text, "a.en.vtt"))
+    transcript = read_transcript(write_transcript(tmp_path, text, "a.en.vtt"))
     assert rows(transcript.utterances) == [(0.03, 5.72, None, "what's up"), (5.73, 8.0, None, "all of you")]
     assert transcript.language == "en"
 
 
 def test_repetition_that_was_said_is_kept(tmp_path: Path) -> None:
-    transcript = read_transcript(written(tmp_path, cue("00:01.0", "00:02.0", "No.") + cue("00:02.0", "00:03.0", "No.")))
+    transcript = read_transcript(
+        write_transcript(tmp_path, cue("00:01.0", "00:02.0", "No.") + cue("00:02.0", "00:03.0", "No."))
+    )
     assert [each.text for each in transcript.utterances] == ["No.", "No."]
 
 
 def test_text_without_times_is_left_out_and_said(tmp_path: Path) -> None:
     stray = "WEBVTT\n\n00:01.000 --> 00:02.000\none\n\nlost\n\nlost too\n"
-    transcript = read_transcript(written(tmp_path, stray, "a.vtt"))
+    transcript = read_transcript(write_transcript(tmp_path, stray, "a.vtt"))
     assert rows(transcript.utterances) == [(1.0, 2.0, None, "one")]
     assert transcript.warnings == ("text without times is ignored (line 6 and 1 more)",)
 
 
 def test_arrow_in_the_words_is_no_time(tmp_path: Path) -> None:
     text = cue("00:01.0", "00:02.0", "a --> b\n5 --> 6")
-    assert read_transcript(written(tmp_path, text)).utterances[0].text == "a --> b 5 --> 6"
+    assert read_transcript(write_transcript(tmp_path, text)).utterances[0].text == "a --> b 5 --> 6"

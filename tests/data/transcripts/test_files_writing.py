@@ -1,4 +1,4 @@
-"""Subtitles that we write: they come back as they were, and ffmpeg reads them too."""
+"""Written subtitles: the round trip, and reading by ffmpeg."""
 
 from __future__ import annotations
 
@@ -80,24 +80,24 @@ def test_srt_comes_back_as_written_but_for_who_spoke(tmp_path: Path, utterances:
     if not spoken:
         assert (tmp_path / "a.srt").read_bytes() == b""
         return
-    found = rows(read_transcript(tmp_path / "a.srt").utterances)
-    assert [(start, end, letters(*rest)) for start, end, *rest in found] == [
+    actual = rows(read_transcript(tmp_path / "a.srt").utterances)
+    assert [(start, end, letters(*rest)) for start, end, *rest in actual] == [
         (start, end, letters(*rest)) for start, end, *rest in expected_rows(spoken)
     ]
 
 
 def test_srt_keeps_recurring_names_and_roles(tmp_path: Path) -> None:
-    spoken = [Utterance(i, i + 1, name, f"line {i}.") for i, name in enumerate(["Ann", "Bob", "Ann", "Bob", "P3"])]
-    write_srt(tmp_path / "a.srt", spoken)
-    assert list(read_transcript(tmp_path / "a.srt").utterances) == spoken
+    utterances = [Utterance(i, i + 1, name, f"line {i}.") for i, name in enumerate(["Ann", "Bob", "Ann", "Bob", "P3"])]
+    write_srt(tmp_path / "a.srt", utterances)
+    assert list(read_transcript(tmp_path / "a.srt").utterances) == utterances
 
 
 @pytest.mark.parametrize("write", [write_srt, write_vtt])
 def test_ffmpeg_reads_what_we_write(tmp_path: Path, write: object) -> None:
-    spoken = [Utterance(0.0005, 1.9996, "Ann", "1 < 2\n& so on"), Utterance(3599.9999, 360000.5, None, "é -->")]
+    utterances = [Utterance(0.0005, 1.9996, "Ann", "1 < 2\n& so on"), Utterance(3599.9999, 360000.5, None, "é -->")]
     path = tmp_path / ("a.srt" if write is write_srt else "a.vtt")
     assert callable(write)
-    write(path, spoken)
+    write(path, utterances)
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux() if packet.pts is not None]
     assert [(p.pts, p.pts + p.duration) for p in packets] == [(0, 2000), (3_600_000, 360_000_500)]
