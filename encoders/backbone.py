@@ -136,13 +136,13 @@ def check_window(network: Backbone, tokenizer_json: str, window_tokens: int) -> 
 
 
 def _refuse_foreign_files(place: str, options: Mapping[str, Any]) -> None:
-    """Refuses what transformers would load in spite of its options: pickles that an index names, attention from a hub.
+    """Refuses files that transformers loads despite its options: pickles in an index, attention code from a hub.
 
     Raises:
         ValueError: The index of the weights names a file of another format, or the configuration names foreign code.
     """
     from transformers import AutoConfig
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     places = {key: value for key, value in options.items() if key != "trust_remote_code"}
     index = cached_file(place, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False, **places)

@@ -119,7 +119,7 @@ def _analysis(content: AnalysisFile, frames: Path | None) -> Analysis:
         estimates=estimates,
         warnings=tuple(content.warnings),
         valence_arousal=None if source is None else source.model_dump(exclude_none=True),
-        saved=SavedNumbers(estimates, content.summary.model_dump(), content.coverage.model_dump()),
+        saved_numbers=SavedNumbers(estimates, content.summary.model_dump(), content.coverage.model_dump()),
     )
 
 

@@ -80,8 +80,8 @@ class Analysis:
         valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
             where there are none.
         face_id: The only face that counts, if the user chose one.
-        saved: Summary and coverage that were read from a file, so that they are not computed from rounded numbers. They
-            count as long as the estimates are those of the file.
+        saved_numbers: Summary and coverage of a loaded file, so that they are not recomputed from rounded numbers. They
+            count as long as the estimates are the estimates of the file.
     """
 
     media: MediaInfo
@@ -93,7 +93,7 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     valence_arousal: Mapping[str, str] | None = None
     face_id: int | None = None
-    saved: SavedNumbers | None = field(default=None, repr=False, compare=False)
+    saved_numbers: SavedNumbers | None = field(default=None, repr=False, compare=False)
 
     @property
     def has_times(self) -> bool:
@@ -134,8 +134,8 @@ class Analysis:
             ``shares_by_modality`` {modality: shares in its own labels}, ``mean_valence`` and ``mean_arousal`` (-1 … 1);
             None for what has no estimate.
         """
-        if self.saved is not None and self.saved.estimates is self.estimates:
-            return dict(self.saved.summary)
+        if self.saved_numbers is not None and self.saved_numbers.estimates is self.estimates:
+            return dict(self.saved_numbers.summary)
         modality = primary_modality(self.estimates)
         durations = self._label_durations(modality) if modality else []
         shares = _shares((*self.emotions, UNCERTAIN), durations)
@@ -161,8 +161,8 @@ class Analysis:
         If only a segment was analyzed, the fraction is of the segment. Typed answers have no duration: the fraction is
         of the utterances.
         """
-        if self.saved is not None and self.saved.estimates is self.estimates:
-            return dict(self.saved.coverage)
+        if self.saved_numbers is not None and self.saved_numbers.estimates is self.estimates:
+            return dict(self.saved_numbers.coverage)
         duration, count = self.media.read_end_seconds - self.media.read_start_seconds, len(self.estimates)
         if not duration:
             counts = {name: sum(name in estimate.estimates for estimate in self.estimates) for name in MODALITIES}

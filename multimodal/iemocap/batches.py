@@ -75,7 +75,7 @@ class NetworkSettings:
 
     Attributes:
         hidden: States of each recurrent encoder of the paper's networks (paper: 200).
-        own_hidden: States of ours, in each direction.
+        our_hidden: States of ours, in each direction.
         channels: Channels of our convolutions over frames.
         face_hidden: Features that a face embedding is mapped to.
         dropout: Share dropped in training.
@@ -84,7 +84,7 @@ class NetworkSettings:
     """
 
     hidden: int = 200
-    own_hidden: int = 96
+    our_hidden: int = 96
     channels: int = 64
     face_hidden: int = 64
     dropout: float = 0.3
@@ -153,7 +153,7 @@ def shape_of(recipe: Recipe, settings: NetworkSettings, sizes: Sizes, labels: in
         face_size=sizes.face * reads["face"],
         text_size=sizes.word * reads["text"],
         summary_size=summary * reads["audio"],
-        hidden=settings.hidden if faithful else settings.own_hidden,
+        hidden=settings.hidden if faithful else settings.our_hidden,
         face_hidden=settings.face_hidden,
         bidirectional=not faithful,
         pooling=recipe.pooling,

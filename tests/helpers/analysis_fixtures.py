@@ -172,7 +172,7 @@ def foreign_analysis(path: Path) -> Analysis:
     shares = dict.fromkeys(labels, 0.3333)
     by_signal = {"face": None, "audio": None, "text": shares}
     summary = {**plain.summary, "shares": shares, "shares_by_modality": by_signal, "mean_valence": None}
-    analysis = replace(analysis, saved=SavedNumbers(analysis.estimates, summary, plain.coverage))
+    analysis = replace(analysis, saved_numbers=SavedNumbers(analysis.estimates, summary, plain.coverage))
     return analysis
 
 

@@ -17,7 +17,7 @@ from multimodal.iemocap.task import predict_turns
 from multimodal.types import MODALITIES
 
 SIZES = Sizes(frame=39, summary=60, word=8, face=5)
-SMALL = NetworkSettings(hidden=6, own_hidden=6, channels=10, face_hidden=4)
+SMALL = NetworkSettings(hidden=6, our_hidden=6, channels=10, face_hidden=4)
 
 
 def turn(frames: int, tokens: int, faces: int, seed: int = 0) -> TurnFeatures:

@@ -34,7 +34,7 @@ check_counts = false
 {keys}
 [networks]
 hidden = 16
-own_hidden = 16
+our_hidden = 16
 channels = 16
 face_hidden = 16
 dropout = 0.1
