@@ -1,6 +1,6 @@
 """The command infer in a subprocess: its outputs, and every error.
 
-Here it reads faces alone; voices are read in ``test_infer_audio``, words in ``test_infer_text``.
+Here it reads faces alone; ``test_audio`` reads voices, ``test_text`` reads words.
 """
 
 from __future__ import annotations
