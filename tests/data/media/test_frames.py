@@ -227,7 +227,8 @@ def test_pictures_are_freed_at_once(noisy_clip: Path) -> None:
     gc.disable()
     try:
         list(read_frames(noisy_clip, frames_per_second=EVERY_FRAME))
-        assert sum(isinstance(thing, VideoFrame) for thing in gc.get_objects()) <= 1
+        # By type: another library's dead weak proxies raise when they are asked for their class.
+        assert sum(issubclass(type(thing), VideoFrame) for thing in gc.get_objects()) <= 1
     finally:
         gc.enable()
 
