@@ -167,7 +167,7 @@ def test_an_answer_from_nothing_is_refused(saved: tuple[Analysis, Path]) -> None
     content = json.loads(file.read_text(encoding="utf-8"))
     content["utterances"][0]["estimates"] |= {"face": None, "audio": None, "text": None}
     file.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(AnalysisError, match=r"read \(utterances 0 estimates: a fused estimate needs the estimate of a modality\)"):
+    with pytest.raises(AnalysisError, match=r"\(utterances 0 estimates: a fused estimate needs the estimate of"):
         read_analysis(saved[1])
 
 
