@@ -17,6 +17,8 @@ from multimodal.encoders.text import TextEncoder, read_texts
 from multimodal.encoders.tokenization import load_tokenizer, token_marks
 from multimodal.errors import WeightsError
 
+pytestmark = pytest.mark.slow  # transformers alone takes seconds to import
+
 KINDS = ("bert", "distilbert", "roberta", "gpt2")
 
 

@@ -25,6 +25,8 @@ from multimodal.infer.command import main as infer
 from multimodal.models.weights import load_weights
 from multimodal.train.text import train_text
 
+pytestmark = pytest.mark.slow  # transformers alone takes seconds to import
+
 CONFIG = """
 architecture = "auto"
 backbone = {backbone}
