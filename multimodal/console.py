@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multimodal.device import DEVICES
-from multimodal.errors import ConfigError, MultimodalError
+from multimodal.errors import ConfigError, DependencyError, MultimodalError
 
 if TYPE_CHECKING:
     from multimodal.progress import ProgressCallback
@@ -292,3 +292,27 @@ def progress_bar(name: str, quiet: bool) -> Iterator[ProgressCallback | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(escape(name), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def train_extra(job: str) -> Iterator[None]:
+    """Turns a missing library of the extra ``train`` into one line with the remedy.
+
+    Args:
+        job: What needs the library, such as ``training``.
+
+    Raises:
+        DependencyError: A library is not installed.
+
+    Example:
+        >>> with train_extra("training"):
+        ...     import nowhere
+        Traceback (most recent call last):
+        ...
+        multimodal.errors.DependencyError: nowhere: is not installed, but training needs it; pip install ...
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        remedy = "pip install 'multimodal-emotion[train]'"
+        raise DependencyError(f"{error.name}", f"is not installed, but {job} needs it", remedy) from None

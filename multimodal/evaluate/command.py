@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from multimodal.console import DeviceOption, print_line, run_command
-from multimodal.errors import ConfigError, DependencyError, WeightsError
+from multimodal.console import DeviceOption, print_line, run_command, train_extra
+from multimodal.errors import ConfigError, WeightsError
 
 SUMMARY = """Prints metrics of one part on a labeled corpus.
 
@@ -226,13 +226,10 @@ def _check_sources(required: Mapping[str, object], excluded: Mapping[str, object
 @contextmanager
 def _evaluation_libraries() -> Iterator[None]:
     """Names the remedy if a library that only evaluation needs is missing."""
-    try:
+    with train_extra("evaluation"):
         import multimodal.evaluate.metrics  # noqa: F401
 
         yield
-    except ModuleNotFoundError as error:
-        remedy = "pip install 'multimodal-emotion[train]'"
-        raise DependencyError(f"{error.name}", "is not installed, but evaluation needs it", remedy) from None
 
 
 def _print_figures(figures: dict[str, Any], name: str, title: str, out: Path | None, as_json: bool) -> None:

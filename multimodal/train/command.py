@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from multimodal.console import DeviceOption, print_line, run_command
-from multimodal.errors import ConfigError, DependencyError
+from multimodal.console import DeviceOption, print_line, run_command, train_extra
+from multimodal.errors import ConfigError
 
 SUMMARY = """Trains one part of the recognizer on your own corpus.
 
@@ -49,7 +48,7 @@ def face(
 
     Example: multimodal train face --config configs/face.toml --data ferplus --run runs/face
     """
-    with _training_libraries():
+    with train_extra("training"):
         from multimodal.train.face import train_face
 
         train_face(config, data, run, name=name, device=device, quiet=_without_bar(quiet), start=start)
@@ -67,7 +66,7 @@ def audio(
 
     Example: multimodal train audio --config configs/audio.toml --data voices --run runs/audio
     """
-    with _training_libraries():
+    with train_extra("training"):
         from multimodal.train.audio import train_audio
 
         train_audio(config, data, run, name=name, device=device, quiet=_without_bar(quiet))
@@ -90,7 +89,7 @@ def text(
 
     Example: multimodal train text --config configs/text.toml --data goemotions --run runs/text
     """
-    with _training_libraries():
+    with train_extra("training"):
         from multimodal.train.text import train_text
 
         bar_hidden = _without_bar(quiet)
@@ -140,7 +139,7 @@ def fusion(
     sources = {"--faces": faces, "--voices": voices, "--texts": texts, "--voice-run": voice_run}
     _check_sources(data, sources)
     quiet = _without_bar(quiet)
-    with _training_libraries():
+    with train_extra("training"):
         if data is None:
             from multimodal.train.fusion import Sources, train_fusion
 
@@ -159,16 +158,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {"face": face, "audio": audio, "text":
 
 def _without_bar(quiet: bool) -> bool:
     return quiet or not sys.stderr.isatty()
-
-
-@contextmanager
-def _training_libraries() -> Iterator[None]:
-    """Names the remedy if a library that only training needs is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        remedy = "pip install 'multimodal-emotion[train]'"
-        raise DependencyError(f"{error.name}", "is not installed, but training needs it", remedy) from None
 
 
 def _check_sources(data: Path | None, sources: Mapping[str, Path | None]) -> None:

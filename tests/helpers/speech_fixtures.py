@@ -6,12 +6,14 @@ voice's harmonics, each as loud as three resonances of the mouth make it (Peters
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multimodal.types import AudioBlock
+from multimodal.data.speech.recognition import Recognition
+from multimodal.types import AudioBlock, Utterance
 
 RATE = 16000
 RESONANCES = np.array(  # Hz, of the vowels in heed, head, hod, hawed, who'd
@@ -92,3 +94,21 @@ def chords(time: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
             harmonics = sum(np.sin(2 * np.pi * note * k * since) / k**2 for k in range(1, 7))
             sound[start:] += harmonics * np.exp(-4 * since)
     return sound
+
+
+@dataclass
+class StandIn:
+    """Speech-to-text with a fixed answer, which it gives after reading the sound to its end."""
+
+    said: tuple[Utterance, ...] = (Utterance(1.0, 2.5, None, "I am happy."), Utterance(6.0, 7.0, None, "It is fine."))
+    language: str = "en"
+    name: str = "whisper-none"
+    heard_seconds: float = 0.0
+    loaded: int = 0
+
+    def transcribe(self, blocks: Iterable[AudioBlock], progress: Callable[[float], None] | None = None) -> Recognition:
+        for block in blocks:
+            self.heard_seconds += len(block.samples) / block.sample_rate
+            if progress is not None:
+                progress(block.start_seconds + 1)
+        return Recognition(self.said, ((),) * len(self.said), self.language, 0.99, ("it mumbles",))

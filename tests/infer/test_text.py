@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import pytest
 from checkout import RunCommand
 from fusion_fixtures import HEAD_NAME, with_head
 from media_fixtures import Pictures, Sound, every, write_media
+from speech_fixtures import StandIn
 from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json
 from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
 
@@ -26,7 +25,7 @@ from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.speech import recognition
 from multimodal.data.speech.language import is_english
-from multimodal.data.speech.recognition import HOW_TO_GET, Recognition
+from multimodal.data.speech.recognition import HOW_TO_GET
 from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
 from multimodal.errors import ConfigError, DependencyError, MediaError, TranscriptError, WeightsError
@@ -38,7 +37,7 @@ from multimodal.infer.model import Model, load_model
 from multimodal.infer.options import AnalysisOptions
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import load_weights, save_weights
-from multimodal.types import AudioBlock, Utterance
+from multimodal.types import Utterance
 
 TEXT_NAME = "minilm_l6.random-v1"
 DIALOGUE = """WEBVTT
@@ -318,24 +317,6 @@ def test_words_outlive_broken_picture_and_sound(whole: Model, interview: Path) -
 
 
 # --- speech-to-text -----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class StandIn:
-    """Answers what it is told to, after hearing the sound to its end."""
-
-    said: tuple[Utterance, ...] = (Utterance(1.0, 2.5, None, "I am happy."), Utterance(6.0, 7.0, None, "It is fine."))
-    language: str = "en"
-    name: str = "whisper-none"
-    heard_seconds: float = 0.0
-    loaded: int = 0
-
-    def transcribe(self, blocks: Iterable[AudioBlock], progress: Callable[[float], None] | None = None) -> Recognition:
-        for block in blocks:
-            self.heard_seconds += len(block.samples) / block.sample_rate
-            if progress is not None:
-                progress(block.start_seconds + 1)
-        return Recognition(self.said, ((),) * len(self.said), self.language, 0.99, ("it mumbles",))
 
 
 @pytest.fixture
