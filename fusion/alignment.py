@@ -29,7 +29,10 @@ MOST_STEPS = 1_000
 """Utterances longer than 80 s get longer steps, not more: a transcript may contain one that lasts an hour."""
 
 LEAST_PROBABILITY = 1e-3
-"""Lower bound of a modality's probabilities: no modality alone may rule an emotion out."""
+"""Lower bound of a modality's probabilities in a head's inputs: no modality alone may rule an emotion out."""
+
+SMALLEST = 1e-300
+"""Stands for a probability of 0 where its logarithm is stored."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class FusionInputs:
         face: ``(steps, features)`` float32 face embedding of the same time; rows without one are never read.
         face_mask: ``(steps,)`` bool: the steps at which the face was observed.
         text: ``(tokens, features)`` float32 states of the text encoder, in the order of the words.
-        log_probabilities: Modality to ``(labels,)`` logarithms of the calibrated probabilities of its own head.
+        log_probabilities: Modality to ``(labels,)`` float64 logarithms of the calibrated probabilities of its own head.
 
     Raises:
         ValueError: Lengths differ, times do not rise, or an absent modality has log-probabilities.
@@ -197,7 +200,7 @@ def log_probabilities(probabilities: Mapping[str, float], labels: Sequence[str])
         labels: The labels of the result; their probabilities are scaled to sum to 1.
 
     Returns:
-        ``(labels,)`` float32 logarithms, none below that of ``LEAST_PROBABILITY``.
+        ``(labels,)`` float64 logarithms; of ``SMALLEST`` instead of 0.
 
     Example:
         >>> np.exp(log_probabilities({"anger": 0.4, "fear": 0.4, "contempt": 0.2}, ("anger", "fear"))).round(2).tolist()
@@ -206,7 +209,7 @@ def log_probabilities(probabilities: Mapping[str, float], labels: Sequence[str])
     values = np.array([probabilities[label] for label in labels], np.float64)
     total = values.sum()
     shares = values / total if total > 0 else np.full(len(values), 1 / len(values))
-    logarithms: Floats = np.log(shares.clip(min=LEAST_PROBABILITY)).astype(np.float32)
+    logarithms: Floats = np.log(shares.clip(min=SMALLEST))
     return logarithms
 
 
@@ -344,9 +347,10 @@ def collate(utterances: Sequence[FusionInputs], sizes: Mapping[str, int], labels
     ]
     text = [_rows(each.text, 0, sizes["text"]) for each in utterances]
     logarithms = torch.zeros(len(utterances), len(MODALITIES), labels)
+    lowest = float(np.log(LEAST_PROBABILITY))
     for row, each in zip(logarithms, utterances, strict=True):
         for name, values in each.log_probabilities.items():
-            row[MODALITIES.index(name)] = torch.as_tensor(values, dtype=torch.float32)
+            row[MODALITIES.index(name)] = torch.as_tensor(values, dtype=torch.float32).clamp(min=lowest)
     return FusionBatch(
         audio=pad_sequence(audio, batch_first=True),
         face=pad_sequence(faces, batch_first=True),

@@ -16,8 +16,11 @@ joined. Our optional additions:
 - the log-probabilities of the modalities' own heads, each weighted by a gate over all states, so that the head starts
   from their product and learns which modality to trust when:
 
-    y = softmax([...] M + b + sum_m g_m log p_m),   g = 2 sigmoid(G tanh(F [...; log p; present]))
+    y = softmax([...] M + b + sum_m g_m log p_m),   g = 2 sigmoid(G tanh(F [...; log p; present; overlaps]))
 
+  The overlap of two modalities, ``sum_l sqrt(p_l q_l)``, is 1 where they agree and 0 where they exclude each other; the
+  gates can then lower all evidence where it conflicts. Without ``[...] M + b`` (``readout``), the answer consists of
+  the modalities' own probabilities alone, and the recurrent encoders decide how much each counts;
 - a linear map of the joined states onto valence, arousal and dominance.
 """
 
@@ -35,6 +38,9 @@ from multimodal.fusion.alignment import FusionBatch
 
 POOLINGS = ("last", "attention")
 
+PAIRS = ((0, 1), (0, 2), (1, 2))
+"""Pairs of modalities whose overlap the gates can read."""
+
 
 @dataclass(frozen=True)
 class FusionShape:
@@ -51,6 +57,8 @@ class FusionShape:
         bidirectional: Whether both encoders run in both directions.
         pooling: ``last`` (MDRE) or ``attention`` (MDREA).
         log_probabilities: Whether the log-probabilities of the modalities' own heads are added.
+        readout: Whether the joined states are classified too; needs ``log_probabilities`` if not.
+        overlaps: Whether the gates read how far the modalities agree.
         dimensions: How many of valence, arousal and dominance are estimated; 0 for none.
         dropout: Share of inputs and of joined states dropped in training.
 
@@ -68,6 +76,8 @@ class FusionShape:
     bidirectional: bool = True
     pooling: str = "attention"
     log_probabilities: bool = True
+    readout: bool = True
+    overlaps: bool = False
     dimensions: int = 0
     dropout: float = 0.3
 
@@ -76,6 +86,8 @@ class FusionShape:
             raise ValueError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
         if not (self.audio_size or self.face_size or self.text_size):
             raise ValueError("a head needs audio, face or text")
+        if not (self.readout or self.log_probabilities):
+            raise ValueError("a head needs a readout or log-probabilities")
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -193,11 +205,11 @@ class DualRecurrentFusion(nn.Module):
             self.query = nn.Linear(joined - self.verbal.size, self.verbal.size)
         self.summary_absent = nn.Parameter(torch.zeros(shape.summary_size))
         self.dropout = nn.Dropout(shape.dropout)
-        self.readout = nn.Linear(joined, shape.labels)
+        self.readout = nn.Linear(joined, shape.labels) if shape.readout else None
         self.affect = nn.Linear(joined, shape.dimensions) if shape.dimensions else None
         if shape.log_probabilities:
             self.evidence_absent = nn.Parameter(torch.zeros(3, shape.labels))
-            gate_inputs = joined + 3 * shape.labels + 3
+            gate_inputs = joined + 3 * shape.labels + 3 + (len(PAIRS) if shape.overlaps else 0)
             last = nn.Linear(32, 3)
             self.gates = nn.Sequential(nn.Linear(gate_inputs, 32), nn.Tanh(), last)
             self._start_from_product(last)
@@ -211,8 +223,9 @@ class DualRecurrentFusion(nn.Module):
     def _start_from_product(self, last: nn.Linear) -> None:
         """Makes the untrained head return the product of the modalities' own probabilities."""
         for layer in (self.readout, last):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if layer is not None:
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, batch: FusionBatch, summary: Tensor | None = None) -> FusionOutput:
         """Reads a batch, and the vectors of whole utterances ``(batch, summary)`` where the shape has them.
@@ -226,14 +239,15 @@ class DualRecurrentFusion(nn.Module):
         """
         joined, attention = self._join(batch, summary)
         joined = self.dropout(joined)
-        logits = self.readout(joined)
+        logits = joined.new_zeros(len(joined), self.shape.labels) if self.readout is None else self.readout(joined)
         gates = logits.new_ones(len(logits), 3)
         if self.shape.log_probabilities:
             present = batch.present[:, :, None]
             evidence = torch.where(present, batch.log_probabilities, self.evidence_absent)
             evidence_inputs = torch.where(present, batch.log_probabilities, 0.0).flatten(1)
-            gate_inputs = torch.cat([joined, evidence_inputs / 3, batch.present.float()], dim=1)
-            gates = 2 * torch.sigmoid(self.gates(gate_inputs))
+            gate_inputs = [joined, evidence_inputs / 3, batch.present.float()]
+            gate_inputs += [_overlaps(batch)] if self.shape.overlaps else []
+            gates = 2 * torch.sigmoid(self.gates(torch.cat(gate_inputs, dim=1)))
             logits = logits + (torch.where(present, gates[:, :, None], 1.0) * evidence).sum(1)
         affect = logits.new_zeros(len(logits), 0) if self.affect is None else self.affect(joined)
         return FusionOutput(logits.float(), affect.float(), gates.float(), attention)
@@ -272,3 +286,10 @@ class DualRecurrentFusion(nn.Module):
         # A row without text would be all -inf; its softmax and its gradient would be NaN.
         weights = scores.masked_fill(~mask & present, -torch.inf).softmax(dim=1) * (mask & present)
         return torch.where(present, torch.einsum("bn,bnd->bd", weights, states), last), weights
+
+
+def _overlaps(batch: FusionBatch) -> Tensor:
+    """``(batch, pairs)``: Bhattacharyya coefficient of each pair of modalities, 0 … 1; 0 if one is absent."""
+    roots = (batch.log_probabilities / 2).softmax(dim=2)  # proportional to the square roots
+    roots = roots / roots.norm(dim=2, keepdim=True) * batch.present[:, :, None]
+    return torch.stack([(roots[:, one] * roots[:, other]).sum(1) for one, other in PAIRS], dim=1)

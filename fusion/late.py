@@ -1,4 +1,4 @@
-"""Late fusion: the plain average of the modalities' probabilities, the baseline of every fused result."""
+"""Late fusion: average and product of the modalities' probabilities, the baselines of every fused result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from multimodal.fusion.alignment import Floats
+from multimodal.fusion.alignment import LEAST_PROBABILITY, Floats
 from multimodal.types import MODALITIES, ModalityEstimate
 
 
@@ -25,6 +25,27 @@ def late_average(probabilities: Sequence[Floats]) -> Floats:
     """
     mean: Floats = np.mean(np.stack(probabilities), axis=0)
     return mean
+
+
+def product_of_experts(probabilities: Sequence[Floats]) -> Floats:
+    """Multiplies calibrated probabilities of the present modalities, as if their errors were independent.
+
+    Args:
+        probabilities: At least one ``(..., labels)``, each summing to 1 over the labels; smaller ones than
+            ``LEAST_PROBABILITY`` count as that, so that no modality alone rules an emotion out.
+
+    Returns:
+        ``(..., labels)``, summing to 1.
+
+    Example:
+        >>> product_of_experts([np.array([0.8, 0.2]), np.array([0.5, 0.5])]).round(2).tolist()
+        [0.8, 0.2]
+
+    Source:
+        Hinton 2002, "Training products of experts by minimizing contrastive divergence".
+    """
+    product: Floats = np.prod(np.clip(np.stack(probabilities), LEAST_PROBABILITY, 1.0), axis=0)
+    return product / product.sum(axis=-1, keepdims=True)
 
 
 def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequence[str]) -> ModalityEstimate | None:

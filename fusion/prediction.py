@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.alignment import FusionInputs, collate
+from multimodal.fusion.consistency import constrain
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.types import MODALITIES
 
@@ -28,8 +30,9 @@ class FusionPrediction:
     """Answers of a fusion head, one row per utterance.
 
     Attributes:
-        logits: ``(utterances, labels)`` float64, before calibration.
-        probabilities: ``(utterances, labels)`` float64; calibrated, each row sums to 1.
+        logits: ``(utterances, labels)`` float64, before calibration and without the rules of ``consistency``.
+        probabilities: ``(utterances, labels)`` float64; calibrated and consistent with the modalities, each row sums
+            to 1.
         affect: ``(utterances, dimensions)`` float64, -1 … 1: valence, arousal and dominance as far as the head gives
             them.
     """
@@ -46,8 +49,11 @@ def predict(
     utterances: Sequence[FusionInputs],
     temperatures: Mapping[str, float] = MappingProxyType({}),
     default_temperature: float = 1.0,
+    labels: Sequence[str] = FUSED_LABELS,
 ) -> FusionPrediction:
     """Runs a fusion head, with utterances of similar length in one batch; batching does not change an answer.
+
+    Answers of a head that reads the modalities' probabilities keep the rules of ``multimodal.fusion.consistency``.
 
     Args:
         network: The head, in evaluation mode; it computes where its parameters are.
@@ -55,6 +61,7 @@ def predict(
         utterances: The inputs, in any number and order.
         temperatures: Modalities that are present, as ``face+text``, to what divides the logits then.
         default_temperature: What divides the logits for other combinations.
+        labels: Labels of the head, in order.
 
     Returns:
         The answers, in the order of ``utterances``.
@@ -63,7 +70,8 @@ def predict(
         >>> from multimodal.fusion.dual_recurrent import DualRecurrentFusion
         >>> shape = FusionShape(2, audio_size=0, face_size=0, text_size=4)
         >>> utterance = FusionInputs(np.zeros(0), text=np.ones((3, 4)), log_probabilities={"text": np.log([0.8, 0.2])})
-        >>> predict(DualRecurrentFusion(shape).eval(), shape, [utterance]).probabilities.round(2).tolist()
+        >>> network = DualRecurrentFusion(shape).eval()
+        >>> predict(network, shape, [utterance], labels=("anger", "fear")).probabilities.round(2).tolist()
         [[0.8, 0.2]]
     """
     device = next(network.parameters()).device
@@ -74,7 +82,23 @@ def predict(
         logits[rows] = output.logits.double().cpu().numpy()
         affect[rows] = output.affect.double().clamp(-1.0, 1.0).cpu().numpy()
     divisors = [temperature_for(each.modalities, temperatures, default_temperature) for each in utterances]
-    return FusionPrediction(logits, softmax(logits, np.array(divisors).reshape(-1, 1)), affect)
+    probabilities = softmax(logits, np.array(divisors).reshape(-1, 1))
+    if shape.log_probabilities and utterances:
+        neutral = labels.index("neutral") if "neutral" in labels else None
+        probabilities = constrain(probabilities, *_signals(utterances, shape.labels), neutral)
+    return FusionPrediction(logits, probabilities, affect)
+
+
+def _signals(utterances: Sequence[FusionInputs], labels: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Probabilities of the modalities ``(utterances, 3, labels)``, and which are present ``(utterances, 3)``."""
+    rows = np.zeros((len(utterances), len(MODALITIES), labels))
+    present = np.zeros(rows.shape[:2], bool)
+    for index, utterance in enumerate(utterances):
+        for name, values in utterance.log_probabilities.items():
+            powers = np.exp(np.asarray(values, np.float64))
+            rows[index, MODALITIES.index(name)] = powers / powers.sum()
+            present[index, MODALITIES.index(name)] = True
+    return rows, present
 
 
 def temperature_for(modalities: Sequence[str], temperatures: Mapping[str, float], default: float = 1.0) -> float:

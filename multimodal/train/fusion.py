@@ -22,6 +22,7 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from multimodal.data.corpora.crema_d_votes import JointVotes, read_votes
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
 from multimodal.data.corpora.text_corpus import TextCorpus
@@ -76,6 +77,8 @@ class FusionConfig:
         face_hidden: Face features beside the audio states.
         bidirectional: Whether both recurrent encoders run in both directions.
         pooling: ``last`` or ``attention``.
+        readout: Whether the joined states are classified too, beside the modalities' own probabilities.
+        overlaps: Whether the gates read how far the modalities agree.
         dropout: Share dropped in training.
         audio_config: Configuration of the audio training, in the folder of this file; its folds decide which network
             encodes which speaker.
@@ -92,6 +95,8 @@ class FusionConfig:
     face_hidden: int = 64
     bidirectional: bool = True
     pooling: str = "attention"
+    readout: bool = True
+    overlaps: bool = True
     dropout: float = 0.3
     audio_config: str = "audio.toml"
     faces_per_label: int = 1_200
@@ -109,12 +114,14 @@ class Sources:
         voices: Folder with one subfolder per speech corpus.
         texts: GoEmotions folder.
         audio_run: Run folder of ``train audio`` in which the audio encoder was trained.
+        votes: Folder of CREMA-D's votes; None if ``synthesis.judged_share`` is 0.
     """
 
     faces: Path
     voices: Path
     texts: Path
     audio_run: Path
+    votes: Path | None = None
 
 
 def train_fusion(
@@ -141,6 +148,7 @@ def train_fusion(
         WeightsError: An encoder or a fold of the audio training is not found.
     """
     config = read_config(config_path, FusionConfig)
+    votes = _votes(config, sources)
     audio_config = read_config(config_path.parent / config.audio_config, AudioConfig)
     if audio_config.folds < len(PARTS):
         fact = f"is a configuration with {audio_config.folds} folds"
@@ -157,7 +165,7 @@ def train_fusion(
     shape = shape_of(config, parts["train"])
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FusionTask(
-        shape, parts["train"], parts["calibrate"], config.synthesis, config.training, config.loop, accelerator
+        shape, parts["train"], parts["calibrate"], config.synthesis, config.training, config.loop, accelerator, votes
     )
     fit(task, config.loop, run, accelerator, quiet)
     network = task.network.cpu().eval()
@@ -205,6 +213,8 @@ def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
         face_hidden=config.face_hidden,
         bidirectional=config.bidirectional,
         pooling=config.pooling,
+        readout=config.readout,
+        overlaps=config.overlaps,
         dropout=config.dropout,
     )
 
@@ -223,7 +233,7 @@ def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
     temperatures, coverages = {}, []
     for subset in SUBSETS:
         plain = predict(task.network, task.shape, [inputs.only(subset) for inputs in task.held_out_inputs])
-        temperature = round(fit_temperature(plain.probabilities, labels), 4)
+        temperature = 1.0 if len(subset) == 1 else round(fit_temperature(softmax(plain.logits), labels), 4)
         temperatures[subset_name(subset)] = temperature
         coverages.append(float((softmax(plain.logits, temperature).max(axis=1) >= UNCERTAIN_BELOW).mean()))
     return temperatures, round(float(np.mean(coverages)), 4)
@@ -263,6 +273,13 @@ def encode_parts(
         encoded = [voices.encoded[index] for index in indices], [voices.degraded[index] for index in indices]
         pools[part] = encode_pools(encoders, labels, images, encoded, sentences, seed + number)
     return pools
+
+
+def _votes(config: FusionConfig, sources: Sources) -> JointVotes | None:
+    if sources.votes is None and config.synthesis.judged_share:
+        fact = f"is missing, and synthesis.judged_share is {config.synthesis.judged_share:g}"
+        raise ConfigError("--votes", fact, "name the folder of CREMA-D's votes, or set judged_share to 0")
+    return None if sources.votes is None else read_votes(sources.votes, check_counts=config.check_counts)
 
 
 def _faces(config: FusionConfig, folder: Path) -> dict[str, FaceCorpus]:

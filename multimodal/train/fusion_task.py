@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from multimodal.data.corpora.crema_d_votes import JointVotes
 from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtterance, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
@@ -33,7 +34,7 @@ class FusionTrainingConfig:
         utterances: Utterances per epoch.
         validation_utterances: Utterances of the validation after each epoch, from other people, pictures and texts;
             also the number for calibration and for evaluation.
-        absent_share: Probability that a modality is dropped from an utterance; at least one stays.
+        absent_share: Share of utterances that a modality is dropped from; two stay.
         label_smoothing: Share of each target that is spread over all labels.
         audio_noise: Standard deviation of the noise added to the audio states, relative to that of the states: one
             draw per utterance and one per step. It counters overfitting to a few hundred speakers' clips.
@@ -76,6 +77,7 @@ class FusionTask:
         training: How the head is trained.
         settings: Settings of the loop.
         accelerator: Gives the device.
+        votes: What people hear, see and judge; needed for ``synthesis.judged_share``.
     """
 
     metric = "macro_f1"
@@ -89,14 +91,16 @@ class FusionTask:
         training: FusionTrainingConfig,
         settings: LoopSettings,
         accelerator: Accelerator,
+        votes: JointVotes | None = None,
     ) -> None:
+        self.votes = votes
         self.pools, self.synthesis, self.training = pools, synthesis, training
         self.settings, self.accelerator = settings, accelerator
         self.shape = shape
         self.spread = np.concatenate([clip.states for clip in pools.voices[0]]).std(axis=0) * training.audio_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = training.validation_utterances
-        self.held_out = list(synthesize(held_out.pools, count, synthesis, settings.seed))
+        self.held_out = list(synthesize(held_out.pools, count, synthesis, settings.seed, votes))
         self.held_out_inputs = [held_out.utterance(recipe)[0] for recipe in self.held_out]
 
     def steps(self) -> int:
@@ -116,7 +120,7 @@ class FusionTask:
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         draws = np.random.default_rng(seed)
         size = self.settings.batch_size
-        recipes = list(synthesize(self.pools.pools, self.steps() * size, self.synthesis, seed))
+        recipes = list(synthesize(self.pools.pools, self.steps() * size, self.synthesis, seed, self.votes))
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
             batch_recipes = recipes[number * size : (number + 1) * size]
@@ -154,7 +158,7 @@ class FusionTask:
         return functional.cross_entropy(logits, batch.targets, label_smoothing=self.training.label_smoothing)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Macro-F1 and negative log-likelihood on held-out utterances, as means over all subsets of modalities.
+        """Macro-F1 and negative log-likelihood on held-out utterances, as means over subsets of several modalities.
 
         Args:
             network: The network in evaluation mode.
@@ -166,7 +170,7 @@ class FusionTask:
 
         labels = np.array([recipe.label for recipe in self.held_out])
         rows = []
-        for subset in SUBSETS:
+        for subset in SUBSETS[len(MODALITIES) :]:  # one modality alone is its own answer
             predictions = predict(network, self.shape, [inputs.only(subset) for inputs in self.held_out_inputs])
             rows.append(classification_figures(predictions.probabilities, labels, FUSED_LABELS))
         return {
@@ -177,5 +181,6 @@ class FusionTask:
 
 
 def _draw_subset(absent_share: float, draws: np.random.Generator) -> tuple[str, ...]:
-    subset = tuple(name for name in MODALITIES if draws.random() >= absent_share)
-    return subset or (str(draws.choice(MODALITIES)),)
+    """At least two modalities: one alone is its own answer."""
+    absent = str(draws.choice(MODALITIES)) if draws.random() < absent_share else None
+    return tuple(name for name in MODALITIES if name != absent)

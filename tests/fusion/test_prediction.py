@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stream_fixtures import SIZES, Scene, scenes, shares
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
+from multimodal.fusion.consistency import constrain
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion
 from multimodal.fusion.prediction import BATCH, ROWS, _batches, predict, softmax, temperature_for
 from multimodal.types import MODALITIES
@@ -76,22 +77,49 @@ def test_answers_are_those_of_the_network(network: DualRecurrentFusion) -> None:
         output = network(collate(utterances, SHAPE.sizes, SHAPE.labels))
     answers = predict(network, SHAPE, utterances)
     np.testing.assert_allclose(answers.logits, output.logits.numpy(), atol=1e-6)
-    np.testing.assert_allclose(answers.probabilities, output.logits.double().softmax(dim=1).numpy(), atol=1e-6)
+    signals = np.stack([np.exp([each.log_probabilities[name] for name in MODALITIES]) for each in utterances])
+    expected = constrain(softmax(output.logits.double().numpy()), signals, np.ones((3, 3), bool), 0)
+    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-6)
     np.testing.assert_allclose(answers.affect, output.affect.clamp(-1, 1).numpy(), atol=1e-6)
 
 
 def test_each_combination_of_modalities_has_its_own_answer(network: DualRecurrentFusion) -> None:
     whole = full_scene(1).streams()
     answers = predict(network, SHAPE, [whole.only(subset) for subset in SUBSETS])
-    assert len({tuple(row.round(4)) for row in answers.probabilities}) == 7
+    assert len({tuple(row.round(4)) for row in answers.logits}) == 7
 
 
-@pytest.mark.parametrize(("subset", "divisor"), [(("face", "text"), 4.0), (("face",), 1e6), (("text",), 2.0)])
+@given(scenes(), st.sampled_from(MODALITIES))
+def test_one_modality_alone_is_its_own_answer(network: DualRecurrentFusion, scene: Scene, modality: str) -> None:
+    if modality not in scene.said:
+        return
+    answer = predict(network, SHAPE, [scene.streams().only([modality])]).probabilities[0]
+    own = np.array([scene.said[modality][label] for label in FUSED_LABELS])
+    np.testing.assert_allclose(answer, own / own.sum(), atol=1e-9)
+
+
+@given(scenes())
+def test_no_answer_is_less_neutral_or_led_by_another_emotion_than_its_signals(
+    network: DualRecurrentFusion, scene: Scene
+) -> None:
+    utterance = scene.streams()
+    if not utterance.modalities:
+        return
+    answer = predict(network, SHAPE, [utterance]).probabilities[0]
+    signals = np.exp([utterance.log_probabilities[name] for name in utterance.modalities])
+    assert answer[0] >= signals[:, 0].min() - 1e-9
+    top = int(answer.argmax())
+    assert any(row[top] >= 0.8 * row.max() - 1e-6 for row in signals)
+
+
+@pytest.mark.parametrize(("subset", "divisor"), [(("face", "text"), 4.0), (("audio", "text"), 2.0)])
 def test_the_temperature_is_that_of_the_modalities_present(
     network: DualRecurrentFusion, subset: Sequence[str], divisor: float
 ) -> None:
     temperatures = {"face+text": 4.0, "face": 1e6}
     utterance = full_scene(2).streams().only(subset)
     answers = predict(network, SHAPE, [utterance], temperatures, 2.0)
-    np.testing.assert_allclose(answers.probabilities, softmax(answers.logits, divisor), atol=1e-12)
+    signals = np.exp([[utterance.log_probabilities[name] for name in utterance.modalities]])
+    expected = constrain(softmax(answers.logits, divisor), signals, np.ones((1, len(subset)), bool), 0)
+    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-12)
     assert temperature_for(subset[::-1], temperatures, 2.0) == divisor

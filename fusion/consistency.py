@@ -1,0 +1,86 @@
+"""Keeps a fused answer consistent with the signals that it is made of.
+
+A trained head can be sure of an emotion that no signal shows. Three rules exclude that for any head and any input:
+
+1. One signal alone is answered by its own calibrated probabilities.
+2. Neutral is at least as probable as in the signal with the least of it.
+3. The most probable emotion is first, or close to first, in at least one signal.
+
+An answer that breaks rule 2 or 3 is moved toward one of the signals, each of which keeps all three, and no further than
+necessary. Pure functions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float64]
+
+CLOSE = 0.8
+"""An emotion is close to first in a signal if it has at least this share of the first one's probability there."""
+
+TOLERANCE = 1e-9
+"""Of comparisons, far above rounding errors; an emotion that overtakes another leads by as much."""
+
+
+def constrain(probabilities: Rows, signals: Rows, present: NDArray[np.bool_], neutral: int | None) -> Rows:
+    """Applies the rules to fused answers.
+
+    Args:
+        probabilities: ``(utterances, labels)`` answers of a head, each row summing to 1.
+        signals: ``(utterances, signals, labels)`` calibrated probabilities of each signal; rows of absent signals are
+            not read.
+        present: ``(utterances, signals)`` bool; a row without any is left unchanged.
+        neutral: Index of the label neutral; None if there is none.
+
+    Returns:
+        ``(utterances, labels)``, each row summing to 1; a row that keeps the rules is unchanged.
+
+    Example:
+        >>> face, voice = [0.5, 0.45, 0.05], [0.5, 0.05, 0.45]
+        >>> answer = constrain(np.array([[0.1, 0.8, 0.1]]), np.array([[face, voice]]), np.array([[True, True]]), 0)
+        >>> answer.round(2).tolist()
+        [[0.5, 0.45, 0.05]]
+    """
+    result = probabilities.astype(np.float64)
+    for row, (answer, present_row) in enumerate(zip(probabilities, present, strict=True)):
+        rows = signals[row][present_row]
+        if len(rows) == 1:
+            result[row] = rows[0]
+        elif len(rows) and not _keeps_rules(answer[None], rows, neutral)[0]:
+            result[row] = _moved(answer, rows, neutral)
+    return result
+
+
+def _moved(answer: Rows, signals: Rows, neutral: int | None) -> Rows:
+    """The nearest answer, on the ways to the signals, that keeps the rules."""
+    nearest, distance = signals[0], np.inf
+    for signal in signals:
+        shares = _turning_shares(answer, signal, signals, neutral)
+        ways = answer + shares[:, None] * (signal - answer)
+        index = int(_keeps_rules(ways, signals, neutral).argmax())  # the last way is the signal, which keeps the rules
+        if (length := float(np.abs(ways[index] - answer).sum())) < distance:
+            nearest, distance = ways[index], length
+    return nearest
+
+
+def _turning_shares(answer: Rows, signal: Rows, signals: Rows, neutral: int | None) -> Rows:
+    """Shares of the way to a signal, rising to 1, at which there is enough neutral or another emotion takes the lead."""
+    step = signal - answer
+    gaps, slopes = answer[:, None] - answer[None, :], step[None, :] - step[:, None]
+    crossings = (gaps + TOLERANCE)[slopes > TOLERANCE] / slopes[slopes > TOLERANCE]
+    enough = 0.0
+    if neutral is not None and step[neutral] > 0:
+        enough = max((signals[:, neutral].min() - answer[neutral]) / step[neutral], 0.0)
+    shares = np.append(crossings, [0.0, enough])
+    return np.append(np.sort(shares[(shares >= enough) & (shares < 1)]), 1.0)
+
+
+def _keeps_rules(answers: Rows, signals: Rows, neutral: int | None) -> NDArray[np.bool_]:
+    """Whether each answer ``(answers, labels)`` keeps rules 2 and 3 for the signals ``(signals, labels)``."""
+    close = (signals >= CLOSE * signals.max(axis=1, keepdims=True) - TOLERANCE).any(axis=0)
+    keeps: NDArray[np.bool_] = close[answers.argmax(axis=1)]
+    if neutral is not None:
+        keeps = keeps & (answers[:, neutral] >= signals[:, neutral].min() - TOLERANCE)
+    return keeps
