@@ -66,7 +66,7 @@ def _moved(answer: Rows, signals: Rows, neutral: int | None) -> Rows:
 
 
 def _turning_shares(answer: Rows, signal: Rows, signals: Rows, neutral: int | None) -> Rows:
-    """Shares of the way to a signal, rising to 1, at which there is enough neutral or another emotion takes the lead."""
+    """Shares of the way to a signal, rising to 1, at which there is enough neutral, or another emotion leads."""
     step = signal - answer
     gaps, slopes = answer[:, None] - answer[None, :], step[None, :] - step[:, None]
     crossings = (gaps + TOLERANCE)[slopes > TOLERANCE] / slopes[slopes > TOLERANCE]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from multimodal.fusion.alignment import LEAST_PROBABILITY, Floats
+from multimodal.fusion.consistency import constrain
 from multimodal.types import MODALITIES, ModalityEstimate
 
 
@@ -56,7 +57,7 @@ def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequ
         labels: Labels of the result; a modality's probabilities over these are scaled to sum to 1.
 
     Returns:
-        The average; None without any modality.
+        The average, under the rules of ``multimodal.fusion.consistency``; None without any modality.
 
     Example:
         >>> face = ModalityEstimate({"anger": 0.5, "fear": 0.25, "contempt": 0.25})
@@ -71,5 +72,6 @@ def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequ
             rows.append(row / row.sum() if row.sum() > 0 else np.full(len(row), 1 / len(row)))
     if not rows:
         return None
-    mean = dict(zip(labels, late_average(rows).tolist(), strict=True))
-    return ModalityEstimate(mean)
+    neutral = labels.index("neutral") if "neutral" in labels else None
+    answer = constrain(late_average(rows)[None], np.array([rows]), np.ones((1, len(rows)), bool), neutral)[0]
+    return ModalityEstimate(dict(zip(labels, answer.tolist(), strict=True)))

@@ -41,7 +41,7 @@ class SynthesisConfig:
         judged_share: Share of utterances whose emotions in voice and face are drawn by votes on recordings of people
             (``JointVotes``): the label is what people judged from both. The shares above do not apply to them.
         neutral_words: Share of neutral words among judged utterances with an emotion.
-        words_alone: Share of judged utterances whose words alone have the emotion: voice and face are neutral to people.
+        words_alone: Share of judged utterances whose words alone have the emotion; voice and face are neutral.
         degraded_share: Share of utterances with one modality degraded by noise.
         neutral_frames: Largest share of the frames in which a face with an emotion is neutral: talking faces show an
             emotion for a moment only.

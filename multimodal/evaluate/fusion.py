@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from multimodal.data.corpora.crema_d_votes import JointVotes
 from multimodal.data.corpora.synthetic import SynthesisConfig, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate.metrics import classification_figures
+from multimodal.evaluate.mixtures import evaluate_mixtures
 from multimodal.evaluate.synthetic_features import EncodedPools
 from multimodal.fusion.alignment import Floats, FusionInputs
 from multimodal.fusion.dual_recurrent import FusionShape
@@ -72,7 +74,12 @@ class Head:
 
 
 def evaluate_fusion(
-    head: Head, pools: EncodedPools, settings: SynthesisConfig, count: int, seed: int
+    head: Head,
+    pools: EncodedPools,
+    settings: SynthesisConfig,
+    count: int,
+    seed: int,
+    votes: JointVotes | None = None,
 ) -> dict[str, Any]:
     """Evaluates a head on synthetic utterances.
 
@@ -82,15 +89,17 @@ def evaluate_fusion(
         settings: How utterances are drawn.
         count: Number of utterances.
         seed: Random seed.
+        votes: What people hear, see and judge; adds a mixture.
 
     Returns:
         The figures of ``classification_figures`` for all three modalities; ``subsets`` and ``late``: those of ``SHORT``
         for each subset, of the head and of the late-fusion average; ``single``: of each modality's own head;
         ``degraded``: for each modality, when it is degraded by noise and not flagged, macro-F1 of the head (``fused``),
-        of the late average (``late``) and of the head without that modality (``without``); ``risk_coverage`` and
-        ``reliability``, see these functions.
+        of the late average (``late``) and of the head without that modality (``without``); ``mixtures``, see
+        ``multimodal.evaluate.mixtures``; ``risk_coverage`` and ``reliability``, see these functions.
     """
-    inputs, single, labels = synthesize_batch(pools, count, replace(settings, degraded_share=0.0), seed)
+    plain = replace(settings, degraded_share=0.0, judged_share=0.0, conflicting_share=0.0)
+    inputs, single, labels = synthesize_batch(pools, count, plain, seed)
     subsets, late = {}, {}
     probabilities: Floats = np.zeros((0, 0))
     for subset in SUBSETS:  # the last one is all modalities
@@ -104,9 +113,10 @@ def evaluate_fusion(
         "late": late,
         "single": {modality: late[modality] for modality in MODALITIES},
         "degraded": {
-            modality: _degraded_figures(head, _degrade(pools, modality), settings, count, seed, modality)
+            modality: _degraded_figures(head, _degrade(pools, modality), plain, count, seed, modality)
             for modality in MODALITIES
         },
+        "mixtures": evaluate_mixtures(lambda each: head.predict(each, MODALITIES), pools, count, seed, votes),
         "risk_coverage": risk_coverage(probabilities, labels),
         "reliability": reliability(probabilities, labels),
     }
@@ -125,7 +135,7 @@ def _degraded_figures(
     head: Head, degraded: EncodedPools, settings: SynthesisConfig, count: int, seed: int, modality: str
 ) -> dict[str, float]:
     """Macro-F1 when one modality is degraded and not flagged as such."""
-    inputs, single, labels = synthesize_batch(degraded, count, replace(settings, degraded_share=0.0), seed)
+    inputs, single, labels = synthesize_batch(degraded, count, settings, seed)
     others = tuple(name for name in MODALITIES if name != modality)
     rows = {
         "fused": head.predict(inputs, MODALITIES),

@@ -23,8 +23,8 @@ MIXTURES: Mapping[str, SynthesisConfig] = {
     "mostly neutral": SynthesisConfig(neutral_share=0.8, disagreeing_share=0.5),
     "conflicting": SynthesisConfig(neutral_share=1 / len(FUSED_LABELS), conflicting_share=1.0),
 }
-"""Name to how utterances are drawn: a quarter neutral and all modalities alike; 80 % neutral and one modality of half of
-the utterances at odds with the others; three emotions in three modalities, any of them right."""
+"""Name to how utterances are drawn: a quarter neutral and all modalities alike; 80 % neutral and, in half of all, one
+modality at odds with the others; three emotions in three modalities, any of them right."""
 
 JUDGED = SynthesisConfig(neutral_share=0.7, judged_share=1.0, neutral_frames=0.3, misread_frames=0.2)
 """Utterances drawn by votes on recordings of people, mostly neutral."""

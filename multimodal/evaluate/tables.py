@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multimodal.evaluate.mixtures import mixtures_table
 from multimodal.files import atomic_write
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _subsets(figures: Mapping[str, Any]) -> list[str]:
         lines.append("  degraded           head     late average   head without it (macro-F1)")
     for name, row in figures.get("degraded", {}).items():
         lines.append(f"    {name:14} {row['fused']:8.3f} {row['late']:12.3f} {row['without']:13.3f}")
-    return lines
+    return [*lines, *mixtures_table(figures.get("mixtures", {}))]
 
 
 def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:

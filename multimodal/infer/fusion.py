@@ -81,10 +81,11 @@ def fuse(
     spec, shape = head.spec, FusionShape(**head.spec.fusion)
     indices = [index for index, estimate in enumerate(estimates) if estimate.modalities]
     inputs = list(_inputs([estimates[index] for index in indices], faces, frame_times, spec, shape))
-    predictions = predict(head.network, shape, inputs, spec.temperatures, spec.temperature)
+    predictions = predict(head.network, shape, inputs, spec.temperatures, spec.temperature, spec.labels)
     fused = list(estimates)
     for index, probabilities, affect in zip(indices, predictions.probabilities, predictions.affect, strict=True):
-        fused[index] = _with_prediction(estimates[index], probabilities, affect, spec)
+        threshold = _uncertain_below(estimates[index], parts)
+        fused[index] = _with_prediction(estimates[index], probabilities, affect, spec.labels, threshold)
     source = HEAD if shape.dimensions else NORMS
     return FusionResult(tuple(fused), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
 
@@ -152,13 +153,26 @@ def _embeddings(
     return np.array(times, np.float64), np.stack(embeddings) if embeddings else np.zeros((0, size), np.float32)
 
 
+def _uncertain_below(estimate: UtteranceEstimate, parts: Mapping[str, Weights]) -> float | None:
+    """The confidence below which an answer is uncertain: of a modality that answers alone, else of the head."""
+    head = parts["fusion"].spec.uncertain_below
+    if len(estimate.modalities) > 1:
+        return head
+    alone = parts.get(estimate.modalities[0])
+    return head if alone is None or alone.spec.uncertain_below is None else alone.spec.uncertain_below
+
+
 def _with_prediction(
-    estimate: UtteranceEstimate, row: NDArray[np.float64], affect: NDArray[np.float64], spec: ModelSpec
+    estimate: UtteranceEstimate,
+    row: NDArray[np.float64],
+    affect: NDArray[np.float64],
+    labels: Sequence[str],
+    threshold: float | None,
 ) -> UtteranceEstimate:
-    probabilities = dict.fromkeys(FUSED_LABELS, 0.0) | dict(zip(spec.labels, row.tolist(), strict=True))
+    probabilities = dict.fromkeys(FUSED_LABELS, 0.0) | dict(zip(labels, row.tolist(), strict=True))
     fused = ModalityEstimate(probabilities)
     valence, arousal = affect[:2].tolist() if len(affect) >= 2 else affect_from_norms(probabilities)
-    uncertain = spec.uncertain_below is not None and fused.confidence < spec.uncertain_below
+    uncertain = threshold is not None and fused.confidence < threshold
     return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)
 
 

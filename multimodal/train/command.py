@@ -115,6 +115,10 @@ def fusion(
         Path | None,
         typer.Option(metavar="FOLDER", help="Run directory of the audio training (required without --data)."),
     ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Directory of CREMA-D's votes (required if judged_share is above 0)."),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -137,14 +141,14 @@ def fusion(
     --texts and --voice-run. IEMOCAP needs --data alone.
     """
     sources = {"--faces": faces, "--voices": voices, "--texts": texts, "--voice-run": voice_run}
-    _check_sources(data, sources)
+    _check_sources(data, sources if votes is None or data is None else {**sources, "--votes": votes})
     quiet = _without_bar(quiet)
     with train_extra("training"):
         if data is None:
             from multimodal.train.fusion import Sources, train_fusion
 
             folders = [path for path in sources.values() if path is not None]
-            train_fusion(config, Sources(*folders), run, name=name, device=device, quiet=quiet, model=model)
+            train_fusion(config, Sources(*folders, votes), run, name=name, device=device, quiet=quiet, model=model)
         else:
             from multimodal.iemocap.results import results_table
             from multimodal.iemocap.train import train_iemocap

@@ -188,20 +188,29 @@ def test_contradictory_input_never_crashes(
 
 
 def test_the_temperatures_of_the_card_are_used(tmp_path: Path, head: Weights) -> None:
-    text_estimate = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(2)))
+    # Signals that leave the head any answer: all emotions are equal, and next to nothing is neutral.
+    flat = ModalityEstimate({label: 1e-6 if label == "neutral" else (1 - 1e-6) / 6 for label in FUSED_LABELS})
+    states = {name: np.ones((2, SIZES[name]), np.float32) for name in ("audio", "text")}
     estimate = UtteranceEstimate(
-        Utterance(0.0, 0.0),
-        {"text": text_estimate},
-        encodings={"text": EncodedUtterance(text_estimate, np.ones((2, 4), np.float32))},
+        Utterance(0.0, 1.0),
+        {"audio": flat, "text": flat},
+        encodings={
+            "audio": EncodedUtterance(flat, states["audio"], np.array([0.2, 0.6])),
+            "text": EncodedUtterance(flat, states["text"]),
+        },
     )
-    for name, spec in (("own", {"temperatures": {"text": 4.0}}), ("other", {"temperature": 4.0})):
-        hot = loaded_head(tmp_path / name, **spec)
-        plain, cooled = (
-            fuse([estimate], (), (), {**ENCODERS, "fusion": each}).estimates[0].fused for each in (head, hot)
-        )
-        assert plain is not None and cooled is not None
-        expected = np.array(list(plain.probabilities.values())) ** (1 / 4.0)
-        np.testing.assert_allclose(list(cooled.probabilities.values()), expected / expected.sum(), atol=1e-6)
+
+    def answer(weights: Weights) -> np.ndarray:
+        fused = fuse([estimate], (), (), {**ENCODERS, "fusion": weights}).estimates[0].fused
+        assert fused is not None
+        return np.array(list(fused.probabilities.values()))
+
+    plain = answer(head)
+    assert plain.max() > 0.15 and plain.argmax() != FUSED_LABELS.index("neutral")
+    for name, spec in (("own", {"temperatures": {"audio+text": 4.0}}), ("other", {"temperature": 4.0})):
+        cooled = answer(loaded_head(tmp_path / name, **spec))
+        ratios = plain ** (1 / 4.0)
+        np.testing.assert_allclose(cooled, ratios / ratios.sum(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("threshold", "uncertain"), [(None, False), (0.0, False), (1.01, True)])

@@ -56,7 +56,7 @@ def test_damaged_tables(tmp_path: Path, rows: list[str], header: str, fact: str)
 
 
 def test_missing_table_and_missing_clips(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="contains no tabulatedVotes.csv"):
+    with pytest.raises(CorpusError, match=r"contains no tabulatedVotes\.csv"):
         read_votes(tmp_path)
     with pytest.raises(CorpusError, match="2 clips; 7442 were published"):
         read_votes(write(tmp_path, CLIPS))
