@@ -32,6 +32,8 @@ text_share = 0.8
 check_counts = false
 [synthesis]
 degraded_share = 0.1
+judged_share = 0.3
+conflicting_share = 0.1
 [training]
 utterances = 320
 validation_utterances = 210
@@ -60,11 +62,23 @@ def write_texts(folder: Path, each: int = 12) -> Path:
     return folder
 
 
+def write_votes(folder: Path) -> Path:
+    """CREMA-D's table of votes with a clip of anger and a neutral one."""
+    folder.mkdir(parents=True)
+    rows = ['"","A","D","F","H","N","S","fileName"']
+    for channel in "123":
+        rows.append(f'"{channel}00001",9,1,0,0,0,0,"1001_IEO_ANG_HI"')
+        rows.append(f'"{channel}00002",1,0,0,0,9,0,"1001_IEO_NEU_XX"')
+    (folder / "tabulatedVotes.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return folder
+
+
 def write_corpora(folder: Path) -> Path:
     """Corpora, an ``audio-run`` with the folds of an audio encoder, the ``model`` of it, configurations."""
     write_pictures(folder / "faces", {split: striped_corpus(4, seed) for seed, split in enumerate(("train", "valid"))})
     write_voices(folder / "voices")
     write_texts(folder / "texts")
+    write_votes(folder / "votes")
     audio_config = VOICE_CONFIG.replace("folds = 2", "folds = 4").replace("cross_corpus = true", "cross_corpus = false")
     (folder / "audio.toml").write_text(audio_config)
     (folder / "fusion.toml").write_text(CONFIG)

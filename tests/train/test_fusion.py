@@ -36,7 +36,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_stage(corpora: Path, run: Path, config: str = "fusion.toml") -> Path:
     """Trains as the command would, in this process."""
-    folders = [corpora / name for name in ("faces", "voices", "texts", "audio-run")]
+    folders = [corpora / name for name in ("faces", "voices", "texts", "audio-run", "votes")]
     AcceleratorState._reset_state(True)
     try:
         return train_fusion.train_fusion(
@@ -79,11 +79,16 @@ def test_card_judges_every_subset_beside_the_late_average(card: dict[str, Any]) 
         assert all({"macro_f1", "accuracy", "ece", "n"} <= set(row) and row["n"] == 210 for row in rows.values())
     assert set(figures["degraded"]) == set(MODALITIES)
     assert figures["macro_f1"] == figures["subsets"]["face+audio+text"]["macro_f1"]
-    assert figures["single"]["text"] == figures["late"]["text"]
+    assert figures["single"]["text"] == figures["late"]["text"] == figures["subsets"]["text"]  # alone, its own answer
+    assert set(figures["mixtures"]) == {"agreeing", "mostly neutral", "conflicting", "judged"}
+    for answers in figures["mixtures"].values():
+        assert set(answers) == {"fused", "average", "product", *MODALITIES}
+        assert all(row["n"] == 210 and 1 / 7 <= row["confidence"] <= 1 for row in answers.values())
+    assert figures["mixtures"]["agreeing"]["fused"]["disagreeing"] is None
+    assert figures["mixtures"]["conflicting"]["fused"]["agreeing"] is None
     # Stripes are no faces and hums no voices, but the encoder reads the words: a head that lost that would show here.
     assert figures["single"]["text"]["macro_f1"] > 0.3  # chance is 0.14
-    for subset in ("text", "face+audio+text"):
-        assert figures["subsets"][subset]["macro_f1"] > figures["single"]["text"]["macro_f1"] - 0.05
+    assert figures["subsets"]["face+audio+text"]["macro_f1"] > figures["single"]["text"]["macro_f1"] - 0.05
 
 
 def test_parts_share_neither_speakers_nor_pictures_nor_texts(corpora: Path, tmp_path: Path) -> None:
@@ -135,7 +140,7 @@ def test_evaluate_composed_prints_json_and_draws(
             assert picture.convert("L").getextrema() == (0, 255)
     assert evaluate.main([*common, "--seed", "3"]) == 0
     table = capsys.readouterr().out
-    assert "face+audio+text" in table and "degraded" in table
+    assert "face+audio+text" in table and "degraded" in table and "mostly neutral" in table
 
 
 @pytest.mark.parametrize(
@@ -198,11 +203,20 @@ def test_judging_matches_scikit_learn(trained: Path, corpora: Path, card: dict[s
     assert f1_score(truth, answers, labels=range(7), average="macro", zero_division=0) == pytest.approx(actual)
 
 
-def test_folds_of_another_training_are_refused_before_corpora_are_read(tmp_path: Path) -> None:
-    """The shipped audio encoder was trained with another augmentation than ``configs/audio.toml``."""
+def test_judged_utterances_need_votes(corpora: Path, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     sources = train_fusion.Sources(nowhere, nowhere, nowhere, nowhere)
+    with pytest.raises(ConfigError, match=r"--votes: is missing, and synthesis\.judged_share is 0\.3"):
+        train_fusion.train_fusion(corpora / "fusion.toml", sources, tmp_path, name="", device="cpu", quiet=True)
+
+
+def test_folds_of_another_training_are_refused_before_corpora_are_read(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    sources = train_fusion.Sources(nowhere, nowhere, nowhere, nowhere)
+    (tmp_path / "fusion.toml").write_text("[loop]\nepochs = 1\nbatch_size = 8\nlearning_rate = 1e-3\n")
+    audio = (ROOT / "configs" / "audio.toml").read_text(encoding="utf-8")
+    (tmp_path / "audio.toml").write_text(audio.replace("noise_share = 0.2", "noise_share = 0.3"))
     with pytest.raises(ConfigError, match="give the weights of this training with --model"):
         train_fusion.train_fusion(
-            ROOT / "configs" / "fusion.toml", sources, tmp_path / "run", name="", device="cpu", quiet=True
+            tmp_path / "fusion.toml", sources, tmp_path / "run", name="", device="cpu", quiet=True
         )
