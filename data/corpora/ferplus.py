@@ -180,6 +180,26 @@ def majority_labels(votes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(clear & (winner < LABELS), winner, -1)
 
 
+def vote_shares(votes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Shares of all votes for the eight emotions, single votes included: what people say who look at the picture.
+
+    Args:
+        votes: ``(n, 10)`` counts.
+
+    Returns:
+        ``(n, 8)``; a row sums to 1, or to 0 where fewer than half of the votes name an emotion ("unknown", not a face).
+
+    Example:
+        >>> vote_shares(np.array([[6, 3, 1, 0, 0, 0, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0, 0, 0, 0, 8]]))[:, :3].tolist()
+        [[0.6, 0.3, 0.1], [0.0, 0.0, 0.0]]
+    """
+    emotions = votes[:, :LABELS].astype(np.float64)
+    counts = emotions.sum(axis=1, keepdims=True)
+    usable = (counts > 0) & (counts * 2 >= votes.sum(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = np.where(usable, emotions / np.maximum(counts, 1), 0.0)
+    return shares
+
+
 def distributions(votes: NDArray[np.int64]) -> NDArray[np.float32]:
     """Shares of the votes for the eight emotions, single votes counted as zero.
 

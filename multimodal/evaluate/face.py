@@ -1,4 +1,4 @@
-"""Evaluates a face model on a corpus of labeled faces."""
+"""Evaluates a face model on a corpus of labeled faces: its labels against the majority, its confidence against votes."""
 
 from __future__ import annotations
 
@@ -7,38 +7,108 @@ from typing import TYPE_CHECKING, Any
 from multimodal.errors import WeightsError
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from multimodal.data.corpora.ferplus import FaceCorpus
+    from multimodal.evaluate.metrics import Floats
     from multimodal.models.weights import Weights
+
+DEGRADATION_SEED = 0
 
 
 def evaluate_face(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> dict[str, Any]:
-    """Evaluates a face model against the majority of the votes, like Barsoum et al. 2016.
+    """Evaluates a face model against the majority of the votes, like Barsoum et al. 2016, and against all votes.
 
     Args:
         weights: The model.
-        corpus: Pictures and votes; pictures without a majority are skipped.
+        corpus: Pictures and votes; labels are evaluated on the pictures with a majority, confidence on all pictures
+            for which half of the votes name an emotion.
         device: Device of the network.
 
     Returns:
         The figures of ``classification_figures``, ``divergence`` (``kl_divergence`` from the shares of the votes, in
-        nats) and ``parameters``.
+        nats), ``parameters`` and ``confidence``: ``vote_confidence`` of the pictures (``votes``) and of degraded copies
+        of them (``degraded``).
 
     Raises:
         WeightsError: The model has other labels than the corpus.
     """
-    from multimodal.data.corpora.ferplus import distributions, majority_labels
+    from multimodal.data.corpora.ferplus import distributions, majority_labels, vote_shares
     from multimodal.data.emotions import FACE_LABELS
     from multimodal.evaluate.metrics import classification_figures, kl_divergence
 
     if weights.spec.labels != FACE_LABELS:
         fact = f"predicts {', '.join(weights.spec.labels)}"
         raise WeightsError(weights.name, fact, f"choose a model with FER+'s labels: {', '.join(FACE_LABELS)}")
-    labeled = corpus.subset(majority_labels(corpus.votes) >= 0)
-    probabilities = face_probabilities(weights, labeled, device)
-    figures = classification_figures(probabilities, majority_labels(labeled.votes), weights.spec.labels)
-    figures["divergence"] = kl_divergence(distributions(labeled.votes), probabilities)
+    probabilities, labels = face_probabilities(weights, corpus, device), majority_labels(corpus.votes)
+    labeled = labels >= 0
+    figures = classification_figures(probabilities[labeled], labels[labeled], weights.spec.labels)
+    figures["divergence"] = kl_divergence(distributions(corpus.votes)[labeled], probabilities[labeled])
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
+    shares, spec = vote_shares(corpus.votes), weights.spec
+    degraded = predict_faces(weights.network, degraded_faces(corpus), spec.temperature, spec.flip, device)
+    figures["confidence"] = {
+        "votes": vote_confidence(probabilities, shares, spec.uncertain_below),
+        "degraded": vote_confidence(degraded, shares, spec.uncertain_below),
+    }
     return figures
+
+
+def vote_confidence(probabilities: Floats, shares: Floats, uncertain_below: float | None) -> dict[str, Any]:
+    """The figures of ``confidence_figures`` against votes, over the seven labels that the program answers with.
+
+    Args:
+        probabilities: ``(n, 8)`` calibrated, over ``FACE_LABELS``.
+        shares: ``(n, 8)`` of ``vote_shares``.
+        uncertain_below: Confidence below which a prediction is called uncertain; None for no such rule.
+
+    Returns:
+        The figures, without the pictures that got votes for no one of the seven.
+    """
+    from multimodal.evaluate.confidence import confidence_figures
+
+    return confidence_figures(*as_answered(probabilities, shares), uncertain_below)
+
+
+def as_answered(probabilities: Floats, shares: Floats) -> tuple[Floats, Floats]:
+    """Probabilities and votes over the seven labels, for the pictures with votes for one of them.
+
+    Args:
+        probabilities: ``(n, 8)`` over ``FACE_LABELS``.
+        shares: ``(n, 8)`` of ``vote_shares``.
+
+    Returns:
+        Both ``(m, 7)``, rows summing to 1.
+    """
+    from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, sum_to_fused
+
+    groups = tuple(FACE_TO_FUSED[label] for label in FACE_LABELS)
+    usable = shares[:, [group is not None for group in groups]].sum(axis=1) > 0
+    return sum_to_fused(probabilities[usable], groups), sum_to_fused(shares[usable], groups)
+
+
+def degraded_faces(corpus: FaceCorpus) -> Tensor:
+    """Copies of all pictures, changed twice as strongly as training changes them, the same at every call.
+
+    They stand for recordings that differ from the corpus (light, blur, noise, turned and covered faces): no second
+    corpus of labeled faces is free.
+
+    Args:
+        corpus: The pictures.
+
+    Returns:
+        ``(n, 48, 48)`` float32 gray levels 0 … 255.
+    """
+    import torch
+
+    from multimodal.augmentation.face import FaceAugmentation, augment
+    from multimodal.data.corpora.ferplus import SIZE
+
+    usual = FaceAugmentation()
+    doubled = FaceAugmentation(**{name: 2 * strength for name, strength in vars(usual).items()})
+    generator = torch.Generator().manual_seed(DEGRADATION_SEED)
+    parts = torch.from_numpy(corpus.images).split(256)
+    return torch.cat([augment(part, SIZE, doubled, generator) for part in parts])
 
 
 def face_probabilities(weights: Weights, corpus: FaceCorpus, device: str = "cpu") -> Any:
@@ -54,9 +124,29 @@ def face_probabilities(weights: Weights, corpus: FaceCorpus, device: str = "cpu"
     """
     import torch
 
+    spec = weights.spec
+    return predict_faces(weights.network, torch.from_numpy(corpus.images), spec.temperature, spec.flip, device)
+
+
+def predict_faces(
+    network: nn.Module, images: Tensor, temperature: float = 1.0, flip: bool = False, device: str = "cpu"
+) -> Floats:
+    """Probabilities of any number of pictures, in batches.
+
+    Args:
+        network: A face network in evaluation mode, on ``device``.
+        images: ``(n, height, width)`` gray levels 0 … 255.
+        temperature: Divides the logits.
+        flip: Whether to average with the mirrored picture.
+        device: Device to compute on.
+
+    Returns:
+        ``(n, labels)`` float32, each row summing to 1.
+    """
+    import torch
+
     from multimodal.encoders.face import predict
 
-    images = torch.from_numpy(corpus.images).to(device)
-    spec = weights.spec
-    parts = [predict(weights.network, part, spec.temperature, spec.flip)[0] for part in images.split(256)]
-    return torch.cat(parts).cpu().numpy()
+    parts = [predict(network, part.to(device), temperature, flip)[0] for part in images.split(256)]
+    rows: Floats = torch.cat(parts).cpu().numpy()
+    return rows

@@ -1,5 +1,8 @@
 """Figures of a classifier, computed by scikit-learn and torchmetrics.
 
+The truth is a label per row, or a distribution per row where several people labeled it and did not agree. With
+distributions, a prediction is right to the share of people who gave its top label.
+
 Accuracy is the share of correct predictions; balanced accuracy (unweighted average recall) the mean recall of the
 classes; macro-F1 the mean F1 of the classes; Cohen's kappa the agreement beyond chance; expected calibration error the
 mean distance between confidence and accuracy over 15 equal bins, weighted by their size (Guo et al. 2017, arXiv
@@ -8,7 +11,7 @@ mean distance between confidence and accuracy over 15 equal bins, weighted by th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,8 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
+Targets = Labels | Floats
+"""True classes ``(n,)``, or shares of people's votes ``(n, classes)``."""
 
 BINS = 15
 
@@ -75,12 +80,12 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(numbers)) if numbers else None
 
 
-def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
+def expected_calibration_error(probabilities: Floats, targets: Targets) -> float:
     """Mean distance between confidence and accuracy, 0 (calibrated) … 1.
 
     Args:
         probabilities: ``(n, classes)``.
-        labels: ``(n,)``.
+        targets: ``(n,)`` labels, or ``(n, classes)`` shares of people's votes.
 
     Returns:
         The error over ``BINS`` equal bins.
@@ -88,10 +93,60 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
     Example:
         >>> round(expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1])), 6)
         0.0
+        >>> round(expected_calibration_error(np.array([[0.75, 0.25]]), np.array([[0.7, 0.3]])), 6)
+        0.05
     """
     # Torchmetrics takes all values for logits if rounding has put one above 1.
-    scores, truth = torch.from_numpy(probabilities.clip(0, 1).astype(np.float32)), torch.from_numpy(labels)
-    return float(multiclass_calibration_error(scores, truth, num_classes=scores.shape[1], n_bins=BINS))
+    clipped = probabilities.clip(0, 1).astype(np.float32)
+    if targets.ndim == 1:
+        scores, truth = torch.from_numpy(clipped), torch.from_numpy(targets)
+        return float(multiclass_calibration_error(scores, truth, num_classes=scores.shape[1], n_bins=BINS))
+    confidence = clipped.max(axis=1)
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, weights=confidence - correctness(probabilities, targets), minlength=BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def correctness(probabilities: Floats, targets: Targets) -> NDArray[np.float64]:
+    """How right the top label of each row is: 1 or 0 against a label, against votes the share of people who gave it.
+
+    Args:
+        probabilities: ``(n, classes)``.
+        targets: ``(n,)`` labels, or ``(n, classes)`` shares of people's votes.
+
+    Returns:
+        ``(n,)`` 0 … 1.
+
+    Example:
+        >>> correctness(np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 0])).tolist()
+        [1.0, 0.0]
+        >>> correctness(np.array([[0.8, 0.2]]), np.array([[0.6, 0.4]])).tolist()
+        [0.6]
+    """
+    top = probabilities.argmax(axis=1)
+    if targets.ndim == 1:
+        return np.asarray(top == targets, np.float64)
+    return np.asarray(targets[np.arange(len(top)), top], np.float64)
+
+
+def cross_entropy(probabilities: Floats, targets: Targets, weights: Floats | None = None) -> float:
+    """Mean negative logarithm of the probability of the truth, in nats.
+
+    Args:
+        probabilities: ``(n, classes)``.
+        targets: ``(n,)`` labels, or ``(n, classes)`` shares of people's votes.
+        weights: ``(n,)`` how much each row counts; None for the same.
+
+    Returns:
+        At least 0; with votes at least their entropy.
+
+    Example:
+        >>> round(cross_entropy(np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])), 4)
+        0.6931
+    """
+    logs = np.log(np.maximum(probabilities, 1e-12))
+    rows = logs[np.arange(len(targets)), targets] if targets.ndim == 1 else (targets * logs).sum(axis=1)
+    return float(-np.average(rows, weights=weights))
 
 
 def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
@@ -114,38 +169,54 @@ def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
     return result
 
 
-def fit_temperature(probabilities: Floats, labels: Labels) -> float:
+def fit_temperature(probabilities: Floats, targets: Targets, weights: Floats | None = None) -> float:
     """Fits the temperature with the highest likelihood on held-out data (Guo et al. 2017).
 
     Args:
         probabilities: ``(n, classes)`` before calibration.
-        labels: ``(n,)``.
+        targets: ``(n,)`` labels, or ``(n, classes)`` shares of people's votes.
+        weights: ``(n,)`` how much each row counts; None for the same.
+
+    Returns:
+        Between 0.2 and 5.
+
+    Example:
+        >>> round(fit_temperature(np.array([[0.9, 0.1]]), np.array([[0.75, 0.25]])), 2)  # log(9) / log(3)
+        2.0
+    """
+
+    def loss(temperature: float) -> float:
+        return cross_entropy(apply_temperature(probabilities, temperature), targets, weights)
+
+    return minimize_temperature(loss)
+
+
+def minimize_temperature(loss: Callable[[float], float]) -> float:
+    """Finds the temperature with the smallest loss.
+
+    Args:
+        loss: Temperature to loss, with a single minimum.
 
     Returns:
         Between 0.2 and 5.
     """
-
-    def loss(logarithm: float) -> float:
-        calibrated = apply_temperature(probabilities, float(np.exp(logarithm)))
-        return float(-np.log(calibrated[np.arange(len(labels)), labels] + 1e-12).mean())
-
-    minimum = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
+    minimum = minimize_scalar(lambda log: loss(float(np.exp(log))), bounds=(np.log(0.2), np.log(5)), method="bounded")
     return float(np.exp(minimum.x))
 
 
-def cross_calibrate(probabilities: Floats, labels: Labels) -> Floats:
+def cross_calibrate(probabilities: Floats, targets: Targets) -> Floats:
     """Calibrates each half with the temperature of the other half, so that calibration errors are out of sample.
 
     Args:
         probabilities: ``(n, classes)`` before calibration.
-        labels: ``(n,)``.
+        targets: ``(n,)`` labels, or ``(n, classes)`` shares of people's votes.
 
     Returns:
         ``(n, classes)``.
     """
     result = np.empty_like(probabilities)
     for part in (0, 1):
-        temperature = fit_temperature(probabilities[1 - part :: 2], labels[1 - part :: 2])
+        temperature = fit_temperature(probabilities[1 - part :: 2], targets[1 - part :: 2])
         result[part::2] = apply_temperature(probabilities[part::2], temperature)
     return result
 

@@ -107,7 +107,7 @@ def _part_of(card: Path) -> str | None:
 
 
 DEFAULTS = {
-    "face": "se_resnet_pair.ferplus-v2",
+    "face": "se_resnet_pair.ferplus-v3",
     "audio": "conv_bigru.ravdess_emodb_banglaser-v1",
     "text": "minilm_l6.goemotions-v1",
     "fusion": "dual_recurrent.composed-v1",

@@ -44,7 +44,8 @@ class ModelSpec:
             encoders its estimates are meaningless.
         temperatures: For the fusion head, instead of ``temperature``: the modalities present, as ``face+text``, to
             their temperature.
-        uncertain_below: Confidence below which an estimate is called uncertain.
+        uncertain_below: Confidence over the fused labels below which an estimate is called uncertain: on data unlike
+            the training corpus, such a top label is more likely wrong than right. None for no such rule.
         uncertain_coverage: Share of held-out utterances with at least that confidence.
     """
 
@@ -86,7 +87,7 @@ def read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
         >>> from multimodal.models.selection import find_card
         >>> card, spec = read_card(find_card("default", "face"))
         >>> card["name"], spec.face_size
-        ('se_resnet_pair.ferplus-v2', 48)
+        ('se_resnet_pair.ferplus-v3', 48)
     """
     try:
         card = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda entries: _renamed(entries, FORMER_KEYS))
