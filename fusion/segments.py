@@ -18,7 +18,7 @@ PAUSE_SECONDS = 1.0
 """A shorter silence is a pause within speech and gets no window: five pictures at the usual rate."""
 
 LEAST_SECONDS = 0.5
-"""Shortest piece that a silence is cut into. The shortest expression that is found lasts 0.6 s, give or take a frame."""
+"""Shortest piece that a silence is cut into: the shortest expression that is found, 0.6 s, less half a frame."""
 
 
 def windows(
@@ -66,9 +66,9 @@ def fill_gaps(
         Utterances and windows in order of their start, then of their end. Windows overlap nothing.
 
     Example:
-        >>> filled = fill_gaps([Utterance(2.0, 5.0, text="Well."), Utterance(5.5, 7.0, text="No.")], 16.0, changes=[9.0])
-        >>> [(each.start_seconds, each.end_seconds, each.text) for each in filled]
-        [(0.0, 2.0, None), (2.0, 5.0, 'Well.'), (5.5, 7.0, 'No.'), (7.0, 9.0, None), (9.0, 13.0, None), (13.0, 16.0, None)]
+        >>> spoken = [Utterance(2.0, 5.0, text="Well."), Utterance(5.5, 7.0, text="No.")]
+        >>> [(each.start_seconds, each.end_seconds, each.text) for each in fill_gaps(spoken, 13.0, changes=[9.0])]
+        [(0.0, 2.0, None), (2.0, 5.0, 'Well.'), (5.5, 7.0, 'No.'), (7.0, 9.0, None), (9.0, 13.0, None)]
     """
     if not utterances:
         return _cut_silence(start_seconds, duration_seconds, changes)

@@ -27,8 +27,8 @@ COLUMNS = (
     *("rank", "file", "kind", "emotion", "strength", "start_seconds", "end_seconds"),
     *("clip_start_seconds", "clip_end_seconds", "at_seconds", "change_seconds", "why", "speaker", "text"),
 )
-"""Columns of ``clips.csv``: times of the moment, times of the cut with padding, start of the cut in its file, and when a
-change happens."""
+"""Columns of ``clips.csv``: times of the moment, times of the cut with padding, start of the cut in its file, time of a
+change."""
 
 CLIP_NAMES = re.compile(r"\d{2,}-(peak|change|disagreement)-[a-z]+-(\d+h)?\d+m\d\ds\.(mp4|m4a)|reel\.(mp4|m4a)")
 """File names that an earlier run may have written."""
