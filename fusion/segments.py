@@ -17,6 +17,9 @@ WINDOW_SECONDS = 4.0
 PAUSE_SECONDS = 1.0
 """A shorter silence is a pause within speech and gets no window: five pictures at the usual rate."""
 
+LEAST_SECONDS = 0.5
+"""Shortest piece that a silence is cut into: the shortest expression that is found, 0.6 s, less half a frame."""
+
 
 def windows(
     duration_seconds: float, length_seconds: float = WINDOW_SECONDS, start_seconds: float = 0.0
@@ -40,38 +43,54 @@ def windows(
     return [Utterance(start, end) for start, end in zip(starts, [*starts[1:], duration_seconds], strict=True)]
 
 
-def fill_gaps(utterances: Sequence[Utterance], duration_seconds: float, start_seconds: float = 0.0) -> list[Utterance]:
+def fill_gaps(
+    utterances: Sequence[Utterance],
+    duration_seconds: float,
+    start_seconds: float = 0.0,
+    changes: Sequence[float] = (),
+) -> list[Utterance]:
     """Adds windows without speech to the utterances, so that the face is analyzed in silence too.
 
     Utterances stay unchanged, overlapping ones too. Every silence of at least ``PAUSE_SECONDS`` before, between and
-    after them is divided into ``windows``; shorter ones are left out. Without utterances the whole recording is divided
-    into windows.
+    after them is cut where the picture changes and then divided into ``windows``; shorter ones are left out. Without
+    utterances the whole recording is one silence.
 
     Args:
         utterances: Utterances in any order.
         duration_seconds: End of the recording, or of the part that is analyzed; utterances may reach beyond it.
         start_seconds: Start of the part that is analyzed.
+        changes: Seconds at which the picture changes, rising, as from ``change_points.picture_changes``. A change less
+            than ``LEAST_SECONDS`` after another or from an end of the silence does not cut it.
 
     Returns:
         Utterances and windows in order of their start, then of their end. Windows overlap nothing.
 
     Example:
-        >>> filled = fill_gaps([Utterance(2.0, 5.0, text="Well."), Utterance(5.5, 7.0, text="No.")], 16.0)
-        >>> [(each.start_seconds, each.end_seconds, each.text) for each in filled]
-        [(0.0, 2.0, None), (2.0, 5.0, 'Well.'), (5.5, 7.0, 'No.'), (7.0, 11.0, None), (11.0, 16.0, None)]
+        >>> spoken = [Utterance(2.0, 5.0, text="Well."), Utterance(5.5, 7.0, text="No.")]
+        >>> [(each.start_seconds, each.end_seconds, each.text) for each in fill_gaps(spoken, 13.0, changes=[9.0])]
+        [(0.0, 2.0, None), (2.0, 5.0, 'Well.'), (5.5, 7.0, 'No.'), (7.0, 9.0, None), (9.0, 13.0, None)]
     """
     if not utterances:
-        return windows(duration_seconds, start_seconds=start_seconds)
+        return _cut_silence(start_seconds, duration_seconds, changes)
     filled, speech_end = list(utterances), start_seconds
     # An utterance without length does not divide a silence.
     intervals = sorted((start, end) for start, end in map(_interval, utterances) if start < end)
     for start, end in [*intervals, (duration_seconds, duration_seconds)]:
         silent_until = min(start, duration_seconds)
         if silent_until - speech_end >= PAUSE_SECONDS:
-            edges = [speech_end + window.start_seconds for window in windows(silent_until - speech_end)]
-            filled += [Utterance(*edge) for edge in itertools.pairwise([*edges, silent_until])]
+            filled += _cut_silence(speech_end, silent_until, changes)
         speech_end = max(speech_end, end)
     return sorted(filled, key=_interval)
+
+
+def _cut_silence(start_seconds: float, end_seconds: float, changes: Sequence[float]) -> list[Utterance]:
+    """Divides a silence into windows that no change of the picture lies in."""
+    edges = [start_seconds]
+    for change in changes:
+        if change - edges[-1] >= LEAST_SECONDS and end_seconds - change >= LEAST_SECONDS:
+            edges.append(change)
+    pieces = itertools.pairwise([*edges, end_seconds])
+    return [window for start, end in pieces for window in windows(end, start_seconds=start)]
 
 
 def _interval(utterance: Utterance) -> tuple[float, float]:

@@ -93,13 +93,14 @@ def clips(
 
 def _lines(cuts: Sequence[Cut], folder: Path) -> list[str]:
     """One line per moment, and one with the output directory."""
-    from multimodal.formatting import range_text
+    from multimodal.formatting import range_text, tenths_time
 
     lines = []
     for cut in cuts:
         moment = cut.moment
         when = range_text(moment.start_seconds, moment.end_seconds)
-        lines.append(f"  {when:15}  {moment.kind:12}  {moment.why}")
+        at = "" if moment.change_seconds is None else f" at {tenths_time(moment.change_seconds)}"
+        lines.append(f"  {when:15}  {moment.kind:12}  {moment.why}{at}")
     files = sorted({cut.file.name for cut in cuts})
     count = f"{len(files)} clips" if len(files) > 1 else files[0]
     return [*lines, f"  {count} written to {folder}"]

@@ -101,6 +101,20 @@ def clock_time(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
+def tenths_time(seconds: float) -> str:
+    """A time, rounded to a tenth of a second.
+
+    Args:
+        seconds: Time, at least 0.
+
+    Example:
+        >>> tenths_time(4.512), tenths_time(59.97), tenths_time(3725.25)
+        ('0:04.5', '1:00.0', '1:02:05.2')
+    """
+    tenths = round(seconds * 10)
+    return f"{clock_time(tenths // 10)}.{tenths % 10}"
+
+
 def duration_text(seconds: float) -> str:
     """A duration.
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_TO_FUSED
 from multimodal.formatting import probability_percent
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.types import MODALITY_NAMES, UNCERTAIN, Probabilities, UtteranceEstimate, top_label
+from multimodal.fusion.change_points import expression_changes
+from multimodal.types import MODALITY_NAMES, UNCERTAIN, FaceObservation, Probabilities, UtteranceEstimate, top_label
 
 KINDS = ("peak", "change", "disagreement")
+
+SELECTION_ORDER = ("change", "peak", "disagreement")
+"""Changes are selected first: the peak after a change shows less of what happened than the change itself."""
 
 CALM = ("neutral", UNCERTAIN)
 """Labels that never make a peak."""
@@ -24,6 +29,9 @@ AROUND_SECONDS = 3.0
 
 CLEARLY_PLEASANT = 0.25
 """A signal is positive above this valence and negative below its negative: a third of the range of the words."""
+
+BESIDE_SECONDS = 0.01
+"""A change is looked up this long before and after it: saved times are rounded, and frames lie further away."""
 
 WIDEST = 1.45
 """Distance in valence between the most and the least pleasant emotion word, happy (0.81) and fearful (-0.64)."""
@@ -41,7 +49,8 @@ class Moment:
         emotion: The emotion in it.
         strength: Strength 0 … 1: probability of a peak, distance between the two estimates of a change, or distance
             between the valence of the two signals that disagree.
-        why: Reason in plain words.
+        why: Reason in plain words; of a change from which emotion to which.
+        change_seconds: Start of the new emotion of a change; None for the other kinds.
     """
 
     kind: str
@@ -51,13 +60,19 @@ class Moment:
     emotion: str
     strength: float
     why: str
+    change_seconds: float | None = None
+
+    @property
+    def time_seconds(self) -> float:
+        """The time to name it by: that of the change, or the start."""
+        return self.start_seconds if self.change_seconds is None else self.change_seconds
 
 
-def top_moments(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: Sequence[str] = KINDS) -> list[Moment]:
+def top_moments(analysis: Analysis, count: int = 5, kinds: Sequence[str] = KINDS) -> list[Moment]:
     """Selects the strongest moments, taking turns between the kinds.
 
     Args:
-        estimates: Estimates of a recording, in order of time.
+        analysis: From a model, or read back from its folder.
         count: Maximum number of moments.
         kinds: Kinds to select from, of ``KINDS``.
 
@@ -65,11 +80,11 @@ def top_moments(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: S
         Moments that do not repeat each other, the strongest first.
 
     Example:
-        >>> top_moments([])
-        []
+        >>> top_moments(read_analysis("results/interview"))[0].why                     # doctest: +SKIP
+        'face from neutral to happiness'
     """
-    candidates = sorted(find_moments(estimates), key=lambda moment: (-moment.strength, moment.start_seconds))
-    queues = [_by_variety(candidates, kind) for kind in kinds]
+    candidates = sorted(find_moments(analysis), key=lambda moment: (-moment.strength, moment.start_seconds))
+    queues = [_by_variety(candidates, kind) for kind in SELECTION_ORDER if kind in kinds]
     selection: list[Moment] = []
     for moment in itertools.chain.from_iterable(itertools.zip_longest(*queues)):
         if moment is not None and len(selection) < count and not any(_repeats(moment, other) for other in selection):
@@ -77,16 +92,28 @@ def top_moments(estimates: Sequence[UtteranceEstimate], count: int = 5, kinds: S
     return sorted(selection, key=lambda moment: (-moment.strength, moment.start_seconds))
 
 
-def find_moments(estimates: Sequence[UtteranceEstimate]) -> list[Moment]:
+def find_moments(analysis: Analysis) -> list[Moment]:
     """Finds all moments.
 
+    A change of the face is dated where its frames change, also within an utterance. Without frames, the changes are
+    those from one utterance or window to the next.
+
     Args:
-        estimates: Estimates of a recording, in order of time.
+        analysis: From a model, or read back from its folder.
 
     Returns:
         Peaks, one for each run of utterances with the same emotion; changes; disagreements; each kind in order of time.
     """
-    return [*_peaks(estimates), *_changes(estimates), *_disagreements(estimates)]
+    estimates = analysis.estimates
+    faces = list(_face_changes(estimates, analysis.faces))
+    answers = [
+        change
+        for change in _answer_changes(estimates)
+        if not (analysis.faces and _is_of_one_face(*estimates[change.index - 1 : change.index + 1]))
+        and not _is_dated(change, estimates, faces)
+    ]
+    changes = sorted([*faces, *answers], key=lambda moment: moment.time_seconds)
+    return [*_peaks(estimates), *changes, *_disagreements(estimates)]
 
 
 def modality_valence(probabilities: Mapping[str, float]) -> float:
@@ -116,10 +143,11 @@ def _by_variety(moments: Sequence[Moment], kind: str) -> list[Moment]:
 
 
 def _repeats(moment: Moment, other: Moment) -> bool:
-    if moment.index == other.index:
-        return True
+    shorter = min(moment.end_seconds - moment.start_seconds, other.end_seconds - other.start_seconds)
+    if shorter <= 0:  # words without times
+        return moment.index == other.index
     overlap = min(moment.end_seconds, other.end_seconds) - max(moment.start_seconds, other.start_seconds)
-    return overlap > 0.5 * min(moment.end_seconds - moment.start_seconds, other.end_seconds - other.start_seconds) > 0
+    return overlap > 0.5 * shorter
 
 
 def _peaks(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
@@ -133,7 +161,52 @@ def _peaks(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
         )
 
 
-def _changes(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
+def _face_changes(estimates: Sequence[UtteranceEstimate], faces: Sequence[FaceObservation]) -> Iterator[Moment]:
+    """Lasting changes of expression, of the face that the utterances at that time are of."""
+    for change in expression_changes(faces):
+        before, index = (
+            _index_at(estimates, change.face_id, change.time_seconds + side)
+            for side in (-BESIDE_SECONDS, BESIDE_SECONDS)
+        )
+        if before is None or index is None or any(_is_doubtful(estimates[place]) for place in (before, index)):
+            continue
+        start = max(change.start_seconds, change.time_seconds - AROUND_SECONDS)
+        end = min(change.end_seconds, change.time_seconds + AROUND_SECONDS)
+        old, new = top_label(change.before), top_label(change.after)
+        strength, why = _distance(change.before, change.after), f"face from {old} to {new}"
+        yield Moment("change", index, start, end, new, strength, why, change.time_seconds)
+
+
+def _index_at(estimates: Sequence[UtteranceEstimate], face_id: int, seconds: float) -> int | None:
+    """Index of the utterance of a face that is nearest to a time, the last of several; None if none is near."""
+    distances = {
+        index: max(each.utterance.start_seconds - seconds, seconds - each.utterance.end_seconds, 0.0)
+        for index, each in enumerate(estimates)
+        if each.face_id == face_id
+    }
+    nearest = min(reversed(distances), key=distances.__getitem__, default=None)
+    return None if nearest is None or distances[nearest] > NEAR_SECONDS else nearest
+
+
+def _is_doubtful(estimate: UtteranceEstimate) -> bool:
+    """Whether the face alone gives an answer and it is uncertain: it changes from or to nothing that has a name."""
+    return estimate.uncertain and estimate.modalities == ("face",)
+
+
+def _is_of_one_face(before: UtteranceEstimate, after: UtteranceEstimate) -> bool:
+    """Whether both answers are those of one face alone, whose frames say whether and when it changes."""
+    return before.modalities == after.modalities == ("face",) and before.face_id == after.face_id
+
+
+def _is_dated(change: Moment, estimates: Sequence[UtteranceEstimate], faces: Sequence[Moment]) -> bool:
+    """Whether the face shows a change of the answer too, and so dates it better."""
+    start = estimates[change.index - 1].utterance.start_seconds
+    end = estimates[change.index].utterance.end_seconds
+    return any(face.emotion == change.emotion and start <= face.time_seconds <= end for face in faces)
+
+
+def _answer_changes(estimates: Sequence[UtteranceEstimate]) -> Iterator[Moment]:
+    """Changes of the answer from one utterance or window to the next."""
     for index, (before, after) in enumerate(itertools.pairwise(estimates), start=1):
         old, new = before.emotion, after.emotion
         if before.fused is None or after.fused is None or old is None or new is None or old == new:
@@ -144,7 +217,7 @@ def _changes(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
         start = max(before.utterance.start_seconds, turn - AROUND_SECONDS)
         end = min(after.utterance.end_seconds, turn + AROUND_SECONDS)
         strength = _distance(before.fused.probabilities, after.fused.probabilities)
-        yield Moment("change", index, min(start, end), end, new, strength, f"from {old} to {new}")
+        yield Moment("change", index, min(start, end), end, new, strength, f"from {old} to {new}", turn)
 
 
 def _disagreements(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import MediaError
+from multimodal.fusion.change_points import picture_changes
 from multimodal.fusion.segments import estimate_segments, fill_gaps, windows
 from multimodal.infer.fusion import fuse
 from multimodal.models.selection import FUSION, PARTS
@@ -63,7 +64,8 @@ def combine(
     audio = dict(results.audio.encodings) if results.audio else {}
     text = dict(results.text.encodings) if results.text else {}
     faces, times = (results.face.faces, results.face.times) if results.face else ((), ())
-    estimates = estimate_segments(_segments(media, results), faces, audio, text, face_id)
+    segments = _segments(media, results, face_id)
+    estimates = estimate_segments(segments, faces, audio, text, face_id)
     fused = fuse(estimates, faces, times, parts)
     # Without one utterance in its language the text encoder was not used.
     used = {"face": results.face is not None, "audio": results.audio is not None, "text": bool(text)}
@@ -87,14 +89,15 @@ def timed_utterances(transcript: Transcript | None) -> tuple[Utterance, ...] | N
     return transcript.utterances or None if transcript is not None and transcript.timed else None
 
 
-def _segments(media: MediaInfo, results: ModalityResults) -> list[Utterance]:
-    """The segments of a recording: its utterances and windows of the pauses, or windows of the whole recording."""
+def _segments(media: MediaInfo, results: ModalityResults, face_id: int | None) -> list[Utterance]:
+    """The segments of a recording: its utterances, and windows of the silence, which follow the changes of the face."""
     utterances = list(results.transcript.utterances) if results.transcript else []
     if timed_utterances(results.transcript) is None and results.audio:
         utterances += dict(results.audio.encodings)
     start, end = media.read_start_seconds, media.read_end_seconds
     if results.face:  # only a face can show an emotion in silence
-        segments = fill_gaps(utterances, end, start)
+        changes = picture_changes(results.face.faces, results.face.times, face_id)
+        segments = fill_gaps(utterances, end, start, changes)
     else:
         segments = sorted(utterances, key=lambda utterance: utterance.start_seconds)
     return segments or windows(end, start_seconds=start)

@@ -111,9 +111,9 @@ class Model:
         """Estimates which emotions a recording or a text shows, when, and with what confidence.
 
         Segments are the utterances of the transcript, else those of speech-to-text if text is analyzed, else those
-        that voice activity detection finds; and windows of 4 s in the pauses. A modality that is missing or
-        cannot be decoded is skipped. The estimates of a segment's modalities are fused by the trained head if it was
-        trained with these encoders, else averaged.
+        that voice activity detection finds; and windows of about 4 s in the pauses, which follow the changes of the
+        face. A modality that is missing or cannot be decoded is skipped. The estimates of a segment's modalities are
+        fused by the trained head if it was trained with these encoders, else averaged.
 
         Args:
             path: A local video or audio file; or a text: a transcript or typed answers.

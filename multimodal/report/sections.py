@@ -6,13 +6,16 @@ from typing import Any
 
 from multimodal.analysis.moments import Moment, top_moments
 from multimodal.analysis.result import Analysis
-from multimodal.formatting import clock_time, duration_text, join_names, probability_percent, signed
+from multimodal.formatting import clock_time, duration_text, join_names, probability_percent, signed, tenths_time
 from multimodal.report.footer import affect_source, model_row, program_row
 from multimodal.report.shares import by_speaker, headline, modalities_used, shares_of
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
 MOMENTS = 5
 """Key moments that are listed."""
+
+BEFORE_SECONDS = 1.0
+"""A click on a change plays from this long before it: one sees what changes."""
 
 SPEAKERS = 4
 """Speakers that are listed one by one."""
@@ -120,19 +123,24 @@ def _moments(analysis: Analysis) -> dict[str, Any]:
     media, timed = analysis.media, bool(analysis.media.duration_seconds)
     return {
         "title": "Key moments" if media.has_video or media.has_audio else "Key lines",
-        "rows": [_moment(each, timed) for each in top_moments(analysis.estimates, MOMENTS)],
+        "rows": [_moment(each, timed) for each in top_moments(analysis, MOMENTS)],
     }
 
 
 def _moment(moment: Moment, timed: bool) -> dict[str, Any]:
     return {
         "index": moment.index,
-        "seconds": f"{moment.start_seconds:.3f}",
-        "place": clock_time(moment.start_seconds) if timed else f"Line {moment.index + 1}",
+        "seconds": f"{max(moment.start_seconds, moment.time_seconds - BEFORE_SECONDS):.3f}",
+        "place": _place(moment) if timed else f"Line {moment.index + 1}",
         "emotion": moment.emotion,
         "kind": KINDS[moment.kind],
         "why": moment.why,
     }
+
+
+def _place(moment: Moment) -> str:
+    """When it is: a change to a tenth of a second, what lasts to the second."""
+    return clock_time(moment.time_seconds) if moment.change_seconds is None else tenths_time(moment.change_seconds)
 
 
 def transcript(analysis: Analysis) -> dict[str, Any]:

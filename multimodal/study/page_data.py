@@ -115,7 +115,7 @@ def _moments(views: Sequence[InputView]) -> list[dict[str, Any]]:
                     "emotion": moment.emotion,
                     "strength": round(moment.strength, 4),
                     "why": moment.why,
-                    "start": round(moment.start_seconds, 3) if timed else None,
+                    "start": round(moment.time_seconds, 3) if timed else None,
                     "line": moment.index,
                     "quote": text,
                 }

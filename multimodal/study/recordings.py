@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multimodal.analysis.moments import KINDS, Moment, find_moments
@@ -71,7 +71,7 @@ def view_of(analysis: Analysis) -> InputView:
     estimates, media = analysis.estimates, analysis.media
     labels = list(_timed_labels(estimates))
     length = media.read_end_seconds - media.read_start_seconds
-    moments = _strongest_each(estimates)
+    moments = _strongest_each(analysis)
     return InputView(
         strip=strip_of(labels, media.read_start_seconds, length),
         timed=length > 0,
@@ -151,8 +151,10 @@ def _timed_labels(estimates: Sequence[UtteranceEstimate]) -> Iterator[tuple[floa
             yield estimate.utterance.start_seconds, estimate.utterance.end_seconds, label
 
 
-def _strongest_each(estimates: Sequence[UtteranceEstimate]) -> tuple[Moment, ...]:
-    ranked = sorted(find_moments(estimates), key=lambda moment: (-moment.strength, moment.start_seconds))
+def _strongest_each(analysis: Analysis) -> tuple[Moment, ...]:
+    """Without frames, which are read only for some inputs: the page must not depend on that."""
+    moments = find_moments(replace(analysis, frame_times=(), faces=()))
+    ranked = sorted(moments, key=lambda moment: (-moment.strength, moment.start_seconds))
     strongest = [[moment for moment in ranked if moment.kind == kind][:MOMENTS_EACH] for kind in KINDS]
     return tuple(moment for group in strongest for moment in group)
 

@@ -25,9 +25,10 @@ TABLE = "clips.csv"
 
 COLUMNS = (
     *("rank", "file", "kind", "emotion", "strength", "start_seconds", "end_seconds"),
-    *("clip_start_seconds", "clip_end_seconds", "at_seconds", "why", "speaker", "text"),
+    *("clip_start_seconds", "clip_end_seconds", "at_seconds", "change_seconds", "why", "speaker", "text"),
 )
-"""Columns of ``clips.csv``: times of the moment, times of the cut with padding, and start of the cut in its file."""
+"""Columns of ``clips.csv``: times of the moment, times of the cut with padding, start of the cut in its file, time of a
+change."""
 
 CLIP_NAMES = re.compile(r"\d{2,}-(peak|change|disagreement)-[a-z]+-(\d+h)?\d+m\d\ds\.(mp4|m4a)|reel\.(mp4|m4a)")
 """File names that an earlier run may have written."""
@@ -103,7 +104,7 @@ def cut_clips(
         PosixPath('clips/01-peak-happiness-0m12s.mp4')
     """
     info = find_recording(analysis, media)
-    cuts = _plan(analysis, top_moments(analysis.estimates, count, kinds), info, folder, padding_seconds, reel)
+    cuts = _plan(analysis, top_moments(analysis, count, kinds), info, folder, padding_seconds, reel)
     for target in {cut.file for cut in cuts} | {folder / TABLE}:
         refuse_overwrite(info.path, target)
     is_new = not folder.exists()
@@ -183,7 +184,7 @@ def clip_name(rank: int, moment: Moment) -> str:
         >>> clip_name(1, Moment("peak", 3, 12.4, 16.0, "happiness", 0.97, "happiness at 97%"))
         '01-peak-happiness-0m12s'
     """
-    minutes, seconds = divmod(int(moment.start_seconds), 60)
+    minutes, seconds = divmod(int(moment.time_seconds), 60)
     clock = f"{minutes // 60}h{minutes % 60:02}m{seconds:02}s" if minutes >= 60 else f"{minutes}m{seconds:02}s"
     emotion = re.sub(r"[^a-z]", "", moment.emotion.lower())[:20] or "moment"
     return f"{rank:02}-{moment.kind}-{emotion}-{clock}"
@@ -229,6 +230,7 @@ def _row(cut: Cut, analysis: Analysis) -> Iterator[object]:
     yield from (cut.rank, path_text(Path(cut.file.name)), moment.kind, moment.emotion, f"{moment.strength:.4f}")
     times = (moment.start_seconds, moment.end_seconds, cut.start_seconds, cut.end_seconds, cut.at_seconds)
     yield from (f"{time:.3f}" for time in times)
+    yield None if moment.change_seconds is None else f"{moment.change_seconds:.3f}"
     yield from (moment.why, utterance.speaker, utterance.text)
 
 
@@ -282,7 +284,7 @@ class Captions:
         from multimodal.video.info_panel import InfoPanel
 
         self._cuts = cuts
-        self._estimates = analysis.estimates
+        self._analysis = analysis
         self._panel = InfoPanel(analysis.estimates, info.read_start_seconds, info.read_end_seconds, width)
         self.height = self._panel.height
 
@@ -298,11 +300,10 @@ class Captions:
         from multimodal.formatting import range_text
 
         cut, moment = self._cuts[number], self._cuts[number].moment
-        estimate = self._estimates[moment.index]
-        confidence = moment.strength if estimate.fused is None else estimate.fused.confidence
+        confidence = _confidence(moment, self._analysis)
         when = range_text(moment.start_seconds, moment.end_seconds)
         below = f"{number + 1} of {len(self._cuts)}: {when}"
-        utterance = estimate.utterance
+        utterance = self._analysis.estimates[moment.index].utterance
         words = ": ".join(filter(None, (utterance.speaker, utterance.text))) if utterance.text else ""
         lines = self._panel.lines(words)
 
@@ -312,6 +313,20 @@ class Captions:
             return self._panel.card(seconds, moment.emotion, confidence, below, moment.why, line)
 
         return draw
+
+
+def _confidence(moment: Moment, analysis: Analysis) -> float:
+    """Probability of a moment's emotion: that of its utterance, or of the face if only the face shows it."""
+    estimate = analysis.estimates[moment.index]
+    if estimate.fused is not None and estimate.emotion == moment.emotion:
+        return estimate.fused.confidence
+    start = moment.time_seconds
+    values = [
+        face.probabilities.get(moment.emotion, 0.0)
+        for face in analysis.faces
+        if face.face_id == estimate.face_id and face.probabilities and start <= face.time_seconds < moment.end_seconds
+    ]
+    return sum(values) / len(values) if values else moment.strength
 
 
 def _remove_earlier(folder: Path, current: set[str], recording: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multimodal.fusion.segments import (
+    LEAST_SECONDS,
     PAUSE_SECONDS,
     WINDOW_SECONDS,
     face_estimate,
@@ -96,6 +97,16 @@ def test_utterances_may_lie_nowhere_or_beyond_the_end() -> None:
     assert times(fill_gaps([Utterance(8.0, 12.5)], 10.0)) == [(0, 4), (4, 8), (8, 12.5)]
 
 
+def test_silences_are_cut_where_the_picture_changes() -> None:
+    utterances = [Utterance(5.0, 8.0, text="Well.")]
+    # In the utterance nothing is cut, and 0.3 s are no piece: after 0.2, 8.3 and 12.2, and before 15.0.
+    changes = [0.2, 2.0, 6.0, 8.3, 12.0, 12.2, 14.8]
+    assert times(fill_gaps(utterances, 15.0, 0.0, changes)) == [(0, 2), (2, 5), (5, 8), (8, 12), (12, 15)]
+    assert times(fill_gaps([], 10.0, 0.0, [1.0])) == [(0, 1), (1, 5), (5, 10)]
+    assert times(fill_gaps([], 6.4, 0.0, [3.9, 4.5])) == [(0, 3.9), (3.9, 4.5), (4.5, 6.4)]
+    assert times(fill_gaps([], 20.0, 10.0, [3.0, 11.0, 25.0])) == [(10, 11), (11, 15), (15, 20)]
+
+
 SPOKEN = st.lists(
     st.tuples(st.floats(0, 100), st.floats(0, 20)).map(lambda pair: Utterance(pair[0], sum(pair), "Ada", "Well.")),
     max_size=12,
@@ -131,6 +142,44 @@ def test_every_long_silence_is_covered_once_and_nothing_else(utterances: list[Ut
     # Inside a silence each window ends where the next begins; what is left are the silences' own edges.
     assert _without_pairs(edges) == [edge for span in apart for edge in span]
     assert fill_gaps(filled, duration) == filled
+
+
+@given(SPOKEN, st.floats(0.01, 120), st.lists(st.floats(0, 130), max_size=30).map(sorted), st.floats(0, 50))
+def test_windows_follow_the_changes(
+    utterances: list[Utterance], duration: float, changes: list[float], start: float
+) -> None:
+    end = start + duration
+    utterances = [Utterance(each.start_seconds + start, each.end_seconds + start, text="Well.") for each in utterances]
+    changes = [change + start for change in changes]
+    filled = fill_gaps(utterances, end, start, changes)
+    plain = fill_gaps(utterances, end, start)
+    assert times(filled) == sorted(times(filled))
+    assert [each for each in filled if each.text] == [each for each in plain if each.text]
+    silent, plainly = ([each for each in row if not each.text] for row in (filled, plain))
+    # The same silences are covered, each once.
+    edges, expected = ([edge for window in row for edge in times([window])[0]] for row in (silent, plainly))
+    assert _without_pairs(edges) == _without_pairs(expected)
+    lengths = [window.end_seconds - window.start_seconds for window in silent]
+    shortest = min(LEAST_SECONDS, duration) if not utterances else LEAST_SECONDS
+    assert all(shortest - 1e-9 <= length <= 1.5 * WINDOW_SECONDS + 1e-9 for length in lengths)
+    # No change lies within a window, except near to its edges.
+    for window in silent:
+        first, last = window.start_seconds + LEAST_SECONDS + 1e-9, window.end_seconds - LEAST_SECONDS - 1e-9
+        assert not any(first < change < last for change in changes)
+
+
+@given(SPOKEN, st.floats(0.01, 120), st.lists(st.floats(0, 130), max_size=30).map(sorted), st.integers(1, 5000))
+def test_windows_move_with_the_clock(
+    utterances: list[Utterance], duration: float, changes: list[float], shift: int
+) -> None:
+    # In sixty-fourths of a second, which add up exactly.
+    coarse = [round(change * 64) / 64 for change in changes]
+    rows = [Utterance(*(round(edge * 64) / 64 for edge in pair), text="Well.") for pair in times(utterances)]
+    duration = round(duration * 64) / 64
+    at_first = fill_gaps(rows, duration, 0.0, coarse)
+    moved = [Utterance(*(edge + shift for edge in pair), text="Well.") for pair in times(rows)]
+    later = fill_gaps(moved, duration + shift, float(shift), [change + shift for change in coarse])
+    assert times(later) == [(start + shift, end + shift) for start, end in times(at_first)]
 
 
 def _without_pairs(edges: Sequence[float]) -> list[float]:

@@ -11,6 +11,8 @@ import pytest
 from fusion_fixtures import SHIPPED_NOTES, shipped_fusion
 from voice_fixtures import write_talk
 
+from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.moments import top_moments
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
@@ -53,9 +55,28 @@ def test_a_man_appears_neutral_and_then_smiles(shared_folder: Path) -> None:
     happiness = frames.set_index("time_seconds")["happiness"]
     assert happiness[:4.3].max() < 0.5 < 0.8 < happiness[5.0:].min()
     assert analysis.coverage["face"] == pytest.approx((analysis.media.duration_seconds - 4.012) / 6.4, abs=0.02)
-    assert analysis.warnings == SHIPPED_NOTES and analysis.utterances["modalities"].tolist() == ["", "face"]
+    assert analysis.warnings == SHIPPED_NOTES and analysis.utterances["modalities"].tolist() == ["", "face", "face"]
     shares = analysis.summary["shares_by_modality"]["face"]
     assert max(shares, key=shares.get) == "happiness"
+
+
+SMILES = {"noface_face.mov": 4.55, "single_face.mp4": 0.58}
+"""Seconds at which the corners of the lips begin to rise, read off the single pictures by eye."""
+
+
+@pytest.mark.parametrize("name", SMILES)
+@pytest.mark.parametrize("rate", [3.0, 5.0, 12.0])
+def test_the_smile_is_dated_and_a_moment(shared_folder: Path, tmp_path: Path, name: str, rate: float) -> None:
+    options = AnalysisOptions(frames_per_second=rate)
+    analysis = load_model("default", "cpu", ["face"]).analyze(shared_folder / "clips" / name, options)
+    analysis.save(tmp_path)
+    for each in (analysis, read_analysis(tmp_path)):
+        (change,) = (moment for moment in top_moments(each) if moment.kind == "change")
+        assert change.time_seconds == pytest.approx(SMILES[name], abs=0.4)
+        assert change.why == "face from neutral to happiness" and change.emotion == "happiness"
+        start = each.estimates[change.index].utterance.start_seconds
+        assert start == pytest.approx(change.time_seconds, abs=2e-3)
+        assert [estimate.emotion for estimate in each.estimates[-2:]] == ["neutral", "happiness"]
 
 
 def test_a_cartoon_gives_no_invented_emotion(shared_folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from analysis_fixtures import HOSTILE, estimate_of, shows
+from analysis_fixtures import HOSTILE, estimate_of, make_analysis, shows
 from checkout import RunCommand, read_terminal, subprocess_environment
 from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 from media_flashes import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
@@ -183,6 +183,20 @@ def test_moments_side_by_side_are_shown_once(counted: Path, tmp_path: Path) -> N
     assert levels == pytest.approx([gray_of(k) for k in range(250)], abs=4)
 
 
+def test_a_clip_of_a_change_is_named_by_the_change(flashing: Path, tmp_path: Path, capsys: Any) -> None:
+    sad, glad = (shows(label, 0.9, FACE_LABELS) for label in ("sadness", "happiness"))
+    faces = [
+        FaceObservation(number / 5, 0, (0, 0, 9, 9), 1.0, "clear", glad if number > 30 else sad) for number in range(60)
+    ]
+    analysis = analysis_of(flashing, [(0.0, 12.0, "sadness", 0.6)], faces)
+    replace(analysis, estimates=tuple(replace(each, face_id=0) for each in analysis.estimates)).save(tmp_path)
+    assert run(tmp_path, "--top", "1") == 0
+    assert names(tmp_path / "clips") == ["01-change-happiness-0m06s.mp4", "clips.csv"]
+    (row,) = table(tmp_path / "clips")
+    assert row["change_seconds"] == "6.100" and (row["start_seconds"], row["end_seconds"]) == ("3.100", "9.100")
+    assert "face from sadness to happiness at 0:06.1" in capsys.readouterr().out
+
+
 def test_kinds_can_be_chosen(tmp_path: Path) -> None:
     estimates = [
         UtteranceEstimate(Utterance(0, 3), fused=estimate_of("happiness", 0.9)),
@@ -193,9 +207,10 @@ def test_kinds_can_be_chosen(tmp_path: Path) -> None:
         ),
         UtteranceEstimate(Utterance(9, 12), fused=estimate_of("fear", 0.7)),
     ]
+    analysis = replace(make_analysis(tmp_path / "talk.mp4"), estimates=tuple(estimates), faces=(), frame_times=())
     for kind in KINDS:
-        assert {moment.kind for moment in top_moments(estimates, 5, [kind])} == {kind}
-    assert {moment.kind for moment in top_moments(estimates, 5, ["change", "peak"])} == {"change", "peak"}
+        assert {moment.kind for moment in top_moments(analysis, 5, [kind])} == {kind}
+    assert {moment.kind for moment in top_moments(analysis, 5, ["change", "peak"])} == {"change", "peak"}
 
 
 @pytest.mark.slow
