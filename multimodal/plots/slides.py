@@ -131,6 +131,9 @@ def _draw_shares(axes: Axes, analysis: Analysis) -> None:
     ends = {printable(label): interval for label, interval in intervals.items()}
     for row, (label, share) in enumerate(shares):
         _draw_share(axes, row + 0.5, thick, label, share, ends.get(label))
+    note = f"Mean of the probabilities over {'time' if analysis.has_times else 'the lines'}"
+    note += "; black line: 95% interval over segments, without model error" if intervals else ""
+    axes.figure.text(MARGIN, 0.055, note, size=9.5, color=MUTED, va="bottom")
     if uncertain:  # beside the shares, which sum to 1 without it
         place = axes.get_position()
         axes.plot([(MARGIN - place.x0) / place.width, 1.1], [len(shares) + 0.25] * 2, color=RULE, linewidth=1,

@@ -214,7 +214,7 @@ def _uncertain_part(analysis: Analysis, segments: Sequence[SegmentProbabilities]
     if analysis.media.duration_seconds:
         return f"about {min(max(FINE * round(100 * uncertain / FINE), FINE), 100 - FINE)}% of the time is uncertain"
     count = sum(each.uncertain for each in segments)
-    return f"{count} of {len(segments)} lines {'is' if count == 1 else 'are'} uncertain"
+    return f"{count} of them {'is' if count == 1 else 'are'} uncertain"
 
 
 def modalities_used(analysis: Analysis) -> list[str]:

@@ -162,7 +162,7 @@ def test_saved_and_reloaded_shares_are_equal(seed: int, tmp_path: Path) -> None:
         again = read_analysis(tmp_path / str(number))
         assert again.summary == each.summary
         anew = replace(again, saved_numbers=None).summary  # from the four digits of the file
-        assert anew["shares"] == pytest.approx(each.summary["shares"], abs=1.5e-4)
+        assert anew["shares"] == pytest.approx(each.summary["shares"], abs=4e-4)
         assert anew["uncertain"] == each.summary["uncertain"]
 
 

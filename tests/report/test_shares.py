@@ -143,7 +143,7 @@ HEADLINES = {
     ),
     "Every estimate in the analyzed 8.0 s is uncertain; no emotion stands out.": recording({}, {}, uncertain=2),
     # Typed answers count alike: happiness (3 * 0.9 + 2 * 0.1 / 6) / 5 = 0.55, neutral 0.37; two are uncertain.
-    "About 55% happy, 35% neutral in 5 lines; 2 of 5 lines are uncertain.": lines(
+    "About 55% happy, 35% neutral in 5 lines; 2 of them are uncertain.": lines(
         *[{"happiness": 0.55, "neutral": 0.37}] * 5, uncertain=2
     ),
     "Mostly sad (about 80%) in 1 line.": lines({"sadness": 0.8}),
