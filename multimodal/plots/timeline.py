@@ -130,7 +130,8 @@ def _draw_estimates(axes: Axes, analysis: Analysis) -> None:
         axes.text(0.5, 0.5, "No emotion could be estimated.", size=16, color=MUTED, ha="center", va="center_baseline",
                   transform=axes.transAxes)  # fmt: skip
         return
-    _heading(axes, f"{_source(analysis)}   ·   bar height is confidence, full height 100%")
+    _heading(axes, f"{_source(analysis)}   ·   bar height is confidence, full height 100%   ·   "
+                   f"share: mean probability over {'time' if analysis.has_times else 'the lines'}")  # fmt: skip
     axes.set_ylim(len(labels), 0)
     shares = {printable(label): share for label, share in (analysis.summary["shares"] or {}).items()}
     numbers = {label: probability_percent(share) for label, share in shares.items()}

@@ -110,7 +110,9 @@ def test_choices_count_what_the_other_filters_leave(study: Path, results: pd.Dat
 def test_emotion_filter(study: Path, results: pd.DataFrame, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
     choose(page, "emotion", "=fear")
-    assert column(page, "Input") == list(results[results["fear"] > 0]["path"])
+    utterances = pd.read_parquet(study / "utterances.parquet")
+    afraid = set(utterances[utterances["emotion"] == "fear"]["result"])
+    assert column(page, "Input") == list(results[results["result"].isin(afraid)]["path"])
     assert {text.split()[1] for text in texts(page, "#peak .badge")} == {"fear"}
 
 
