@@ -22,7 +22,7 @@ LEVEL = 0.95
 
 
 def bootstrap(values: NDArray[np.float64], resamples: int = RESAMPLES) -> tuple[NDArray[np.float64], ...]:
-    """Means over participants and their confidence intervals.
+    """Means over participants and their confidence intervals, the same for any order of the participants.
 
     Args:
         values: ``(participants, measures)``; NaN where a participant has no value.
@@ -40,6 +40,8 @@ def bootstrap(values: NDArray[np.float64], resamples: int = RESAMPLES) -> tuple[
     Source:
         Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile interval).
     """
+    # Draws go by place: in one order of the values, any order of the participants gives the same interval.
+    values = values[np.lexsort(np.round(values, 9).T[::-1])]
     present = np.isfinite(values)
     filled = np.where(present, values, 0.0)
     counts = present.sum(axis=0)
@@ -65,24 +67,24 @@ def _draws(filled: NDArray[np.float64], present: NDArray[np.float64], resamples:
 
 
 def block_bootstrap(
-    holds: NDArray[np.bool_], lengths: Sequence[float], resamples: int = RESAMPLES
+    values: NDArray[np.float64], lengths: Sequence[float], resamples: int = RESAMPLES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Confidence intervals of shares of time by the circular block bootstrap.
+    """Confidence intervals of means over time by the circular block bootstrap.
 
-    A block has the cube root of the number of utterances: neighbors stay together, and there are many blocks.
+    A block has the cube root of the number of segments: neighbors stay together, and there are many blocks.
 
     Args:
-        holds: ``(utterances, labels)``, in order of time: whether the utterance has the label.
-        lengths: ``(utterances,)`` in seconds.
+        values: ``(segments, measures)``, in order of time, such as the probability of each label.
+        lengths: ``(segments,)`` in seconds, or their parts of the whole.
         resamples: Number of draws.
 
     Returns:
-        Lower and upper ends of the 95 % percentile interval, each ``(labels,)``, 0 … 1.
+        Lower and upper ends of the 95 % percentile interval, each ``(measures,)``.
 
     Example:
-        >>> low, high = block_bootstrap(np.array([[True, False]] * 8), [1.0] * 8)
+        >>> low, high = block_bootstrap(np.array([[0.75, 0.25]] * 8), [1.0] * 8)
         >>> low.tolist(), high.tolist()
-        ([1.0, 0.0], [1.0, 0.0])
+        ([0.75, 0.25], [0.75, 0.25])
 
     Source:
         Politis and Romano 1992, A circular block-resampling procedure for stationary data.
@@ -92,13 +94,13 @@ def block_bootstrap(
     run = math.ceil(count ** (1 / 3))
     places = (np.arange(count)[:, None] + np.arange(run)) % count
     run_seconds = seconds[places].sum(axis=1)
-    run_holds = (holds * seconds[:, None])[places].sum(axis=1)
+    run_sums = (values * seconds[:, None])[places].sum(axis=1)
     random = np.random.default_rng(SEED)
-    shares = []
+    means = []
     for first in range(0, resamples, DRAWS_AT_ONCE):
         size = min(DRAWS_AT_ONCE, resamples - first)
         times = random.multinomial(math.ceil(count / run), np.full(count, 1 / count), size=size)
         draw_seconds = times @ run_seconds
-        shares.append((times @ run_holds)[draw_seconds > 0] / draw_seconds[draw_seconds > 0, None])
-    low, high = np.quantile(np.concatenate(shares), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        means.append((times @ run_sums)[draw_seconds > 0] / draw_seconds[draw_seconds > 0, None])
+    low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
@@ -35,14 +36,18 @@ from multimodal.types import (
     UtteranceEstimate,
 )
 
+RECOMPUTED = ("shares", "uncertain", "dominant", "shares_by_modality")
+"""Fields of the summary that mean something else since version 3."""
+
 _SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
 
 
 def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
     """Reads an analysis from the folder that it was saved in.
 
-    Summary and coverage are the saved ones. Embeddings and encoder states are not saved, so the analysis has none.
-    Without ``frames.csv`` next to it, it has no faces and no frame times.
+    Summary and coverage are the saved ones; the shares of a file of version 1 or 2 are computed again from its
+    utterances and frames. Embeddings and encoder states are not saved, so the analysis has none. Without ``frames.csv``
+    next to it, it has no faces and no frame times.
 
     Args:
         path: The folder, or the ``analysis.json`` in it.
@@ -83,7 +88,10 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
         fact = f"is of version {content.get('schema_version')!r}, this program reads 1 to {SCHEMA_VERSION}"
         raise AnalysisError(file, fact, "update this program, or analyze the recording again")
     try:
-        return _analysis(validate(content), file.parent / "frames.csv" if frames else None)
+        table = file.parent / "frames.csv"
+        if content["schema_version"] < SCHEMA_VERSION:
+            return _current(_analysis(validate(content), table), frames)
+        return _analysis(validate(content), table if frames else None)
     except ValidationError as error:  # of frames.csv
         raise _broken(file, error.errors()[0]["msg"]) from None
     except (KeyError, TypeError, ValueError, AttributeError, OSError, csv.Error) as error:
@@ -121,6 +129,16 @@ def _analysis(content: AnalysisFile, frames: Path | None) -> Analysis:
         valence_arousal=None if source is None else source.model_dump(exclude_none=True),
         saved_numbers=SavedNumbers(estimates, content.summary.model_dump(), content.coverage.model_dump()),
     )
+
+
+def _current(analysis: Analysis, frames: bool) -> Analysis:
+    """The analysis of an earlier version with the shares of this one; its frames are dropped unless they are wanted."""
+    saved = analysis.saved_numbers
+    if saved is not None:
+        summary = replace(analysis, saved_numbers=None).summary
+        expected = {name: summary[name] for name in RECOMPUTED}
+        analysis = replace(analysis, saved_numbers=replace(saved, summary={**saved.summary, **expected}))
+    return analysis if frames else replace(analysis, frame_times=(), faces=())
 
 
 def _media(media: MediaEntry, segment: SegmentEntry | None) -> MediaInfo:

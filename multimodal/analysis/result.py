@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multimodal.analysis.shares import SegmentProbabilities, expected_shares, uncertain_share
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.files import atomic_write, path_text
@@ -21,7 +22,6 @@ from multimodal.fusion.segments import speech_seconds
 from multimodal.types import (
     FUSED,
     MODALITIES,
-    UNCERTAIN,
     FaceObservation,
     MediaInfo,
     Probabilities,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "multimodal-emotion/analysis"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of ``analysis.json``; ``multimodal.analysis.schema`` has its types."""
 
 FRAME_COLUMNS = ("time_seconds", "face_id", "x", "y", "width", "height", "detection_score", *FACE_LABELS, "quality")
@@ -123,32 +123,33 @@ class Analysis:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Shares of time per emotion, and the dominant emotion.
+        """Expected shares of time per emotion, and the dominant emotion.
 
-        The shares are of the fused estimates, or without them of the first modality that has any estimate. The face
-        alone counts by frames, audio and text by utterances. Utterances without times count equally.
+        The shares are of the fused estimates, or without them of the first modality that has any estimate: the
+        probabilities of the segments, weighted by their length. The face alone counts by frames. Utterances without
+        times count equally.
 
         Returns:
-            ``modality`` (``fused``, or the name of a modality), ``shares`` {label: 0 … 1} and ``uncertain`` 0 … 1,
-            which sum to 1, ``estimated_seconds``, ``dominant`` (None also if every estimate is uncertain),
-            ``shares_by_modality`` {modality: shares in its own labels}, ``mean_valence`` and ``mean_arousal`` (-1 … 1);
-            None for what has no estimate.
+            ``modality`` (``fused``, or the name of a modality), ``shares`` {label: 0 … 1}, which sum to 1,
+            ``uncertain`` (0 … 1, the fraction of that time whose answer is uncertain), ``estimated_seconds``,
+            ``dominant`` (the label with the largest share), ``shares_by_modality`` {modality: shares in its own
+            labels}, ``mean_valence`` and ``mean_arousal`` (-1 … 1); None for what has no estimate.
         """
         if self.saved_numbers is not None and self.saved_numbers.estimates is self.estimates:
             return dict(self.saved_numbers.summary)
         modality = primary_modality(self.estimates)
-        durations = self._label_durations(modality) if modality else []
-        shares = _shares((*self.emotions, UNCERTAIN), durations)
-        uncertain = None if shares is None else round(shares.pop(UNCERTAIN), 4)
-        by_modality = {name: _shares(ESTIMATE_LABELS[name], self._label_durations(name)) for name in MODALITIES}
+        segments = self.segment_probabilities(modality) if modality else []
+        shares, uncertain = expected_shares(segments, self.emotions), uncertain_share(segments)
+        by_modality = {name: expected_shares(self.segment_probabilities(name)) for name in MODALITIES}
+        seconds = self._utterance_seconds(modality)
+        if modality == "face" and self.frame_times:
+            seconds = math.fsum(each.seconds for each in segments)
         return {
             "modality": modality,
             "shares": _rounded(shares),
-            "uncertain": uncertain,
-            "estimated_seconds": round(
-                sum(length for length, _ in durations) if modality == "face" else self._utterance_seconds(modality), 3
-            ),
-            "dominant": top_label(shares) if shares and any(shares.values()) else None,
+            "uncertain": None if uncertain is None else _short(uncertain),
+            "estimated_seconds": round(seconds, 3),
+            "dominant": top_label(shares) if shares else None,
             "shares_by_modality": {name: _rounded(each) for name, each in by_modality.items()},
             "mean_valence": self._mean(lambda estimate: estimate.valence),
             "mean_arousal": self._mean(lambda estimate: estimate.arousal),
@@ -195,17 +196,36 @@ class Analysis:
         last = max(min(self.media.read_end_seconds - times[-1], median), 0.0)
         return list(zip(times, [min(step, 2 * median) for step in steps] + [last], strict=True))
 
-    def _label_durations(self, modality: str) -> list[tuple[float, str]]:
-        """Seconds and label of every estimate of a modality, or fused."""
-        if modality == "face":
-            return [(seconds, top_label(probabilities)) for _, seconds, probabilities in self.face_estimates()]
+    def segment_probabilities(self, modality: str) -> list[SegmentProbabilities]:
+        """The probabilities of every segment with an estimate and the time that they stand for, in order.
+
+        Args:
+            modality: ``fused`` or a modality. Of the face, each segment has the mean over its scored frames and their
+                time; without frames, as in a file without ``frames.csv``, the segment's own estimate and length.
+
+        Returns:
+            A row per segment; empty without any estimate.
+        """
+        if modality == "face" and (by_frame := self._face_segments()):
+            return by_frame
         return [
-            (
+            SegmentProbabilities(
                 each.utterance.end_seconds - each.utterance.start_seconds,
-                UNCERTAIN if modality == FUSED and each.uncertain else top_label(estimate.probabilities),
+                estimate.probabilities,
+                modality == FUSED and each.uncertain,
             )
             for each in self.estimates
             if (estimate := each.get(modality)) is not None
+        ]
+
+    def _face_segments(self) -> list[SegmentProbabilities]:
+        frames: dict[int, list[SegmentProbabilities]] = {}
+        for index, _, seconds, probabilities in self._face_frames():
+            frames.setdefault(index, []).append(SegmentProbabilities(seconds, probabilities))
+        return [
+            SegmentProbabilities(math.fsum(each.seconds for each in rows), mean)
+            for _, rows in sorted(frames.items())
+            if (mean := expected_shares(rows)) is not None
         ]
 
     def face_estimates(self) -> list[tuple[float, float, Probabilities]]:
@@ -215,17 +235,23 @@ class Analysis:
             Start and length in seconds and the probabilities of the face labels, for every sampled frame in which that
             face was scored, in order of time.
         """
+        return [frame[1:] for frame in self._face_frames()]
+
+    def _face_frames(self) -> list[tuple[int, float, float, Probabilities]]:
+        """Index of the utterance that each scored frame belongs to, before the rest of ``face_estimates``."""
         scored = {(face.time_seconds, face.face_id): face.probabilities for face in self.faces if face.probabilities}
-        face_ids: list[int | None] = [None] * len(self.frame_times)
-        for estimate in self.estimates:
+        owners: list[int | None] = [None] * len(self.frame_times)
+        for index, estimate in enumerate(self.estimates):
             utterance = estimate.utterance
             times = (utterance.start_seconds, utterance.end_seconds)
             first, end = (bisect.bisect_left(self.frame_times, time) for time in times)
-            face_ids[first:end] = [estimate.face_id] * (end - first)
+            owners[first:end] = [index] * (end - first)
         return [
-            (time, seconds, probabilities)
-            for (time, seconds), face_id in zip(self.frame_slices(), face_ids, strict=True)
-            if face_id is not None and (probabilities := scored.get((time, face_id))) is not None
+            (index, time, seconds, probabilities)
+            for (time, seconds), index in zip(self.frame_slices(), owners, strict=True)
+            if index is not None
+            and (face_id := self.estimates[index].face_id) is not None
+            and (probabilities := scored.get((time, face_id))) is not None
         ]
 
     def _mean(self, value_of: Callable[[UtteranceEstimate], float | None]) -> float | None:
@@ -319,15 +345,6 @@ def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
         ``fused``, the name of a modality, or None.
     """
     return next((name for name in (FUSED, *MODALITIES) if any(each.get(name) for each in estimates)), None)
-
-
-def _shares(labels: Sequence[str], durations: Sequence[tuple[float, str]]) -> dict[str, float] | None:
-    """Share of the time of each label; estimates without a duration count equally. None without estimates."""
-    shares = dict.fromkeys(labels, 0.0)
-    total = math.fsum(length for length, _ in durations)
-    for length, label in durations:
-        shares[label] += length / total if total else 1 / len(durations)
-    return shares if durations else None
 
 
 def _rounded(values: Mapping[str, float] | None) -> dict[str, float] | None:

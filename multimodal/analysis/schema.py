@@ -100,7 +100,7 @@ class UtteranceEntry(_Entry):
 
 
 class SharesEntry(_Entry):
-    """Shares per modality, in the labels of that modality."""
+    """Expected shares per modality, in the labels of that modality; of the face by frames."""
 
     face: Shares | None
     audio: Shares | None
@@ -111,10 +111,15 @@ class SummaryEntry(_Entry):
     """Shares of time over the whole input."""
 
     modality: Literal["fused", "face", "audio", "text"] | None = Field(description="What the shares are of.")
-    shares: Shares | None = Field(description="Per emotion; with uncertain they sum to 1.")
-    uncertain: Share | None = Field(description="Share of time without a confident emotion.")
+    shares: Shares | None = Field(
+        description="Expected share of the estimated time per emotion: the mean of the probabilities, weighted by the "
+        "length of the segments; they sum to 1."
+    )
+    uncertain: Share | None = Field(
+        description="Fraction of the estimated time whose answer is uncertain; not part of the shares."
+    )
     estimated_seconds: Seconds = Field(description="Time with an estimate.")
-    dominant: str | None = Field(description="The emotion with the largest share; null if all are uncertain.")
+    dominant: str | None = Field(description="The emotion with the largest share; null without an estimate.")
     shares_by_modality: SharesEntry
     mean_valence: Number | None = Field(description="Mean over utterances, weighted by length.")
     mean_arousal: Number | None = Field(description="Mean over utterances, weighted by length.")
@@ -134,7 +139,7 @@ class AnalysisFile(_Entry):
     model_config = ConfigDict(title="multimodal-emotion analysis", populate_by_name=True)
 
     schema_name: Literal["multimodal-emotion/analysis"] = Field(alias="schema")
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     media: MediaEntry
     segment: SegmentEntry | None = Field(default=None, description="Absent if the whole input was analyzed.")
     models: dict[str, ModelEntry | None] = Field(description="Per part; null for a part that was not used.")
@@ -156,25 +161,27 @@ class AnalysisFile(_Entry):
 
 
 def validate(content: Mapping[str, Any]) -> AnalysisFile:
-    """Checks the content of an ``analysis.json`` of version 1 or 2.
+    """Checks the content of an ``analysis.json`` of version 1, 2 or 3.
 
     Args:
         content: The parsed file, with ``schema`` and ``schema_version``.
 
     Returns:
-        The content as types.
+        The content as types of version 3. Of an earlier version, the shares are still those of that version, which
+        counted the most probable label of each segment.
 
     Raises:
         ValueError: One line that names the place and the fault.
 
     Example:
-        >>> validate({"schema": "multimodal-emotion/analysis", "schema_version": 2, "media": 7})
+        >>> validate({"schema": "multimodal-emotion/analysis", "schema_version": 3, "media": 7})
         Traceback (most recent call last):
         ...
         ValueError: media: Input should be a valid dictionary or instance of MediaEntry
     """
     try:
-        return AnalysisFile.model_validate(_from_version_1(content) if content["schema_version"] == 1 else content)
+        current = _from_version_1(content) if content["schema_version"] == 1 else content
+        return AnalysisFile.model_validate({**current, "schema_version": 3})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = " ".join(map(str, first["loc"]))
@@ -196,7 +203,7 @@ def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
         "estimated_seconds": summary["judged_seconds"],
     }
     segment = {"segment": content["stretch"]} if "stretch" in content else {}
-    return {**content, **segment, "schema_version": 2, "utterances": utterances, "summary": {**summary, **renamed}}
+    return {**content, **segment, "utterances": utterances, "summary": {**summary, **renamed}}
 
 
 def json_schema() -> dict[str, Any]:
@@ -204,7 +211,7 @@ def json_schema() -> dict[str, Any]:
 
     Example:
         >>> json_schema()["properties"]["schema_version"]["const"]
-        2
+        3
     """
     schema = AnalysisFile.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

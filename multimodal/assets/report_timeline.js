@@ -175,7 +175,7 @@ const timeline = (() => {
     return row;
   }
 
-  const percent = (share) => (share > 0 && share < 0.005 ? "<1%" : Math.round(share * 100) + "%");
+  const percent = (share) => (share < 0.005 ? "<1%" : share >= 0.995 ? ">99%" : Math.round(share * 100) + "%");
 
   function describe(index) {
     const { from, to, label, shares, estimates } = utterances[index];

@@ -6,6 +6,7 @@
   const { data } = page;
   const NONE = "none";
   const NO_ESTIMATE = "no estimate";
+  const SMALLEST_SHARE = 0.01;
   const LINES_AT_ONCE = 400;
   const ROWS_AT_ONCE = 200;
   const MOMENTS_AT_ONCE = 5;
@@ -24,7 +25,7 @@
 
   function dominant(row) {
     if (!row.done) return null;
-    const label = row.cell("dominant") || (row.cell("uncertain") > 0 ? "uncertain" : null);
+    const label = row.cell("dominant");
     return label === null ? null : { label, share: columnOf.has(label) ? row.cell(label) : null };
   }
 
@@ -126,13 +127,15 @@
   }
 
   function showEmotions(groups) {
-    const shares = data.shares.filter((label) => groups.some((group) => group.values[label][0] > 0));
-    const highest = largest(groups.flatMap((group) => shares.flatMap((label) => group.values[label].map(Number))), 0.1);
+    const shares = data.shares.filter((label) => groups.some((group) => group.values[label][0] >= SMALLEST_SHARE));
+    const uncertain = groups.some((group) => group.values[data.uncertain][0] > 0) ? [data.uncertain] : [];
+    const parts = [...shares, ...uncertain];
+    const highest = largest(groups.flatMap((group) => parts.flatMap((label) => group.values[label].map(Number))), 0.1);
     const affects = ["mean_valence", "mean_arousal"];
     const ends = groups.flatMap((group) => affects.flatMap((name) => group.values[name].map((value) => Math.abs(value || 0))));
     const reach = Math.min(Math.ceil(4 * largest(ends, 0.25)) / 4, 1);
     const scaleOf = (measure) => (affects.includes(measure) ? [-reach, reach] : [0, Math.min(highest, 1)]);
-    const measures = [...shares, ...affects];
+    const measures = [...shares, ...affects, ...uncertain]; // no share of the emotions, which sum to 1 without it
     const scale = `bars to ${percent(Math.min(highest, 1))}, dots from −${reach} to +${reach}`;
     const heads = measures.map((name) => make("th", { scope: "col" }, data.signs[name] ? badge(name) : name.slice(5)));
     const table = make("table", {}, make("thead", {}, make("tr", {}, make("td", { class: "small muted" }, scale), ...heads)));

@@ -26,6 +26,16 @@ const numbers = (() => {
     return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
   }
 
+  function average(rows, name) {
+    const values = rows.map((row) => row.cell(name)).filter((value) => value !== null);
+    return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  }
+
+  function compareRows(one, other) {
+    const place = one.findIndex((value, at) => value !== other[at]);
+    return place < 0 ? 0 : (one[place] ?? Infinity) - (other[place] ?? Infinity);
+  }
+
   function perPerson(done) {
     const people = new Map();
     for (const row of done) {
@@ -36,15 +46,13 @@ const numbers = (() => {
     const count = measures.length;
     const means = new Float64Array(people.size * count);
     const present = new Float64Array(people.size * count);
-    let at = 0;
-    for (const rows of people.values()) {
-      for (let number = 0; number < count; number += 1, at += 1) {
-        const values = rows.map((row) => row.cell(measures[number])).filter((value) => value !== null);
-        if (values.length === 0) continue;
-        means[at] = values.reduce((sum, value) => sum + value, 0) / values.length;
-        present[at] = 1;
-      }
-    }
+    // Draws go by place: in one order of the values, any order of the inputs gives the same intervals.
+    const averages = [...people.values()].map((rows) => measures.map((name) => average(rows, name))).sort(compareRows);
+    averages.flat().forEach((value, at) => {
+      if (value === null) return;
+      means[at] = value;
+      present[at] = 1;
+    });
     return { count: people.size, means, present };
   }
 

@@ -13,15 +13,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multimodal.analysis.result import ESTIMATE_LABELS, LAST_COLUMNS
+from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.result import ESTIMATE_LABELS, LAST_COLUMNS, SCHEMA_VERSION
 from multimodal.batch.summary import GROUPINGS, summarize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import Manifest, Row
+from multimodal.errors import MultimodalError
 from multimodal.files import atomic_write, path_text
 from multimodal.types import MODALITIES, UNCERTAIN
 
 MEASURES = (*FUSED_LABELS, UNCERTAIN, "mean_valence", "mean_arousal", "confidence")
-"""Columns that the summary averages."""
+"""Columns that the summary averages: the expected shares of the emotions, which sum to 1, and others."""
+
+VERSION_KEY = b"multimodal_schema_version"
+"""Metadata of the parquet files: version of the analyses that their numbers mean the same as."""
 
 RESULT_COLUMNS: Mapping[str, type] = {
     "result": str,
@@ -151,8 +156,12 @@ def _cell(value: Any) -> Any:
 def _analysis(folder: Path) -> dict[str, Any] | None:
     try:
         content = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else None
-    except (OSError, ValueError):
+        if not isinstance(content, dict):
+            return None
+        # In an earlier version, shares were counts of the top labels.
+        is_earlier = content.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION
+        return read_analysis(folder, frames=False).to_dict() if is_earlier else content
+    except (OSError, ValueError, MultimodalError):
         return None
 
 
@@ -168,12 +177,27 @@ def _result(name: str, content: Mapping[str, Any] | None, error: str | None) -> 
         "duration_seconds": round(segment["end_seconds"] - segment["start_seconds"], 3),
         **{f"coverage_{modality}": content["coverage"].get(modality) for modality in MODALITIES},
         "utterances": len(utterances),
-        "dominant": summary["dominant"],
-        **{label: (summary["shares"] or {}).get(label) for label in FUSED_LABELS},
-        UNCERTAIN: summary.get("uncertain"),
+        **summary_cells(summary),
         "mean_valence": summary["mean_valence"],
         "mean_arousal": summary["mean_arousal"],
         "confidence": _confidence(utterances),
+    }
+
+
+def summary_cells(summary: Mapping[str, Any]) -> Cells:
+    """The cells of an input that come from the shares of its summary.
+
+    Args:
+        summary: As ``Analysis.summary``.
+
+    Returns:
+        ``dominant``, the expected share of each fused label, and ``uncertain``.
+    """
+    shares = summary["shares"] or {}
+    return {
+        "dominant": summary["dominant"],
+        **{label: shares.get(label) for label in FUSED_LABELS},
+        UNCERTAIN: summary.get("uncertain"),
     }
 
 
@@ -213,7 +237,8 @@ def _arrow(schema: Mapping[str, type]) -> Any:
     import pyarrow as pa
 
     kinds = {str: pa.string(), float: pa.float64(), int: pa.int64()}
-    return pa.schema([(name, kinds[kind]) for name, kind in schema.items()])
+    version = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    return pa.schema([(name, kinds[kind]) for name, kind in schema.items()], metadata=version)
 
 
 def _write_parquet(path: Path, rows: list[Cells], schema: Mapping[str, type]) -> None:

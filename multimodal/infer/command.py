@@ -29,7 +29,7 @@ from multimodal.console import (
 from multimodal.errors import ConfigError, MultimodalError, OutputError
 from multimodal.export.formats import EXPORT_HELP
 from multimodal.files import path_text
-from multimodal.formatting import COVERAGE_WORDS, SOURCES, clock_time, percent
+from multimodal.formatting import COVERAGE_WORDS, SOURCES, clock_time, percent, probability_percent
 from multimodal.infer.options import AnalysisOptions, parse_modalities
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 BAR = 30
 """Characters of the bar of an emotion with a share of 100 %."""
+
+LEADERS = 3
+"""Emotions that are named of each signal."""
 
 
 def infer(
@@ -201,19 +204,22 @@ def _is_free(folder: Path, path: Path) -> bool:
 
 def _table(analysis: Analysis, folder: Path, page: bool) -> str:
     """The result of one input at a glance: shares of the fused emotions, then of each modality."""
-    from multimodal.types import MODALITY_NAMES  # imported here: --help must not wait for numpy
+    from multimodal.analysis.shares import largest_shares  # imported here: --help must not wait for numpy
+    from multimodal.types import MODALITY_NAMES
 
     summary, media = analysis.summary, analysis.media
     modalities = [modality for modality in MODALITY_NAMES if analysis.models[modality] is not None]
     length = [clock_time(round(media.duration_seconds))] if media.duration_seconds else []
-    lines = ["  ".join([media.path.name, *length, _used(analysis)])]
-    for label, share in [*_largest(summary["shares"]), *_largest({"uncertain": summary["uncertain"] or 0.0})]:
-        lines.append(f"  {label:10} {share:5.0%}  {'█' * round(share * BAR)}".rstrip())
     of_what = "of the time" if media.duration_seconds else "of the lines"
+    lines = ["  ".join([media.path.name, *length, _used(analysis)])]
+    for label, share in largest_shares(summary["shares"]):
+        lines.append(f"  {label:10} {probability_percent(share):>5}  {'█' * round(share * BAR)}".rstrip())
+    if summary["uncertain"]:
+        lines.append(f"  uncertain answers for {percent(summary['uncertain'])} {of_what}")
     for modality in modalities:
         line = f"{MODALITY_NAMES[modality]} {COVERAGE_WORDS[modality]} {percent(analysis.coverage[modality])} {of_what}"
-        largest = _largest(summary["shares_by_modality"][modality])
-        shares = ", ".join(f"{label} {percent(share)}" for label, share in largest)
+        largest = largest_shares(summary["shares_by_modality"][modality])[:LEADERS]
+        shares = ", ".join(f"{label} {probability_percent(share)}" for label, share in largest)
         lines.append(f"  {line}: {shares}" if shares else f"  {line}")
     lines += _affect(analysis)
     lines += [f"  warning: {warning}" for warning in analysis.warnings]
@@ -240,11 +246,6 @@ def _affect(analysis: Analysis) -> list[str]:
     reference = f" ({source['reference']})" if "reference" in source else ""
     values = f"valence {summary['mean_valence']:+.2f}, arousal {summary['mean_arousal']:+.2f}"
     return [f"  {values} on scales from -1 to 1, {SOURCES[source['source']]}{reference}"]
-
-
-def _largest(shares: dict[str, float] | None) -> list[tuple[str, float]]:
-    """Labels and shares, largest first, without shares that round to 0 %."""
-    return [pair for pair in sorted((shares or {}).items(), key=lambda pair: -pair[1]) if pair[1] >= 0.005]
 
 
 def main(arguments: list[str] | None = None) -> int:

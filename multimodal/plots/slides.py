@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.analysis.result import Analysis
+from multimodal.analysis.shares import largest_shares, share_intervals
 from multimodal.data.transcripts.text import printable
-from multimodal.formatting import SOURCES, percent
+from multimodal.formatting import SOURCES, percent, probability_percent
 from multimodal.palette import MODALITY_COLORS
 from multimodal.plots.figure import (
     HEIGHT,
+    INK,
     MARGIN,
     MUTED,
     RULE,
@@ -80,21 +82,22 @@ def draw_summary(analysis: Analysis) -> Figure:
 
 
 def sorted_shares(analysis: Analysis) -> list[tuple[str, float]]:
-    """Lists labels with their shares of the time with an estimate, the largest first, ``uncertain`` last.
+    """Lists emotions with their expected shares of the time with an estimate, the largest first.
 
     Args:
         analysis: The analysis of any input.
 
     Returns:
-        Labels with shares in 0 … 1, without those of share 0.
+        Labels with shares in 0 … 1, without those below 1 %.
     """
-    pairs = [(printable(label), share) for label, share in (analysis.summary["shares"] or {}).items()]
-    shares = sorted(pairs, key=lambda pair: -pair[1])
-    return [pair for pair in [*shares, (UNCERTAIN, analysis.summary["uncertain"] or 0.0)] if pair[1] > 0]
+    return [(printable(label), share) for label, share in largest_shares(analysis.summary["shares"])]
 
 
 def _summary_lines(analysis: Analysis) -> str:
-    return ", ".join(f"{label} {percent(share)}" for label, share in sorted_shares(analysis)) or "no estimate"
+    parts = [f"{label} {probability_percent(share)}" for label, share in sorted_shares(analysis)]
+    uncertain = analysis.summary["uncertain"]
+    parts += [f"answers uncertain for {percent(uncertain)} of it"] if uncertain else []
+    return ", ".join(parts) or "no estimate"
 
 
 def _heading(axes: Axes, text: str) -> None:
@@ -113,24 +116,47 @@ def _name_row(axes: Axes, y: float, name: str) -> None:
 def _draw_shares(axes: Axes, analysis: Analysis) -> None:
     hide_axes(axes)
     axes.set_xticks([])
-    shares = sorted_shares(analysis)
+    shares, uncertain = sorted_shares(analysis), analysis.summary["uncertain"]
     what = "time" if analysis.has_times else "lines"
     _heading(axes, f"Share of the {what} with an estimate")
-    slots = max(len(shares), 4)
+    slots = max(len(shares) + (1.5 if uncertain else 0), 4)
     thick = min(0.58, 0.5 * slots / (axes.get_position().height * HEIGHT))  # fewer bars do not get thicker
     axes.set_ylim(slots, 0)
     axes.set_xlim(0, 1)
     if not shares:
         axes.text(0, 0.5, "No emotion could be estimated.", size=16, color=MUTED, va="center_baseline")
+        return
+    segments = analysis.segment_probabilities(analysis.summary["modality"])
+    intervals, of_uncertain = share_intervals(segments, list(analysis.summary["shares"]))
+    ends = {printable(label): interval for label, interval in intervals.items()}
     for row, (label, share) in enumerate(shares):
-        middle, color, unsure = row + 0.5, color_of(label), label == UNCERTAIN
-        hatch, edge = ("////", "white") if unsure else (None, color)
-        axes.barh(middle, 1, thick, color=TRACK, zorder=1)
-        axes.barh(
-            middle, share, thick, color=color, hatch=hatch, edgecolor=edge, linewidth=0, gid=f"share {label}", zorder=2
-        )
-        axes.text(1.02, middle, percent(share), size=17, weight="bold", va="center_baseline")
-        add_label(axes, middle, label, 15)
+        _draw_share(axes, row + 0.5, thick, label, share, ends.get(label))
+    note = f"Mean of the probabilities over {'time' if analysis.has_times else 'the lines'}"
+    note += "; black line: 95% interval over segments, without model error" if intervals else ""
+    axes.figure.text(MARGIN, 0.055, note, size=9.5, color=MUTED, va="bottom")
+    if uncertain:  # beside the shares, which sum to 1 without it
+        place = axes.get_position()
+        axes.plot([(MARGIN - place.x0) / place.width, 1.1], [len(shares) + 0.25] * 2, color=RULE, linewidth=1,
+                  transform=axes.get_yaxis_transform(), clip_on=False)  # fmt: skip
+        _draw_share(axes, len(shares) + 1, thick, UNCERTAIN, uncertain, of_uncertain)
+
+
+def _draw_share(
+    axes: Axes, middle: float, thick: float, label: str, share: float, interval: tuple[float, float] | None
+) -> None:
+    """Draws one bar with its 95 % interval, its name and its number."""
+    unsure, color = label == UNCERTAIN, color_of(label)
+    hatch, edge = ("////", "white") if unsure else (None, color)
+    axes.barh(middle, 1, thick, color=TRACK, zorder=1)
+    axes.barh(
+        middle, share, thick, color=color, hatch=hatch, edgecolor=edge, linewidth=0, gid=f"share {label}", zorder=2
+    )
+    if interval is not None:
+        for width, ink, layer in ((4.5, "white", 3), (2, INK, 4)):
+            axes.plot(interval, [middle, middle], color=ink, linewidth=width, solid_capstyle="butt", zorder=layer)
+    number = percent(share) if unsure else probability_percent(share)
+    axes.text(1.02, middle, number, size=17, weight="bold", va="center_baseline")
+    add_label(axes, middle, label, 15)
 
 
 def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
@@ -147,8 +173,8 @@ def _draw_coverage(axes: Axes, analysis: Analysis) -> None:
         axes.barh(row + 0.36, coverage, 0.36, color=MODALITY_COLORS[modality], gid=f"coverage {modality}", zorder=2)
         _name_row(axes, row + 0.36, MODALITY_NAMES[modality])
         axes.text(1.03, row + 0.36, percent(coverage), size=13, weight="bold", va="center_baseline")
-        most = sorted((by_modality[modality] or {}).items(), key=lambda pair: -pair[1])[:3]
-        labels = ", ".join(f"{printable(label)} {percent(share)}" for label, share in most if share >= 0.005)
+        most = largest_shares(by_modality[modality])[:3]
+        labels = ", ".join(f"{printable(label)} {probability_percent(share)}" for label, share in most)
         axes.text(0, row + 0.75, labels or "no estimate", size=9.5, color=MUTED, va="center_baseline")
 
 
@@ -163,7 +189,7 @@ def _draw_affect(axes: Axes, analysis: Analysis) -> None:
         value, y = analysis.summary[f"mean_{name}"], row * 1.2 + 0.4
         axes.plot([-1, 1], [y, y], color=RULE, linewidth=3, solid_capstyle="round", zorder=1)
         axes.plot([0, 0], [y - 0.12, y + 0.12], color=MUTED, linewidth=1, zorder=2)
-        axes.plot([value], [y], "o", color="#1f2328", markersize=11, gid=f"mean {name}", zorder=3)
+        axes.plot([value], [y], "o", color=INK, markersize=11, gid=f"mean {name}", zorder=3)
         _name_row(axes, y, name)
         axes.text(1.06, y, f"{value:+.2f}".replace("-", "−"), size=13, weight="bold", va="center_baseline")
         axes.text(-1, y + 0.4, low, size=9.5, color=MUTED, va="center_baseline")

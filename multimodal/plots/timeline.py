@@ -29,6 +29,7 @@ from multimodal.plots.blocks import (
 )
 from multimodal.plots.figure import (
     HEIGHT,
+    INK,
     LEFT,
     MUTED,
     RIGHT,
@@ -129,15 +130,19 @@ def _draw_estimates(axes: Axes, analysis: Analysis) -> None:
         axes.text(0.5, 0.5, "No emotion could be estimated.", size=16, color=MUTED, ha="center", va="center_baseline",
                   transform=axes.transAxes)  # fmt: skip
         return
-    _heading(axes, f"{_source(analysis)}   ·   bar height is confidence, full height 100%")
+    _heading(axes, f"{_source(analysis)}   ·   bar height is confidence, full height 100%   ·   "
+                   f"share: mean probability over {'time' if analysis.has_times else 'the lines'}")  # fmt: skip
     axes.set_ylim(len(labels), 0)
     shares = {printable(label): share for label, share in (analysis.summary["shares"] or {}).items()}
-    shares[UNCERTAIN] = analysis.summary["uncertain"] or 0.0
+    numbers = {label: probability_percent(share) for label, share in shares.items()}
+    numbers[UNCERTAIN] = percent(analysis.summary["uncertain"] or 0.0)
     for row, label in enumerate(labels):
         axes.axhline(row + 0.96, color=RULE, linewidth=0.8, zorder=0.5)
         _draw_row(axes, row, [block for block in estimate_blocks(analysis) if block.label == label], analysis)
         add_label(axes, row + 0.54, label, 12)
-        axes.text(1.012, row + 0.54, percent(shares.get(label, 0.0)), size=13, weight="bold", va="center_baseline",
+        # The shares of the emotions sum to 1; the time without a clear answer is counted beside them.
+        weight, ink = ("normal", MUTED) if label == UNCERTAIN else ("bold", INK)
+        axes.text(1.012, row + 0.54, numbers.get(label, "–"), size=13, weight=weight, color=ink, va="center_baseline",
                   transform=axes.get_yaxis_transform())  # fmt: skip
     _heading(axes, "share", 1.012)
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from multimodal.errors import DependencyError
 from multimodal.files import atomic_write
-from multimodal.formatting import clock_time, duration_text, percent, signed
+from multimodal.formatting import clock_time, duration_text, percent, probability_percent, signed
 from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, ink_on
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
     )
-    environment.filters |= {"percent": percent, "signed": signed, "clock": clock_time, "duration": duration_text}
+    environment.filters |= {"percent": percent, "probability": probability_percent, "signed": signed}
+    environment.filters |= {"clock": clock_time, "duration": duration_text}
     environment.globals |= {"signs": SIGNS}
     return environment
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from multimodal.analysis.moments import Moment, top_moments
 from multimodal.analysis.result import Analysis
+from multimodal.analysis.shares import MIN_SEGMENTS, SMALLEST
 from multimodal.formatting import clock_time, duration_text, join_names, probability_percent, signed, tenths_time
 from multimodal.report.footer import affect_source, model_row, program_row
-from multimodal.report.shares import by_speaker, headline, modalities_used, shares_of
+from multimodal.report.shares import by_speaker, headline, modalities_used, shares_of, uncertain_of
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
 MOMENTS = 5
@@ -66,13 +67,16 @@ def _facts(analysis: Analysis) -> list[str]:
 
 
 def _shares(analysis: Analysis) -> dict[str, Any]:
-    rows = shares_of(analysis)
-    labels = {each.label for each in rows}
+    shares = shares_of(analysis)
+    rows = [each for each in shares if each.share >= SMALLEST]
+    few = len(analysis.segment_probabilities(analysis.summary["modality"] or "fused")) < MIN_SEGMENTS
     return {
         "title": "Share of analyzed time" if analysis.media.duration_seconds else "Share of lines",
         "rows": rows,
-        "missing": [label for label in analysis.emotions if label not in labels],
+        "uncertain": uncertain_of(analysis),
+        "missing": [each.label for each in shares if each.share < SMALLEST],
         "intervals": any(each.low is not None for each in rows),
+        "no_intervals": "too few segments" if few else "all segments are alike",
     }
 
 

@@ -1,4 +1,4 @@
-"""The numbers at the head of a report: shares of time with their intervals, and the headline."""
+"""The numbers at the head of a report: expected shares of time with their intervals, and the headline."""
 
 from __future__ import annotations
 
@@ -6,15 +6,36 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from multimodal.analysis.bootstrap import block_bootstrap
 from multimodal.analysis.result import Analysis
-from multimodal.formatting import duration_text, join_names, percent
+from multimodal.analysis.shares import MIN_SEGMENTS, SegmentProbabilities, expected_shares, share_intervals
+from multimodal.formatting import duration_text
 from multimodal.types import MODALITIES, MODALITY_NAMES, UNCERTAIN, top_label
 
-MIN_SEGMENTS = 5
-"""Segments below which an interval would describe their number rather than the conversation."""
+ADJECTIVES: Mapping[str, str] = {
+    "happiness": "happy",
+    "surprise": "surprised",
+    "sadness": "sad",
+    "anger": "angry",
+    "disgust": "disgusted",
+    "fear": "afraid",
+    "contempt": "contemptuous",
+}
+"""Label to the word of the headline; other labels, such as neutral, stand for themselves."""
+
+NAMED = 0.15
+"""Share from which the headline names an emotion, and says that answers are uncertain."""
+
+MOSTLY = 0.6
+"""Share from which the only named emotion is called the one of most of the time."""
+
+STANDS_OUT = 0.3
+"""Share below which even the largest says little: seven emotions alike have a seventh each."""
+
+FINE, COARSE = 5, 10
+"""Steps in percent that the headline rounds to."""
+
+NARROW = 0.2
+"""Longest 95 % interval, from end to end, of a share that is rounded to the fine step."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +45,7 @@ class Share:
     Attributes:
         label: An emotion, or ``uncertain``.
         share: 0 … 1.
-        low: Lower end of the 95 % interval, 0 … 1; None with too few segments, or if all have one label.
+        low: Lower end of the 95 % interval, 0 … 1; None with too few segments, or if all are alike.
         high: Upper end.
     """
 
@@ -35,16 +56,13 @@ class Share:
 
 
 def shares_of(analysis: Analysis) -> list[Share]:
-    """Computes the share of the analyzed time of each label, with its interval.
-
-    The interval estimates how the share would vary with other segments of such a conversation. Neighboring segments are
-    alike, so blocks of them are drawn, not single ones. Errors of the networks are not included.
+    """Computes the expected share of the analyzed time of each emotion, with its interval.
 
     Args:
         analysis: Of a recording, or of typed answers, which count alike.
 
     Returns:
-        Every label with a share above zero, the largest first, ``uncertain`` last; empty without any estimate.
+        Every emotion of the summary, the largest share first; empty without any estimate.
 
     Source:
         Politis and Romano 1992, "A circular block-resampling procedure for stationary data".
@@ -52,47 +70,43 @@ def shares_of(analysis: Analysis) -> list[Share]:
     summary = analysis.summary
     if summary["shares"] is None:
         return []
+    segments = analysis.segment_probabilities(summary["modality"])
+    intervals, _ = share_intervals(segments, list(summary["shares"]))
     shares = sorted(summary["shares"].items(), key=lambda pair: -pair[1])
-    shares.append((UNCERTAIN, summary["uncertain"] or 0.0))
-    labels = [label for label, share in shares if share > 0]
-    intervals = _intervals(*_segments(analysis), labels)
-    return [Share(label, share, *intervals.get(label, (None, None))) for label, share in shares if share > 0]
+    return [_share(label, share, intervals.get(label)) for label, share in shares]
 
 
-def _segments(analysis: Analysis) -> tuple[list[str], list[float]]:
-    """Label and length of every utterance with an estimate; without times each has the length 1."""
-    modality = analysis.summary["modality"]
-    # A face alone is estimated by the frame, and frames of one second are nearly the same.
-    if modality is None or modality == "face":
-        return [], []
-    labels, lengths = [], []
-    for each in analysis.estimates:
-        estimate = each.get(modality)
-        if estimate is not None:
-            uncertain = modality == "fused" and each.uncertain
-            labels.append(UNCERTAIN if uncertain else top_label(estimate.probabilities))
-            lengths.append(each.utterance.end_seconds - each.utterance.start_seconds)
-    return labels, lengths if any(lengths) else [1.0] * len(lengths)
+def uncertain_of(analysis: Analysis) -> Share | None:
+    """The fraction of the analyzed time whose answer is uncertain, with its interval; no part of the shares.
+
+    Args:
+        analysis: The analysis of any input.
+
+    Returns:
+        The share of ``uncertain``; None if no answer is uncertain.
+    """
+    summary = analysis.summary
+    if not summary["uncertain"]:
+        return None
+    segments = analysis.segment_probabilities(summary["modality"])
+    return _share(UNCERTAIN, summary["uncertain"], share_intervals(segments, list(summary["shares"]))[1])
 
 
-def _intervals(
-    observed: Sequence[str], lengths: Sequence[float], labels: Sequence[str]
-) -> dict[str, tuple[float, float]]:
-    if len(observed) < MIN_SEGMENTS or len(set(observed)) < 2:
-        return {}
-    low, high = block_bootstrap(np.array([[name == label for label in labels] for name in observed]), lengths)
-    return {label: (float(low[at]), float(high[at])) for at, label in enumerate(labels)}
+def _share(label: str, share: float, interval: tuple[float, float] | None) -> Share:
+    if interval is None:
+        return Share(label, share)
+    return Share(label, share, min(interval[0], share), max(interval[1], share))  # the share was rounded for the file
 
 
 @dataclass(frozen=True)
 class SpeakerShare:
-    """The most frequent label while one person speaks.
+    """The leading emotion while one person speaks.
 
     Attributes:
         speaker: Name.
         seconds: Analyzed speech; number of lines where there are no times.
-        label: The most frequent label, may be ``uncertain``.
-        share: Of those seconds, 0 … 1.
+        label: The emotion with the largest share.
+        share: Expected share of that emotion, 0 … 1.
     """
 
     speaker: str
@@ -102,7 +116,7 @@ class SpeakerShare:
 
 
 def by_speaker(analysis: Analysis) -> list[SpeakerShare]:
-    """Finds the most frequent fused label of each speaker.
+    """Finds the leading emotion of each speaker, from the expected shares of the fused estimates.
 
     Args:
         analysis: With fused estimates.
@@ -110,60 +124,97 @@ def by_speaker(analysis: Analysis) -> list[SpeakerShare]:
     Returns:
         Speakers, the one who speaks most first; empty if fewer than two are known by name.
     """
-    seconds_of: dict[str, dict[str, float]] = {}
     timed = bool(analysis.media.duration_seconds)
+    segments_of: dict[str, list[SegmentProbabilities]] = {}
     for each in analysis.estimates:
-        if each.emotion is not None and each.utterance.speaker:
-            by_label = seconds_of.setdefault(each.utterance.speaker, {})
+        if each.fused is not None and each.utterance.speaker:
             seconds = each.utterance.end_seconds - each.utterance.start_seconds if timed else 1.0
-            by_label[each.emotion] = by_label.get(each.emotion, 0.0) + seconds
-    if len(seconds_of) < 2:
+            segment = SegmentProbabilities(seconds, each.fused.probabilities, each.uncertain)
+            segments_of.setdefault(each.utterance.speaker, []).append(segment)
+    if len(segments_of) < 2:
         return []
-    totals = {speaker: math.fsum(by_label.values()) for speaker, by_label in seconds_of.items()}
-    tops = {speaker: top_label(by_label) for speaker, by_label in seconds_of.items()}
-    return [
-        SpeakerShare(speaker, totals[speaker], tops[speaker], seconds_of[speaker][tops[speaker]] / totals[speaker])
-        for speaker in sorted(totals, key=lambda name: -totals[name])
-        if totals[speaker] > 0
-    ]
+    seconds_of = {name: math.fsum(each.seconds for each in segments) for name, segments in segments_of.items()}
+    speakers = []
+    for name in sorted(seconds_of, key=lambda name: -seconds_of[name]):
+        shares = expected_shares(segments_of[name])
+        if shares and seconds_of[name] > 0:
+            speakers.append(SpeakerShare(name, seconds_of[name], top_label(shares), shares[top_label(shares)]))
+    return speakers
+
+
+# --- the headline -------------------------------------------------------------------------------------------------
 
 
 def headline(analysis: Analysis) -> str:
-    """The result in a sentence.
+    """The result in a sentence that claims no more than the numbers do: rounded shares of the emotions that stand out.
 
     Args:
         analysis: The analysis of any input.
 
     Returns:
-        One sentence.
+        One sentence, such as "About 60% happy, 40% neutral in the analyzed 42 s."; never 100 %.
     """
-    summary = analysis.summary
-    if summary["shares"] is None:
+    shares = shares_of(analysis)
+    if not shares:
         return "No emotion could be estimated: no face, no voice and no words were detected."
-    extent = _analyzed_extent(analysis)
-    if summary["dominant"] is None:
-        return f"Every estimate in {extent} is uncertain."
-    uncertain = summary["uncertain"] or 0.0
-    rest = f"; {percent(uncertain)} uncertain" if uncertain >= 0.005 else ""
-    return f"{_leaders(summary['shares'])} of {extent}{rest}."
+    segments = analysis.segment_probabilities(analysis.summary["modality"])
+    extent, uncertain = _extent(analysis, segments), analysis.summary["uncertain"] or 0.0
+    leaders = [each for each in shares if each.share >= NAMED] or shares[:1]
+    step = _step(leaders, segments)
+    clear = shares[0].share >= STANDS_OUT
+    if all(each.uncertain for each in segments):
+        rest = f"at best {_named(leaders, step)}" if clear else "no emotion stands out"
+        return f"Every estimate in {extent} is uncertain; {rest}."
+    rest = f"; {_uncertain_part(analysis, segments, uncertain)}" if uncertain >= NAMED else ""
+    if not clear:
+        return f"No emotion stands out in {extent}: at most {_named(shares[:1], step)}{rest}."
+    if len(leaders) == 1 and leaders[0].share >= MOSTLY:
+        return f"Mostly {_word(leaders[0])} ({_about(*_amounts(leaders, step), step)}) in {extent}{rest}."
+    mixed = " and the rest mixed" if 1 - sum(each.share for each in leaders) >= NAMED else ""
+    return f"A{_named(leaders, step)[1:]}{mixed} in {extent}{rest}."
 
 
-def _leaders(shares: Mapping[str, float]) -> str:
-    """The most frequent label, in as strong a word as the shares allow."""
-    top = max(shares.values())
-    leaders = [label for label, share in shares.items() if top - share < 0.005]
-    if len(leaders) > 1:
-        return f"No emotion leads: {join_names(leaders)}, each {percent(top)}"
-    if top >= 0.5:
-        return f"Mostly {leaders[0]}: {percent(top)}"
-    return f"{leaders[0].capitalize()} most often: {percent(top)}"
+def _step(leaders: Sequence[Share], segments: Sequence[SegmentProbabilities]) -> int:
+    """The step of rounding: coarse where the shares would differ much with other segments, or nobody can tell."""
+    lengths = [each.high - each.low for each in leaders if each.low is not None and each.high is not None]
+    return COARSE if len(segments) < MIN_SEGMENTS or max(lengths, default=0.0) > NARROW else FINE
 
 
-def _analyzed_extent(analysis: Analysis) -> str:
+def _amounts(leaders: Sequence[Share], step: int) -> list[int]:
+    """Shares in rounded percent, together at most 100: of those rounded up, the one rounded up most gives way."""
+    exact = [round(100 * each.share, 6) for each in leaders]
+    amounts = [max(step * round(value / step), step) for value in exact]
+    while sum(amounts) > 100:
+        excess = [amount - value for amount, value in zip(amounts, exact, strict=True)]
+        amounts[max(range(len(amounts)), key=lambda place: (excess[place], place))] -= step
+    return amounts
+
+
+def _about(amount: int, step: int) -> str:
+    return f"over {100 - step}%" if amount > 100 - step else f"about {amount}%"
+
+
+def _named(leaders: Sequence[Share], step: int) -> str:
+    """Percent and word of each, such as "about 60% happy, 40% neutral"."""
+    first, *others = zip(_amounts(leaders, step), map(_word, leaders), strict=True)
+    return ", ".join([f"{_about(first[0], step)} {first[1]}", *(f"{amount}% {word}" for amount, word in others)])
+
+
+def _word(share: Share) -> str:
+    return ADJECTIVES.get(share.label, share.label)
+
+
+def _extent(analysis: Analysis, segments: Sequence[SegmentProbabilities]) -> str:
     if analysis.media.duration_seconds:
         return f"the analyzed {duration_text(analysis.summary['estimated_seconds'])}"
-    count = sum(each.fused is not None for each in analysis.estimates)
-    return f"{count} analyzed {'line' if count == 1 else 'lines'}"
+    return f"{len(segments)} {'line' if len(segments) == 1 else 'lines'}"
+
+
+def _uncertain_part(analysis: Analysis, segments: Sequence[SegmentProbabilities], uncertain: float) -> str:
+    if analysis.media.duration_seconds:
+        return f"about {min(max(FINE * round(100 * uncertain / FINE), FINE), 100 - FINE)}% of the time is uncertain"
+    count = sum(each.uncertain for each in segments)
+    return f"{count} of them {'is' if count == 1 else 'are'} uncertain"
 
 
 def modalities_used(analysis: Analysis) -> list[str]:

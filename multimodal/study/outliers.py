@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from multimodal.formatting import percent, signed
 from multimodal.study.tables import SHARES, Cells, StudyTables, by_group
-from multimodal.types import UNCERTAIN
 
 THRESHOLD = 3.5
 """Robust z-score from which an input is an outlier, as its authors recommend."""
@@ -23,7 +22,7 @@ MIN_INPUTS = 8
 """Inputs that a group needs for a meaningful median and deviation."""
 
 MIN_UTTERANCES = 5
-"""Utterances that an input needs before its shares are compared: with three lines, shares come in thirds."""
+"""Utterances that an input needs before its shares are compared: with three lines, one decides a third of each."""
 
 MIN_DEVIATION = 0.05
 """Smaller deviations count as this: if nearly all inputs are alike, a few points do not matter."""
@@ -38,7 +37,7 @@ COMPARED: Mapping[str, str] = {
     "mean_valence": "valence",
     "mean_arousal": "arousal",
     "confidence": "confidence",
-    **{label: label for label in SHARES if label != UNCERTAIN},
+    **{label: label for label in SHARES},
 }
 """Measure to its name. The confidence stands for ``uncertain``."""
 
@@ -84,8 +83,8 @@ def robust_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Returns:
         ``(inputs,)``, signed: the distance from the median over the scaled median of all distances; NaN for a missing
-        value. Shares are often zero in most inputs, so if the median distance is below ``MIN_DEVIATION`` the scaled
-        mean distance replaces it, where that is larger.
+        value. Shares are often near zero in most inputs, so if the median distance is below ``MIN_DEVIATION`` the
+        scaled mean distance replaces it, where that is larger.
 
     Example:
         >>> robust_scores(np.array([0.1, 0.2, 0.3, 0.4, 1.0])).round(2).tolist()
@@ -175,5 +174,5 @@ def _number_text(measure: str, value: float) -> str:
 
 def _value(row: Cells, measure: str) -> float:
     """The value of an input to compare; NaN if missing, or a share of too few utterances."""
-    value, too_coarse = row[measure], measure in SHARES and (row["utterances"] or 0) < MIN_UTTERANCES
-    return float("nan") if value is None or too_coarse else float(value)
+    value, too_few = row[measure], measure in SHARES and (row["utterances"] or 0) < MIN_UTTERANCES
+    return float("nan") if value is None or too_few else float(value)

@@ -14,6 +14,7 @@ from multimodal.report.html import embedded
 from multimodal.study.outliers import Outlier, describe, find_outliers
 from multimodal.study.recordings import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView
 from multimodal.study.tables import SHARES, StudyTables
+from multimodal.types import UNCERTAIN
 
 REPORT = "report.html"
 """The page of a study, and of each input in its own folder."""
@@ -41,6 +42,7 @@ def page_data(study: StudyTables, views: Sequence[InputView]) -> dict[str, Any]:
         "groupings": list(study.groupings),
         "measures": list(MEASURES),
         "shares": list(SHARES),
+        "uncertain": UNCERTAIN,
         "inputs": [_input(study, row, view) for row, view in zip(study.rows, views, strict=True)],
         "transcripts": _transcripts(views),
         "letters": dict(zip(LETTERS, STRIP_LABELS, strict=False)),

@@ -57,7 +57,7 @@ def sections(study: StudyTables, views: Sequence[InputView]) -> dict[str, Any]:
 
 
 def _leaders(study: StudyTables) -> list[dict[str, Any]]:
-    """The two labels with the largest mean share of the whole study, with their intervals."""
+    """The two emotions with the largest mean share of the whole study, with their intervals."""
     values = study.summary[0]["values"]
     shares = sorted(((label, *values[label]) for label in SHARES if values[label][0]), key=lambda share: -share[1])
     return [{"label": label, "mean": mean, "low": low, "high": high} for label, mean, low, high in shares[:2]]

@@ -14,18 +14,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.result import SCHEMA_VERSION
 from multimodal.batch.summary import GROUPINGS, summarize
-from multimodal.batch.tables import MEASURES, RESULT_COLUMNS
+from multimodal.batch.tables import MEASURES, RESULT_COLUMNS, VERSION_KEY, summary_cells
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import read_seconds
-from multimodal.errors import AnalysisError, InputMissingError
+from multimodal.errors import AnalysisError, InputMissingError, MultimodalError
 from multimodal.files import path_text
-from multimodal.types import UNCERTAIN
 
 TABLE = "results.parquet"
 
-SHARES = (*FUSED_LABELS, UNCERTAIN)
-"""The measures that are shares of an input; they sum to 1."""
+SHARES = FUSED_LABELS
+"""The measures that are expected shares of an input; they sum to 1."""
 
 SEGMENT = ("start", "end", "speaker")
 """Columns of a manifest that distinguish two inputs of one file."""
@@ -142,12 +143,7 @@ class StudyTables:
         Returns:
             The path.
         """
-        name = row["result"]
-        if row["status"] != "done" or not name or name in (".", "..") or SEPARATOR.search(name) or "\0" in name:
-            return None
-        folder = self.out / name
-        # A link may lead anywhere; files written next to an analysis must stay inside the study.
-        return folder if folder.resolve().parent == self.out.resolve() else None
+        return _result_folder(self.out, row)
 
 
 def read_study(out: Path) -> StudyTables:
@@ -157,7 +153,8 @@ def read_study(out: Path) -> StudyTables:
         out: The output folder of a batch.
 
     Returns:
-        Its inputs. Numbers that are not finite count as empty.
+        Its inputs. Numbers that are not finite count as empty. Shares in a table of an earlier version are replaced by
+        those of the analyses.
 
     Raises:
         InputMissingError: The folder contains no such table.
@@ -186,9 +183,31 @@ def read_study(out: Path) -> StudyTables:
         raise AnalysisError(file, f"cannot be read ({line[:200]})", "run the batch again") from error
     names = tuple(columns)
     rows = tuple(dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+    if (table.schema.metadata or {}).get(VERSION_KEY) != str(SCHEMA_VERSION).encode():
+        rows = tuple(_with_current_shares(out, row) for row in rows)
     columns_by_name = {name.lower(): name for name in reversed(names) if name not in RESULT_COLUMNS}
     meanings = [name for name in ("path", *GROUPINGS, *SEGMENT) if name in columns_by_name]
     return StudyTables(out, names, rows, {name: columns_by_name[name] for name in meanings})
+
+
+def _with_current_shares(out: Path, row: Cells) -> Cells:
+    """The row with the shares of its analysis: tables of earlier versions count the top labels of the segments."""
+    folder = _result_folder(out, row)
+    if folder is None:
+        return row
+    try:
+        return {**row, **summary_cells(read_analysis(folder, frames=False).summary)}
+    except MultimodalError:  # the page names the error where it shows the input
+        return {**row, **summary_cells({"shares": None, "dominant": None})}
+
+
+def _result_folder(out: Path, row: Cells) -> Path | None:
+    name = row["result"]
+    if row["status"] != "done" or not name or name in (".", "..") or SEPARATOR.search(name) or "\0" in name:
+        return None
+    folder = out / name
+    # A link may lead anywhere; files written next to an analysis must stay inside the study.
+    return folder if folder.resolve().parent == out.resolve() else None
 
 
 def _check_columns(file: Path, names: Sequence[str]) -> None:

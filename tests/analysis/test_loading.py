@@ -15,6 +15,7 @@ from analysis_fixtures import make_analysis
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import AnalysisError, InputMissingError
+from multimodal.types import MODALITIES
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def damaged(folder: Path, change: dict[str, Any]) -> Path:
     ("change", "fact"),
     [
         ({"schema": "other"}, "is not an analysis of this program"),
-        ({"schema_version": 9}, "is of version 9, this program reads 1 to 2"),
+        ({"schema_version": 9}, "is of version 9, this program reads 1 to 3"),
         ({"utterances": [{"start_seconds": 3}]}, "cannot be read (utterances 0 end_seconds: Field required)"),
         ({"utterances": 7}, "cannot be read (utterances: Input should be a valid list)"),
         ({"media": {"path": None}}, "cannot be read ("),
@@ -196,6 +197,14 @@ def test_an_error_stays_short_whatever_stands_in_the_file(saved: tuple[Analysis,
     assert len(str(caught.value)) < len(str(saved[1])) + 300
 
 
+def as_version_2(content: dict[str, Any]) -> dict[str, Any]:
+    """What the second version of the program wrote: shares of the top labels, of which uncertain was one."""
+    summary = dict(content["summary"])
+    summary |= {"shares": dict.fromkeys(content["emotions"], 0.0) | {"fear": 0.75}, "uncertain": 0.25}
+    summary |= {"dominant": "fear", "shares_by_modality": {name: {"neutral": 1.0} for name in MODALITIES}}
+    return {**content, "schema_version": 2, "summary": summary}
+
+
 def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
     """What the first version of the program wrote for the same analysis."""
     utterances = []
@@ -203,7 +212,7 @@ def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
         former = {name: value for name, value in entry.items() if name != "estimates"}
         places = {"face": "face", "audio": "audio", "text": "words", "fused": "fused"}
         utterances.append(former | {place: entry["estimates"][name] for name, place in places.items()})
-    summary = dict(content["summary"])
+    summary = as_version_2(content)["summary"]
     summary |= {"signal": summary.pop("modality"), "shares_by_signal": summary.pop("shares_by_modality")}
     summary["judged_seconds"] = summary.pop("estimated_seconds")
     former = {name: value for name, value in content.items() if name != "segment"}
@@ -211,11 +220,42 @@ def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
     return {**former, **segment, "schema_version": 1, "utterances": utterances, "summary": summary}
 
 
+def same_to_the_digits_of_the_file(actual: Any, expected: Any) -> bool:
+    """Shares of probabilities with four digits differ by up to half a digit for each of eight labels."""
+    if isinstance(expected, dict):
+        return actual.keys() == expected.keys() and all(
+            same_to_the_digits_of_the_file(actual[key], value) for key, value in expected.items()
+        )
+    return bool(actual == pytest.approx(expected, abs=4e-4)) if isinstance(expected, float) else actual == expected
+
+
 @pytest.mark.parametrize("segment", [None, (4.0, 20.0)])
-def test_version_1_is_read(saved: tuple[Analysis, Path], segment: tuple[float, float] | None) -> None:
+@pytest.mark.parametrize("version", [as_version_1, as_version_2])
+def test_earlier_versions_are_read_with_the_shares_of_this_one(
+    saved: tuple[Analysis, Path], segment: tuple[float, float] | None, version: Any
+) -> None:
     analysis, folder = saved
     analysis = replace(analysis, media=replace(analysis.media, segment=segment))
-    former = as_version_1(analysis.to_dict())
-    assert "words" in former["utterances"][0] and "estimates" not in former["utterances"][0]
+    former = version(analysis.to_dict())
+    assert ("estimates" in former["utterances"][0]) == (version is as_version_2)
     (folder / "analysis.json").write_text(json.dumps(former), encoding="utf-8")
-    assert read_analysis(folder).to_dict() == analysis.to_dict()
+    again, expected = read_analysis(folder).to_dict(), analysis.to_dict()
+    assert same_to_the_digits_of_the_file(again.pop("summary"), expected.pop("summary"))
+    assert again == expected and again["schema_version"] == 3
+    without_frames = read_analysis(folder, frames=False)
+    assert without_frames.summary == read_analysis(folder).summary and without_frames.frame_times == ()
+
+
+def test_an_earlier_version_without_frames_has_the_shares_of_its_utterances(saved: tuple[Analysis, Path]) -> None:
+    analysis, folder = saved
+    (folder / "frames.csv").unlink()
+    (folder / "analysis.json").write_text(json.dumps(as_version_2(analysis.to_dict())), encoding="utf-8")
+    summary = read_analysis(folder).summary
+    rows = [
+        ((each.utterance.end_seconds - each.utterance.start_seconds), each.estimates["face"].probabilities)
+        for each in analysis.estimates
+        if "face" in each.estimates
+    ]
+    seconds = sum(length for length, _ in rows)
+    by_hand = {label: sum(length * row[label] for length, row in rows) / seconds for label in rows[0][1]}
+    assert summary["shares_by_modality"]["face"] == pytest.approx(by_hand, abs=4e-4)

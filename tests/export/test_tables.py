@@ -63,7 +63,7 @@ def test_columns_have_types_and_units(hard: tuple[Analysis, Path]) -> None:
             assert field.type == expected, field.name
             assert ((field.metadata or {}).get(b"unit") is not None) == (expected == pa.float64()), field.name
         facts = {key.decode(): value.decode() for key, value in schema.metadata.items()}
-        assert facts["schema"] == f"multimodal-emotion/{name}" and facts["schema_version"] == "2"
+        assert facts["schema"] == f"multimodal-emotion/{name}" and facts["schema_version"] == "3"
         assert facts["media_sha256"] == "ab" * 32 and facts["media_path"] == str(analysis.media.path)
         assert json.loads(facts["models"]) == MODELS
     assert utterances.field("start_seconds").metadata[b"unit"] == b"seconds on the recording's clock"
@@ -83,7 +83,7 @@ def test_a_line_holds_an_utterance_of_the_saved_analysis(hard: tuple[Analysis, P
     actual = lines_of(folder)
     assert len(actual) == len(analysis.estimates)
     for index, (line, entry) in enumerate(zip(actual, saved["utterances"], strict=True)):
-        assert line.pop("schema") == "multimodal-emotion/utterance" and line.pop("schema_version") == 2
+        assert line.pop("schema") == "multimodal-emotion/utterance" and line.pop("schema_version") == 3
         assert line.pop("index") == index
         assert line.pop("models") == saved["models"]
         media = line.pop("media")

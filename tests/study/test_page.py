@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 from analysis_fixtures import HOSTILE, MODELS, estimate_of, make_analysis
-from study_fixtures import FAILURE, QUESTION, TASKS, make_study, without_frames, write_results
+from study_fixtures import FAILURE, QUESTION, TASKS, make_study, manifest_of, without_frames, write_results
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.moments import KINDS, find_moments
-from multimodal.batch.tables import MEASURES
+from multimodal.batch.tables import MEASURES, write_tables
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import AnalysisError, InputMissingError, OutputError
 from multimodal.fusion.affect import affect_from_norms
@@ -123,9 +124,61 @@ def test_strips_take_the_answer_that_lasts_longest(study: Path) -> None:
         if row["status"] != "done" or row["duration_seconds"] == 0:
             continue
         assert len(strip) == BINS
-        for label in SHARES:  # each boundary between answers costs at most half a step
+        seconds: Counter[str] = Counter()
+        for each in read_analysis(study / row["result"]).estimates:
+            seconds[each.emotion or ""] += each.utterance.end_seconds - each.utterance.start_seconds
+        for label in (*SHARES, "uncertain"):  # each boundary between answers costs at most half a step
             share = strip.count(letter_of(label)) / BINS
-            assert share == pytest.approx(row[label], abs=(row["utterances"] + 1) / 2 / BINS)
+            led = seconds[label] / row["duration_seconds"]
+            assert share == pytest.approx(led, abs=(row["utterances"] + 1) / 2 / BINS)
+
+
+def test_shares_of_a_study_are_those_of_its_analyses(study: Path) -> None:
+    results = results_of(study)
+    done = results[results["status"] == "done"]
+    assert done[list(SHARES)].sum(axis=1).to_numpy() == pytest.approx(1.0, abs=4e-4)
+    assert done["uncertain"].max() > 0  # beside them
+    for _, row in done.iterrows():
+        summary = read_analysis(study / row["result"]).summary
+        assert row[list(SHARES)].to_dict() == summary["shares"] and row["dominant"] == summary["dominant"]
+
+
+def as_of_version_2(study: Path) -> None:
+    """Turns results, and the table of them, into those of an earlier version, which counted top labels."""
+    table = pyarrow.parquet.read_table(study / "results.parquet")
+    for name in ("neutral", "uncertain"):
+        zeros = pyarrow.array([None if value is None else 0.0 for value in table.column(name).to_pylist()])
+        table = table.set_column(table.schema.get_field_index(name), name, zeros)
+    pyarrow.parquet.write_table(table.replace_schema_metadata(None), study / "results.parquet")
+    for file in study.glob("*/analysis.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        content["summary"]["shares"] |= {"neutral": 0.0}
+        content["summary"]["uncertain"] = 0.0
+        file.write_text(json.dumps(content | {"schema_version": 2}), encoding="utf-8")
+
+
+def test_a_study_of_an_earlier_version_has_the_shares_of_this_one(study: Path) -> None:
+    expected, results = read_study(study), results_of(study)
+    as_of_version_2(study)
+    for actual, row in zip(read_study(study).rows, expected.rows, strict=True):
+        for name in (*SHARES, "uncertain"):  # computed from the four digits of the files
+            assert (actual[name] is None) == (row[name] is None)
+            assert row[name] is None or actual[name] == pytest.approx(row[name], abs=4e-4)
+    (study / results["result"].iloc[0] / "analysis.json").write_text("{", encoding="utf-8")
+    first = read_study(study).rows[0]
+    assert first["dominant"] is None and all(first[name] is None for name in (*SHARES, "uncertain"))
+
+
+def test_tables_written_again_have_the_shares_of_this_version(study: Path) -> None:
+    before = results_of(study)
+    as_of_version_2(study)
+    rows = [{"path": path} for path in before["path"]]
+    names = [str(name) for name in before["result"]]
+    errors = {index: "gone" for index, status in enumerate(before["status"]) if status != "done"}
+    write_tables(study, manifest_of(rows), names, errors, lambda name: study / name)
+    after = results_of(study)
+    measures = [*SHARES, "uncertain"]
+    assert after[measures].to_numpy(float) == pytest.approx(before[measures].to_numpy(float), abs=4e-4, nan_ok=True)
 
 
 def test_a_strip_by_hand() -> None:

@@ -25,6 +25,10 @@ from multimodal.report.html import write_page
 from multimodal.report.page import report_page
 from multimodal.study.page import write_study
 from multimodal.study.tables import SHARES
+from multimodal.types import UNCERTAIN
+
+SHOWN = (*SHARES, "mean_valence", "mean_arousal", UNCERTAIN)
+"""Columns of the table of means: the shares, and apart from them the time with an uncertain answer."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -106,7 +110,9 @@ def test_choices_count_what_the_other_filters_leave(study: Path, results: pd.Dat
 def test_emotion_filter(study: Path, results: pd.DataFrame, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
     choose(page, "emotion", "=fear")
-    assert column(page, "Input") == list(results[results["fear"] > 0]["path"])
+    utterances = pd.read_parquet(study / "utterances.parquet")
+    afraid = set(utterances[utterances["emotion"] == "fear"]["result"])
+    assert column(page, "Input") == list(results[results["result"].isin(afraid)]["path"])
     assert {text.split()[1] for text in texts(page, "#peak .badge")} == {"fear"}
 
 
@@ -159,13 +165,12 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
         assert mean == pytest.approx(means[at], abs=1e-9)
         assert (low, high) == pytest.approx((lows[at], highs[at]), abs=0.1 * (highs[at] - lows[at]) + 1e-9), name
     first = texts(page, "#emotions tbody[data-by=all] td .value")
-    assert first == [number_text(name, people[name].mean()) for name in (*SHARES, "mean_valence", "mean_arousal")]
+    assert first == [number_text(name, people[name].mean()) for name in SHOWN]
 
 
 def test_shares_of_the_whole_study_are_the_summarys(study: Path, open_page: OpenPage) -> None:
     page = open_page(study / "report.html")
     summary = pd.read_csv(study / "summary.csv", keep_default_na=False, encoding="utf-8-sig")
-    measures = [*SHARES, "mean_valence", "mean_arousal"]
     for by in ("all", "task", "question"):
         groups = {row["group"]: row for _, row in summary[summary["by"] == by].iterrows()}
         rows = page.locator(f"#emotions tbody[data-by={by}] tr:not(.by)")
@@ -177,16 +182,14 @@ def test_shares_of_the_whole_study_are_the_summarys(study: Path, open_page: Open
             name = line.locator("bdi").inner_text()
             row = groups["" if by == "all" else name]
             assert f"{row['inputs']} inputs, {row['participants']} participants" in line.inner_text()
-            expected = [
-                [number_text(each, float(row[each + end])) for end in ("", "_low", "_high")] for each in measures
-            ]
+            expected = [[number_text(each, float(row[each + end])) for end in ("", "_low", "_high")] for each in SHOWN]
             cells = [["0%"] if each[0] == "0%" else [each[0], f"{each[1]} to {each[2]}"] for each in expected]
             assert [text.split("\n") for text in line.locator("td").all_inner_texts()] == cells
 
 
 def number_text(measure: str, value: float) -> str:
     """As the page shows a number of the summary: a share in whole per cent, valence and arousal with their sign."""
-    if measure in SHARES:
+    if measure in (*SHARES, UNCERTAIN):
         return "<1%" if 0 < value < 0.005 else ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
     rounded = Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP)
     return f"{'−' if rounded < 0 else '+'}{abs(rounded)}"
