@@ -139,7 +139,7 @@ def headline(analysis: Analysis) -> str:
     """
     summary = analysis.summary
     if summary["shares"] is None:
-        return "No emotion could be estimated: no face, no voice and no words were detected."
+        return "No emotion could be estimated."
     extent = _analyzed_extent(analysis)
     if summary["dominant"] is None:
         return f"Every estimate in {extent} is uncertain."

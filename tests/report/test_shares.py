@@ -65,7 +65,7 @@ def test_the_headline_is_as_strong_as_the_shares() -> None:
         headline(answers("anger", "anger", "neutral", "fear", "disgust"))
         == "Anger most often: 40% of 5 analyzed lines."
     )
-    assert headline(answers()) == "No emotion could be estimated: no face, no voice and no words were detected."
+    assert headline(answers()) == "No emotion could be estimated."
 
 
 def test_each_speaker_is_summed_up_over_their_own_speech() -> None:
