@@ -71,16 +71,16 @@ def foreign_languages(texts: Sequence[str], stated: str | None = None) -> list[s
         transcript, odds = _detect(" ".join(plain)[:MOST_CHARACTERS])
         if odds <= DECIDED:
             transcript = ENGLISH if odds < -DECIDED else None
-    languages = []
-    for text in plain:
-        language, odds = _detect(text)
-        if transcript is None:
-            languages.append(language if odds > DECIDED else None)
-        elif transcript == ENGLISH:
-            languages.append(language if odds > CONTRADICTED else None)
-        else:
-            languages.append(None if odds < -CONTRADICTED else transcript)
-    return languages
+    return [_language(*_detect(text), transcript) for text in plain]
+
+
+def _language(language: str, odds: float, transcript: str | None) -> str | None:
+    """The language of an utterance from its own words and the language of its transcript; None for English."""
+    if transcript is None:
+        return language if odds > DECIDED else None
+    if transcript == ENGLISH or (odds > CONTRADICTED and language != UNDETERMINED):
+        return language if odds > CONTRADICTED else None
+    return None if odds < -CONTRADICTED else transcript
 
 
 def _plain(text: str) -> str:
