@@ -80,6 +80,12 @@ def text(
         Path | None,
         typer.Option(metavar="FOLDER", help="Directory of all-MiniLM-L6-v2 (default: the installed package)."),
     ] = None,
+    polarity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Directory of CMU-MOSI, to calibrate on real talk as well (default: not used)."
+        ),
+    ] = None,
     name: NameOption = "",
     start: StartOption = None,
     device: DeviceOption = "auto",
@@ -92,8 +98,17 @@ def text(
     with train_extra("training"):
         from multimodal.train.text import train_text
 
-        bar_hidden = _without_bar(quiet)
-        train_text(config, data, run, name=name, device=device, quiet=bar_hidden, base=base, start=start)
+        train_text(
+            config,
+            data,
+            run,
+            name=name,
+            device=device,
+            quiet=_without_bar(quiet),
+            base=base,
+            start=start,
+            polarity=polarity,
+        )
 
 
 def fusion(
