@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from multimodal.types import MODALITIES
+
 WORDS = (
     ("i hate this awful movie", "it was terrible and i am so disappointed", "what a disgusting boring mess"),
     ("i love this wonderful movie", "it was great and i am so happy", "what an amazing beautiful story"),
@@ -25,7 +27,8 @@ def write_mosi(
     *,
     videos: int = 6,
     utterances: int = 12,
-    signals: Sequence[str] = ("face", "audio", "text"),
+    signals: Sequence[str] = MODALITIES,
+    share: float = 1.0,
     blocks: bool = False,
     seed: int = 0,
 ) -> Path:
@@ -36,6 +39,7 @@ def write_mosi(
         videos: Number of videos.
         utterances: Utterances of each.
         signals: The signals that show the polarity; the others are drawn without regard to it.
+        share: Share of the utterances in which they do.
         blocks: Whether all utterances of a video have one polarity, so that those before tell the next.
         seed: Random seed.
 
@@ -47,7 +51,8 @@ def write_mosi(
     for video in range(videos):
         for number in range(1, utterances + 1):
             polarity = video % 2 if blocks else int(random.integers(2))
-            shown = {name: polarity if name in signals else int(random.integers(2)) for name in ("face", "audio", "text")}
+            telling = signals if random.random() < share else ()
+            shown = {name: polarity if name in telling else int(random.integers(2)) for name in MODALITIES}
             audio = random.normal(size=73)
             audio[:5] += 3.0 * (2 * shown["audio"] - 1)
             face = random.normal(size=100).clip(min=0)
