@@ -1,10 +1,13 @@
-"""CMU-MOSI: people who review films to a camera, each utterance positive or negative (Zadeh et al. 2016, arXiv 1606.06259).
+"""CMU-MOSI: people who review films to a camera, each utterance positive or negative.
 
-Read is the training part in the form of Poria et al. 2017 (aclanthology.org/P17-1081): a vector of the voice and a vector
-of the face per utterance. Three files without gaps, rows in the same order: ``words.csv`` (with a header: video, utterance,
-words, polarity), ``audio.csv`` (73 openSMILE features) and ``face.csv`` (100 features of a 3D-CNN), without headers. The
-corpus is for research. The face features were learned with the labels of these very videos, see ``docs/accuracy.md``:
+Read is the training part in the form of Poria et al. 2017: one vector of the voice and one of the face per utterance.
+Three files with rows in the same order: ``words.csv`` (columns video, utterance, words, polarity), ``audio.csv`` (73
+features of openSMILE) and ``face.csv`` (100 features of a convolutional network), the latter two without a header.
+
+The corpus is for research. The face features hold the labels of these very videos (``docs/accuracy.md`` shows it), so
 figures that use them on these videos are too good.
+
+Source: Zadeh et al. 2016 (arXiv 1606.06259), Poria et al. 2017 (https://aclanthology.org/P17-1081).
 """
 
 from __future__ import annotations
@@ -160,7 +163,7 @@ def video_folds(videos: Sequence[str], folds: int, seed: int = 0) -> NDArray[np.
     if not 2 <= folds <= len(names):
         fact = f"is {folds} for {len(names)} videos"
         raise ConfigError("folds", fact, "give at least 2 and at most the number of videos")
-    counts = {name: 0 for name in names}
+    counts = dict.fromkeys(names, 0)
     for video in videos:
         counts[video] += 1
     sizes = [0] * folds
