@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 
 from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.statistics import RecordingStatistics
+from multimodal.encoders.statistics import Familiarity, RecordingStatistics
 from multimodal.encoders.voice_features import BATCH, VoiceFeatures
 
 
@@ -75,12 +75,17 @@ class Background(nn.Module):
         summary_size: Features per utterance.
         utterances: Weight of the corpora.
         frames_per_utterance: Number of frames that weigh as much as one utterance.
+
+    Attributes:
+        familiarity: Lowers the confidence for speakers unlike those of the corpora; None to trust all speakers alike.
+            It is calibrated after training and stands on the card.
     """
 
     def __init__(
         self, frame_size: int, summary_size: int, utterances: float = 20.0, frames_per_utterance: float = 200.0
     ) -> None:
         super().__init__()
+        self.familiarity: Familiarity | None = None
         self.utterances = utterances
         self.frames = utterances * frames_per_utterance
         self.frame_mean: Tensor
@@ -364,14 +369,16 @@ def encode_speaker(
     Args:
         network: One of ``AUDIO_NETWORKS``, in evaluation mode.
         features: Features of every utterance of the speaker; their order does not matter.
-        temperature: Divides the logits; fitted on held-out speakers.
+        temperature: Divides the logits; fitted on held-out speakers. It rises for a speaker unlike those of the corpora
+            where the network's ``Background`` has a ``familiarity``.
 
     Returns:
         ``(utterances, labels)`` probabilities float32, and per utterance its states ``(steps, features)`` float32;
         both on the CPU.
     """
     device = next(network.parameters()).device
-    frames_common, summaries_common = _common(network, features)
+    frames_common, summaries_common, factor = _common(network, features)
+    temperature *= factor
     order = sorted(range(len(features)), key=lambda index: len(features[index].frames))
     probabilities: dict[int, Tensor] = {}
     states: dict[int, Tensor] = {}
@@ -390,11 +397,15 @@ def encode_speaker(
     return rows, [states[index] for index in indices]
 
 
-def _common(network: nn.Module, features: Sequence[VoiceFeatures]) -> tuple[RecordingStatistics, RecordingStatistics]:
-    """Statistics of a speaker's frames and summaries, shrunk by the network's ``Background``."""
+def _common(
+    network: nn.Module, features: Sequence[VoiceFeatures]
+) -> tuple[RecordingStatistics, RecordingStatistics, float]:
+    """Statistics of a speaker's frames and summaries, shrunk by ``Background``, and its factor on the temperature."""
     background: Background = network.background  # type: ignore[assignment]
     frames = RecordingStatistics.empty(len(background.frame_mean))
     summaries = RecordingStatistics.empty(len(background.summary_mean))
     for each in features:
         frames, summaries = frames.updated(each.frames), summaries.updated(each.summary[None])
-    return background.frame_statistics(frames), background.summary_statistics(summaries)
+    known = background.familiarity is None or not features
+    factor = 1.0 if known else background.familiarity.temperature_factor(summaries.mean)
+    return background.frame_statistics(frames), background.summary_statistics(summaries), factor

@@ -1,7 +1,8 @@
-"""Mean and deviation of features over a recording, for normalization."""
+"""Mean and deviation of features over a recording, and how unlike the training corpora the recording is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -131,3 +132,92 @@ class RecordingStatistics:
         if lengths is None:
             return result
         return result.masked_fill(~padding_mask(lengths.to(result.device), result.shape[1]).unsqueeze(2), 0.0)
+
+
+LARGEST_DISTANCE = 25.0
+"""Squared distances of single features are clipped to it: one outlier must not decide."""
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """How unlike the speakers of the training corpora a speaker is, and how much less sure an encoder is then.
+
+    A network is right less often on recordings unlike its corpora than its confidence says. The distance of a speaker
+    is the mean over features of the squared distance from the nearest corpus, in units of the variance between the
+    speakers of a corpus; about 1 for one of them. The temperature rises with it from 1 to ``factor`` times the
+    network's own.
+
+    Attributes:
+        centers: Per corpus and feature, the mean over the corpus's speakers.
+        variance: Per feature, the variance between speakers of the same corpus.
+        middle: Distance at which the temperature is half the way up (in logarithms).
+        slope: How fast it rises there, per unit of the logarithm of the distance; above 0.
+        factor: Temperature of unfamiliar recordings, relative to familiar ones; at least 1.
+
+    Example:
+        >>> familiarity = Familiarity(((0.0,), (9.0,)), (1.0,), middle=4.0, slope=3.0, factor=4.0)
+        >>> familiarity.distance(torch.tensor([2.0])), familiarity.temperature_factor(torch.tensor([2.0]))
+        (4.0, 2.0)
+    """
+
+    centers: Sequence[Sequence[float]]
+    variance: Sequence[float]
+    middle: float
+    slope: float
+    factor: float
+
+    def distance(self, mean: Tensor) -> float:
+        """Distance of a speaker from the nearest corpus.
+
+        Args:
+            mean: ``(features,)`` mean of the speaker's utterances.
+
+        Returns:
+            0 … ``LARGEST_DISTANCE``.
+        """
+        centers, variance = (torch.tensor(values, dtype=torch.float64) for values in (self.centers, self.variance))
+        return nearest_distance(mean, centers, variance)
+
+    def temperature_factor(self, mean: Tensor) -> float:
+        """What the network's temperature is multiplied with for a speaker.
+
+        Args:
+            mean: ``(features,)`` mean of the speaker's utterances.
+
+        Returns:
+            Between 1 and ``factor``.
+        """
+        return float(self.factor ** unfamiliar_share(self.distance(mean), self.middle, self.slope))
+
+
+def nearest_distance(mean: Tensor, centers: Tensor, variance: Tensor) -> float:
+    """Mean squared distance from the nearest center in units of a variance, see ``Familiarity``.
+
+    Args:
+        mean: ``(features,)``.
+        centers: ``(centers, features)``.
+        variance: ``(features,)``; constant features count as nearly constant.
+
+    Returns:
+        0 … ``LARGEST_DISTANCE``.
+    """
+    squares = (mean.double() - centers.double()).square() / variance.double().clamp(min=SMALLEST_DEVIATION**2)
+    return float(squares.clamp(max=LARGEST_DISTANCE).mean(dim=1).min())
+
+
+def unfamiliar_share(distance: float, middle: float, slope: float) -> float:
+    """Logistic function of the logarithm of a distance.
+
+    Args:
+        distance: Distance of a speaker.
+        middle: Distance with a share of one half.
+        slope: Steepness, above 0.
+
+    Returns:
+        0 … 1.
+
+    Example:
+        >>> unfamiliar_share(2.0, 2.0, 5.0)
+        0.5
+    """
+    return 1 / (1 + (middle / max(distance, 1e-6)) ** slope)

@@ -36,6 +36,13 @@ AsrOption = Annotated[
         help="Speech-to-text model: a folder, a size such as base, or none (default: the installed one).",
     ),
 ]
+LanguageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE",
+        help="Language of the words, such as en or de; only English words are analyzed (default: detected).",
+    ),
+]
 ModalitiesOption = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="Modalities to analyze, separated by commas: face,audio,text (default: all)."),

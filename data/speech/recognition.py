@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from multimodal.data.speech.language_names import language_code
 from multimodal.data.speech.utterances import SAMPLE_RATE, SpokenUtterance, read_speech
 from multimodal.device import available_cores
 from multimodal.errors import ConfigError, DependencyError, WeightsError
@@ -74,7 +75,7 @@ class Recognition:
     Attributes:
         utterances: Utterances with text, in order of time.
         words: The words of each utterance.
-        language: Code such as ``en``; empty without speech.
+        language: Code such as ``en``, stated or detected; empty without speech, if it was not stated.
         language_probability: Probability of the language, 0 … 1.
         warnings: One line per limitation of the result.
     """
@@ -84,6 +85,11 @@ class Recognition:
     language: str
     language_probability: float
     warnings: tuple[str, ...]
+
+    @property
+    def known_language(self) -> str | None:
+        """Code of the language; None without speech, or if its probability is below ``MIN_LANGUAGE_PROBABILITY``."""
+        return self.language if self.language and self.language_probability >= MIN_LANGUAGE_PROBABILITY else None
 
 
 @dataclass(frozen=True)
@@ -111,12 +117,18 @@ class Recognizer:
         self.model = model
         self.name = name
 
-    def transcribe(self, blocks: Iterable[AudioBlock], progress: Callable[[float], None] | None = None) -> Recognition:
+    def transcribe(
+        self,
+        blocks: Iterable[AudioBlock],
+        progress: Callable[[float], None] | None = None,
+        language: str | None = None,
+    ) -> Recognition:
         """Transcribes a recording.
 
         Args:
             blocks: Audio in order of time at 16 kHz, as from ``read_audio``.
             progress: Takes the position in seconds after each passage.
+            language: The language that is spoken, as ``language_code`` reads it; None to detect it.
 
         Returns:
             Utterances of at most 15 s with their words; none without speech.
@@ -125,7 +137,8 @@ class Recognizer:
             MultimodalError: Reading the blocks fails.
         """
         speech = read_speech(blocks)
-        language, probability = "", 0.0
+        stated = language_code(language)
+        language, probability = (stated, 1.0) if stated else ("", 0.0)
         words: list[list[Word]] = []
         for passage in passages(speech):
             segments, info = self.model.transcribe(

@@ -186,7 +186,7 @@ const timeline = (() => {
     }
     parts.push(document.createElement("hr"));
     estimates.forEach((each, at) => {
-      parts.push(line("signal", modalities[at], each === null ? "absent" : each[0] + " " + percent(each[1])));
+      parts.push(line("signal", modalities[at], each === null ? "no estimate" : each[0] + " " + percent(each[1])));
     });
     return parts;
   }

@@ -19,6 +19,7 @@ from multimodal.console import (
     DetectorOption,
     DeviceOption,
     FpsOption,
+    LanguageOption,
     ModalitiesOption,
     ModelOption,
     QuietOption,
@@ -79,6 +80,7 @@ def batch(
         typer.Option("--no-transcript", help="Ignore transcript files next to the inputs (default: they are used)."),
     ] = False,
     asr: AsrOption = None,
+    language: LanguageOption = None,
     modalities: ModalitiesOption = None,
     fps: FpsOption = None,
     detector: DetectorOption = "mtcnn",
@@ -101,6 +103,7 @@ def batch(
     analysis = AnalysisOptions(
         modalities=parse_modalities(modalities),
         sidecar_transcript=not no_transcript,
+        language=language,
         frames_per_second=fps,
         detector=detector,
     )

@@ -16,6 +16,7 @@ from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError
+from multimodal.evaluate.confidence import confidence_figures
 from multimodal.evaluate.metrics import Floats, classification_figures
 from multimodal.models.weights import Weights
 
@@ -56,7 +57,8 @@ def evaluate_audio(
 
     Returns:
         ``audio_figures`` with ``parameters``, ``speakers``, and ``uar_alone``: the recall when each clip is classified
-        without the other clips of its speaker.
+        without the other clips of its speaker; ``confidence``: ``confidence_figures`` of both (``speakers``,
+        ``clips alone``).
 
     Raises:
         ConfigError: The model does not predict the ``native`` labels.
@@ -73,6 +75,11 @@ def evaluate_audio(
     targets = np.array([names.index(label) for label in true_labels])
     figures = audio_figures(together, targets, names)
     figures["uar_alone"] = audio_figures(alone, targets, names)["uar"]
+    threshold = weights.spec.uncertain_below if labels == "seven" else None
+    figures["confidence"] = {
+        "speakers": confidence_figures(together, targets, threshold),
+        "clips alone": confidence_figures(alone, targets, threshold),
+    }
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     figures["speakers"] = len({clip.speaker for clip in clips})
     return figures

@@ -28,6 +28,13 @@ OutOption = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Output directory for metrics as JSON and as pictures (default: not written)."),
 ]
+CompareOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="figures.json of another evaluation; confidence is compared side by side (default: no comparison).",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object (default: a table).")]
 
 
@@ -38,6 +45,7 @@ def face(
     model: ModelOption = "default",
     device: DeviceOption = "auto",
     out: OutOption = None,
+    compare: CompareOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluates a face model on FER+.
@@ -55,7 +63,7 @@ def face(
     torch_device = choose_device(device)
     weights = load_weights(model, "face", torch_device)
     figures = evaluate_face(weights, read_ferplus(data, split, check_counts=False), torch_device)
-    _print_figures(figures, weights.name, split, out, as_json)
+    _print_figures(figures, weights.name, split, out, as_json, compare)
 
 
 def audio(
@@ -70,6 +78,7 @@ def audio(
     model: ModelOption = "default",
     device: DeviceOption = "auto",
     out: OutOption = None,
+    compare: CompareOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluates an audio model on a speech corpus.
@@ -87,21 +96,26 @@ def audio(
     torch_device = choose_device(device)
     weights = load_weights(model, "audio", torch_device)
     figures = evaluate_audio(weights, corpus, data, labels, torch_device)
-    _print_figures(figures, weights.name, f"{corpus}, {labels} labels", out, as_json)
+    _print_figures(figures, weights.name, f"{corpus}, {labels} labels", out, as_json, compare)
 
 
 def text(
     data: DataOption,
     corpus: Annotated[
-        str, typer.Option(metavar="NAME", help="Corpus: goemotions, meld, isear, dailydialog, iemocap or csv.")
+        str, typer.Option(metavar="NAME", help="Corpus: goemotions, meld, isear, dailydialog, iemocap, csv or mosi.")
     ] = "goemotions",
     split: Annotated[
         str,
-        typer.Option(metavar="SPLIT", help="Split: train, dev or test (default: dev, or test if there is no dev)."),
+        typer.Option(
+            metavar="SPLIT",
+            help="Split: train, dev or test; of mosi dev, which calibration does not use, or train "
+            "(default: dev, or test if there is no dev).",
+        ),
     ] = "",
     model: ModelOption = "default",
     device: DeviceOption = "auto",
     out: OutOption = None,
+    compare: CompareOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluates a text model on a corpus of labeled texts.
@@ -109,17 +123,23 @@ def text(
     Example: multimodal evaluate text --corpus goemotions --data goemotions
     """
     with _evaluation_libraries():
+        from multimodal.data.corpora.mosi import read_mosi
         from multimodal.data.corpora.texts import PARTS, TEXT_CORPORA, evaluation_split, read_text_corpus
         from multimodal.device import choose_device
-        from multimodal.evaluate.text import evaluate_text
+        from multimodal.evaluate.text import evaluate_polarity, evaluate_text
         from multimodal.models.weights import load_weights
 
-    _check_choice("--corpus", corpus, TEXT_CORPORA)
-    _check_choice("--split", split, ("", *PARTS))
+    _check_choice("--corpus", corpus, (*TEXT_CORPORA, "mosi"))
+    _check_choice("--split", split, ("", "train", "dev") if corpus == "mosi" else ("", *PARTS))
     weights = load_weights(model, "text", choose_device(device))
-    part = split or evaluation_split(data)
-    figures = evaluate_text(weights, read_text_corpus(corpus, data, part, check_counts=False))
-    _print_figures(figures, weights.name, corpus if data.is_file() else f"{corpus}, {part} part", out, as_json)
+    if corpus == "mosi":
+        part = split or "dev"
+        figures = evaluate_polarity(weights, read_mosi(data, check_counts=False), part)
+    else:
+        part = split or evaluation_split(data)
+        figures = evaluate_text(weights, read_text_corpus(corpus, data, part, check_counts=False))
+    title = corpus if data.is_file() else f"{corpus}, {part} part"
+    _print_figures(figures, weights.name, title, out, as_json, compare)
 
 
 def fusion(
@@ -232,12 +252,16 @@ def _evaluation_libraries() -> Iterator[None]:
         yield
 
 
-def _print_figures(figures: dict[str, Any], name: str, title: str, out: Path | None, as_json: bool) -> None:
+def _print_figures(
+    figures: dict[str, Any], name: str, title: str, out: Path | None, as_json: bool, compare: Path | None = None
+) -> None:
     """Writes the metrics to a folder, if one is given, and prints them."""
-    from multimodal.evaluate.tables import table, write_figures
+    from multimodal.evaluate.tables import table, with_comparison, write_figures
 
+    if compare is not None:
+        figures = with_comparison(figures, title, compare)
     if out is not None:
-        write_figures(out, figures)
+        write_figures(out, {"model": name, "data": title, **figures})
     print_line(json.dumps(figures) if as_json else table(name, title, figures))
 
 

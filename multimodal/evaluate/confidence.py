@@ -32,9 +32,7 @@ def risk_coverage(probabilities: Floats, targets: Targets, points: int = 20) -> 
     return [(round(float(share), 4), float(right[max(round(share * len(order)), 1) - 1])) for share in shares]
 
 
-def confidence_figures(
-    probabilities: Floats, targets: Targets, uncertain_below: float | None = None
-) -> dict[str, Any]:
+def confidence_figures(probabilities: Floats, targets: Targets, uncertain_below: float | None = None) -> dict[str, Any]:
     """How far the confidence of predictions can be trusted.
 
     Args:

@@ -1,4 +1,4 @@
-"""Evaluates a face model on a corpus of labeled faces: its labels against the majority, its confidence against votes."""
+"""Evaluates a face model on a corpus of labeled faces: labels against majorities, confidence against votes."""
 
 from __future__ import annotations
 

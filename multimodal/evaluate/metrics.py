@@ -149,12 +149,12 @@ def cross_entropy(probabilities: Floats, targets: Targets, weights: Floats | Non
     return float(-np.average(rows, weights=weights))
 
 
-def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
+def apply_temperature(probabilities: Floats, temperature: float | Floats) -> Floats:
     """Divides the logits behind probabilities by a temperature.
 
     Args:
         probabilities: ``(n, classes)``.
-        temperature: Above 1 lowers the confidence, below 1 raises it.
+        temperature: Above 1 lowers the confidence, below 1 raises it; one number, or ``(n, 1)``.
 
     Returns:
         ``(n, classes)``, rows summing to 1; the largest stays the largest.

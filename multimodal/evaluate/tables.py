@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multimodal.errors import ConfigError
 from multimodal.evaluate.mixtures import mixtures_table
 from multimodal.files import atomic_write
 
@@ -45,6 +46,8 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
     for key in (key for key in FIGURES if figures.get(key) is not None):
         value = figures[key]
         lines.append(f"  {key:18} {value if isinstance(value, int) else format(value, '.4f')}")
+    if "confidence" in figures:
+        lines += _confidence(figures["confidence"])
     if "subsets" in figures:
         lines += _subsets(figures)
     rows = figures.get("per_class") or figures["per_label"]
@@ -56,6 +59,45 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
     for label, row in zip(figures["labels"], figures["confusion"], strict=True):
         lines.append(f"    {label:16} " + " ".join(f"{count:6d}" for count in row))
     return "\n".join(lines)
+
+
+def _confidence(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Calibration error and accuracy at both coverages, and what the rule of ``uncertain`` does, per data set."""
+    width = max(18, *map(len, rows))
+    lines = [
+        f"  {'confidence':{width}}   calibration   accuracy at coverage   uncertain: share, right if so, if not      n",
+        f"  {'':{width}}         error        1.0        0.5",
+    ]
+    keys = ("ece", "accuracy", "accuracy_half", "uncertain_share", "accuracy_uncertain", "accuracy_certain")
+    for name, row in rows.items():
+        error, *others = ("-" if row.get(key) is None else format(row[key], ".3f") for key in keys)
+        cells = "".join(f"{value:>{size}}" for value, size in zip(others, (11, 11, 17, 11, 11), strict=True))
+        lines.append(f"  {name:{width}}{error:>14}{cells} {row['n']:11,}")
+    return lines
+
+
+def with_comparison(figures: Mapping[str, Any], data: str, path: Path) -> dict[str, Any]:
+    """Adds the confidence of another evaluation, so that both are printed and drawn side by side.
+
+    Args:
+        figures: The result of an evaluation, with ``confidence``.
+        data: Name of its evaluation data.
+        path: ``figures.json`` of the other.
+
+    Returns:
+        The figures; the rows of ``confidence`` bear the names of both data sets.
+
+    Raises:
+        ConfigError: The file cannot be read, or has no confidence figures.
+    """
+    try:
+        other = json.loads(path.read_text(encoding="utf-8"))
+        both = ((data, figures), (other["data"], other))
+        rows = {f"{name} ({title})": row for title, each in both for name, row in each["confidence"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        fact = f"is no figures.json with confidence figures ({error})"
+        raise ConfigError(path, fact, "name the figures.json that --out of another evaluation wrote") from None
+    return {**figures, "confidence": rows}
 
 
 def _subsets(figures: Mapping[str, Any]) -> list[str]:
@@ -82,7 +124,7 @@ def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:
         figures: The result of an evaluation.
 
     Returns:
-        ``figures.json``, ``confusion.png``, and for the fusion ``reliability.png`` and ``risk_coverage.png``.
+        ``figures.json``, ``confusion.png``, ``risk_coverage.png``, and for the fusion ``reliability.png``.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -91,7 +133,7 @@ def write_figures(folder: Path, figures: Mapping[str, Any]) -> list[Path]:
     with atomic_write(paths[0]) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     drawings = {"confusion": (_confusion, "confusion"), "reliability": (_reliability, "reliability")}
-    drawings["risk_coverage"] = (_risk_coverage, "risk_coverage")
+    drawings["risk_coverage"] = (_risk_coverage, "confidence" if "confidence" in figures else "risk_coverage")
     for name, (draw, key) in drawings.items():
         if key in figures:
             paths.append(folder / f"{name}.png")
@@ -135,8 +177,19 @@ def _reliability(axes: Axes, figures: Mapping[str, Any]) -> None:
     axes.legend(loc="upper left")
 
 
+CURVES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Colors that people with any color vision can tell apart (Okabe and Ito 2008)."""
+
+
 def _risk_coverage(axes: Axes, figures: Mapping[str, Any]) -> None:
-    shares, right = zip(*figures["risk_coverage"], strict=True)
-    axes.plot(shares, [1 - value for value in right], marker="o", color="#d55e00")
+    """One curve per data set; a dashed line is the accuracy of a system whose confidence says nothing."""
+    rows = figures.get("confidence", {figures.get("data", "this model"): figures})
+    for number, (name, row) in enumerate(rows.items()):
+        coverage, right = zip(*row["risk_coverage"], strict=True)
+        color, mark = CURVES[number % len(CURVES)], "osD^vP"[number % 6]
+        axes.plot(coverage, [1 - value for value in right], marker=mark, markersize=4, color=color, label=name)
+        axes.axhline(1 - right[-1], color=color, linestyle=":", linewidth=1)
     axes.set(xlim=(0, 1.02), ylim=(0, None), xlabel="coverage: share of the predictions kept, most confident first")
     axes.set(ylabel="risk: share of wrong predictions among them", title="Risk and coverage")
+    if len(rows) > 1:
+        axes.legend(loc="upper left", title="dotted: if confidence said nothing", fontsize=8, title_fontsize=8)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from multimodal.analysis.result import Analysis
@@ -33,6 +34,8 @@ class ModalityResults:
         audio: Audio encodings of the speech.
         face: Faces in the sampled frames.
         warnings: One line per missing part.
+        speakers_selected: Whether the transcript holds only selected speakers; their utterances are then the only
+            segments, and only frames within them count.
     """
 
     transcript: Transcript | None = None
@@ -40,6 +43,7 @@ class ModalityResults:
     audio: AudioResult | None = None
     face: FaceResult | None = None
     warnings: tuple[str, ...] = ()
+    speakers_selected: bool = False
 
 
 def combine(
@@ -61,6 +65,8 @@ def combine(
     """
     if face_id is not None:
         _check_face(media, results.face, face_id)
+    if results.speakers_selected and results.face and results.transcript:
+        results = replace(results, face=_within(results.transcript.utterances, results.face))
     audio = dict(results.audio.encodings) if results.audio else {}
     text = dict(results.text.encodings) if results.text else {}
     faces, times = (results.face.faces, results.face.times) if results.face else ((), ())
@@ -95,12 +101,22 @@ def _segments(media: MediaInfo, results: ModalityResults, face_id: int | None) -
     if timed_utterances(results.transcript) is None and results.audio:
         utterances += dict(results.audio.encodings)
     start, end = media.read_start_seconds, media.read_end_seconds
-    if results.face:  # only a face can show an emotion in silence
+    if results.face and not results.speakers_selected:  # only a face can show an emotion in silence
         changes = picture_changes(results.face.faces, results.face.times, face_id)
         segments = fill_gaps(utterances, end, start, changes)
     else:
         segments = sorted(utterances, key=lambda utterance: utterance.start_seconds)
     return segments or windows(end, start_seconds=start)
+
+
+def _within(utterances: Sequence[Utterance], face: FaceResult) -> FaceResult:
+    """The frames during utterances, and the faces in them."""
+    inside = set[float]()
+    for utterance in utterances:
+        first, end = (bisect_left(face.times, time) for time in (utterance.start_seconds, utterance.end_seconds))
+        inside.update(face.times[first:end])
+    times = tuple(time for time in face.times if time in inside)
+    return replace(face, times=times, faces=tuple(each for each in face.faces if each.time_seconds in inside))
 
 
 def _identity(weights: Weights) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from multimodal.data.media.probe import probe
 from multimodal.device import choose_device
 from multimodal.errors import ConfigError, MediaError, MultimodalError, TranscriptError
+from multimodal.formatting import join_names
 from multimodal.infer.combine import ModalityResults, combine, timed_utterances
 from multimodal.infer.face import analyze_faces, open_detector
 from multimodal.infer.missing import MissingInputs
@@ -24,7 +25,7 @@ from multimodal.infer.text import analyze_text, is_text_input, load_transcript, 
 from multimodal.models.selection import FUSION, check_modalities, choose_weights
 from multimodal.models.weights import Weights, load_weights
 from multimodal.progress import ProgressCallback, share_progress
-from multimodal.types import MODALITIES, MediaInfo
+from multimodal.types import MODALITIES, MODALITY_NAMES, MediaInfo
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
@@ -112,8 +113,9 @@ class Model:
 
         Segments are the utterances of the transcript, else those of speech-to-text if text is analyzed, else those
         that voice activity detection finds; and windows of about 4 s in the pauses, which follow the changes of the
-        face. A modality that is missing or cannot be decoded is skipped. The estimates of a segment's modalities are
-        fused by the trained head if it was trained with these encoders, else averaged.
+        face, unless speakers are selected, whose utterances are then the only segments. A modality that is missing or
+        cannot be decoded is skipped. The estimates of a segment's modalities are fused by the trained head if it was
+        trained with these encoders, else averaged.
 
         Args:
             path: A local video or audio file; or a text: a transcript or typed answers.
@@ -153,7 +155,7 @@ class Model:
         media, transcript = read_text_input(path, options.speakers)
         media = select_segment(media, options.start_seconds, options.end_seconds)
         transcript = crop_transcript(transcript, media)
-        results = ModalityResults(transcript, analyze_text(transcript, self.parts["text"]))
+        results = ModalityResults(transcript, analyze_text(transcript, self.parts["text"], options.language))
         return combine(media, results, self.parts, options.face_id)
 
     def _analyze_recording(
@@ -168,11 +170,14 @@ class Model:
         transcript = _read_transcript(media, modalities, options, missing)
         recognizer = self._find_recognizer(media, missing) if "text" in modalities and transcript is None else None
         streams = [modality for modality in ("audio", "face") if modality in modalities and missing.has(modality)]
+        if streams and options.speakers and transcript is not None and not transcript.timed:
+            missing.warnings.append(_no_times_warning(streams, options.speakers))
+            streams = []
         passes = share_progress([*(["text"] if recognizer else []), *streams], media.duration_seconds, progress)
         audio = face = None
         if recognizer is not None:
             with missing.collect_errors():
-                transcript = transcribe(media, recognizer, passes["text"])
+                transcript = transcribe(media, recognizer, passes["text"], options.language)
         if "audio" in streams:
             # Imported here: an analysis without audio does not load the audio libraries.
             from multimodal.infer.audio import analyze_audio
@@ -181,7 +186,7 @@ class Model:
                 audio = analyze_audio(
                     media,
                     self.parts["audio"],
-                    timed_utterances(transcript),
+                    transcript.utterances if transcript and options.speakers else timed_utterances(transcript),
                     device=self.device,
                     progress=passes["audio"],
                 )
@@ -198,10 +203,10 @@ class Model:
                 )
         text = None
         if transcript is not None and "text" in modalities:
-            text = analyze_text(transcript, self.parts["text"])
+            text = analyze_text(transcript, self.parts["text"], options.language)
         if audio is None and face is None and text is None:
             raise missing.error()
-        results = ModalityResults(transcript, text, audio, face, tuple(missing.warnings))
+        results = ModalityResults(transcript, text, audio, face, tuple(missing.warnings), bool(options.speakers))
         analysis = combine(media, results, self.parts, options.face_id)
         if recognizer is None:
             return analysis
@@ -233,11 +238,29 @@ class Model:
 def _read_transcript(
     media: MediaInfo, modalities: Sequence[str], options: AnalysisOptions, missing: MissingInputs
 ) -> Transcript | None:
-    """The transcript of a recording; None without one, or if it has no times and text is not analyzed."""
+    """The transcript of a recording; None without one, or if it has no times and text is not analyzed.
+
+    Raises:
+        TranscriptError: Speakers are selected, and the transcript cannot say when they speak.
+    """
     transcript, warnings = load_transcript(
         media, options.transcript, sidecar=options.sidecar_transcript, speakers=options.speakers
     )
     missing.warnings += warnings
-    if transcript is None or not (transcript.timed or "text" in modalities):
+    if transcript is None:
         return None
-    return crop_transcript(transcript, media)
+    if not transcript.timed and "text" not in modalities:
+        if options.speakers:
+            fact = "has a transcript without times, which cannot say when a speaker talks"
+            raise TranscriptError(media.path, fact, "give one with times, or remove --speaker")
+        return None
+    transcript = crop_transcript(transcript, media)
+    if options.speakers and not transcript.utterances:
+        missing.warnings.append(f"no utterance of {join_names(options.speakers, 'or')} in the analyzed part")
+    return transcript
+
+
+def _no_times_warning(streams: Sequence[str], speakers: Sequence[str]) -> str:
+    names = join_names([MODALITY_NAMES[modality] for modality in streams])
+    fact = f"{names} {'were' if len(streams) > 1 else 'was'} not analyzed"
+    return f"{fact}: the transcript has no times, so it does not say when {join_names(speakers)} speaks"

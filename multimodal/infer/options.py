@@ -21,7 +21,9 @@ class AnalysisOptions:
         modalities: Modalities to read, of ``face``, ``audio`` and ``text``; None for all that the model has.
         transcript: Transcript of the recording; None to look for one.
         sidecar_transcript: Whether to use a transcript next to the recording, with the same name up to the suffix.
-        speakers: Speakers to analyze, as the transcript names them; empty for all.
+        speakers: Speakers to analyze, as the transcript names them; empty for all. Only their utterances are segments.
+        language: Language of the words, as a code (``en``) or an English name; None to detect it. English forces the
+            analysis of the words, another language excludes them.
         frames_per_second: Video frames to analyze per second; None for the rate on the face model's card.
         detector: ``mtcnn``, ``yunet``, ``haar``, the path of a YuNet ``.onnx`` file, or a loaded detector.
         face_id: The face to analyze, as an earlier analysis numbers it; None for the largest face of each segment.
@@ -45,6 +47,7 @@ class AnalysisOptions:
     transcript: str | PathLike[str] | None = None
     sidecar_transcript: bool = True
     speakers: tuple[str, ...] = ()
+    language: str | None = None
     frames_per_second: float | None = None
     detector: str | Detector = "mtcnn"
     face_id: int | None = None
@@ -63,8 +66,16 @@ class AnalysisOptions:
             raise ConfigError("--fps", f"is {self.frames_per_second:g}", "give a number above 0")
         if self.face_id is not None and self.face_id < 0:
             raise ConfigError("--face", f"is {self.face_id}", "give a face_id from 0")
+        self._check_language()
         self._check_detector()
         self._check_segment()
+
+    def _check_language(self) -> None:
+        from multimodal.data.speech.language_names import language_code
+
+        if self.language is not None and language_code(self.language) is None:
+            remedy = "give a code such as en, de or fr, or an English name"
+            raise ConfigError("--language", f"{self.language!r} is not a known language", remedy)
 
     def _check_detector(self) -> None:
         name = self.detector

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from multimodal.data.media.audio import read_audio
 from multimodal.data.media.container import open_file
-from multimodal.data.speech.language import is_english
+from multimodal.data.speech.language import foreign_languages
+from multimodal.data.speech.language_names import ENGLISH, language_code, language_list
 from multimodal.data.transcripts.files import SUFFIXES, Transcript, find_transcript, read_transcript
-from multimodal.encoders.text import read_texts
+from multimodal.encoders.sentences import read_utterances
 from multimodal.errors import TranscriptError
 from multimodal.models.weights import Weights
 from multimodal.progress import Progress
@@ -115,52 +116,85 @@ def load_transcript(
     return replace(transcript, warnings=tuple(warnings)), ()
 
 
-def transcribe(media: MediaInfo, recognizer: Recognizer, progress: Progress | None = None) -> Transcript:
+def transcribe(
+    media: MediaInfo, recognizer: Recognizer, progress: Progress | None = None, language: str | None = None
+) -> Transcript:
     """Makes a transcript by speech-to-text, reading the audio once from start to end.
 
     Args:
         media: Facts of a recording with sound.
         recognizer: The speech recognizer.
         progress: Called with the seconds done.
+        language: Code of the language that is spoken; None to detect it.
 
     Returns:
-        The transcript, with times.
+        The transcript, with times. Its language is None where the recognizer is not sure.
 
     Raises:
         MediaError: There is no audio stream, or nothing of it can be decoded.
     """
     blocks = read_audio(media.path, info=media)
-    result = recognizer.transcribe(blocks, progress)
-    return Transcript(result.utterances, True, result.language or None, (*blocks.warnings, *result.warnings))
+    result = recognizer.transcribe(blocks, progress, language)
+    return Transcript(result.utterances, True, result.known_language, (*blocks.warnings, *result.warnings))
 
 
-def analyze_text(transcript: Transcript, weights: Weights) -> TextResult:
-    """Encodes the text of each utterance.
+def analyze_text(transcript: Transcript, weights: Weights, language: str | None = None) -> TextResult:
+    """Encodes the text of each utterance, sentence by sentence.
 
     Args:
         transcript: The utterances.
         weights: The text encoder.
+        language: Language of all utterances; None to detect the language of each.
 
     Returns:
-        The utterances that contain a word, and their encodings; none if the text is not English. Text beyond
-        ``MOST_CHARACTERS`` is cut off with a warning.
+        The utterances that contain a word and are in English, and their encodings. Text beyond ``MOST_CHARACTERS`` is
+        cut off with a warning; another warning names the languages of the utterances that were not analyzed.
     """
-    utterances = transcript.utterances
-    texts = [(utterance.text or "")[:MOST_CHARACTERS] for utterance in utterances]
-    if not is_english(transcript.language, texts):
-        fact = f"is in another language ({transcript.language})" if transcript.language else "does not look English"
-        return TextResult((), (f"the text {fact} and was not analyzed; the text model supports only English",))
+    texts = [(utterance.text or "")[:MOST_CHARACTERS] for utterance in transcript.utterances]
+    if language is None:
+        languages = foreign_languages(texts, transcript.language)
+    else:
+        code = language_code(language)
+        languages = [None if code == ENGLISH else code] * len(texts)
+    foreign = [code for code, text in zip(languages, texts, strict=True) if code is not None and text.strip()]
+    utterances = [each for each, code in zip(transcript.utterances, languages, strict=True) if code is None]
+    encodings = _encode(utterances, weights)
+    warnings = _language_warnings(foreign, any((each.text or "").strip() for each in utterances))
+    return TextResult(encodings, (*warnings, *_length_warnings(utterances)))
+
+
+def _encode(utterances: Sequence[Utterance], weights: Weights) -> tuple[tuple[Utterance, EncodedUtterance], ...]:
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
     spec = weights.spec
     options = {} if spec.window_tokens is None else {"window_tokens": spec.window_tokens}
-    predictions = read_texts(weights.network, weights.tokenizer, texts, temperature=spec.temperature, **options)
+    neutral = spec.labels.index("neutral") if "neutral" in spec.labels else None
+    predictions = read_utterances(
+        weights.network,
+        weights.tokenizer,
+        [(utterance.text or "")[:MOST_CHARACTERS] for utterance in utterances],
+        temperature=spec.temperature,
+        neutral=neutral,
+        **options,
+    )
     encodings = []
     for utterance, prediction in zip(utterances, predictions, strict=True):
         if prediction is not None:
             probabilities = dict(zip(spec.labels, prediction.probabilities.tolist(), strict=True))
             encodings.append((utterance, EncodedUtterance(ModalityEstimate(probabilities), prediction.states)))
-    return TextResult(tuple(encodings), _length_warnings(utterances))
+    return tuple(encodings)
+
+
+def _language_warnings(foreign: Sequence[str], some_english: bool) -> tuple[str, ...]:
+    """One line if some texts, given by their languages, are not English."""
+    if not foreign:
+        return ()
+    subject = "the text is"
+    if some_english:
+        subject = "1 utterance is" if len(foreign) == 1 else f"{len(foreign)} utterances are"
+    was = "was" if len(foreign) == 1 or not some_english else "were"
+    languages = language_list(foreign)
+    return (f"{subject} in {languages} and {was} not analyzed; the text model supports only English",)
 
 
 def _length_warnings(utterances: Sequence[Utterance]) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class ModelSpec:
         flip: Whether to average the probabilities with the mirrored crop.
         frames_per_second: Sampling rate of the video that results were tuned for.
         groups: Fused label of each label, where ``labels`` are a corpus's own; else empty.
+        familiarity: For audio, how the temperature rises for speakers unlike those of the corpora, under the names of
+            ``multimodal.encoders.statistics.Familiarity``; empty if it does not.
         mfcc: Settings of the audio features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
         native_labels: The training corpus's own labels, in order, where the network estimates these too.
         text: Shape of the transformer, under the names of ``transformers.BertConfig``; for architecture ``auto`` the
@@ -57,6 +59,7 @@ class ModelSpec:
     flip: bool = False
     frames_per_second: float | None = None
     groups: tuple[str | None, ...] = ()
+    familiarity: Mapping[str, Any] = field(default_factory=dict)
     mfcc: Mapping[str, Any] = field(default_factory=dict)
     native_labels: tuple[str, ...] = ()
     text: Mapping[str, Any] = field(default_factory=dict)

@@ -40,11 +40,15 @@ def _audio(spec: ModelSpec) -> nn.Module:
     # Imported here: only audio needs torchaudio.
     from multimodal.encoders.audio import AUDIO_NETWORKS
     from multimodal.encoders.mfcc import MfccSettings
+    from multimodal.encoders.statistics import Familiarity
     from multimodal.encoders.voice_features import summary_size
 
     settings = MfccSettings(**spec.mfcc)
     network = AUDIO_NETWORKS[spec.architecture]
-    return network(len(spec.labels), settings.features, summary_size(settings.coefficients))
+    made = network(len(spec.labels), settings.features, summary_size(settings.coefficients))
+    if spec.familiarity:
+        made.background.familiarity = Familiarity(**spec.familiarity)
+    return made
 
 
 def _turns(spec: ModelSpec) -> nn.Module:

@@ -103,12 +103,32 @@ def _coverage_row(analysis: Analysis, modality: str) -> dict[str, Any]:
 
 
 def _reason_absent(analysis: Analysis, modality: str) -> str:
+    """Why a modality has no estimate in the whole recording."""
     media = analysis.media
     if modality == "face" and not media.has_video:
         return "no picture"
     if modality == "audio" and not media.has_audio:
         return "no sound"
-    return "not analyzed or not detected" if analysis.models.get(modality) is None else "not detected"
+    if modality == "text":
+        has_words = any(each.utterance.text for each in analysis.estimates)
+        return "not analyzed" if has_words else _reason_wordless(analysis)
+    if analysis.models.get(modality) is None:
+        return "not analyzed"
+    return "no clear face" if modality == "face" else _reason_wordless(analysis)
+
+
+def _reason_wordless(analysis: Analysis) -> str:
+    """Why a segment has neither words nor an estimate of the voice.
+
+    That nobody speaks is known only from voice activity, which is not computed where a transcript says who speaks when.
+    """
+    if analysis.models.get("speech_to_text") is not None:
+        return "no words recognized"
+    if any(each.utterance.text for each in analysis.estimates):
+        return "nothing in the transcript"
+    if not analysis.media.has_audio:
+        return "no sound"
+    return "no speech detected" if analysis.models.get("audio") is not None else "sound not analyzed"
 
 
 def _affect(analysis: Analysis) -> list[dict[str, Any]]:
@@ -157,7 +177,7 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
         ``speakers``, ``more_speakers`` and ``utterances`` of ``report_transcript.html.jinja``.
     """
     timed = bool(analysis.media.duration_seconds)
-    speakers = by_speaker(analysis)
+    speakers, reason = by_speaker(analysis), _reason_wordless(analysis)
     return {
         "speakers": [
             {
@@ -169,17 +189,17 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
             for each in speakers[:SPEAKERS]
         ],
         "more_speakers": len(speakers) - SPEAKERS,
-        "utterances": [_utterance(index, each, timed) for index, each in enumerate(analysis.estimates)],
+        "utterances": [_utterance(index, each, timed, reason) for index, each in enumerate(analysis.estimates)],
     }
 
 
-def _utterance(index: int, each: UtteranceEstimate, timed: bool) -> dict[str, Any]:
+def _utterance(index: int, each: UtteranceEstimate, timed: bool, reason: str) -> dict[str, Any]:
     confidence = each.fused.confidence if each.fused is not None else 0.0
     return {
         "place": clock_time(each.utterance.start_seconds) if timed else str(index + 1),
         "speaker": each.utterance.speaker,
         "text": each.utterance.text,
-        "reason": "no speech" if "audio" not in each.estimates else "no transcript",
+        "reason": reason if "audio" not in each.estimates else "no transcript",
         "label": each.emotion,
         "confidence": confidence,
         # A number after "uncertain" would read as the probability of being uncertain.
@@ -200,7 +220,7 @@ def _details(each: UtteranceEstimate) -> list[str]:
             0, f"most likely {top_label(each.fused.probabilities)} {probability_percent(each.fused.confidence)}"
         )
     absent = [MODALITY_NAMES[modality] for modality in MODALITIES if each.get(modality) is None]
-    details += [f"no {join_names(absent, 'or')}"] if absent else []
+    details += [f"no estimate from {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:
         details.append(f"valence {signed(each.valence)}, arousal {signed(each.arousal)}")
     return details

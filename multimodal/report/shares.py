@@ -156,7 +156,7 @@ def headline(analysis: Analysis) -> str:
     """
     shares = shares_of(analysis)
     if not shares:
-        return "No emotion could be estimated: no face, no voice and no words were detected."
+        return "No emotion could be estimated."
     segments = analysis.segment_probabilities(analysis.summary["modality"])
     extent, uncertain = _extent(analysis, segments), analysis.summary["uncertain"] or 0.0
     leaders = [each for each in shares if each.share >= NAMED] or shares[:1]

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from safetensors import safe_open
 
 from multimodal.augmentation.audio import AudioAugmentation
@@ -30,10 +29,20 @@ from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate.audio import audio_figures
-from multimodal.evaluate.metrics import cross_calibrate, fit_temperature
+from multimodal.evaluate.confidence import confidence_figures
+from multimodal.evaluate.metrics import Floats, Labels, correctness
 from multimodal.files import atomic_write
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
+from multimodal.train.audio_calibration import (
+    VoiceCalibration,
+    VoicePredictions,
+    calibrated_out_of_sample,
+    familiarity_of,
+    fit_calibration,
+    joined,
+    predictions_of,
+)
 from multimodal.train.audio_task import (
     AudioTask,
     ClipTable,
@@ -124,26 +133,29 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     )
     revision = training_revision(run)
     table = _read_table(config, data, run, accelerator)
-    predictions = _predict_folds(config, table, run, accelerator, quiet) if config.folds else None
-    crossed = _cross_corpus(config, table, run, accelerator, quiet) if config.cross_corpus else {}
+    parts = _predict_folds(config, table, run, accelerator, quiet) if config.folds else []
+    parts += _predict_corpora(config, table, run, accelerator, quiet) if config.cross_corpus else []
     task = _task(config, table, None, accelerator)
     fit(task, config.loop, run / "all", accelerator, quiet)
-    temperature = 1.0 if predictions is None else round(fit_temperature(predictions, table.targets), 4)
+    calibration = fit_calibration(joined(parts)) if parts else VoiceCalibration(1.0)
+    familiarity = familiarity_of(calibration, table)
     spec = ModelSpec(
         part="audio",
         architecture=config.architecture,
         labels=target_labels(config.labels),
-        temperature=temperature,
+        temperature=calibration.temperature,
         groups=groups_of(config.labels),
         mfcc=asdict(config.mfcc),
+        familiarity={} if familiarity is None else asdict(familiarity),
+        uncertain_below=calibration.uncertain_below if parts else None,
     )
     parameters = sum(value.numel() for value in task.network.parameters())
-    figures = {} if predictions is None else _figures(config, table, predictions, parameters)
+    figures = {"parameters": parameters, **_figures(config, table, joined(parts))} if parts else {}
     facts = {
         "data": _data_facts(table, config),
         "license": license_of(list(config.sampling.corpus_weights)),
         "training": _how(config, run, revision),
-        "metrics": {"protocol": PROTOCOL, **figures, **({"cross_corpus": crossed} if crossed else {})},
+        "metrics": {"protocol": PROTOCOL, **figures},
         "limits": LIMITS,
     }
     stem = name or f"{config.architecture}.{'_'.join(config.sampling.corpus_weights)}-v1"
@@ -252,56 +264,72 @@ def _task(config: AudioConfig, table: ClipTable, held_out: ClipTable | None, acc
 
 def _predict_folds(
     config: AudioConfig, table: ClipTable, run: Path, accelerator: Accelerator, quiet: bool
-) -> NDArray[np.float32]:
-    """Probabilities ``(clips, labels)`` of each clip by the training that left out its speaker."""
-    predictions = np.zeros((len(table.clips), len(target_labels(config.labels))), np.float32)
+) -> list[VoicePredictions]:
+    """Each clip by the training that left out its speaker."""
+    parts = []
     for number, fold in enumerate(split_by_speaker(table.clips, config.folds, config.loop.seed)):
-        held_out = table.subset(fold.test)
-        task = _task(config, table.subset(fold.train), held_out, accelerator)
+        held_out, training = table.subset(fold.test), table.subset(fold.train)
+        task = _task(config, training, held_out, accelerator)
         fit(task, config.loop, run / f"fold-{number}", accelerator, quiet)
-        predictions[fold.test] = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
-    return predictions
+        rows = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
+        parts.append(predictions_of(rows, held_out, training, groups_of(config.labels), crossed=False))
+    return parts
 
 
-def _cross_corpus(
+def _predict_corpora(
     config: AudioConfig, table: ClipTable, run: Path, accelerator: Accelerator, quiet: bool
-) -> dict[str, Any]:
-    """Per corpus, the figures of a training on the other corpora, over the seven labels."""
+) -> list[VoicePredictions]:
+    """Each clip by the training that left out its corpus."""
     corpora = np.array([clip.corpus for clip in table.clips])
-    figures: dict[str, Any] = {}
+    parts: list[VoicePredictions] = []
     for corpus in config.sampling.corpus_weights:
         if len(config.sampling.corpus_weights) < 2:
             break
         held_out = table.subset(np.flatnonzero(corpora == corpus))
-        task = _task(config, table.subset(np.flatnonzero(corpora != corpus)), held_out, accelerator)
+        training = table.subset(np.flatnonzero(corpora != corpus))
+        task = _task(config, training, held_out, accelerator)
         fit(task, config.loop, run / f"without-{corpus}", accelerator, quiet)
-        predictions = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
-        figures[corpus] = _fused_figures(predictions, held_out.clips, config.labels)
-    return figures
+        rows = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
+        parts.append(predictions_of(rows, held_out, training, groups_of(config.labels), crossed=True))
+    return parts
 
 
-def _fused_figures(predictions: NDArray[np.float32], clips: Sequence[VoiceClip], labels: str) -> dict[str, Any]:
-    """Figures over the seven labels, for the clips with one of these labels."""
-    labeled = np.array([clip.label is not None for clip in clips])
-    targets = np.array([FUSED_LABELS.index(clip.label) for clip in clips if clip.label], np.int64)
-    return audio_figures(sum_to_fused(predictions[labeled], groups_of(labels)), targets, FUSED_LABELS)
-
-
-def _figures(
-    config: AudioConfig, table: ClipTable, predictions: NDArray[np.float32], parameters: int
-) -> dict[str, Any]:
-    """Per corpus, cross-fitted: its own labels where the network predicts them, and the seven."""
-    calibrated = cross_calibrate(predictions, table.targets)
-    corpora = np.array([clip.corpus for clip in table.clips])
-    figures: dict[str, Any] = {}
-    for corpus in config.sampling.corpus_weights:
-        rows, clips = corpora == corpus, [clip for clip in table.clips if clip.corpus == corpus]
-        entry: dict[str, Any] = {"speakers": len({clip.speaker for clip in clips})}
+def _figures(config: AudioConfig, table: ClipTable, predictions: VoicePredictions) -> dict[str, Any]:
+    """Per corpus its own labels where the network predicts them, and the seven, calibrated out of sample."""
+    calibrated, thresholds = calibrated_out_of_sample(predictions)
+    seven = sum_to_fused(calibrated, predictions.groups)
+    labeled = predictions.labels >= 0
+    known: dict[str, Any] = {}
+    crossed: dict[str, Any] = {}
+    confidence: dict[str, Any] = {}
+    for is_crossed, figures, kind in ((False, known, "known corpora"), (True, crossed, "left-out corpora")):
+        kept = labeled & (predictions.crossed == is_crossed)
+        if not kept.any():
+            continue
+        confidence[kind] = _confidence(seven[kept], predictions.labels[kept], thresholds[kept])
+        for corpus in config.sampling.corpus_weights:
+            rows = kept & (predictions.corpora == corpus)
+            figures[corpus] = audio_figures(seven[rows], predictions.labels[rows], FUSED_LABELS)
+            row = _confidence(seven[rows], predictions.labels[rows], thresholds[rows])
+            confidence[f"{corpus}, {'left out' if is_crossed else 'known'}"] = row
+    for corpus, entry in known.items():
+        known[corpus] = {"speakers": len({clip.speaker for clip in table.clips if clip.corpus == corpus})}
+        known[corpus] |= {"seven": entry}
         if corpus == config.labels:
-            entry["native"] = audio_figures(calibrated[rows], table.targets[rows], target_labels(corpus))
-        entry["seven"] = _fused_figures(calibrated[rows], clips, config.labels)
-        figures[corpus] = entry
-    return {"parameters": parameters, "leave_speakers_out": figures}
+            rows = ~predictions.crossed & (predictions.corpora == corpus)
+            known[corpus]["native"] = audio_figures(calibrated[rows], predictions.targets[rows], target_labels(corpus))
+    kinds = {"leave_speakers_out": known, "cross_corpus": crossed, "confidence": confidence}
+    return {name: figures for name, figures in kinds.items() if figures}
+
+
+def _confidence(rows: Floats, labels: Labels, thresholds: Floats) -> dict[str, Any]:
+    """``confidence_figures`` with the thresholds that were fitted without these clips."""
+    figures, certain = confidence_figures(rows, labels), rows.max(axis=1) >= thresholds
+    right = correctness(rows, labels)
+    figures["uncertain_share"] = float(1 - certain.mean())
+    figures["accuracy_certain"] = float(right[certain].mean()) if certain.any() else None
+    figures["accuracy_uncertain"] = float(right[~certain].mean()) if not certain.all() else None
+    return figures
 
 
 def _data_facts(table: ClipTable, config: AudioConfig) -> dict[str, Any]:
@@ -332,18 +360,21 @@ def _how(config: AudioConfig, run: Path, revision: str) -> Mapping[str, Any]:
 
 
 PROTOCOL = (
-    "Speaker-independent cross-validation: each clip is evaluated by a training without its speaker; the last epoch is "
-    "kept and none is selected; the heads that are averaged were selected on these folds. A speaker's clips count as "
-    "one recording, whose common statistics are removed without using labels. uar is the unweighted average recall "
-    "over the labels that occur; ece and nll are cross-fitted. The weights are of the same training on all speakers "
-    "and were not evaluated on them."
+    "leave_speakers_out: speaker-independent cross-validation, each clip by a training without its speaker; the last "
+    "epoch is kept and none is selected; the heads that are averaged were selected on these folds. cross_corpus: each "
+    "clip by a training without its whole corpus. A speaker's clips count as one recording, whose common statistics "
+    "are removed without using labels. uar is the unweighted average recall over the labels that occur. ece, nll and "
+    "confidence are out of sample: speakers of known corpora are calibrated with what was fitted on the other half of "
+    "the speakers, left-out corpora with what was fitted without any clip of the corpus; so is the threshold of "
+    "uncertain. The weights are of the same training on all speakers and were not evaluated on them."
 )
 
 LIMITS = [
     "Perceived expression as actors gave it on request, not what a person felt.",
     "Acted, read sentences in studios, in English, German and Bengali; interviews are spontaneous and mostly mild. See "
     "cross_corpus for the loss on unknown recordings alone.",
-    "Calibrated on acted speech: its confidence is too high for interviews.",
+    "Calibrated on acted speech. Its confidence falls for recordings unlike the corpora; by how much it should fall "
+    "for interviews was not measured.",
     "Features are normalized per speaker: a speaker who is always angry may be classified as neutral.",
     "Error rates by age, dialect or voice disorder were not measured.",
 ]

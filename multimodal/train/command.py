@@ -1,4 +1,4 @@
-"""``python -m multimodal.train face|audio|text|fusion``: trains one part and writes weights with their card."""
+"""``python -m multimodal.train face|audio|text|fusion|mosi``: trains one part, or runs the experiment on MOSI."""
 
 from __future__ import annotations
 
@@ -80,6 +80,12 @@ def text(
         Path | None,
         typer.Option(metavar="FOLDER", help="Directory of all-MiniLM-L6-v2 (default: the installed package)."),
     ] = None,
+    polarity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Directory of CMU-MOSI, to calibrate on real talk as well (default: not used)."
+        ),
+    ] = None,
     name: NameOption = "",
     start: StartOption = None,
     device: DeviceOption = "auto",
@@ -92,8 +98,17 @@ def text(
     with train_extra("training"):
         from multimodal.train.text import train_text
 
-        bar_hidden = _without_bar(quiet)
-        train_text(config, data, run, name=name, device=device, quiet=bar_hidden, base=base, start=start)
+        train_text(
+            config,
+            data,
+            run,
+            name=name,
+            device=device,
+            quiet=_without_bar(quiet),
+            base=base,
+            start=start,
+            polarity=polarity,
+        )
 
 
 def fusion(
@@ -156,8 +171,32 @@ def fusion(
             print_line(results_table(train_iemocap(config, data, run, device=device, quiet=quiet)))
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"face": face, "audio": audio, "text": text, "fusion": fusion}
-"""The parts and their commands."""
+def mosi(
+    config: ConfigOption,
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Directory of MOSI's words.csv, audio.csv, face.csv.")],
+    run: RunOption,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """Compares fusion networks, late baselines and single signals on MOSI, by cross-validation over videos.
+
+    Example: multimodal train mosi --config configs/mosi.toml --data mosi --run runs/mosi
+    """
+    with train_extra("training"):
+        from multimodal.mosi.results import results_table
+        from multimodal.mosi.train import train_mosi
+
+        print_line(results_table(train_mosi(config, data, run, device=device, quiet=_without_bar(quiet))))
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "face": face,
+    "audio": audio,
+    "text": text,
+    "fusion": fusion,
+    "mosi": mosi,
+}
+"""The parts and their commands, and the experiment on MOSI."""
 
 
 def _without_bar(quiet: bool) -> bool:

@@ -354,18 +354,18 @@ def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[st
 
 PROTOCOL = (
     "valid: FER+ validation part, pictures with a majority (published rule), majority label as truth, one view per "
-    "picture, weights in half precision. Stages, and epochs where the best was kept, were selected on this part, so its "
-    "figures are slightly optimistic; ece, nll and divergence are cross-fitted: each half is calibrated with the "
+    "picture, weights in half precision. Stages, and epochs where the best was kept, were selected on this part, so "
+    "its figures are slightly optimistic; ece, nll and divergence are cross-fitted: each half is calibrated with the "
     "temperature of the other half. confidence: over the seven labels, against the shares of all votes, on every other "
     "picture; temperature (cross-entropy against the votes) and threshold were chosen on the pictures between. The "
-    "temperature fits votes, so ece against majorities is larger: a majority is right more often than its voters agree. "
+    "temperature fits votes, so ece against majorities is larger: one voter agrees less often than the majority. "
     "degraded: the same pictures, changed twice as strongly as training changes them."
 )
 
 FACTS = {
     "data": {
         "name": "FER+ (Barsoum et al. 2016, arXiv 1608.01041): FER2013 pictures with ten people's votes each",
-        "parts": "training part for training, validation part for the epoch, the temperature and the threshold; test part unused",
+        "parts": "training part to train, validation part to choose epoch, temperature and threshold; test part unused",
         "license": "votes MIT; FER2013 pictures were collected from the web and are for research use",
     },
     "license": (

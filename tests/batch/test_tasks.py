@@ -16,6 +16,7 @@ DEFAULTS = BatchOptions()
 ANALYSIS_CHANGES = {
     "modalities": ("face",),
     "sidecar_transcript": False,
+    "language": "en",
     "frames_per_second": 5.0,
     "detector": "haar",
     "face_id": 1,

@@ -25,8 +25,9 @@ from multimodal.sample import sample
 from multimodal.train import command as train
 
 PARTS = ("face", "audio", "text", "fusion")
+STAGES = {"train": (*PARTS, "mosi"), "evaluate": PARTS}
 COMMANDS: dict[str, Callable[..., Any]] = {
-    **{f"train {part}": train.COMMANDS[part] for part in PARTS},
+    **{f"train {part}": train.COMMANDS[part] for part in STAGES["train"]},
     **{f"evaluate {part}": evaluate.COMMANDS[part] for part in PARTS},
     "batch": batch,
     "clips": clips,
@@ -42,6 +43,7 @@ OPTIONS = {
     "train fusion": {
         *("config", "run", "faces", "voices", "texts", "voice-run", "data", "model", "name", "device", "quiet")
     },
+    "train mosi": {"config", "data", "run", "device", "quiet"},
     "evaluate face": {"data", "corpus", "split", "model", "device", "out", "json"},
     "evaluate audio": {"data", "corpus", "labels", "model", "device", "out", "json"},
     "evaluate text": {"data", "corpus", "split", "model", "device", "out", "json"},
@@ -49,11 +51,34 @@ OPTIONS = {
         *("corpus", "faces", "voices", "texts", "split", "seed", "data", "model", "device", "out", "json")
     },
     "batch": {
-        *("out", "engine", "address", "workers", "gpus-per-worker", "memory-per-worker", "timeout", "retries", "asr"),
+        *(
+            "out",
+            "engine",
+            "address",
+            "workers",
+            "gpus-per-worker",
+            "memory-per-worker",
+            "timeout",
+            "retries",
+            "asr",
+            "language",
+        ),
         *("no-transcript", "modalities", "fps", "detector", "device", "model", "quiet", "debug"),
     },
     "infer": {
-        *("out", "transcript", "no-transcript", "speaker", "asr", "modalities", "fps", "detector", "face", "device"),
+        *(
+            "out",
+            "transcript",
+            "no-transcript",
+            "speaker",
+            "asr",
+            "language",
+            "modalities",
+            "fps",
+            "detector",
+            "face",
+            "device",
+        ),
         *("model", "no-report", "overlay", "plot", "export", "quiet", "debug"),
     },
     "clips": {"top", "reel", "kind", "padding", "media", "out", "quiet", "debug"},
@@ -98,7 +123,8 @@ def test_every_option_says_what_it_takes_and_its_default(words: str) -> None:
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_parts_are_listed_and_others_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert re.findall(r"^  (\w+)  ", help_of(command, capsys).partition("Commands:")[2], re.MULTILINE) == list(PARTS)
+    listed = re.findall(r"^  (\w+)  ", help_of(command, capsys).partition("Commands:")[2], re.MULTILINE)
+    assert listed == list(STAGES[command])
     assert cli.main([command, "smell"]) == 2
     assert "'smell'; choose one of face, audio, text, fusion" in capsys.readouterr().err
     assert cli.main([command]) == 2

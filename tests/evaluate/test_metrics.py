@@ -19,7 +19,9 @@ from multimodal.evaluate.metrics import (
     apply_temperature,
     classification_figures,
     concordance,
+    correctness,
     cross_calibrate,
+    cross_entropy,
     expected_calibration_error,
     fit_temperature,
     kl_divergence,
@@ -27,6 +29,7 @@ from multimodal.evaluate.metrics import (
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 Labels = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+Targets = Labels | Floats
 steady = settings(database=None, derandomize=True)
 
 
@@ -265,3 +268,57 @@ def test_concordance_divides_by_the_number_of_turns() -> None:
     series = torch.arange(1.0, 5.0)[:, None]
     assert concordance(series, series + 1).item() == pytest.approx(5 / 7)
     assert concordance(torch.ones(4, 1), torch.ones(4, 1)).item() == 0
+
+
+# --- votes ---------------------------------------------------------------------------------------------------------
+
+
+def votes_of(probabilities: Floats, people: int, seed: int) -> Floats:
+    """Shares of the votes of people who vote by these probabilities."""
+    chance = np.random.default_rng(seed)
+    return np.array([chance.multinomial(people, row / row.sum()) for row in probabilities]) / people
+
+
+@pytest.mark.parametrize("figure", [correctness, cross_entropy, expected_calibration_error])
+def test_a_label_is_a_unanimous_vote(figure: Callable[[Floats, Targets], Any]) -> None:
+    logits, labels = random_logits(300, 5, seed=11)
+    probabilities = softmax(logits)
+    assert figure(probabilities, np.eye(5)[labels]) == pytest.approx(figure(probabilities, labels), abs=1e-5)
+
+
+def test_calibration_error_of_votes_is_the_formula() -> None:
+    logits, _ = random_logits(800, 4, seed=12, scale=2.0)
+    probabilities, votes = softmax(logits), votes_of(softmax(logits), 10, seed=1)
+    confidence, agreement = probabilities.max(axis=1), votes[np.arange(800), probabilities.argmax(axis=1)]
+    expected = 0.0
+    for low, high in itertools.pairwise(np.linspace(0, 1, BINS + 1)):
+        inside = (confidence > low) & (confidence <= high)
+        expected += abs((agreement - confidence)[inside].sum()) / 800
+    assert expected_calibration_error(probabilities, votes) == pytest.approx(expected, abs=1e-6)
+    assert expected < 0.03  # the voters vote by the probabilities
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])
+def test_temperature_of_votes_undoes_a_known_factor(scale: float) -> None:
+    logits, _ = random_logits(3000, 6, seed=13)
+    votes = votes_of(softmax(logits), 10, seed=2)
+    assert fit_temperature(softmax(logits * scale), votes) == pytest.approx(scale, rel=0.05)
+
+
+def test_majorities_overstate_what_people_agree_on() -> None:
+    logits, _ = random_logits(3000, 6, seed=14)
+    votes = votes_of(softmax(logits), 10, seed=3)
+    assert fit_temperature(softmax(logits), votes.argmax(axis=1)) < 0.8 < fit_temperature(softmax(logits), votes)
+
+
+def test_weights_count_rows_several_times() -> None:
+    logits, labels = random_logits(200, 4, seed=15, scale=2.0)
+    probabilities, counts = softmax(logits), np.random.default_rng(4).integers(0, 4, 200)
+    repeated = fit_temperature(probabilities.repeat(counts, axis=0), labels.repeat(counts))
+    assert fit_temperature(probabilities, labels, counts.astype(float)) == pytest.approx(repeated, rel=1e-4)
+
+
+def test_temperature_per_row() -> None:
+    logits, _ = random_logits(50, 4, seed=16)
+    temperatures = np.linspace(0.5, 3, 50)[:, None]
+    assert apply_temperature(softmax(logits), temperatures) == pytest.approx(softmax(logits / temperatures))

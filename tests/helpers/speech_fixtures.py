@@ -103,12 +103,22 @@ class StandIn:
     said: tuple[Utterance, ...] = (Utterance(1.0, 2.5, None, "I am happy."), Utterance(6.0, 7.0, None, "It is fine."))
     language: str = "en"
     name: str = "whisper-none"
+    probability: float = 0.99
+    stated: str | None = None
     heard_seconds: float = 0.0
     loaded: int = 0
 
-    def transcribe(self, blocks: Iterable[AudioBlock], progress: Callable[[float], None] | None = None) -> Recognition:
+    def transcribe(
+        self,
+        blocks: Iterable[AudioBlock],
+        progress: Callable[[float], None] | None = None,
+        language: str | None = None,
+    ) -> Recognition:
+        self.stated = language
         for block in blocks:
             self.heard_seconds += len(block.samples) / block.sample_rate
             if progress is not None:
                 progress(block.start_seconds + 1)
-        return Recognition(self.said, ((),) * len(self.said), self.language, 0.99, ("it mumbles",))
+        return Recognition(
+            self.said, ((),) * len(self.said), language or self.language, self.probability, ("it mumbles",)
+        )

@@ -21,6 +21,11 @@ from multimodal.infer.options import AnalysisOptions, parse_modalities
         ({"modalities": ("smell",)}, "--modalities: invalid value 'smell'"),
         ({"modalities": "text"}, "modalities: is 'text'; give a tuple of names"),
         ({"speakers": "Ada"}, "speakers: is 'Ada'; give a tuple of names"),
+        (
+            {"language": "klingon"},
+            "--language: 'klingon' is not a known language; give a code such as en, de or fr, or ",
+        ),
+        ({"language": ""}, "--language: '' is not a known language"),
         ({"frames_per_second": 0.0}, "--fps: is 0; give a number above 0"),
         ({"frames_per_second": float("nan")}, "--fps: is nan; give a number above 0"),
         ({"frames_per_second": float("inf")}, "--fps: is inf; give a number above 0"),

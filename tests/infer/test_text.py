@@ -24,7 +24,6 @@ from voice_fixtures import blank_stream, buzz, save_voice_weights, write_talk
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.data.speech import recognition
-from multimodal.data.speech.language import is_english
 from multimodal.data.speech.recognition import HOW_TO_GET
 from multimodal.data.transcripts.files import Transcript
 from multimodal.encoders.text import read_texts
@@ -128,7 +127,7 @@ def modalities(analysis: Analysis) -> list[str]:
 
 def test_words_are_judged_as_the_encoder_judges_them(weights: Path) -> None:
     loaded = load_weights(str(weights), "text")
-    texts = ["I am happy.", "...", "Really? " * 40, ""]
+    texts = ["I am happy.", "...", "really it is fine " * 20, ""]
     utterances = tuple(Utterance(index, index + 0.5, None, text) for index, text in enumerate(texts))
     actual = dict(reading.analyze_text(Transcript(utterances, True, "en"), loaded).encodings)
     assert list(actual) == [utterances[0], utterances[2]]  # without a word there is nothing to judge
@@ -148,19 +147,36 @@ def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
     assert list(wording.estimate.probabilities.values()) == pytest.approx([1 / 7] * 7, abs=1e-4)
 
 
+def test_a_named_language_goes_before_the_words(weights: Path) -> None:
+    loaded = load_weights(str(weights), "text")
+    transcript = Transcript((Utterance(0, 1, None, TALKS["German"]), Utterance(1, 2, None, ENGLISH)), True, "de")
+    detected = reading.analyze_text(transcript, loaded)
+    assert [utterance.text for utterance, _ in detected.encodings] == [ENGLISH]
+    line = "1 utterance is in German and was not analyzed; the text model supports only English"
+    assert detected.warnings == (line,)
+    forced = reading.analyze_text(transcript, loaded, "en")
+    assert len(forced.encodings) == 2 and forced.warnings == ()
+    excluded = reading.analyze_text(transcript, loaded, "fr-CA")
+    line = "the text is in French and was not analyzed; the text model supports only English"
+    assert excluded.encodings == () and excluded.warnings == (line,)
+
+
 @pytest.mark.parametrize("language", TALKS)
-def test_other_languages_are_told_from_english(language: str) -> None:
-    assert not is_english(None, [TALKS[language]]) and is_english(None, [ENGLISH])
-    assert is_english("en", [TALKS[language]]) and not is_english(language.lower(), [ENGLISH])
-    assert is_english(None, TALKS[language].split()[:10])  # too little to tell
+def test_other_languages_are_named(weights: Path, language: str) -> None:
+    utterances = tuple(Utterance(0.0, 0.0, None, line) for line in TALKS[language].replace(". ", ".\n").split("\n"))
+    result = reading.analyze_text(Transcript(utterances, False), load_weights(str(weights), "text"))
+    assert result.encodings == ()
+    assert result.warnings == (f"the text is in {language} and was not analyzed; the text model supports only English",)
 
 
-@pytest.mark.parametrize(
-    ("stated", "expected"),
-    [("en", 1), ("EN_us", 1), ("English", 1), ("eng", 1), (" ", 1), ("de", 0), ("nl-BE", 0), ("german", 0)],
-)
-def test_a_stated_language_is_believed(stated: str, expected: int) -> None:
-    assert is_english(stated, [ENGLISH]) == expected
+def test_languages_of_a_mixed_transcript_are_counted(weights: Path) -> None:
+    lines = [ENGLISH, ENGLISH, TALKS["French"], TALKS["Dutch"], TALKS["French"], "", "Hm."]
+    utterances = tuple(Utterance(0.0, 0.0, None, line) for line in lines)
+    result = reading.analyze_text(Transcript(utterances, False), load_weights(str(weights), "text"))
+    assert len(result.encodings) == 2  # "Hm." belongs to the language of most
+    assert result.warnings == (
+        "4 utterances are in French and Dutch and were not analyzed; the text model supports only English",
+    )
 
 
 # --- words alone --------------------------------------------------------------------------------------------------
@@ -217,9 +233,7 @@ def test_another_language_is_not_judged(literate: Model, tmp_path: Path) -> None
     path = tmp_path / "antwort.txt"
     path.write_text(TALKS["German"].replace(". ", ".\n"), encoding="utf-8")
     analysis = literate.analyze(path)
-    assert analysis.warnings == (
-        "the text does not look English and was not analyzed; the text model supports only English",
-    )
+    assert analysis.warnings == ("the text is in German and was not analyzed; the text model supports only English",)
     assert len(analysis.estimates) == 2 and modalities(analysis) == ["", ""] and analysis.coverage["text"] == 0.0
     assert analysis.utterances["text"].str.len().min() > 50  # they stand there all the same
 
@@ -250,6 +264,35 @@ def test_only_the_wanted_speaker_is_judged(whole: Model, interview: Path) -> Non
         whole.analyze(interview, AnalysisOptions(speakers=("Eve",)))
     with pytest.raises(TranscriptError, match="has no transcript, which is needed to select speakers; name one"):
         whole.analyze(interview, AnalysisOptions(speakers=("Ben",), sidecar_transcript=False))
+
+
+@pytest.mark.slow
+def test_pauses_and_others_are_not_counted_for_the_wanted_speaker(whole: Model, interview: Path) -> None:
+    analysis = whole.analyze(interview, AnalysisOptions(speakers=("Ben",), frames_per_second=5))
+    assert spoken(analysis) == BEN and modalities(analysis) == ["face+audio+text"] * 2
+    for modality in ("face", "audio", "text"):
+        assert analysis.coverage[modality] == pytest.approx(2.75 / 8, abs=0.03)
+
+
+@pytest.mark.slow
+def test_a_speaker_who_is_silent_in_a_segment_gets_no_voice_of_others(whole: Model, interview: Path) -> None:
+    options = AnalysisOptions(speakers=("Ada",), frames_per_second=2, start_seconds=4.0)
+    analysis = whole.analyze(interview, options)
+    assert set(modalities(analysis)) == {""} and set(analysis.coverage.values()) == {0.0}
+    assert "no utterance of Ada in the analyzed part" in analysis.warnings
+
+
+@pytest.mark.slow
+def test_without_times_only_the_words_can_be_a_speaker_s(whole: Model, interview: Path) -> None:
+    interview.with_suffix(".vtt").unlink()
+    interview.with_suffix(".txt").write_text("Ada: How is it?\nBen: I feel happy.\nAda: Fine.\nBen: Wow.\n", "utf-8")
+    analysis = whole.analyze(interview, AnalysisOptions(speakers=("Ben",)))
+    assert [each.utterance.text for each in analysis.estimates] == ["I feel happy.", "Wow."]
+    assert modalities(analysis) == ["text"] * 2
+    reason = "the transcript has no times, so it does not say when Ben speaks"
+    assert f"voice and face were not analyzed: {reason}" in analysis.warnings
+    with pytest.raises(TranscriptError, match="a transcript without times, which cannot say when a speaker talks"):
+        whole.analyze(interview, AnalysisOptions(speakers=("Ben",), modalities=("face", "audio")))
 
 
 def test_a_named_transcript_goes_before_the_one_beside(literate: Model, interview: Path, tmp_path: Path) -> None:
@@ -364,11 +407,24 @@ def test_foreign_speech_is_not_judged(weights: Path, recognizer: StandIn, talk: 
     recognizer.language = "de"
     analysis = load_model(str(weights), "cpu", ["audio", "text"]).analyze(talk)
     assert len(spoken(analysis)) == 2 and modalities(analysis) == ["audio", "audio"]
-    assert (
-        "the text is in another language (de) and was not analyzed" in analysis.warnings[1]
-        and analysis.coverage["text"] == 0.0
-    )
+    assert "the text is in German and was not analyzed" in analysis.warnings[1] and analysis.coverage["text"] == 0.0
     assert analysis.to_dict()["models"]["text"] is None
+
+
+@pytest.mark.slow
+def test_the_language_option_goes_to_speech_to_text(weights: Path, recognizer: StandIn, talk: Path) -> None:
+    model = load_model(str(weights), "cpu", ["text"])
+    french = model.analyze(talk, AnalysisOptions(language="fr"))
+    assert recognizer.stated == "fr" and modalities(french) == ["", ""]
+    assert "the text is in French and was not analyzed; the text model supports only English" in french.warnings
+    recognizer.language = "de"
+    assert modalities(model.analyze(talk, AnalysisOptions(language="English"))) == ["text", "text"]
+
+
+@pytest.mark.slow
+def test_a_language_that_speech_to_text_guesses_is_not_believed(weights: Path, recognizer: StandIn, talk: Path) -> None:
+    recognizer.language, recognizer.probability = "cy", 0.3
+    assert modalities(load_model(str(weights), "cpu", ["text"]).analyze(talk)) == ["text", "text"]
 
 
 @pytest.mark.slow
@@ -459,6 +515,10 @@ def test_answers_subtitles_and_a_video_in_one_call(
         (
             ["--transcript", "a.vtt", "--no-transcript"],
             "--no-transcript: contradicts --transcript; leave",
+        ),
+        (
+            ["--language", "klingon"],
+            "--language: 'klingon' is not a known language; give a code",
         ),
         (["--asr", "nonsense"], "--asr: 'nonsense' is neither a folder nor a size"),
         (

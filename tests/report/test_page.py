@@ -67,7 +67,7 @@ def test_transcript_agrees_with_analysis() -> None:
                 else True
             )
         if "face" not in each.estimates:
-            assert "no face" in text
+            assert "no estimate from face" in text
 
 
 def test_notices_models_and_valence_source(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_timeline_hover(open_report: OpenReport) -> None:
     tip = page.locator("#tip")
     expect(tip).to_be_visible()
     text = tip.inner_text()
-    assert "0:16 – 0:20" in text and "face" in text and "absent" in text and "%" in text
+    assert "0:16 – 0:20" in text and "face" in text and "no estimate" in text and "%" in text
     page.mouse.move(5, 5)
     expect(tip).to_be_hidden()
 
@@ -253,7 +253,7 @@ def test_timeline_hover(open_report: OpenReport) -> None:
 def test_search_leaves_matching_utterances(open_report: OpenReport) -> None:
     page = open_report()
     visible = page.locator(".utterance:visible")
-    for query, rows in (("THAT was great", ["u4"]), ("surprise", []), ("no face", ["u4"]), ("no words", ["u3"])):
+    for query, rows in (("THAT was great", ["u4"]), ("surprise", []), ("from face", ["u4"]), ("from words", ["u3"])):
         page.locator("#find").fill(query)
         assert visible.evaluate_all("(all) => all.map((each) => each.id)") == rows, query
         assert page.locator("#matches").inner_text() == f"{len(rows)} of 6"

@@ -17,7 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from multimodal.data.corpora.ferplus import PUBLISHED, FaceCorpus, distributions, majority_labels, read_ferplus
+from multimodal.data.corpora.ferplus import (
+    PUBLISHED,
+    FaceCorpus,
+    distributions,
+    majority_labels,
+    read_ferplus,
+    vote_shares,
+)
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.errors import CorpusError
 
@@ -51,6 +58,29 @@ def test_majority_and_shares_by_hand(votes: list[int], winner: int, shares: dict
     expected = [shares.get(label, 0.0) for label in range(8)]
     assert majority_labels(np.array([votes])).tolist() == [winner]
     assert distributions(np.array([votes]))[0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("votes", "shares"),
+    [
+        pytest.param([4, 1, 1, 1, 1, 1, 1, 0, 0, 0], {0: 0.4, **dict.fromkeys(range(1, 7), 0.1)}, id="single votes"),
+        pytest.param([0, 3, 0, 2, 0, 0, 0, 0, 5, 0], {1: 0.6, 3: 0.4}, id="half of the votes name an emotion"),
+        pytest.param([0, 3, 0, 1, 0, 0, 0, 0, 3, 3], {}, id="fewer than half do"),
+        pytest.param([0, 0, 0, 0, 0, 0, 0, 0, 0, 10], {}, id="not a face"),
+        pytest.param([0, 0, 0, 0, 0, 0, 0, 0, 0, 0], {}, id="no vote"),
+    ],
+)
+def test_shares_of_all_votes_by_hand(votes: list[int], shares: dict[int, float]) -> None:
+    assert vote_shares(np.array([votes]))[0].tolist() == pytest.approx([shares.get(label, 0.0) for label in range(8)])
+
+
+@steady
+@given(any_votes)
+def test_shares_of_all_votes_sum_to_one_or_nothing(votes: Votes) -> None:
+    shares, sums = vote_shares(votes), vote_shares(votes).sum(axis=1)
+    assert ((np.abs(sums - 1) < 1e-9) | (sums == 0)).all() and (shares >= 0).all()
+    named = votes[:, :8].sum(axis=1)
+    assert ((sums > 0) == ((named > 0) & (2 * named >= votes.sum(axis=1)))).all()
 
 
 def majority_in_words(votes: list[int]) -> int:

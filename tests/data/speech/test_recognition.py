@@ -134,8 +134,16 @@ class TestTranscribing:
         sure, unsure = Parrot("de", 0.9), Parrot("de", 0.3)
         assert Recognizer(sure, "").transcribe([]).language == "de"
         assert [requests["language"] for requests in sure.asked] == [None, "de"]
-        Recognizer(unsure, "").transcribe([])
+        guess = Recognizer(unsure, "").transcribe([])
         assert [requests["language"] for requests in unsure.asked] == [None, None]
+        assert (guess.language, guess.known_language) == ("de", None)
+
+    def test_a_stated_language_is_not_asked_for(self, found: list[SpokenUtterance]) -> None:
+        found += [spoken(0.0, 2.0), spoken(30.0, 32.0)]
+        parrot = Parrot("en", 0.9)
+        result = Recognizer(parrot, "").transcribe([], language="German")
+        assert [requests["language"] for requests in parrot.asked] == ["de", "de"]
+        assert (result.language, result.known_language) == ("de", "de")
 
     def test_invented_words_are_left_out(self, found: list[SpokenUtterance]) -> None:
         found += [spoken(0.0, 2.0)]

@@ -1,0 +1,1 @@
+"""The MOSI experiment: real people with voice, face and words, folds by video, networks, results."""
