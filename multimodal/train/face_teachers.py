@@ -75,7 +75,8 @@ def teacher_answers(teachers: Sequence[Weights], images: Tensor, folder: Path, q
             if file.metadata() != facts:
                 fact = f"contains {ANSWERS} of other teachers or pictures"
                 raise ConfigError(folder, fact, "choose another folder or remove it")
-            return file.get_tensor("probabilities").to(images.device)
+            stored: Tensor = file.get_tensor("probabilities")
+        return stored.to(images.device)
     parts = []
     for batch in track(images.split(AT_ONCE), "teachers", disable=quiet, transient=True):
         answers = [predict(each.network, batch, each.spec.temperature, flip=True)[0] for each in teachers]
