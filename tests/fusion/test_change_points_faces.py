@@ -38,10 +38,10 @@ class Pictures:
     views: Rows
 
     def readable(self, label: str) -> NDArray[np.int64]:
-        """Pictures whose label the network reads too: of the others no one can know when they change."""
+        """Pictures whose label the network reads too, with some margin over ``uncertain`` (0.54 for this network)."""
         mean = self.views.mean(axis=1)
         index = FACE_LABELS.index(label)
-        return np.flatnonzero((self.labels == index) & (mean.argmax(axis=1) == index) & (mean.max(axis=1) > 0.5))
+        return np.flatnonzero((self.labels == index) & (mean.argmax(axis=1) == index) & (mean.max(axis=1) > 0.65))
 
 
 @pytest.fixture(scope="module")
