@@ -192,4 +192,5 @@ def _risk_coverage(axes: Axes, figures: Mapping[str, Any]) -> None:
     axes.set(xlim=(0, 1.02), ylim=(0, None), xlabel="coverage: share of the predictions kept, most confident first")
     axes.set(ylabel="risk: share of wrong predictions among them", title="Risk and coverage")
     if len(rows) > 1:
+        axes.set_ylim(0, 1.3 * axes.get_ylim()[1])  # room for the legend
         axes.legend(loc="upper left", title="dotted: if confidence said nothing", fontsize=8, title_fontsize=8)

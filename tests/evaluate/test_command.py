@@ -119,6 +119,12 @@ def test_figures_are_complete_and_fit_each_other(trained: Path, figures: dict[st
     assert tuple(figures["labels"]) == FACE_LABELS
     assert figures["parameters"] == card_of(trained)["parameters"]
     assert 3_000_000 < figures["parameters"] <= 4_000_000
+    rows = figures["confidence"]
+    assert set(rows) == {"votes", "degraded"} == set(card_of(trained)["metrics"]["confidence"])
+    # With the picture on which people are divided, without the one that is no face; those of contempt have two votes
+    # for neutral.
+    assert {row["n"] for row in rows.values()} == {25}
+    assert load_weights(str(trained / "run")).spec.uncertain_below is not None
 
 
 @pytest.mark.slow

@@ -128,7 +128,9 @@ def test_clips_without_one_of_the_seven_do_not_count(both: VoicePredictions, fit
 def table_of(means: dict[str, float]) -> ClipTable:
     """Two clips per speaker, whose summaries are around the speaker's mean."""
     clips = [
-        clip_of(speaker.split("-")[0], speaker.split("-")[1], "happiness", take) for speaker in means for take in (1, 2)
+        clip_of(speaker.split("-")[0], speaker.split("-")[1], HAPPY[speaker.split("-")[0]], take)
+        for speaker in means
+        for take in (1, 2)
     ]
     features = [
         VoiceFeatures(torch.zeros(5, 39), torch.full((3,), mean + offset))
@@ -138,6 +140,7 @@ def table_of(means: dict[str, float]) -> ClipTable:
     return ClipTable(tuple(clips), np.zeros(len(clips), np.int64), (tuple(features),))
 
 
+HAPPY = {"ravdess": "happy", "emodb": "happiness"}
 TRAINING = {"ravdess-1": 0.0, "ravdess-2": 4.0, "emodb-1": 20.0, "emodb-2": 22.0}
 
 
