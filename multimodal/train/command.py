@@ -162,8 +162,8 @@ def fusion(
         if data is None:
             from multimodal.train.fusion import Sources, train_fusion
 
-            folders = [path for path in sources.values() if path is not None]
-            train_fusion(config, Sources(*folders, votes=votes), run, name=name, device=device, quiet=quiet, model=model)
+            corpora = Sources(*(path for path in sources.values() if path is not None), votes=votes)
+            train_fusion(config, corpora, run, name=name, device=device, quiet=quiet, model=model)
         else:
             from multimodal.iemocap.results import results_table
             from multimodal.iemocap.train import train_iemocap
