@@ -162,7 +162,8 @@ def fusion(
         if data is None:
             from multimodal.train.fusion import Sources, train_fusion
 
-            corpora = Sources(*(path for path in sources.values() if path is not None), votes=votes)
+            first, second, third, fourth = (path for path in sources.values() if path is not None)
+            corpora = Sources(first, second, third, fourth, votes)
             train_fusion(config, corpora, run, name=name, device=device, quiet=quiet, model=model)
         else:
             from multimodal.iemocap.results import results_table
