@@ -111,7 +111,7 @@ def _reason_absent(analysis: Analysis, modality: str) -> str:
         return "no sound"
     has_words = any(each.utterance.text for each in analysis.estimates)
     if modality == "text" and not has_words:
-        return "no words recognized" if analysis.models.get("speech_to_text") is not None else "no transcript"
+        return _without_words(analysis)
     if analysis.models.get(modality) is None:
         return "not analyzed"
     if modality == "face":
@@ -119,14 +119,22 @@ def _reason_absent(analysis: Analysis, modality: str) -> str:
     return "too short or too quiet" if has_words else _reason_wordless(analysis)
 
 
+def _without_words(analysis: Analysis) -> str:
+    """Why there are no words where somebody speaks."""
+    return "no words recognized" if analysis.models.get("speech_to_text") is not None else "no transcript"
+
+
 def _reason_wordless(analysis: Analysis) -> str:
     """Why a segment has neither words nor an estimate of the voice.
 
-    That nobody speaks is known only from voice activity, which is not computed where a transcript says who speaks when.
+    That nobody speaks is known only from voice activity, which is not computed where a transcript, or speech-to-text,
+    says who speaks when.
     """
+    has_words = any(each.utterance.text for each in analysis.estimates)
     if analysis.models.get("speech_to_text") is not None:
-        return "no words recognized"
-    if any(each.utterance.text for each in analysis.estimates):
+        asked = not has_words and analysis.models.get("audio") is not None
+        return "no speech detected" if asked else "no words recognized"
+    if has_words:
         return "nothing in the transcript"
     if not analysis.media.has_audio:
         return "no sound"
@@ -180,6 +188,7 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
     """
     timed = bool(analysis.media.duration_seconds)
     speakers, reason = by_speaker(analysis), _reason_wordless(analysis)
+    unheard = _without_words(analysis)
     return {
         "speakers": [
             {
@@ -191,7 +200,10 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
             for each in speakers[:SPEAKERS]
         ],
         "more_speakers": len(speakers) - SPEAKERS,
-        "utterances": [_utterance(index, each, timed, reason) for index, each in enumerate(analysis.estimates)],
+        "utterances": [
+            _utterance(index, each, timed, unheard if "audio" in each.estimates else reason)
+            for index, each in enumerate(analysis.estimates)
+        ],
     }
 
 
@@ -201,7 +213,7 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool, reason: str) ->
         "place": clock_time(each.utterance.start_seconds) if timed else str(index + 1),
         "speaker": each.utterance.speaker,
         "text": each.utterance.text,
-        "reason": reason if "audio" not in each.estimates else "no transcript",
+        "reason": reason,
         "label": each.emotion,
         "confidence": confidence,
         # A number after "uncertain" would read as the probability of being uncertain.

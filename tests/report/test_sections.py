@@ -37,7 +37,8 @@ def analysis_of(models: Mapping[str, Any], text: str | None, media: MediaInfo = 
         (analysis_of({**MODELS, "text": None}, None, **VOICE), "no speech detected"),
         (analysis_of(MODELS, "Well.", **VOICE), "nothing in the transcript"),
         (analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, "Well.", **VOICE), "no words recognized"),
-        (analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None), "no words recognized"),
+        (analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None), "no speech detected"),
+        (analysis_of({**ONLY_FACE, "speech_to_text": {"name": "w"}}, None), "no words recognized"),
         (analysis_of(ONLY_FACE, None), "sound not analyzed"),
         (analysis_of(ONLY_FACE, None, replace(TALK, has_audio=False)), "no sound"),
         (analysis_of(ONLY_FACE, "Well."), "nothing in the transcript"),
@@ -51,6 +52,8 @@ def test_a_voice_without_words_lacks_a_transcript() -> None:
     row = transcript(analysis_of({**MODELS, "text": None}, None, **VOICE))["utterances"][1]
     assert row["text"] is None and row["reason"] == "no transcript"
     assert row["details"][-1] == "no estimate from words"
+    unheard = analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None, **VOICE)
+    assert transcript(unheard)["utterances"][1]["reason"] == "no words recognized"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_a_voice_without_words_lacks_a_transcript() -> None:
         ),
         (
             analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None),
-            *("no clear face", "no words recognized", "no words recognized"),
+            *("no clear face", "no speech detected", "no words recognized"),
         ),
     ],
 )
