@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from multimodal.analysis.moments import Moment, top_moments
@@ -188,7 +189,7 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
     """
     timed = bool(analysis.media.duration_seconds)
     speakers, reason = by_speaker(analysis), _reason_wordless(analysis)
-    unheard = _without_words(analysis)
+    unheard, possible = _without_words(analysis), _possible_modalities(analysis)
     return {
         "speakers": [
             {
@@ -201,13 +202,22 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
         ],
         "more_speakers": len(speakers) - SPEAKERS,
         "utterances": [
-            _utterance(index, each, timed, unheard if "audio" in each.estimates else reason)
+            _utterance(index, each, timed, unheard if "audio" in each.estimates else reason, possible)
             for index, each in enumerate(analysis.estimates)
         ],
     }
 
 
-def _utterance(index: int, each: UtteranceEstimate, timed: bool, reason: str) -> dict[str, Any]:
+def _possible_modalities(analysis: Analysis) -> list[str]:
+    """The modalities that the input can have: nothing is missing of a typed answer that has no face."""
+    media = analysis.media
+    can_have = {"face": media.has_video, "audio": media.has_audio, "text": True}
+    return [modality for modality in MODALITIES if can_have[modality]]
+
+
+def _utterance(
+    index: int, each: UtteranceEstimate, timed: bool, reason: str, possible: Sequence[str]
+) -> dict[str, Any]:
     confidence = each.fused.confidence if each.fused is not None else 0.0
     return {
         "place": clock_time(each.utterance.start_seconds) if timed else str(index + 1),
@@ -218,12 +228,12 @@ def _utterance(index: int, each: UtteranceEstimate, timed: bool, reason: str) ->
         "confidence": confidence,
         # A number after "uncertain" would read as the probability of being uncertain.
         "note": "" if each.uncertain else probability_percent(confidence),
-        "details": _details(each),
+        "details": _details(each, possible),
     }
 
 
-def _details(each: UtteranceEstimate) -> list[str]:
-    """The estimate of each signal alone, absent signals by name, valence and arousal."""
+def _details(each: UtteranceEstimate, possible: Sequence[str]) -> list[str]:
+    """The estimate of each signal alone, the absent ones of those that are possible, valence and arousal."""
     details = [
         f"{MODALITY_NAMES[modality]} {top_label(estimate.probabilities)} {probability_percent(estimate.confidence)}"
         for modality in MODALITIES
@@ -233,7 +243,7 @@ def _details(each: UtteranceEstimate) -> list[str]:
         details.insert(
             0, f"most likely {top_label(each.fused.probabilities)} {probability_percent(each.fused.confidence)}"
         )
-    absent = [MODALITY_NAMES[modality] for modality in MODALITIES if each.get(modality) is None]
+    absent = [MODALITY_NAMES[modality] for modality in possible if each.get(modality) is None]
     details += [f"no estimate from {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:
         details.append(f"valence {signed(each.valence)}, arousal {signed(each.arousal)}")

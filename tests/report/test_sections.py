@@ -56,6 +56,16 @@ def test_a_voice_without_words_lacks_a_transcript() -> None:
     assert transcript(unheard)["utterances"][1]["reason"] == "no words recognized"
 
 
+def test_a_typed_answer_lacks_no_face() -> None:
+    typed = replace(TALK, duration_seconds=0.0, has_video=False, has_audio=False)
+    words = {"text": estimate_of("happiness", 0.8)}
+    read = UtteranceEstimate(Utterance(0.0, 0.0, None, "Nice."), words, words["text"])
+    unread = UtteranceEstimate(Utterance(0.0, 0.0, None, "Schön."))
+    rows = transcript(Analysis(typed, MODELS, FUSED_LABELS, (), (), (read, unread), (), None))["utterances"]
+    assert rows[0]["details"] == ["words happiness 80%"]
+    assert rows[1]["details"] == ["no estimate from words"]
+
+
 @pytest.mark.parametrize(
     ("analysis", "face", "voice", "words"),
     [
