@@ -1,8 +1,9 @@
 """The face encoder: a convolutional network from a gray crop of a face to eight expressions and an embedding.
 
-Two networks: ``SEResNet``, ours, a small ensemble of squeeze-and-excite residual networks in one module, and ``VGG13``,
-the network of Barsoum et al. 2016 (arXiv 1608.01041), kept for comparison. Both standardize each picture themselves,
-so that training and inference cannot differ, and both take any batch size.
+Three networks: ``SEResNet``, ours, a small ensemble of squeeze-and-excite residual networks in one module;
+``compact_se_resnet``, one such network with a third of the work, taught by others; and ``VGG13``, the network of
+Barsoum et al. 2016 (arXiv 1608.01041), kept for comparison. All standardize each picture themselves, so that training
+and inference cannot differ, and take any batch size.
 
 Source: He et al. 2015 (arXiv 1512.03385), Hu et al. 2017 (arXiv 1709.01507).
 """
@@ -110,8 +111,11 @@ class ResidualBlock(nn.Module):
 class _Member(nn.Sequential):
     """One residual network up to its pooled features."""
 
-    def __init__(self, widths: Sequence[int], depths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], depths: Sequence[int], stem: int) -> None:
         layers: list[nn.Module] = [_convolution(1, widths[0], size=5, stride=2), nn.ReLU()]
+        if stem:
+            halving = [_convolution(stem, widths[0], stride=2), nn.ReLU()]
+            layers = [_convolution(1, stem), nn.ReLU(), *halving]
         inputs = widths[0]
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             for index in range(depth):
@@ -131,6 +135,8 @@ class SEResNet(nn.Module):
         widths: Channels per stage; each stage after the first halves the picture.
         depths: Residual blocks per stage.
         dropout: Share of pooled features dropped in training.
+        stem: Channels at full size, from a 3x3 convolution before the one that halves the picture; 0 for a single 5x5
+            convolution that halves it at once.
 
     Example:
         >>> output = SEResNet(labels=8).eval()(torch.zeros(2, 48, 48, dtype=torch.uint8))
@@ -147,9 +153,10 @@ class SEResNet(nn.Module):
         widths: Sequence[int] = (48, 96, 192, 256),
         depths: Sequence[int] = (1, 2, 1, 1),
         dropout: float = 0.2,
+        stem: int = 0,
     ) -> None:
         super().__init__()
-        self.members = nn.ModuleList(_Member(widths, depths) for _ in range(members))
+        self.members = nn.ModuleList(_Member(widths, depths, stem) for _ in range(members))
         self.heads = nn.ModuleList(nn.Linear(widths[-1], labels) for _ in range(members))
         self.dropout = nn.Dropout(dropout)
         self.embedding_size = members * widths[-1]
@@ -169,6 +176,39 @@ class SEResNet(nn.Module):
         # The log of the averaged probabilities, so that softmax of it is their average.
         together = torch.log_softmax(logits, dim=-1).logsumexp(dim=0)
         return FaceOutput(together, torch.cat(features, dim=1).float(), logits)
+
+
+def compact_se_resnet(labels: int) -> SEResNet:
+    """One squeeze-and-excite residual network with less than 60 M multiply-adds per face, a third of the pair's.
+
+    Ordinary 3x3 convolutions, halved early: on a CPU they train twice as fast as depthwise ones with as many
+    multiply-adds. The multiply-adds of a 48x48 crop, without normalization and pooling:
+
+    ====================  =====  ===================================================================  ==========
+    stage                 size   outputs x inputs x kernel x pixels                                   sum
+    ====================  =====  ===================================================================  ==========
+    stem                  48     16 x 1 x 9 x 2304                                                    331,776
+    stem, halved          24     32 x 16 x 9 x 576                                                    2,654,208
+    1 block, 32           24     2 x 32 x 32 x 9 x 576                                                10,616,832
+    2 blocks, 64          12     (64 x 32 + 3 x 64 x 64) x 9 x 144, and 64 x 32 x 144 around          18,874,368
+    2 blocks, 128         6      (128 x 64 + 3 x 128 x 128) x 9 x 36, and 128 x 64 x 36 around        18,874,368
+    1 block, 256          3      (256 x 128 + 256 x 256) x 9 x 9, and 256 x 128 x 9 around            8,257,536
+    channel weights, head 1      2 x (32 x 4 + 2 x 64 x 8 + 2 x 128 x 16 + 256 x 32), 256 x labels    28,928
+    ====================  =====  ===================================================================  ==========
+
+    Together 59,638,016 for 8 labels.
+
+    Args:
+        labels: Number of expressions.
+
+    Returns:
+        The network, 1.6 M parameters, with random weights.
+
+    Example:
+        >>> compact_se_resnet(8).eval()(torch.zeros(2, 48, 48, dtype=torch.uint8)).embedding.shape
+        torch.Size([2, 256])
+    """
+    return SEResNet(labels, members=1, widths=(32, 64, 128, 256), depths=(1, 2, 2, 1), stem=16)
 
 
 class VGG13(nn.Module):
@@ -221,7 +261,11 @@ class VGG13(nn.Module):
         return FaceOutput(logits, embedding, logits.unsqueeze(0))
 
 
-FACE_NETWORKS: dict[str, Callable[[int], nn.Module]] = {"se_resnet_pair": SEResNet, "vgg13": VGG13}
+FACE_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
+    "se_resnet_pair": SEResNet,
+    "vgg13": VGG13,
+    "compact_se_resnet": compact_se_resnet,
+}
 """Architecture name, as weights and configurations give it, to a network for a number of labels."""
 
 

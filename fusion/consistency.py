@@ -1,13 +1,14 @@
 """Keeps a fused answer consistent with the signals that it is made of.
 
-A trained head can be sure of an emotion that no signal shows. Three rules exclude that for any head and any input:
+A trained head can be sure of an emotion that no signal shows. Four rules exclude that for any head and any input:
 
 1. One signal alone is answered by its own calibrated probabilities.
 2. Neutral is at least as probable as in the signal with the least of it.
 3. The most probable emotion is first, or close to first, in at least one signal.
+4. Where three signals have no such emotion in common, not even two of them, no emotion is more probable than not.
 
-An answer that breaks rule 2 or 3 is moved toward one of the signals, each of which keeps all three, and no further than
-necessary. Pure functions.
+An answer that breaks rule 2 or 3 is moved toward one of the signals, each of which keeps both, and no further than
+necessary. By rule 4 the first emotion yields to the others in proportion. Pure functions.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ Rows = NDArray[np.float64]
 
 CLOSE = 2 / 3
 """An emotion is close to first in a signal if it has at least this share of the first one's probability there."""
+
+MAJORITY = 3
+"""Signals of which two make a majority."""
+
+HALF = 0.5 - 1e-6
+"""Most of an emotion where three signals have none in common: just below half, which is uncertain."""
 
 TOLERANCE = 1e-9
 """Of comparisons, far above rounding errors; an emotion that overtakes another leads by as much."""
@@ -50,7 +57,20 @@ def constrain(probabilities: Rows, signals: Rows, present: NDArray[np.bool_], ne
             result[row] = rows[0]
         elif len(rows) and not _keeps_rules(answer[None], rows, neutral)[0]:
             result[row] = _moved(answer, rows, neutral)
+        if len(rows) >= MAJORITY and _is_close(rows).sum(axis=0).max() == 1:
+            result[row] = _halved(result[row])
     return result
+
+
+def _halved(answer: Rows) -> Rows:
+    """The answer with at most ``HALF`` for its first emotion; the others are raised in proportion."""
+    top = answer.argmax()
+    if answer[top] <= HALF:
+        return answer
+    rest = 1 - answer[top]
+    others = answer * ((1 - HALF) / rest) if rest > TOLERANCE else np.full_like(answer, (1 - HALF) / (len(answer) - 1))
+    others[top] = HALF
+    return others
 
 
 def _moved(answer: Rows, signals: Rows, neutral: int | None) -> Rows:
@@ -79,8 +99,14 @@ def _turning_shares(answer: Rows, signal: Rows, signals: Rows, neutral: int | No
 
 def _keeps_rules(answers: Rows, signals: Rows, neutral: int | None) -> NDArray[np.bool_]:
     """Whether each answer ``(answers, labels)`` keeps rules 2 and 3 for the signals ``(signals, labels)``."""
-    close = (signals >= CLOSE * signals.max(axis=1, keepdims=True) - TOLERANCE).any(axis=0)
+    close = _is_close(signals).any(axis=0)
     keeps: NDArray[np.bool_] = close[answers.argmax(axis=1)]
     if neutral is not None:
         keeps = keeps & (answers[:, neutral] >= signals[:, neutral].min() - TOLERANCE)
     return keeps
+
+
+def _is_close(signals: Rows) -> NDArray[np.bool_]:
+    """Whether each emotion is first or close to first in each signal, ``(signals, labels)``."""
+    close: NDArray[np.bool_] = signals >= CLOSE * signals.max(axis=1, keepdims=True) - TOLERANCE
+    return close

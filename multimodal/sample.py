@@ -1,7 +1,8 @@
 """``python -m multimodal.sample``: writes a short interview clip with a transcript, to try the program without a video.
 
-A public-domain portrait (see ``assets/README.md``) moves in front of a drawn room, leaves the picture for a while and
-returns. Two people talk: with synthetic speech if espeak-ng is installed, otherwise with noise in the rhythm of speech.
+A smiling public-domain portrait (see ``assets/README.md``) moves in front of a drawn room, leaves the picture for a
+while and returns. Two people talk, pleased while she is seen and annoyed while she is away: with synthetic speech if
+espeak-ng is installed, otherwise with noise in the rhythm of speech.
 ``interview.srt`` next to the clip is the transcript. Both files depend on the seed alone.
 """
 
@@ -43,21 +44,25 @@ VOICES = {"Interviewer": ("en-gb+m3", 40), "Participant": ("en-us+f3", 55)}
 
 
 class Line(NamedTuple):
-    """One line of the dialogue; the start refers to a clip of 20 s."""
+    """One line of the dialogue; the start refers to a clip of 20 s.
+
+    An unseen line is spoken while nobody is in the picture; it is left out of a clip whose absence is too short for it.
+    """
 
     start_seconds: float
     speaker: str
     text: str
+    is_unseen: bool = False
 
 
 DIALOGUE = (
-    Line(0.5, "Interviewer", "How was it to book the appointment?"),
-    Line(3.0, "Participant", "Lovely! I found the calendar at once. Oh, the doorbell, one second."),
-    Line(8.6, "Interviewer", "Take your time, there is no hurry."),
-    Line(11.8, "Participant", "I am back. But the payment page made me angry, it lost everything I had typed."),
-    Line(17.4, "Interviewer", "Thank you, that helps us."),
+    Line(0.5, "Interviewer", "Thanks for coming, how was it?"),
+    Line(3.0, "Participant", "It was great, I love the new calendar! Oh, the doorbell, one moment."),
+    Line(8.1, "Participant", "No, that is not my parcel! How annoying!", is_unseen=True),
+    Line(12.0, "Participant", "That was for my neighbor. Anyway, the booking was easy and I really enjoyed it!"),
+    Line(17.2, "Interviewer", "I am glad to hear that, thank you!"),
 )
-"""An invented usability interview; the participant leaves while the interviewer waits."""
+"""An invented usability interview. The portrait smiles, so nothing unpleasant is said while it is in the picture."""
 
 
 def make_sample(path: str | Path, seconds: float = SECONDS, seed: int = 0, overwrite: bool = False) -> Path:
@@ -122,6 +127,8 @@ def _audio(seconds: float, seed: int) -> tuple[NDArray[np.float32], list[Utteran
         end = start + len(voice) / SAMPLE_RATE
         if end > seconds:  # a short clip ends between utterances
             break
+        if line.is_unseen and not ABSENCE[0] * seconds <= start < end <= ABSENCE[1] * seconds:
+            continue
         first = round(start * SAMPLE_RATE)
         samples[first : first + len(voice)] += voice
         utterances.append(Utterance(start, min(round(end, 3), seconds), line.speaker, line.text))

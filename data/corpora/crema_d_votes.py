@@ -24,6 +24,8 @@ PUBLISHED = 7_442
 
 FILE = "tabulatedVotes.csv"
 
+LICENSE = "ODbL 1.0"
+
 VOTES = {"A": "anger", "D": "disgust", "F": "fear", "H": "happiness", "N": "neutral", "S": "sadness"}
 """Column of the table to its label."""
 

@@ -8,6 +8,7 @@ pictures come from the web and are for research.
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,3 +220,22 @@ def distributions(votes: NDArray[np.int64]) -> NDArray[np.float32]:
     emotion_votes = emotions.sum(axis=1, keepdims=True)
     usable = (emotion_votes > 0) & (emotion_votes * 2 >= clean_votes.sum(axis=1, keepdims=True))
     return np.where(usable, emotions / np.maximum(emotion_votes, 1), 0).astype(np.float32)
+
+
+def kept_apart(corpus: FaceCorpus, share: float) -> NDArray[np.bool_]:
+    """Which pictures are kept out of every choice, for one final figure; the same picture is always on the same side.
+
+    Args:
+        corpus: Pictures, usually the validation part.
+        share: Share of the pictures, 0 … 1; a smaller share is part of a larger one.
+
+    Returns:
+        ``(n,)`` bool, from the hashes of the pixels.
+
+    Example:
+        >>> corpus = FaceCorpus(np.zeros((2, 48, 48), np.uint8), np.zeros((2, 10), np.int64), ("a.png", "b.png"))
+        >>> kept_apart(corpus, 0.0).tolist(), kept_apart(corpus, 1.0).tolist()
+        ([False, False], [True, True])
+    """
+    hashes = [hashlib.sha256(image.tobytes()).digest()[:4] for image in corpus.images]
+    return np.array([int.from_bytes(digest) / 2**32 < share for digest in hashes], np.bool_)

@@ -60,8 +60,10 @@ def foreign_languages(texts: Sequence[str], stated: str | None = None) -> list[s
         English that cannot be named; None for English, and for texts too short to tell.
 
     Example:
-        >>> foreign_languages(["Der Knopf war schwer zu finden.", "Hm, gut.", "I could not find the button at all."])
-        ['de', 'de', None]
+        >>> foreign_languages(["Der Knopf war schwer zu finden, das hat mich sehr geärgert.", "Hm, gut."])
+        ['de', 'de']
+        >>> foreign_languages(["I could not find the button.", "OK, then I tried the menu.", "Wo ist denn der Knopf?"])
+        [None, None, 'de']
         >>> foreign_languages(["OK.", "12"])
         [None, None]
     """

@@ -66,7 +66,7 @@ def expected_shares(segments: Sequence[SegmentProbabilities], labels: Iterable[s
 def _rows(segments: Sequence[SegmentProbabilities], labels: Sequence[str]) -> NDArray[np.float64]:
     """Probabilities of these labels, ``(segments, labels)``; each row sums to 1, or to 0 if it has none of them."""
     rows = np.array([[each.probabilities.get(label, 0.0) for label in labels] for each in segments], np.float64)
-    return rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-12))
 
 
 def uncertain_share(segments: Sequence[SegmentProbabilities]) -> float | None:

@@ -1,17 +1,19 @@
 """Face augmentation: simulates the differences between faces in videos and clean pictures.
 
 Everything works on a whole batch at once, on the device of the batch, from one generator, so that an epoch can be
-repeated exactly.
+repeated exactly. What cameras and things before the face do is in ``face_effects``.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
+
+from multimodal.augmentation import face_effects
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class FaceAugmentation:
         blur_share: Share of pictures that are blurred by a 3x3 average, to a random degree.
         erase_share: Share of pictures with a covered rectangle.
         erase_area: Largest area of that rectangle, as a share of the picture.
+        shear: Largest slant to either side, as a share of the height.
+        feature_share: Share of faces with mouth, eyes, forehead or a side covered: masks, glasses, hats, hands.
+        shadow_share: Share of pictures of which one side of a line is in shadow.
+        dark_share: Share of pictures in low light: few gray levels and the noise of the sensor.
+        motion_share: Share of pictures blurred along a line of 3 to 7 pixels.
+        jpeg_share: Share of pictures compressed as JPEG, quality 10 to 60.
+        low_resolution_share: Share of pictures reduced to 16 to 24 pixels and enlarged again.
     """
 
     rotation_degrees: float = 15.0
@@ -39,10 +48,34 @@ class FaceAugmentation:
     blur_share: float = 0.25
     erase_share: float = 0.3
     erase_area: float = 0.15
+    shear: float = 0.0
+    feature_share: float = 0.0
+    shadow_share: float = 0.0
+    dark_share: float = 0.0
+    motion_share: float = 0.0
+    jpeg_share: float = 0.0
+    low_resolution_share: float = 0.0
+
+
+def weaken(settings: FaceAugmentation, factor: float) -> FaceAugmentation:
+    """The same changes, each with ``factor`` of its strength or share.
+
+    Args:
+        settings: Strength of each change.
+        factor: 0 for none, 1 for the same.
+
+    Returns:
+        Other settings.
+
+    Example:
+        >>> weaken(FaceAugmentation(zoom=0.2), 0.5).zoom
+        0.1
+    """
+    return FaceAugmentation(**{name: value * factor for name, value in asdict(settings).items()})
 
 
 def augment(images: Tensor, size: int, settings: FaceAugmentation, generator: Generator) -> Tensor:
-    """Mirrors, rotates, shifts, relights, blurs and covers each face at random.
+    """Mirrors, rotates, shifts, relights, blurs and covers each face at random, then records it with a bad camera.
 
     Args:
         images: ``(batch, height, width)`` gray levels 0 … 255.
@@ -58,10 +91,25 @@ def augment(images: Tensor, size: int, settings: FaceAugmentation, generator: Ge
         >>> augment(faces, 36, FaceAugmentation(), torch.Generator().manual_seed(0)).shape
         torch.Size([4, 36, 36])
     """
-    pixels = _place(images.float().unsqueeze(1), size, settings, generator)
+    pixels = images.float().unsqueeze(1)
+    # Features are covered while the face is upright, where they are known to be. An effect that is off draws nothing,
+    # so that older configurations repeat their numbers.
+    if settings.feature_share:
+        pixels = face_effects.cover_features(pixels, settings.feature_share, generator)
+    pixels = _place(pixels, size, settings, generator)
     pixels = _light(pixels, settings, generator)
+    if settings.shadow_share:
+        pixels = face_effects.shade_side(pixels, settings.shadow_share, generator)
     pixels = _soften(pixels, settings, generator)
     pixels = _cover(pixels, settings, generator)
+    for effect, share in (
+        (face_effects.move, settings.motion_share),
+        (face_effects.darken, settings.dark_share),
+        (face_effects.reduce, settings.low_resolution_share),
+        (face_effects.compress, settings.jpeg_share),
+    ):
+        if share:
+            pixels = effect(pixels, share, generator)
     return pixels.clamp(0, 255).squeeze(1)
 
 
@@ -81,9 +129,10 @@ def _place(images: Tensor, size: int, settings: FaceAugmentation, generator: Gen
     mirror = torch.where(_uniform(images, generator) < 0, -1.0, 1.0)
     # Coordinates run from -1 to 1, hence twice the share.
     shift = _uniform(images, generator, 2) * 2 * settings.shift
+    slant = _uniform(images, generator) * settings.shear if settings.shear else torch.zeros_like(angle)
     cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
-    top = torch.stack([cosine * mirror, -sine, shift[:, 0]], dim=1)
-    bottom = torch.stack([sine * mirror, cosine, shift[:, 1]], dim=1)
+    top = torch.stack([cosine * mirror, cosine * mirror * slant - sine, shift[:, 0]], dim=1)
+    bottom = torch.stack([sine * mirror, sine * mirror * slant + cosine, shift[:, 1]], dim=1)
     grid = functional.affine_grid(torch.stack([top, bottom], dim=1), [len(images), 1, size, size], align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 

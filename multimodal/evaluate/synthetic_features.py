@@ -24,7 +24,7 @@ from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS, s
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.face import predict
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.text import read_texts
+from multimodal.encoders.sentences import read_utterances
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.fusion.alignment import Floats, FusionInputs, build_inputs
 from multimodal.models.weights import Weights
@@ -298,12 +298,13 @@ def encode_texts(weights: Weights, texts: Sequence[str]) -> list[Encoded]:
     """
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
-    predictions = read_texts(
+    predictions = read_utterances(
         weights.network,
         weights.tokenizer,
         texts,
         temperature=weights.spec.temperature,
         window_tokens=weights.spec.window_tokens or 128,
+        neutral=FUSED_LABELS.index("neutral"),
     )
     size = int(weights.network.embedding_size)  # type: ignore[arg-type]
     empty = Encoded(np.zeros((1, size), np.float32), np.full(len(FUSED_LABELS), 1 / len(FUSED_LABELS)))

@@ -109,12 +109,14 @@ def _reason_absent(analysis: Analysis, modality: str) -> str:
         return "no picture"
     if modality == "audio" and not media.has_audio:
         return "no sound"
-    if modality == "text":
-        has_words = any(each.utterance.text for each in analysis.estimates)
-        return "not analyzed" if has_words else _reason_wordless(analysis)
+    has_words = any(each.utterance.text for each in analysis.estimates)
+    if modality == "text" and not has_words:
+        return "no words recognized" if analysis.models.get("speech_to_text") is not None else "no transcript"
     if analysis.models.get(modality) is None:
         return "not analyzed"
-    return "no clear face" if modality == "face" else _reason_wordless(analysis)
+    if modality == "face":
+        return "no clear face"
+    return "too short or too quiet" if has_words else _reason_wordless(analysis)
 
 
 def _reason_wordless(analysis: Analysis) -> str:

@@ -169,7 +169,7 @@ def headline(analysis: Analysis) -> str:
     if not clear:
         return f"No emotion stands out in {extent}: at most {_named(shares[:1], step)}{rest}."
     if len(leaders) == 1 and leaders[0].share >= MOSTLY:
-        return f"Mostly {_word(leaders[0])} ({_about(*_amounts(leaders, step), step)}) in {extent}{rest}."
+        return f"Mostly {_word(leaders[0])} ({_about(_amounts(leaders, step)[0], step)}) in {extent}{rest}."
     mixed = " and the rest mixed" if 1 - sum(each.share for each in leaders) >= NAMED else ""
     return f"A{_named(leaders, step)[1:]}{mixed} in {extent}{rest}."
 

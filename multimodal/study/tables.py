@@ -182,7 +182,9 @@ def read_study(out: Path) -> StudyTables:
         line = " ".join(str(error).split())
         raise AnalysisError(file, f"cannot be read ({line[:200]})", "run the batch again") from error
     names = tuple(columns)
-    rows = tuple(dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+    rows: tuple[Cells, ...] = tuple(
+        dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
+    )
     if (table.schema.metadata or {}).get(VERSION_KEY) != str(SCHEMA_VERSION).encode():
         rows = tuple(_with_current_shares(out, row) for row in rows)
     columns_by_name = {name.lower(): name for name in reversed(names) if name not in RESULT_COLUMNS}

@@ -162,8 +162,9 @@ def fusion(
         if data is None:
             from multimodal.train.fusion import Sources, train_fusion
 
-            folders = [path for path in sources.values() if path is not None]
-            train_fusion(config, Sources(*folders, votes), run, name=name, device=device, quiet=quiet, model=model)
+            first, second, third, fourth = (path for path in sources.values() if path is not None)
+            corpora = Sources(first, second, third, fourth, votes)
+            train_fusion(config, corpora, run, name=name, device=device, quiet=quiet, model=model)
         else:
             from multimodal.iemocap.results import results_table
             from multimodal.iemocap.train import train_iemocap

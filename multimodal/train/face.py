@@ -18,11 +18,12 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
-from multimodal.augmentation.face import FaceAugmentation, augment
+from multimodal.augmentation.face import FaceAugmentation, augment, weaken
 from multimodal.data.corpora.ferplus import (
     SIZE,
     FaceCorpus,
     distributions,
+    kept_apart,
     majority_labels,
     read_ferplus,
     vote_shares,
@@ -43,6 +44,7 @@ from multimodal.evaluate.metrics import (
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.train.config import read_config
+from multimodal.train.face_teachers import load_teachers, teacher_answers
 from multimodal.train.loop import LoopSettings, fit, load_tensors
 from multimodal.train.provenance import origin_of, training_revision
 
@@ -66,6 +68,12 @@ class FaceConfig:
         full_size: Height and width in the remaining epochs.
         self_distillation: Share of each target that is the prediction of the network that the run starts from, for the
             picture without augmentation; the rest is the votes. It reduces the noise of ten votes.
+        teachers: Names of trained face weights whose mean probabilities, for the picture without augmentation and its
+            mirror image, are part of each target.
+        teacher_share: Share of each target that is the teachers'; the rest is the votes.
+        mixup: Share of the pictures that are blended with another of the batch, and their targets alike.
+        gentle_share: Share of the epochs, at the end, that are augmented half as strongly.
+        kept_share: Share of the validation part that is used for no choice, by the hash of the picture.
         check_counts: Whether the corpus must have the published number of pictures.
 
     Raises:
@@ -81,12 +89,22 @@ class FaceConfig:
     small_share: float = 0.0
     full_size: int = 48
     self_distillation: float = 0.0
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = 0.5
+    mixup: float = 0.0
+    gentle_share: float = 0.0
+    kept_share: float = 0.0
     check_counts: bool = True
 
     def __post_init__(self) -> None:
         for key, choices in {"scheme": SCHEMES, "architecture": tuple(FACE_NETWORKS)}.items():
             if getattr(self, key) not in choices:
                 raise ConfigError(key, f"is {getattr(self, key)!r}", f"choose one of {', '.join(choices)}")
+        for key in ("teacher_share", "mixup", "gentle_share", "kept_share"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ConfigError(key, f"is {getattr(self, key)}", "give a share from 0 to 1")
+        if self.scheme == "multi_label" and (self.teachers or self.mixup):
+            raise ConfigError("scheme", "is 'multi_label', which has no shares to mix", "leave teachers and mixup out")
 
 
 class FaceTask:
@@ -121,7 +139,16 @@ class FaceTask:
             teacher = copy.deepcopy(self.network).to(self.images.device).eval()
             with self.accelerator.autocast():
                 predictions = torch.cat([predict(teacher, images)[0] for images in self.images.split(512)])
-            self.targets = (1 - share) * self.targets + share * predictions.clone()
+            self.learn_from(predictions.clone(), share)
+
+    def learn_from(self, answers: Tensor, share: float) -> None:
+        """Mixes probabilities for the training pictures into the targets.
+
+        Args:
+            answers: ``(n, 8)`` probabilities in the order of ``images``.
+            share: Their share of each target.
+        """
+        self.targets = (1 - share) * self.targets + share * answers
 
     def steps(self) -> int:
         """Whole batches in the corpus; the remainder differs from epoch to epoch."""
@@ -138,6 +165,8 @@ class FaceTask:
             Iterator over the batches, on the device.
         """
         small = epoch < self.config.small_share * self.config.loop.epochs
+        gentle = epoch >= (1 - self.config.gentle_share) * self.config.loop.epochs
+        augmentation = weaken(self.config.augmentation, 0.5) if gentle else self.config.augmentation
         size = self.config.small_size if small else self.config.full_size
         order = torch.randperm(len(self.images), generator=generator, device=self.images.device)
         for step in range(self.steps()):
@@ -147,7 +176,8 @@ class FaceTask:
             if self.config.scheme == "probabilistic":
                 sample = torch.multinomial(targets, 1, generator=generator)
                 targets = torch.zeros_like(targets).scatter_(1, sample, 1.0)
-            yield augment(self.images[batch], size, self.config.augmentation, generator), targets
+            images = augment(self.images[batch], size, augmentation, generator)
+            yield mix(images, targets, self.config.mixup, generator) if self.config.mixup else (images, targets)
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Mean over pictures of the scheme's loss, summed over members: each member is trained independently.
@@ -179,8 +209,8 @@ class FaceTask:
         Returns:
             Name of the figure to its value.
         """
-        with self.accelerator.autocast():
-            parts = [predict(network, images, flip=False)[0] for images in self.validation_images.split(512)]
+        # In float32: bf16 makes ties of epochs that differ.
+        parts = [predict(network, images, flip=False)[0] for images in self.validation_images.split(512)]
         probabilities, labels = torch.cat(parts), self.validation_labels
         right = (probabilities.argmax(1) == labels).float()
         recalls = [right[labels == label].mean() for label in labels.unique()]
@@ -190,6 +220,28 @@ class FaceTask:
             "balanced_accuracy": float(torch.stack(recalls).mean()),
             "nll": -float(likelihood),
         }
+
+
+def mix(images: Tensor, targets: Tensor, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Blends some pictures with others of the batch, which keep the smaller half.
+
+    Args:
+        images: ``(batch, height, width)`` gray levels.
+        targets: ``(batch, labels)``.
+        share: Share of the batch that is blended.
+        generator: Random generator on the device.
+
+    Returns:
+        Pictures and targets of the same shapes.
+
+    Source: Zhang et al. 2017, "mixup: Beyond Empirical Risk Minimization" (arXiv 1710.09412).
+    """
+    count, device = len(images), images.device
+    chosen = torch.rand(count, 1, generator=generator, device=device) < share
+    weight = 1 - chosen * torch.rand(count, 1, generator=generator, device=device) / 2
+    others = torch.randperm(count, generator=generator, device=device)
+    blended = weight[:, :, None] * images + (1 - weight[:, :, None]) * images[others]
+    return blended, weight * targets + (1 - weight) * targets[others]
 
 
 def _usable(corpus: FaceCorpus, scheme: str) -> NDArray[np.bool_]:
@@ -254,19 +306,31 @@ def train_face(
         ConfigError: The configuration is invalid.
         CorpusError: The corpus differs from the published FER+.
         OutputError: The run folder cannot be written.
+        WeightsError: The weights of a teacher are unknown or damaged.
     """
     config = read_config(config_path, FaceConfig)
     device_name = choose_device(device)
     precision = config.loop.precision if device_name != "mps" else "no"
     accelerator = Accelerator(cpu=device_name == "cpu", mixed_precision=precision)
+    teachers = load_teachers(config.teachers, device_name)
     training, validation = read_corpora(config, data)
+    apart = kept_apart(validation, config.kept_share)
+    validation = validation.subset(~apart)
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     task = FaceTask(config, training, validation, accelerator)
     if start is not None:
         task.start_from(start)
     revision = training_revision(run)
+    if teachers:
+        task.learn_from(teacher_answers(teachers, task.images, run, quiet), config.teacher_share)
     fit(task, config.loop, run, accelerator, quiet)
-    origin = {"commit": revision, **({"start": origin_of(start)} if start is not None else {})}
+    origin: dict[str, object] = {"commit": revision}
+    if start is not None:
+        origin["start"] = origin_of(start)
+    if teachers:
+        origin["teachers"] = [{"name": teacher.name, "sha256": teacher.sha256} for teacher in teachers]
+    if apart.any():
+        origin["kept_apart"] = f"{apart.sum()} of {len(apart)} validation pictures, by hash, used for no choice"
     return write_weights(config, task.network.cpu().eval(), validation, run, name, origin)
 
 

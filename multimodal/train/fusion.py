@@ -22,6 +22,7 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from multimodal.data.corpora.crema_d_votes import LICENSE as VOTES_LICENSE
 from multimodal.data.corpora.crema_d_votes import JointVotes, read_votes
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
 from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
@@ -185,7 +186,7 @@ def train_fusion(
     head = Head(network, shape, temperatures)
     figures = evaluate_fusion(head, parts["evaluate"], SynthesisConfig(), count, seed, votes)
     facts = {
-        "data": data_facts(config, parts, encoders),
+        "data": data_facts(config, parts, encoders, votes),
         "license": license_of(list(audio_config.sampling.corpus_weights)),
         "training": how(config, run, revision, encoders),
         "metrics": {"protocol": PROTOCOL, "synthetic": figures},
@@ -356,7 +357,10 @@ def _part_of_fold(fold: int, folds: int) -> int:
 
 
 def data_facts(
-    config: FusionConfig, parts: Mapping[str, EncodedPools], encoders: Mapping[str, Weights]
+    config: FusionConfig,
+    parts: Mapping[str, EncodedPools],
+    encoders: Mapping[str, Weights],
+    votes: JointVotes | None = None,
 ) -> dict[str, Any]:
     """The data entry of the card.
 
@@ -364,6 +368,7 @@ def data_facts(
         config: Configuration of the training.
         parts: Encoded samples of each part.
         encoders: Modality to its weights.
+        votes: What people hear, see and judge, if it was used.
 
     Returns:
         Plain values.
@@ -376,9 +381,10 @@ def data_facts(
         }
         for part, encoded in parts.items()
     }
+    judged = {} if votes is None else {"crema_d_votes": {"license": VOTES_LICENSE, "clips": votes.clips}}
     return {
         "name": "synthetic utterances of random FER+ pictures, clips of acted speech and GoEmotions comments",
-        "corpora": licenses(encoders),
+        "corpora": licenses(encoders) | judged,
         "parts": counts,
         "encoders": {part: weights.name for part, weights in encoders.items()},
         "synthesis": asdict(config.synthesis),

@@ -160,6 +160,15 @@ def warped(scale: float, degrees: float, shift: tuple[float, float] = (0, 0)) ->
     )
 
 
+def sheared(slant: float) -> Floats:
+    """The smooth picture by OpenCV, read farther to the right the lower the pixel."""
+    matrix = np.array([[1, slant, -slant * (SIZE - 1) / 2], [0, 1, 0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(smooth_picture(), matrix, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
 @pytest.mark.parametrize("draw", [0.4, 1.0])
 @pytest.mark.parametrize(
     ("amounts", "expected"),
@@ -168,6 +177,7 @@ def warped(scale: float, degrees: float, shift: tuple[float, float] = (0, 0)) ->
         ({"zoom": 0.3}, lambda draw: warped(1.3**draw, 0)),
         ({"shift": 0.1}, lambda draw: warped(1, 0, (0.1 * SIZE * draw, 0.1 * SIZE * draw))),
         ({"rotation_degrees": 30.0, "zoom": 0.2}, lambda draw: warped(1.2**draw, 30 * draw)),
+        ({"shear": 0.25}, lambda draw: sheared(0.25 * draw)),
     ],
 )
 def test_placing_agrees_with_opencv(

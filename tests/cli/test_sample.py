@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from checkout import RunCommand, subprocess_environment
 
+import multimodal
 from multimodal import sample
+from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError, OutputError
 from multimodal.sample import make_sample
 
@@ -99,6 +101,36 @@ def test_transcript_fits_the_sound(clip: Path) -> None:
     times = [time for start, end, _, _ in lines for time in (start, end)]
     assert times == sorted(times) and times[-1] <= 20
     assert_sound_fits_transcript(clip)
+
+
+@pytest.mark.slow
+def test_words_fit_the_face_that_is_seen(clip: Path) -> None:
+    options = multimodal.AnalysisOptions(modalities=("face", "text"))  # the voice depends on espeak-ng
+    table = multimodal.load_model().analyze(clip, options).utterances
+    words = table.dropna(subset=["text"]).set_index("text")
+    assert list(words.index) == [line.text for line in sample.DIALOGUE]
+    for line in sample.DIALOGUE:
+        row = words.loc[line.text]
+        read = row[[f"text_{label}" for label in FUSED_LABELS]].astype(float).idxmax()
+        if line.is_unseen:
+            assert (row["modalities"], read) == ("text", "text_anger")
+        else:
+            assert row["modalities"] == "face+text"
+            assert row["face_happiness"] > 0.9 and read == "text_happiness"
+            assert row["emotion"] == "happiness"
+
+
+@pytest.mark.parametrize("seconds", [4.0, 10.0, 14.2, 16.0, 20.0, 33.0, 120.0])
+def test_annoyed_line_is_spoken_while_nobody_is_in_the_picture(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample.shutil, "which", lambda name: None)
+    (annoyed,) = [line for line in sample.DIALOGUE if line.is_unseen]
+    _, utterances = sample._audio(seconds, seed=0)
+    spoken = [each for each in utterances if each.text == annoyed.text]
+    assert len(spoken) == (seconds >= 16)  # of shorter clips nobody is away for the 2.2 s that it takes
+    for each in spoken:
+        for time in np.linspace(each.start_seconds, each.end_seconds, 50):
+            left = sample._placement(time, seconds, np.zeros(3)) @ np.array([180 - 70, 150, 1])
+            assert left[0] > sample.WIDTH  # the edge of the hair
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from multimodal.encoders.face import (
     ResidualBlock,
     SEResNet,
     SqueezeExcite,
+    compact_se_resnet,
     predict,
     standardize,
 )
@@ -202,6 +203,46 @@ def parameters(network: nn.Module) -> int:
 
 def test_default_has_at_most_four_million_parameters() -> None:
     assert 1_000_000 < parameters(SEResNet(LABELS)) <= 4_000_000
+
+
+def multiply_adds(network: nn.Module) -> int:
+    """Of one 48x48 face, by the sizes of what each convolution and linear layer returns."""
+    total = 0
+
+    def count(module: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, nn.Conv2d | nn.Linear)
+        total += output[0].numel() * module.weight[0].numel()
+
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    hooks = [module.register_forward_hook(count) for module in layers]
+    network.eval()(faces(1))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def test_compact_network_is_as_small_as_its_docstring_says() -> None:
+    network = compact_se_resnet(LABELS)
+    assert multiply_adds(network) == 59_638_016 < 60_000_000
+    # Convolutions, channel weights, normalization, head.
+    convolutions = 9 * (16 + 16 * 32 + 2 * 32**2 + 32 * 64 + 3 * 64**2 + 64 * 128 + 3 * 128**2 + 128 * 256 + 256**2)
+    around = 32 * 64 + 64 * 128 + 128 * 256
+    weighing = sum(2 * c * (c // 8) + c // 8 + c for c in (32, 64, 64, 128, 128, 256))
+    normalization = 2 * (16 + 32 + 2 * 32 + 5 * 64 + 5 * 128 + 3 * 256)
+    assert parameters(network) == convolutions + around + weighing + normalization + 257 * LABELS
+    assert parameters(network) < parameters(SEResNet(LABELS)) / 2
+    assert multiply_adds(SEResNet(LABELS)) > 3 * multiply_adds(network)
+
+
+@pytest.mark.parametrize("size", [47, 48, 64])
+def test_finer_stem_sees_what_is_as_small_as_a_pixel(size: int) -> None:
+    network = compact_se_resnet(LABELS).eval()
+    layers = list(network.members[0].children())
+    full = nn.Sequential(*layers[:2])(standardize(faces(1, size)))
+    half = nn.Sequential(*layers[2:4])(full)
+    assert full.shape == (1, 16, size, size)
+    assert half.shape == (1, 32, (size + 1) // 2, (size + 1) // 2) and float(half.min()) >= 0
 
 
 @pytest.mark.parametrize(("members", "width"), [(1, 16), (3, 24)])

@@ -38,10 +38,10 @@ class Pictures:
     views: Rows
 
     def readable(self, label: str) -> NDArray[np.int64]:
-        """Pictures whose label the network reads too: of the others no one can know when they change."""
+        """Pictures whose label the network reads too, with some margin over ``uncertain`` (0.54 for this network)."""
         mean = self.views.mean(axis=1)
         index = FACE_LABELS.index(label)
-        return np.flatnonzero((self.labels == index) & (mean.argmax(axis=1) == index) & (mean.max(axis=1) > 0.5))
+        return np.flatnonzero((self.labels == index) & (mean.argmax(axis=1) == index) & (mean.max(axis=1) > 0.65))
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,8 @@ def test_a_composed_clip_has_its_changes_as_moments(pictures: Pictures, tmp_path
         assert any(
             each.utterance.start_seconds == pytest.approx(moment.time_seconds, abs=1e-6) for each in analysis.estimates
         )
-    assert {moment.time_seconds for moment in changes} <= {each.time_seconds for each in top_moments(analysis, 9)}
+    assert sorted(top_moments(analysis, 9, ["change"]), key=lambda moment: moment.time_seconds) == changes
+    assert {moment.kind for moment in top_moments(analysis)} == {"change", "peak"}
 
 
 def write_clip(path: Path, shown: list[tuple[float, NDArray[np.uint8]]], seconds: float) -> Path:

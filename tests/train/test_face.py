@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,19 +15,22 @@ import pytest
 import torch
 from accelerate import Accelerator
 from checkout import subprocess_environment
-from face_corpus import NO_AUGMENTATION, striped_corpus, write_pictures
+from face_corpus import NO_AUGMENTATION, striped_corpus, tiny_network, write_pictures
 from torch import Tensor, nn
 
-from multimodal.data.corpora.ferplus import FaceCorpus, vote_shares
+from multimodal.augmentation.face import FaceAugmentation
+from multimodal.data.corpora.ferplus import FaceCorpus, kept_apart, read_ferplus, vote_shares
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.encoders.face import FaceOutput, predict
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.models.spec import ModelSpec
+from multimodal.models.weights import NETWORKS, save_weights
 from multimodal.train import command as train
 from multimodal.train import face as train_face
-from multimodal.train import provenance
-from multimodal.train.face import SCHEMES, FaceConfig, FaceTask
+from multimodal.train import face_teachers, provenance
+from multimodal.train.face import SCHEMES, FaceConfig, FaceTask, mix
+from multimodal.train.face_teachers import load_teachers, teacher_answers
 from multimodal.train.loop import LoopSettings, fit, save_tensors
 
 LOOP = LoopSettings(epochs=4, batch_size=16, learning_rate=0.1, precision="no", ema_decay=0.9)
@@ -170,6 +174,39 @@ def test_validation_by_hand(accelerator: Accelerator, config: FaceConfig) -> Non
     assert task.validate(messages) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize(("share", "levels"), [(0.0, [1, 1, 1, 1]), (0.5, [1, 1, 0.5, 0.5])])
+def test_last_epochs_are_gentle(
+    accelerator: Accelerator, config: FaceConfig, monkeypatch: pytest.MonkeyPatch, share: float, levels: list[float]
+) -> None:
+    seen: list[float] = []
+
+    def recorded(images: Tensor, size: int, settings: FaceAugmentation, generator: torch.Generator) -> Tensor:
+        seen.append(settings.noise)
+        return images.float()
+
+    monkeypatch.setattr(train_face, "augment", recorded)
+    gentle = replace(config, augmentation=FaceAugmentation(noise=1.0), gentle_share=share)
+    task = FaceTask(gentle, corpus_of(VOTES), corpus_of(VOTES), accelerator)
+    for epoch in range(4):
+        next(task.batches(epoch, torch.Generator()))
+    assert seen == levels
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_blended_pictures_have_blended_targets(share: float) -> None:
+    count = 500
+    levels = torch.arange(count, dtype=torch.float32)
+    images, targets = levels[:, None, None].expand(-1, 2, 2), torch.eye(count)
+    blended, mixed = mix(images, targets, share, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mixed.sum(1), torch.ones(count))
+    # A picture of one gray level each: the blend's level is the mean of the levels by the blend's targets.
+    torch.testing.assert_close(blended, (mixed @ levels)[:, None, None].expand(-1, 2, 2), rtol=1e-5, atol=1e-3)
+    own = mixed.diagonal()
+    assert float(own.min()) >= 0.5
+    assert float((own < 1).float().mean()) == pytest.approx(share, abs=0.1)
+    assert int((mixed > 0).sum(1).max()) <= 2
+
+
 # Learning
 
 
@@ -191,6 +228,47 @@ def test_start_from_another_network_is_refused(tmp_path: Path, accelerator: Acce
     task = FaceTask(config, corpus_of(VOTES), corpus_of(VOTES), accelerator)
     with pytest.raises(WeightsError, match=r"best\.safetensors: does not fit"):
         task.start_from(tmp_path / "best.safetensors")
+
+
+def teacher_folder(folder: Path, seed: int) -> str:
+    """Random weights of the tiny network, saved with a card; returns the path of the file."""
+    torch.manual_seed(seed)
+    spec = ModelSpec("face", "tiny", FACE_LABELS, 1.5, 48, False, 5.0)
+    return str(save_weights(folder, f"tiny.random-v{seed}", tiny_network(8), spec, {}))
+
+
+@pytest.fixture
+def tiny_weights(tiny_architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS["face"], "tiny", lambda spec: tiny_network(len(spec.labels)))  # type: ignore[arg-type]
+
+
+def test_teachers_answers_are_their_mean_and_computed_once(
+    tmp_path: Path, accelerator: Accelerator, config: FaceConfig, tiny_weights: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teachers = load_teachers([teacher_folder(tmp_path, seed) for seed in (1, 2)], "cpu")
+    task = FaceTask(config, corpus_of(VOTES), corpus_of(VOTES), accelerator)
+    answers = teacher_answers(teachers, task.images, tmp_path / "run")
+    logs = []
+    for teacher in teachers:
+        both = [torch.softmax(teacher.network(images).logits, 1) for images in (task.images, task.images.flip(-1))]
+        logs.append(torch.softmax((sum(both) / 2).log() / 1.5, 1))
+    torch.testing.assert_close(answers, (logs[0] + logs[1]) / 2)
+    votes = task.targets.clone()
+    task.learn_from(answers, 0.25)
+    torch.testing.assert_close(task.targets, 0.75 * votes + 0.25 * answers)
+    with monkeypatch.context() as patch:
+        patch.setattr(face_teachers, "predict", None)
+        assert torch.equal(teacher_answers(teachers, task.images, tmp_path / "run"), answers)
+    for others, images in ((teachers[:1], task.images), (teachers, task.images[:3])):
+        with pytest.raises(ConfigError, match="of other teachers or pictures; choose another folder"):
+            teacher_answers(others, images, tmp_path / "run")
+
+
+def test_teacher_with_other_labels_is_refused(tmp_path: Path, tiny_weights: None) -> None:
+    spec = ModelSpec("face", "tiny", FACE_LABELS[::-1], 1.5, 48, False, 5.0)
+    path = save_weights(tmp_path, "tiny.other-v1", tiny_network(8), spec, {})
+    with pytest.raises(ConfigError, match=r"teachers: tiny\.other-v1 has other labels"):
+        load_teachers([str(path)], "cpu")
 
 
 def accuracy_after_training(task: FaceTask, folder: Path, accelerator: Accelerator) -> float:
@@ -266,6 +344,39 @@ def test_stopped_face_training_goes_on_to_the_same_weights(
     assert run("another").read_bytes() != undisturbed.read_bytes()
 
 
+@pytest.mark.slow
+def test_stopped_student_goes_on_to_the_same_weights(
+    tmp_path: Path, corpus_folder: Path, tiny_weights: None, fresh_accelerate: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "student.toml"
+    student = f'teachers = ["{teacher_folder(tmp_path, 1)}"]\nmixup = 0.3\ngentle_share = 0.4\nkept_share = 0.25\n'
+    effects = "".join(f"{name}_share = 0.3\n" for name in ("feature", "shadow", "dark", "motion", "jpeg"))
+    path.write_text(student + TOML.replace("[loop]", f"[augmentation]\nshear = 0.1\n{effects}\n[loop]"))
+
+    def run(folder: str) -> Path:
+        return train_face.train_face(path, corpus_folder, tmp_path / folder, name="", device="cpu", quiet=True)
+
+    usual, chosen = FaceTask.validate, []
+
+    def stopping(task: FaceTask, network: nn.Module) -> dict[str, float]:
+        chosen.append(len(task.validation_labels))
+        if len(chosen) == 2:
+            raise KeyboardInterrupt
+        return usual(task, network)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FaceTask, "validate", stopping)
+        run("stopped")
+    torch.manual_seed(88)
+    ended, undisturbed = run("stopped"), run("undisturbed")
+    assert ended.read_bytes() == undisturbed.read_bytes()
+    card = json.loads(ended.with_suffix(".json").read_text())["training"]
+    kept = int(kept_apart(read_ferplus(corpus_folder, "valid", check_counts=False), 0.25).sum())
+    assert 0 < kept < 16 and chosen[0] == 16 - kept
+    assert card["kept_apart"] == f"{kept} of 16 validation pictures, by hash, used for no choice"
+    assert [teacher["name"] for teacher in card["teachers"]] == ["tiny.random-v1"]
+
+
 # The command
 
 
@@ -285,6 +396,12 @@ def command(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int
         (('"tiny"', '"resnet"'), "architecture: is 'resnet'; choose one of se_resnet_pair, vgg13"),
         (("epochs = 3", ""), "loop.epochs: is missing"),
         (("24", '"24"'), 'full_size: is "24"; give a whole number'),
+        (("[loop]", "mixup = 1.5\n[loop]"), "mixup: is 1.5; give a share from 0 to 1"),
+        (
+            ('"probabilistic"', '"multi_label"\nteachers = ["x"]'),
+            "scheme: is 'multi_label', which has no shares to mix",
+        ),
+        (("[loop]", 'teachers = "x"\n[loop]'), 'teachers: is "x"; give a list'),
     ],
 )
 def test_invalid_configuration_exits_2(

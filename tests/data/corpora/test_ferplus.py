@@ -21,6 +21,7 @@ from multimodal.data.corpora.ferplus import (
     PUBLISHED,
     FaceCorpus,
     distributions,
+    kept_apart,
     majority_labels,
     read_ferplus,
     vote_shares,
@@ -275,3 +276,22 @@ def test_published_corpus_has_the_published_counts(ferplus_folder: Path, split: 
     assert int((majority_labels(corpus.votes) >= 0).sum()) == clear
     assert set(corpus.votes.sum(axis=1).tolist()) <= {9, 10}  # ten people; a few pictures lost one
     assert corpus.images.std(axis=(1, 2)).mean() == pytest.approx(55, abs=10)  # pictures, not noise or zeros
+
+
+# The pictures kept apart
+
+
+def test_kept_pictures_depend_on_the_pixels_alone() -> None:
+    corpus = striped_corpus(60, 0)
+    twice = FaceCorpus(corpus.images[::-1].repeat(2, 0), corpus.votes.repeat(2, 0), corpus.names * 2)
+    kept = kept_apart(corpus, 0.2)
+    assert kept_apart(twice, 0.2).tolist() == kept[::-1].repeat(2).tolist()
+    assert 55 < kept.sum() < 140  # 96 ± 5 deviations of 9
+
+
+@steady
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_smaller_share_is_part_of_a_larger(one: float, other: float) -> None:
+    corpus = striped_corpus(3, 0)
+    small, large = (kept_apart(corpus, share) for share in sorted((one, other)))
+    assert not (small & ~large).any()
