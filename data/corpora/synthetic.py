@@ -38,8 +38,8 @@ class SynthesisConfig:
         disagreeing_share: Share of utterances with a different emotion in one modality.
         disagreeing_neutral: Share of these with a neutral modality, such as a neutral face with angry words.
         conflicting_share: Share of utterances with three emotions in three modalities; the label is any of them.
-        plain_words: Share of the utterances with an emotion whose face and voice have it and whose words are neutral: most
-            of what people say is.
+        plain_words: Share of the utterances with an emotion in face and voice whose words are neutral, as most of what
+            people say is.
         judged_share: Share of utterances whose emotions in voice and face are drawn by votes on recordings of people
             (``JointVotes``): the label is what people judged from both. The shares above do not apply to them.
         neutral_words: Share of neutral words among judged utterances with an emotion.

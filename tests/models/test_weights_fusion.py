@@ -54,7 +54,9 @@ def test_card_says_what_synthetic_utterances_can_and_cannot_claim(head: Weights)
 def test_card_fusion_beats_baselines(figures: dict[str, Any]) -> None:
     best = max(figures["single"][signal]["macro_f1"] for signal in MODALITIES)
     assert figures["macro_f1"] >= best + 0.05
-    assert figures["mixtures"]["judged"]["fused"]["ece"] < 0.05  # as people judge; where all signals agree it is too modest
+    assert (
+        figures["mixtures"]["judged"]["fused"]["ece"] < 0.05
+    )  # as people judge; where all signals agree it is too modest
     for subset in map(subset_name, SUBSETS):
         assert figures["subsets"][subset]["macro_f1"] >= figures["late"][subset]["macro_f1"]
 
