@@ -41,7 +41,7 @@ OPTIONS = {
     "train audio": {"config", "data", "run", "name", "device", "quiet"},
     "train text": {"config", "data", "run", "base", "polarity", "name", "start", "device", "quiet"},
     "train fusion": {
-        *("config", "run", "faces", "voices", "texts", "voice-run", "data", "model", "name", "device", "quiet")
+        *("config", "run", "faces", "voices", "texts", "voice-run", "votes", "data", "model", "name", "device", "quiet")
     },
     "train mosi": {"config", "data", "run", "device", "quiet"},
     "evaluate face": {"data", "corpus", "split", "model", "device", "out", "compare", "json"},
