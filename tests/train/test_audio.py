@@ -123,7 +123,7 @@ def test_figures_of_the_card_are_those_of_speakers_not_heard(
     assert np.array(native["confusion"]).sum(axis=1).tolist() == [4] * 8
     assert (
         sum(native["confusion"][index][index] for index in range(8)) > 4 + 6
-    )  # by chance 4, with a deviation of 1.9: it has learned
+    )  # chance: 4, deviation 1.9
 
 
 @pytest.mark.slow
