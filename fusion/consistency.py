@@ -27,6 +27,9 @@ MAJORITY = 3
 HALF = 0.5 - 1e-6
 """Most of an emotion where three signals have none in common: just below half, which is uncertain."""
 
+EVEN = 1e-4
+"""Part of what the others gain then that they share alike, so that none that had nearly all of it takes over."""
+
 TOLERANCE = 1e-9
 """Of comparisons, far above rounding errors; an emotion that overtakes another leads by as much."""
 
@@ -67,8 +70,11 @@ def _halved(answer: Rows) -> Rows:
     top = answer.argmax()
     if answer[top] <= HALF:
         return answer
-    rest = 1 - answer[top]
-    others = answer * ((1 - HALF) / rest) if rest > TOLERANCE else np.full_like(answer, (1 - HALF) / (len(answer) - 1))
+    others = answer.copy()
+    others[top] = 0.0
+    rest, alike = others.sum(), 1 / (len(answer) - 1)
+    parts = (1 - EVEN) * others / rest + EVEN * alike if rest > TOLERANCE else np.full_like(answer, alike)
+    others = (1 - HALF) * parts
     others[top] = HALF
     return others
 
