@@ -81,7 +81,8 @@ def _halved(answer: Rows) -> Rows:
 
 def _moved(answer: Rows, signals: Rows, neutral: int | None) -> Rows:
     """The nearest answer, on the ways to the signals, that keeps the rules."""
-    nearest, distance = signals[0], np.inf
+    nearest: Rows = signals[0]
+    distance = np.inf
     for signal in signals:
         shares = _turning_shares(answer, signal, signals, neutral)
         ways = answer + shares[:, None] * (signal - answer)
@@ -105,7 +106,7 @@ def _turning_shares(answer: Rows, signal: Rows, signals: Rows, neutral: int | No
 
 def _keeps_rules(answers: Rows, signals: Rows, neutral: int | None) -> NDArray[np.bool_]:
     """Whether each answer ``(answers, labels)`` keeps rules 2 and 3 for the signals ``(signals, labels)``."""
-    close = _is_close(signals).any(axis=0)
+    close: NDArray[np.bool_] = np.any(_is_close(signals), axis=0)
     keeps: NDArray[np.bool_] = close[answers.argmax(axis=1)]
     if neutral is not None:
         keeps = keeps & (answers[:, neutral] >= signals[:, neutral].min() - TOLERANCE)
