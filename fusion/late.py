@@ -74,7 +74,6 @@ def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequ
     if not rows:
         return None
     neutral = labels.index("neutral") if "neutral" in labels else None
-    answer = constrain(
-        late_average(rows)[None].astype(np.float64), np.array([rows]), np.ones((1, len(rows)), bool), neutral
-    )[0]
+    average = late_average(rows)[None].astype(np.float64)
+    answer = constrain(average, np.array([rows]), np.ones((1, len(rows)), bool), neutral)[0]
     return ModalityEstimate(dict(zip(labels, answer.tolist(), strict=True)))
