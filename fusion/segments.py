@@ -20,6 +20,9 @@ PAUSE_SECONDS = 1.0
 LEAST_SECONDS = 0.5
 """Shortest piece that a silence is cut into: the shortest expression that is found, 0.6 s, less half a frame."""
 
+SEEN = 1 / 3
+"""Least part of a window's frames in which its face must be scored: a glimpse at its edge does not answer for it."""
+
 
 def windows(
     duration_seconds: float, length_seconds: float = WINDOW_SECONDS, start_seconds: float = 0.0
@@ -178,6 +181,7 @@ def estimate_segments(
     audio: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
     text: Mapping[Utterance, EncodedUtterance] = MappingProxyType({}),
     face_id: int | None = None,
+    frame_times: Sequence[float] = (),
 ) -> tuple[UtteranceEstimate, ...]:
     """Combines the estimates of all modalities per segment.
 
@@ -187,6 +191,8 @@ def estimate_segments(
         audio: Utterance to the result of the audio encoder, where it has speech.
         text: Utterance to the result of the text encoder, where it has words.
         face_id: The only face to use; None to select one per segment, by ``main_face``.
+        frame_times: Seconds of every sampled frame, in order. A segment without speech whose face is scored in less
+            than ``SEEN`` of its frames has no estimate; without frame times that is not asked.
 
     Returns:
         An estimate per segment, with the modalities that it has.
@@ -196,10 +202,21 @@ def estimate_segments(
         ()
     """
     observations = [each for each in faces if face_id in (None, each.face_id)]
-    return tuple(
-        _estimate(utterance, observations_in(utterance, observations), audio.get(utterance), text.get(utterance))
-        for utterance in utterances
-    )
+    estimates = []
+    for utterance in utterances:
+        inside = observations_in(utterance, observations)
+        if utterance.text is None and utterance not in audio and _is_glimpse(utterance, inside, frame_times):
+            inside = []
+        estimates.append(_estimate(utterance, inside, audio.get(utterance), text.get(utterance)))
+    return tuple(estimates)
+
+
+def _is_glimpse(utterance: Utterance, observations: list[FaceObservation], frame_times: Sequence[float]) -> bool:
+    """Whether the face is scored in hardly any frame of a window."""
+    first, end = (bisect.bisect_left(frame_times, time) for time in _interval(utterance))
+    face_id = main_face(observations)
+    scored = sum(each.face_id == face_id and each.probabilities is not None for each in observations)
+    return scored < SEEN * (end - first)
 
 
 def _estimate(

@@ -84,7 +84,8 @@ def top_moments(analysis: Analysis, count: int = 5, kinds: Sequence[str] = KINDS
         'face from neutral to happiness'
     """
     candidates = sorted(find_moments(analysis), key=lambda moment: (-moment.strength, moment.start_seconds))
-    queues = [_by_variety(candidates, kind) for kind in SELECTION_ORDER if kind in kinds]
+    usual = analysis.summary["dominant"]
+    queues = [_by_variety(candidates, kind, usual) for kind in SELECTION_ORDER if kind in kinds]
     selection: list[Moment] = []
     for moment in itertools.chain.from_iterable(itertools.zip_longest(*queues)):
         if moment is not None and len(selection) < count and not any(_repeats(moment, other) for other in selection):
@@ -134,11 +135,14 @@ def modality_valence(probabilities: Mapping[str, float]) -> float:
     return affect_from_norms({label: value / total for label, value in normed.items()})[0] if total else 0.0
 
 
-def _by_variety(moments: Sequence[Moment], kind: str) -> list[Moment]:
-    """Lists the moments of a kind: the strongest of each emotion first, then the others."""
+def _by_variety(moments: Sequence[Moment], kind: str, usual: str | None) -> list[Moment]:
+    """Lists the moments of a kind: the strongest of each emotion first, then the others.
+
+    A change back to what is usual in the recording comes after the changes away from it, which it would repeat.
+    """
     of_kind = [moment for moment in moments if moment.kind == kind]
     strongest = list({moment.emotion: moment for moment in reversed(of_kind)}.values())
-    strongest.sort(key=lambda moment: -moment.strength)
+    strongest.sort(key=lambda moment: (kind == "change" and moment.emotion == usual, -moment.strength))
     return [*strongest, *(moment for moment in of_kind if moment not in strongest)]
 
 

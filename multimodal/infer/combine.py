@@ -71,7 +71,7 @@ def combine(
     text = dict(results.text.encodings) if results.text else {}
     faces, times = (results.face.faces, results.face.times) if results.face else ((), ())
     segments = _segments(media, results, face_id)
-    estimates = estimate_segments(segments, faces, audio, text, face_id)
+    estimates = estimate_segments(segments, faces, audio, text, face_id, times)
     fused = fuse(estimates, faces, times, parts)
     # Without one utterance in its language the text encoder was not used.
     used = {"face": results.face is not None, "audio": results.audio is not None, "text": bool(text)}

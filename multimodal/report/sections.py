@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from multimodal.analysis.moments import Moment, top_moments
@@ -111,7 +112,7 @@ def _reason_absent(analysis: Analysis, modality: str) -> str:
         return "no sound"
     has_words = any(each.utterance.text for each in analysis.estimates)
     if modality == "text" and not has_words:
-        return "no words recognized" if analysis.models.get("speech_to_text") is not None else "no transcript"
+        return _without_words(analysis)
     if analysis.models.get(modality) is None:
         return "not analyzed"
     if modality == "face":
@@ -119,14 +120,22 @@ def _reason_absent(analysis: Analysis, modality: str) -> str:
     return "too short or too quiet" if has_words else _reason_wordless(analysis)
 
 
+def _without_words(analysis: Analysis) -> str:
+    """Why there are no words where somebody speaks."""
+    return "no words recognized" if analysis.models.get("speech_to_text") is not None else "no transcript"
+
+
 def _reason_wordless(analysis: Analysis) -> str:
     """Why a segment has neither words nor an estimate of the voice.
 
-    That nobody speaks is known only from voice activity, which is not computed where a transcript says who speaks when.
+    That nobody speaks is known only from voice activity, which is not computed where a transcript, or speech-to-text,
+    says who speaks when.
     """
+    has_words = any(each.utterance.text for each in analysis.estimates)
     if analysis.models.get("speech_to_text") is not None:
-        return "no words recognized"
-    if any(each.utterance.text for each in analysis.estimates):
+        asked = not has_words and analysis.models.get("audio") is not None
+        return "no speech detected" if asked else "no words recognized"
+    if has_words:
         return "nothing in the transcript"
     if not analysis.media.has_audio:
         return "no sound"
@@ -180,6 +189,7 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
     """
     timed = bool(analysis.media.duration_seconds)
     speakers, reason = by_speaker(analysis), _reason_wordless(analysis)
+    unheard, possible = _without_words(analysis), _possible_modalities(analysis)
     return {
         "speakers": [
             {
@@ -191,27 +201,39 @@ def transcript(analysis: Analysis) -> dict[str, Any]:
             for each in speakers[:SPEAKERS]
         ],
         "more_speakers": len(speakers) - SPEAKERS,
-        "utterances": [_utterance(index, each, timed, reason) for index, each in enumerate(analysis.estimates)],
+        "utterances": [
+            _utterance(index, each, timed, unheard if "audio" in each.estimates else reason, possible)
+            for index, each in enumerate(analysis.estimates)
+        ],
     }
 
 
-def _utterance(index: int, each: UtteranceEstimate, timed: bool, reason: str) -> dict[str, Any]:
+def _possible_modalities(analysis: Analysis) -> list[str]:
+    """The modalities that the input can have: nothing is missing of a typed answer that has no face."""
+    media = analysis.media
+    can_have = {"face": media.has_video, "audio": media.has_audio, "text": True}
+    return [modality for modality in MODALITIES if can_have[modality]]
+
+
+def _utterance(
+    index: int, each: UtteranceEstimate, timed: bool, reason: str, possible: Sequence[str]
+) -> dict[str, Any]:
     confidence = each.fused.confidence if each.fused is not None else 0.0
     return {
         "place": clock_time(each.utterance.start_seconds) if timed else str(index + 1),
         "speaker": each.utterance.speaker,
         "text": each.utterance.text,
-        "reason": reason if "audio" not in each.estimates else "no transcript",
+        "reason": reason,
         "label": each.emotion,
         "confidence": confidence,
         # A number after "uncertain" would read as the probability of being uncertain.
         "note": "" if each.uncertain else probability_percent(confidence),
-        "details": _details(each),
+        "details": _details(each, possible),
     }
 
 
-def _details(each: UtteranceEstimate) -> list[str]:
-    """The estimate of each signal alone, absent signals by name, valence and arousal."""
+def _details(each: UtteranceEstimate, possible: Sequence[str]) -> list[str]:
+    """The estimate of each signal alone, the absent ones of those that are possible, valence and arousal."""
     details = [
         f"{MODALITY_NAMES[modality]} {top_label(estimate.probabilities)} {probability_percent(estimate.confidence)}"
         for modality in MODALITIES
@@ -221,7 +243,7 @@ def _details(each: UtteranceEstimate) -> list[str]:
         details.insert(
             0, f"most likely {top_label(each.fused.probabilities)} {probability_percent(each.fused.confidence)}"
         )
-    absent = [MODALITY_NAMES[modality] for modality in MODALITIES if each.get(modality) is None]
+    absent = [MODALITY_NAMES[modality] for modality in possible if each.get(modality) is None]
     details += [f"no estimate from {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:
         details.append(f"valence {signed(each.valence)}, arousal {signed(each.arousal)}")

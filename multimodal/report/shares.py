@@ -164,7 +164,8 @@ def headline(analysis: Analysis) -> str:
     clear = shares[0].share >= STANDS_OUT
     if all(each.uncertain for each in segments):
         rest = f"at best {_named(leaders, step)}" if clear else "no emotion stands out"
-        return f"Every estimate in {extent} is uncertain; {rest}."
+        every = "Every estimate" if len(segments) > 1 else "The only estimate"
+        return f"{every} in {extent} is uncertain; {rest}."
     rest = f"; {_uncertain_part(analysis, segments, uncertain)}" if uncertain >= NAMED else ""
     if not clear:
         return f"No emotion stands out in {extent}: at most {_named(shares[:1], step)}{rest}."

@@ -96,6 +96,19 @@ def test_the_strongest_are_of_each_kind_and_do_not_repeat() -> None:
     assert top_moments(analysis, 0) == [] and len(top_moments(analysis, 10_000)) <= len(find_moments(analysis))
 
 
+def test_a_short_turn_is_named_by_its_start_not_by_the_way_back() -> None:
+    talk = [
+        utterance_estimate(0, 7, "happiness", 0.94),
+        utterance_estimate(8.1, 10.8, "anger", 0.64),
+        utterance_estimate(10.8, 12, "happiness", 0.99),
+        utterance_estimate(12, 16, "happiness", 0.97),
+    ]
+    away, back = of_kind("change", talk)
+    assert back.strength > away.strength  # the way back is the stronger change, and overlaps
+    selection = [(moment.kind, moment.time_seconds) for moment in top_moments(recording(talk))]
+    assert ("change", 8.1) in selection and ("change", 10.8) not in selection
+
+
 def test_words_without_times_have_moments_too() -> None:
     typed = [
         UtteranceEstimate(Utterance(0, 0), {"text": estimate_of(label, 0.9)}, fused=estimate_of(label, 0.9))

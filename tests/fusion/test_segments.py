@@ -14,6 +14,7 @@ from multimodal.fusion.segments import (
     LEAST_SECONDS,
     PAUSE_SECONDS,
     WINDOW_SECONDS,
+    estimate_segments,
     face_estimate,
     fill_gaps,
     main_face,
@@ -239,3 +240,17 @@ def test_nobody_and_a_face_never_scored_have_no_estimate() -> None:
     assert face_estimate(faces, None) is None
     assert face_estimate(faces, 0) is None
     assert face_estimate(faces, 2) is None
+
+
+def test_a_glimpse_does_not_answer_for_a_window() -> None:
+    # Six frames from 10.8 s to 12.0 s; the face comes into view in the last one, or in the last two.
+    frames = [10.8, 11.0, 11.2, 11.4, 11.6, 11.8]
+    window = Utterance(10.8, 12.0)
+    for seen, modalities in ((1, ()), (2, ("face",))):
+        faces = [face(time, 0, 90, GLAD) for time in frames[-seen:]]
+        (estimate,) = estimate_segments([window], faces, frame_times=frames)
+        assert estimate.modalities == modalities and estimate.face_id == (0 if modalities else None)
+    faces = [face(frames[-1], 0, 90, GLAD)]
+    assert estimate_segments([window], faces)[0].modalities == ("face",)  # nobody says how many frames there are
+    said = Utterance(10.8, 12.0, text="Well.")  # what is said is judged with every face that is seen
+    assert estimate_segments([said], faces, frame_times=frames)[0].modalities == ("face",)

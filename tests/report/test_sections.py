@@ -37,7 +37,8 @@ def analysis_of(models: Mapping[str, Any], text: str | None, media: MediaInfo = 
         (analysis_of({**MODELS, "text": None}, None, **VOICE), "no speech detected"),
         (analysis_of(MODELS, "Well.", **VOICE), "nothing in the transcript"),
         (analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, "Well.", **VOICE), "no words recognized"),
-        (analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None), "no words recognized"),
+        (analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None), "no speech detected"),
+        (analysis_of({**ONLY_FACE, "speech_to_text": {"name": "w"}}, None), "no words recognized"),
         (analysis_of(ONLY_FACE, None), "sound not analyzed"),
         (analysis_of(ONLY_FACE, None, replace(TALK, has_audio=False)), "no sound"),
         (analysis_of(ONLY_FACE, "Well."), "nothing in the transcript"),
@@ -51,6 +52,18 @@ def test_a_voice_without_words_lacks_a_transcript() -> None:
     row = transcript(analysis_of({**MODELS, "text": None}, None, **VOICE))["utterances"][1]
     assert row["text"] is None and row["reason"] == "no transcript"
     assert row["details"][-1] == "no estimate from words"
+    unheard = analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None, **VOICE)
+    assert transcript(unheard)["utterances"][1]["reason"] == "no words recognized"
+
+
+def test_a_typed_answer_lacks_no_face() -> None:
+    typed = replace(TALK, duration_seconds=0.0, has_video=False, has_audio=False)
+    words = {"text": estimate_of("happiness", 0.8)}
+    read = UtteranceEstimate(Utterance(0.0, 0.0, None, "Nice."), words, words["text"])
+    unread = UtteranceEstimate(Utterance(0.0, 0.0, None, "Schön."))
+    rows = transcript(Analysis(typed, MODELS, FUSED_LABELS, (), (), (read, unread), (), None))["utterances"]
+    assert rows[0]["details"] == ["words happiness 80%"]
+    assert rows[1]["details"] == ["no estimate from words"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +82,7 @@ def test_a_voice_without_words_lacks_a_transcript() -> None:
         ),
         (
             analysis_of({**MODELS, "speech_to_text": {"name": "w"}}, None),
-            *("no clear face", "no words recognized", "no words recognized"),
+            *("no clear face", "no speech detected", "no words recognized"),
         ),
     ],
 )

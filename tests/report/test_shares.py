@@ -142,6 +142,9 @@ HEADLINES = {
         *[{"neutral": 0.45, "happiness": 0.3}] * 6, uncertain=6
     ),
     "Every estimate in the analyzed 8.0 s is uncertain; no emotion stands out.": recording({}, {}, uncertain=2),
+    "The only estimate in 1 line is uncertain; at best about 40% happy, 40% surprised.": lines(
+        {"surprise": 0.4, "happiness": 0.4}, uncertain=1
+    ),
     # Typed answers count alike: happiness (3 * 0.9 + 2 * 0.1 / 6) / 5 = 0.55, neutral 0.37; two are uncertain.
     "About 55% happy, 35% neutral in 5 lines; 2 of them are uncertain.": lines(
         *[{"happiness": 0.55, "neutral": 0.37}] * 5, uncertain=2
