@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]
 
-CLOSE = 2 / 3
+CLOSE = 0.8
 """An emotion is close to first in a signal if it has at least this share of the first one's probability there."""
 
 MAJORITY = 3
