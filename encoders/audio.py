@@ -406,6 +406,6 @@ def _common(
     summaries = RecordingStatistics.empty(len(background.summary_mean))
     for each in features:
         frames, summaries = frames.updated(each.frames), summaries.updated(each.summary[None])
-    known = background.familiarity is None or not features
-    factor = 1.0 if known else background.familiarity.temperature_factor(summaries.mean)
+    familiarity = background.familiarity
+    factor = 1.0 if familiarity is None or not features else familiarity.temperature_factor(summaries.mean)
     return background.frame_statistics(frames), background.summary_statistics(summaries), factor

@@ -238,7 +238,8 @@ def _join(whole: TextPrediction, pieces: Sequence[TextPrediction], neutral: int 
 
     def mean(name: str) -> NDArray[np.float64]:
         average = np.average([getattr(piece, name) for piece in pieces], axis=0, weights=weights)
-        return WHOLE_SHARE * getattr(whole, name) + (1 - WHOLE_SHARE) * average
+        joined: NDArray[np.float64] = WHOLE_SHARE * getattr(whole, name) + (1 - WHOLE_SHARE) * average
+        return joined
 
     return TextPrediction(
         mean("probabilities"),

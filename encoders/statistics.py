@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -220,4 +221,4 @@ def unfamiliar_share(distance: float, middle: float, slope: float) -> float:
         >>> unfamiliar_share(2.0, 2.0, 5.0)
         0.5
     """
-    return 1 / (1 + (middle / max(distance, 1e-6)) ** slope)
+    return 0.5 * (1 + math.tanh(slope * math.log(max(distance, 1e-6) / middle) / 2))

@@ -45,7 +45,7 @@ BLOCK_FRAMES = 1000
 """Pictures segmented together. The cost grows with their square: an hour at 30 a second takes 3 s, not 60."""
 
 ABSENT_SECONDS = 1.5
-"""A face that is not scored for longer was out of view; the tracker loses a face after the same time."""
+"""A face that is not scored for longer, in frames between, was out of view; the tracker loses one after that time."""
 
 AROUND_SECONDS = 2.0
 """Time before or after a change in which its face must be the main one: half a window."""
@@ -220,7 +220,7 @@ def picture_changes(
         if is_main(change.face_id, change.time_seconds - AROUND_SECONDS, change.time_seconds + AROUND_SECONDS)
     ]
     for face, observations in _by_face(scored).items():
-        for first, last in _spans([each.time_seconds for each in observations]):
+        for first, last in _spans([each.time_seconds for each in observations], frame_times):
             appears, leaves = bisect.bisect_left(frame_times, first), bisect.bisect_right(frame_times, last)
             if appears > 0 and is_main(face, first, first + AROUND_SECONDS):
                 changes.append((frame_times[appears - 1] + frame_times[appears]) / 2)
@@ -229,8 +229,18 @@ def picture_changes(
     return sorted(set(changes))
 
 
-def _spans(times: Sequence[float]) -> list[tuple[float, float]]:
+def _spans(times: Sequence[float], frame_times: Sequence[float]) -> list[tuple[float, float]]:
     """First and last time of every span in which the face is never out of view."""
-    gaps = [place for place in range(1, len(times)) if times[place] - times[place - 1] > ABSENT_SECONDS]
+    gaps = [
+        place
+        for place in range(1, len(times))
+        if times[place] - times[place - 1] > ABSENT_SECONDS
+        and _is_frame_between(frame_times, *times[place - 1 : place + 1])
+    ]
     edges = [0, *gaps, len(times)]
     return [(times[first], times[end - 1]) for first, end in itertools.pairwise(edges)]
+
+
+def _is_frame_between(frame_times: Sequence[float], before: float, after: float) -> bool:
+    """Whether a frame lies between two others: where frames are rare, neighbors are far apart and nothing is missed."""
+    return bisect.bisect_right(frame_times, before) < bisect.bisect_left(frame_times, after)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]
 
-CLOSE = 2 / 3
+CLOSE = 0.8
 """An emotion is close to first in a signal if it has at least this share of the first one's probability there."""
 
 MAJORITY = 3
@@ -26,6 +26,9 @@ MAJORITY = 3
 
 HALF = 0.5 - 1e-6
 """Most of an emotion where three signals have none in common: just below half, which is uncertain."""
+
+EVEN = 1e-4
+"""Part of what the others gain then that they share alike, so that none that had nearly all of it takes over."""
 
 TOLERANCE = 1e-9
 """Of comparisons, far above rounding errors; an emotion that overtakes another leads by as much."""
@@ -67,15 +70,19 @@ def _halved(answer: Rows) -> Rows:
     top = answer.argmax()
     if answer[top] <= HALF:
         return answer
-    rest = 1 - answer[top]
-    others = answer * ((1 - HALF) / rest) if rest > TOLERANCE else np.full_like(answer, (1 - HALF) / (len(answer) - 1))
+    others = answer.copy()
+    others[top] = 0.0
+    rest, alike = others.sum(), 1 / (len(answer) - 1)
+    parts = (1 - EVEN) * others / rest + EVEN * alike if rest > TOLERANCE else np.full_like(answer, alike)
+    others = (1 - HALF) * parts
     others[top] = HALF
     return others
 
 
 def _moved(answer: Rows, signals: Rows, neutral: int | None) -> Rows:
     """The nearest answer, on the ways to the signals, that keeps the rules."""
-    nearest, distance = signals[0], np.inf
+    nearest: Rows = signals[0]
+    distance = np.inf
     for signal in signals:
         shares = _turning_shares(answer, signal, signals, neutral)
         ways = answer + shares[:, None] * (signal - answer)
@@ -99,7 +106,7 @@ def _turning_shares(answer: Rows, signal: Rows, signals: Rows, neutral: int | No
 
 def _keeps_rules(answers: Rows, signals: Rows, neutral: int | None) -> NDArray[np.bool_]:
     """Whether each answer ``(answers, labels)`` keeps rules 2 and 3 for the signals ``(signals, labels)``."""
-    close = _is_close(signals).any(axis=0)
+    close: NDArray[np.bool_] = np.any(_is_close(signals), axis=0)
     keeps: NDArray[np.bool_] = close[answers.argmax(axis=1)]
     if neutral is not None:
         keeps = keeps & (answers[:, neutral] >= signals[:, neutral].min() - TOLERANCE)

@@ -46,7 +46,8 @@ def product_of_experts(probabilities: Sequence[Floats]) -> Floats:
         Hinton 2002, "Training products of experts by minimizing contrastive divergence".
     """
     product: Floats = np.prod(np.clip(np.stack(probabilities), LEAST_PROBABILITY, 1.0), axis=0)
-    return product / product.sum(axis=-1, keepdims=True)
+    shares: Floats = product / product.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequence[str]) -> ModalityEstimate | None:
@@ -73,5 +74,6 @@ def late_estimate(estimates: Mapping[str, ModalityEstimate | None], labels: Sequ
     if not rows:
         return None
     neutral = labels.index("neutral") if "neutral" in labels else None
-    answer = constrain(late_average(rows)[None], np.array([rows]), np.ones((1, len(rows)), bool), neutral)[0]
+    average = late_average(rows)[None].astype(np.float64)
+    answer = constrain(average, np.array([rows]), np.ones((1, len(rows)), bool), neutral)[0]
     return ModalityEstimate(dict(zip(labels, answer.tolist(), strict=True)))

@@ -38,6 +38,8 @@ class SynthesisConfig:
         disagreeing_share: Share of utterances with a different emotion in one modality.
         disagreeing_neutral: Share of these with a neutral modality, such as a neutral face with angry words.
         conflicting_share: Share of utterances with three emotions in three modalities; the label is any of them.
+        plain_words: Share of the utterances with an emotion in face and voice whose words are neutral, as most of what
+            people say is.
         judged_share: Share of utterances whose emotions in voice and face are drawn by votes on recordings of people
             (``JointVotes``): the label is what people judged from both. The shares above do not apply to them.
         neutral_words: Share of neutral words among judged utterances with an emotion.
@@ -56,6 +58,7 @@ class SynthesisConfig:
     disagreeing_share: float = 0.15
     disagreeing_neutral: float = 0.5
     conflicting_share: float = 0.0
+    plain_words: float = 0.0
     judged_share: float = 0.0
     neutral_words: float = 0.5
     words_alone: float = 0.15
@@ -226,6 +229,9 @@ def _draw_labels(
         face, audio, text = random.permutation([label, *others]).tolist()
         return label, (face, audio, text)
     by_modality = dict.fromkeys(MODALITIES, label)
+    if label != NEUTRAL and NEUTRAL in labels and random.random() < settings.plain_words:
+        by_modality["text"] = NEUTRAL
+        return label, (by_modality["face"], by_modality["audio"], by_modality["text"])
     disagreeing = _draw_modality(settings.disagreeing_share, random)
     if disagreeing is not None:
         by_modality[disagreeing] = _draw_other_label(label, labels, settings.disagreeing_neutral, random)

@@ -44,7 +44,7 @@ _ALIASES: Mapping[str, str] = {
 """Other codes: ISO 639-2 of the most spoken languages, former codes, and Cantonese, which only large whispers know."""
 # fmt: on
 
-_CODES = {name.casefold(): code for code, name in LANGUAGE_NAMES.items()} | _ALIASES
+_CODES = {**_ALIASES, **{name.casefold(): code for code, name in LANGUAGE_NAMES.items()}}
 
 
 def language_code(name: str | None) -> str | None:

@@ -347,8 +347,15 @@ def primary_modality(estimates: Sequence[UtteranceEstimate]) -> str | None:
     return next((name for name in (FUSED, *MODALITIES) if any(each.get(name) for each in estimates)), None)
 
 
-def _rounded(values: Mapping[str, float] | None) -> dict[str, float] | None:
-    return None if values is None else {label: _short(value) for label, value in values.items()}
+def _rounded(values: Probabilities | None) -> Probabilities | None:
+    """In four digits; the largest stays ahead of another that rounds to the same, so that it is read as the largest."""
+    if values is None:
+        return None
+    rounded = {label: _short(value) for label, value in values.items()}
+    top = top_label(values)
+    if top_label(rounded) != top:
+        rounded[top] = _short(rounded[top] + 1e-4)
+    return rounded
 
 
 def _short(value: float) -> float:
@@ -357,8 +364,8 @@ def _short(value: float) -> float:
 
 def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
     utterance = estimate.utterance
-    estimates = {name: estimate.get(name) for name in ESTIMATE_LABELS}
-    measures = {"valence": estimate.valence, "arousal": estimate.arousal, "confidence": _confidence(estimate)}
+    estimates = {name: _probabilities(estimate, name) for name in ESTIMATE_LABELS}
+    measures = {"valence": estimate.valence, "arousal": estimate.arousal, "confidence": _confidence(estimates)}
     return {
         "start_seconds": round(utterance.start_seconds, 3),
         "end_seconds": round(utterance.end_seconds, 3),
@@ -367,15 +374,21 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "modalities": list(estimate.modalities),
         "face_id": estimate.face_id,
         "emotion": estimate.emotion,
-        "estimates": {name: None if each is None else _rounded(each.probabilities) for name, each in estimates.items()},
+        "estimates": estimates,
         **{name: None if value is None else _short(value) for name, value in measures.items()},
     }
 
 
-def _confidence(estimate: UtteranceEstimate) -> float | None:
+def _probabilities(estimate: UtteranceEstimate, name: str) -> Probabilities | None:
+    """The rounded probabilities of a modality, or ``fused``; None where it is absent."""
+    each = estimate.get(name)
+    return None if each is None else _rounded(each.probabilities)
+
+
+def _confidence(estimates: Mapping[str, Probabilities | None]) -> float | None:
     """Of the fused estimate; without one, of the only modality."""
-    estimates = [estimate.fused] if estimate.fused else list(estimate.estimates.values())
-    return estimates[0].confidence if len(estimates) == 1 else None
+    present = [probabilities for name in (FUSED, *MODALITIES) if (probabilities := estimates[name])]
+    return max(present[0].values()) if estimates[FUSED] or len(present) == 1 else None
 
 
 def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:

@@ -32,7 +32,7 @@ CompareOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="figures.json of another evaluation; confidence is compared side by side (default: no comparison).",
+        help="The figures.json of another evaluation, to put its confidence beside this one (default: none).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object (default: a table).")]
@@ -106,11 +106,7 @@ def text(
     ] = "goemotions",
     split: Annotated[
         str,
-        typer.Option(
-            metavar="SPLIT",
-            help="Split: train, dev or test; of mosi dev, which calibration does not use, or train "
-            "(default: dev, or test if there is no dev).",
-        ),
+        typer.Option(metavar="SPLIT", help="Split: train, dev or test (default: dev, or test if there is no dev)."),
     ] = "",
     model: ModelOption = "default",
     device: DeviceOption = "auto",
@@ -118,7 +114,9 @@ def text(
     compare: CompareOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluates a text model on a corpus of labeled texts.
+    """Evaluates a text model on a corpus of labeled texts, or on the polarity of real talk (mosi).
+
+    Of mosi, dev is the half of the videos that calibration does not use, train the other half.
 
     Example: multimodal evaluate text --corpus goemotions --data goemotions
     """

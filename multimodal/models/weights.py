@@ -38,7 +38,7 @@ def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.
 
 def _audio(spec: ModelSpec) -> nn.Module:
     # Imported here: only audio needs torchaudio.
-    from multimodal.encoders.audio import AUDIO_NETWORKS
+    from multimodal.encoders.audio import AUDIO_NETWORKS, Background
     from multimodal.encoders.mfcc import MfccSettings
     from multimodal.encoders.statistics import Familiarity
     from multimodal.encoders.voice_features import summary_size
@@ -47,7 +47,8 @@ def _audio(spec: ModelSpec) -> nn.Module:
     network = AUDIO_NETWORKS[spec.architecture]
     made = network(len(spec.labels), settings.features, summary_size(settings.coefficients))
     if spec.familiarity:
-        made.background.familiarity = Familiarity(**spec.familiarity)
+        background: Background = made.background  # type: ignore[assignment]
+        background.familiarity = Familiarity(**spec.familiarity)
     return made
 
 

@@ -73,8 +73,12 @@ def make_table(corpus: MosiCorpus, text: Weights) -> UtteranceTable:
 
     Raises:
         CorpusError: An utterance has no word that the encoder can read.
+        ValueError: The text encoder has no tokenizer.
     """
-    predictions = read_texts(text.network, text.tokenizer, corpus.texts, window_tokens=text.spec.window_tokens)
+    if text.tokenizer is None:
+        raise ValueError(f"{text.name} has no tokenizer")
+    window = text.spec.window_tokens or 128
+    predictions = read_texts(text.network, text.tokenizer, corpus.texts, window_tokens=window)
     for index, prediction in enumerate(predictions):
         if prediction is None:
             name = f"utterance {corpus.numbers[index]} of {corpus.videos[index]}"
@@ -100,7 +104,8 @@ def standardize(values: Floats, training: NDArray[np.int64]) -> NDArray[np.float
     mean, deviation = values[training].mean(axis=0), values[training].std(axis=0)
     varies = deviation > 1e-6
     scaled = (values - mean) / np.where(varies, deviation, 1.0) * varies
-    return scaled.clip(-LARGEST, LARGEST).astype(np.float32)
+    rows: NDArray[np.float32] = scaled.clip(-LARGEST, LARGEST).astype(np.float32)
+    return rows
 
 
 def principal_states(states: Sequence[Floats], training: NDArray[np.int64], size: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ without labels, so the temperature follows it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -60,8 +60,16 @@ class VoicePredictions:
         Returns:
             Fewer predictions.
         """
-        rows = (self.targets, self.labels, self.distances, self.corpora, self.speakers, self.crossed)
-        return VoicePredictions(self.probabilities[keep], self.groups, *(values[keep] for values in rows))
+        return VoicePredictions(
+            self.probabilities[keep],
+            self.groups,
+            self.targets[keep],
+            self.labels[keep],
+            self.distances[keep],
+            self.corpora[keep],
+            self.speakers[keep],
+            self.crossed[keep],
+        )
 
     def calibrated(self, calibration: VoiceCalibration) -> Floats:
         """Probabilities ``(n, labels)`` at the temperature of each clip's speaker.
@@ -178,9 +186,16 @@ def joined(parts: Sequence[VoicePredictions]) -> VoicePredictions:
     Returns:
         The rows one after the other.
     """
-    names = ("targets", "labels", "distances", "corpora", "speakers", "crossed")
-    rows = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    return VoicePredictions(np.concatenate([part.probabilities for part in parts]), parts[0].groups, *rows)
+    return VoicePredictions(
+        np.concatenate([part.probabilities for part in parts]),
+        parts[0].groups,
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.distances for part in parts]),
+        np.concatenate([part.corpora for part in parts]),
+        np.concatenate([part.speakers for part in parts]),
+        np.concatenate([part.crossed for part in parts]),
+    )
 
 
 def fit_calibration(predictions: VoicePredictions) -> VoiceCalibration:
@@ -210,7 +225,7 @@ def fit_calibration(predictions: VoicePredictions) -> VoiceCalibration:
     fitted = np.exp(minimize(loss, start, bounds=bounds, method="Nelder-Mead", options={"xatol": 1e-4}).x)
     factor = float(fitted[1]) if len(fitted) > 1 else 1.0
     calibration = VoiceCalibration(round(float(fitted[0]), 4), round(factor, 4), *(round(each, 4) for each in shift))
-    return VoiceCalibration(**{**vars(calibration), "uncertain_below": _threshold(usable, calibration)})
+    return replace(calibration, uncertain_below=_threshold(usable, calibration))
 
 
 def _fit_shift(predictions: VoicePredictions) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from analysis_fixtures import make_analysis
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import AnalysisError, InputMissingError
-from multimodal.types import MODALITIES
+from multimodal.types import MODALITIES, ModalityEstimate, Utterance, UtteranceEstimate, top_label
 
 
 @pytest.fixture
@@ -259,3 +259,18 @@ def test_an_earlier_version_without_frames_has_the_shares_of_its_utterances(save
     seconds = sum(length for length, _ in rows)
     by_hand = {label: sum(length * row[label] for length, row in rows) / seconds for label in rows[0][1]}
     assert summary["shares_by_modality"]["face"] == pytest.approx(by_hand, abs=4e-4)
+
+
+def test_an_emotion_that_leads_by_less_than_the_digits_of_the_file_still_leads(tmp_path: Path) -> None:
+    # Fear leads, but in four digits it is equal to happiness, which comes first in the order of labels.
+    rest = {"neutral": 0.3, "surprise": 0.0, "sadness": 0.0, "anger": 0.0, "disgust": 0.0}
+    tie = ModalityEstimate({**rest, "happiness": 0.35 - 1e-9, "fear": 0.35 + 1e-9})
+    estimate = UtteranceEstimate(Utterance(0.0, 2.0), {"text": tie}, fused=tie)
+    analysis = replace(make_analysis(tmp_path / "talk.mp4"), estimates=(estimate,), frame_times=(), faces=())
+    analysis.save(tmp_path / "talk")
+    again = read_analysis(tmp_path / "talk")
+    assert [each.emotion for each in (*analysis.estimates, *again.estimates)] == ["fear", "fear"]
+    assert top_label(again.summary["shares"]) == again.summary["dominant"] == "fear"
+    assert again.to_dict() == analysis.to_dict()
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again" / "utterances.csv").read_bytes() == (tmp_path / "talk" / "utterances.csv").read_bytes()

@@ -39,14 +39,14 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 OPTIONS = {
     "train face": {"config", "data", "run", "name", "start", "device", "quiet"},
     "train audio": {"config", "data", "run", "name", "device", "quiet"},
-    "train text": {"config", "data", "run", "base", "name", "start", "device", "quiet"},
+    "train text": {"config", "data", "run", "base", "polarity", "name", "start", "device", "quiet"},
     "train fusion": {
-        *("config", "run", "faces", "voices", "texts", "voice-run", "data", "model", "name", "device", "quiet")
+        *("config", "run", "faces", "voices", "texts", "voice-run", "votes", "data", "model", "name", "device", "quiet")
     },
     "train mosi": {"config", "data", "run", "device", "quiet"},
-    "evaluate face": {"data", "corpus", "split", "model", "device", "out", "json"},
-    "evaluate audio": {"data", "corpus", "labels", "model", "device", "out", "json"},
-    "evaluate text": {"data", "corpus", "split", "model", "device", "out", "json"},
+    "evaluate face": {"data", "corpus", "split", "model", "device", "out", "compare", "json"},
+    "evaluate audio": {"data", "corpus", "labels", "model", "device", "out", "compare", "json"},
+    "evaluate text": {"data", "corpus", "split", "model", "device", "out", "compare", "json"},
     "evaluate fusion": {
         *("corpus", "faces", "voices", "texts", "split", "seed", "data", "model", "device", "out", "json")
     },
@@ -164,7 +164,7 @@ def test_choices_in_the_help_are_the_real_ones() -> None:
 
     assert choices(evaluate.face, "split") == set(FOLDERS)
     assert choices(evaluate.fusion, "corpus") == set(evaluate.FUSION_CORPORA)
-    assert choices(evaluate.text, "corpus") == set(TEXT_CORPORA)
+    assert choices(evaluate.text, "corpus") == {*TEXT_CORPORA, "mosi"}
     assert choices(evaluate.text, "split") == set(TEXT_PARTS)
     assert choices(evaluate.audio, "labels") == set(LABEL_SETS)
     assert choices(infer, "export") == choices(report, "export") == set(FORMATS)

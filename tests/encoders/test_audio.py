@@ -291,14 +291,14 @@ def test_temperature_divides_the_logits(network: nn.Module, temperature: float) 
 
 @pytest.mark.parametrize("utterances", [1, 2, 30])
 def test_speaker_statistics_are_removed(network: nn.Module, utterances: int) -> None:
-    """The corpora weigh two utterances, or 400 frames; the rest of the estimate is the speaker's own."""
+    """The corpora weigh 20 utterances, or 4,000 frames; the rest of the estimate is the speaker's own."""
     listener = Listener(network)
     features = [spoken(10 + number, number, shift=2.0) for number in range(utterances)]
     encode_speaker(listener, features)
     own_frames = np.concatenate([each.frames.double().numpy() for each in features])
     own_summaries = np.array([each.summary.double().numpy() for each in features])
     state = state_of(network)
-    share_frames, share_summaries = len(own_frames) / (len(own_frames) + 400), utterances / (utterances + 2)
+    share_frames, share_summaries = len(own_frames) / (len(own_frames) + 4_000), utterances / (utterances + 20)
     for heard, said in zip(listener.handed, features, strict=True):
         for part, values, own, share, kind in (
             (heard[0], said.frames, own_frames, share_frames, "frame"),
@@ -313,11 +313,11 @@ def test_speaker_statistics_are_removed(network: nn.Module, utterances: int) -> 
 def test_more_of_one_speaker_weakens_what_the_recording_adds(network: nn.Module) -> None:
     """A shift of all features, as by another microphone, is explained the better the more was heard."""
     left = []
-    for utterances in (1, 4, 16, 64):
+    for utterances in (1, 4, 16, 128):
         handed = []
         for shift in (0.0, 1.5):
             listener = Listener(network)
-            encode_speaker(listener, [spoken(100, number, shift) for number in range(utterances)])
+            encode_speaker(listener, [spoken(400, number, shift) for number in range(utterances)])
             handed.append(np.concatenate([frames for frames, _ in listener.handed]).mean())
         left.append(float(handed[1] - handed[0]))
     assert left == sorted(left, reverse=True) and left[0] > 1.0 and left[-1] < 0.15

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multimodal.encoders.audio import ConvBiGRU, encode_speaker
-from multimodal.encoders.statistics import LARGEST_DISTANCE, Familiarity
+from multimodal.encoders.statistics import LARGEST_DISTANCE, Familiarity, unfamiliar_share
 from multimodal.encoders.voice_features import VoiceFeatures
 
 SHIFT = Familiarity(centers=((1.0, -2.0), (-500.0, 800.0)), variance=(4.0, 0.25), middle=2.0, slope=3.0, factor=2.5)
@@ -86,3 +86,12 @@ def test_familiar_speaker_keeps_the_temperature(network: ConvBiGRU, speaker: lis
 def test_constant_feature_has_a_finite_distance() -> None:
     constant = replace(SHIFT, variance=(0.0, 0.25))
     assert np.isfinite(constant.distance(torch.tensor([1.1, -2.0])))
+
+
+@given(st.floats(0, 25), st.floats(0.1, 25), st.floats(0.1, 500))
+@settings(max_examples=300, deadline=None)
+def test_share_is_the_logistic_function_however_steep(distance: float, middle: float, slope: float) -> None:
+    actual = unfamiliar_share(distance, middle, slope)
+    assert 0 <= actual <= 1 and (actual >= 0.5) == (max(distance, 1e-6) >= middle)
+    if slope < 20 and distance > 0.01:
+        assert actual == pytest.approx(1 / (1 + (middle / distance) ** slope), abs=1e-9)

@@ -202,6 +202,16 @@ def test_cuts_appearances_and_absences_change_the_picture() -> None:
     assert picture_changes([], times) == picture_changes([], []) == []
 
 
+@pytest.mark.parametrize("step", [2.0, 5.0])
+def test_a_face_in_every_one_of_rare_frames_was_never_away(step: float) -> None:
+    times = [number * step for number in range(20)]
+    calm = rows_of([NEUTRAL] * 20)
+    assert picture_changes(faces_of(times, calm), times) == []
+    seen = [place for place in range(20) if place not in (8, 9)]
+    faces = faces_of([times[place] for place in seen], calm[seen])
+    assert picture_changes(faces, times) == pytest.approx([7.5 * step, 9.5 * step])
+
+
 @given(PIECES, PIECES, st.floats(0, 5000))
 @settings(deadline=None)
 def test_changes_move_with_the_clock(

@@ -88,6 +88,17 @@ def test_three_signals_with_three_emotions_are_uncertain() -> None:
     np.testing.assert_allclose(answer, [0.1, 0.7, 0.15, 0.05])
 
 
+def test_an_emotion_that_yields_stays_first() -> None:
+    # What the first emotion loses would lift the second, which leads in no signal, above it.
+    signals = np.full((1, 3, 5), 0.01)
+    signals[0, [0, 1, 2], [1, 2, 3]] = 0.96
+    for second in (1e-3, 1e-7, 0.4):
+        answers = np.array([[0.0, 1 - second, 0.0, 0.0, second]])
+        (answer,) = constrain(answers, signals, np.ones((1, 3), bool), None)
+        assert answer.argmax() == 1 and answer[1] < 0.5
+        np.testing.assert_allclose(answer.sum(), 1)
+
+
 def test_labels_without_neutral() -> None:
     answer = constrain(np.array([[0.9, 0.1]]), np.array([[[0.2, 0.8], [0.3, 0.7]]]), np.ones((1, 2), bool), None)
     np.testing.assert_allclose(answer, [[0.5, 0.5]], atol=1e-6)

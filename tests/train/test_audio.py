@@ -121,7 +121,7 @@ def test_figures_of_the_card_are_those_of_speakers_not_heard(
     assert native["accuracy"] == pytest.approx(accuracy_score(truth, selection))
     assert native["labels"] == list(VOICE_CORPORA["ravdess"].labels) and native["n"] == 32
     assert np.array(native["confusion"]).sum(axis=1).tolist() == [4] * 8
-    assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 8  # by chance 4: it has learned
+    assert sum(native["confusion"][index][index] for index in range(8)) > 4 + 6  # chance: 4, deviation 1.9
 
 
 @pytest.mark.slow

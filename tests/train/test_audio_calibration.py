@@ -38,13 +38,15 @@ def kind(crossed: bool, seed: int, clips: int = 150, speakers: int = 8) -> Voice
     """Predictions whose right temperature is ``NEAR``, or ``FAR`` for left-out corpora, which are farther away."""
     chance = np.random.default_rng(seed)
     count = clips * speakers * len(CORPORA)
-    logits = chance.normal(0, 1.5, (count, 7))
+    logits = chance.normal(0, 3.0, (count, 7))
     truth = softmax(logits / (FAR if crossed else NEAR))
     labels = np.array([chance.choice(7, p=row) for row in truth])
     corpora = np.repeat(CORPORA, clips * speakers)
     numbers = np.tile(np.repeat(np.arange(speakers), clips), len(CORPORA))
     names = np.array([f"{corpus}-{number}" for corpus, number in zip(corpora, numbers, strict=True)])
-    distance = {name: float(chance.uniform(2.5, 4.0) if crossed else chance.uniform(0.5, 1.2)) for name in set(names)}
+    distance = {
+        name: float(chance.uniform(2.5, 4.0) if crossed else chance.uniform(0.5, 1.2)) for name in sorted(set(names))
+    }
     distances = np.array([distance[name] for name in names])
     return VoicePredictions(
         softmax(logits), FUSED_LABELS, labels, labels, distances, corpora, names, np.full(count, crossed)

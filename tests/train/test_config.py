@@ -12,6 +12,7 @@ from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.face import FACE_NETWORKS
 from multimodal.errors import ConfigError, InputMissingError
 from multimodal.iemocap.config import IemocapConfig
+from multimodal.mosi.config import MosiConfig
 from multimodal.train.audio import AudioConfig
 from multimodal.train.config import fill, read_config
 from multimodal.train.face import FaceConfig
@@ -111,13 +112,14 @@ def test_filling_leaves_the_given_values_alone() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_configurations_of_the_checkout_load(path: Path) -> None:
     kinds = {"audio": AudioConfig, "text": TextConfig, "fusion": FusionConfig, "iemocap": IemocapConfig}
+    kinds["mosi"] = MosiConfig
     config = read_config(path, kinds.get(path.stem.split("_")[0], FaceConfig))
     assert config.loop.epochs > 0
     known = {**FACE_NETWORKS, **AUDIO_NETWORKS, **ARCHITECTURES}
     assert getattr(config, "architecture", None) in (known if path.stem.split("_")[0] not in JOINT else (None,))
 
 
-JOINT = ("fusion", "iemocap")
+JOINT = ("fusion", "iemocap", "mosi")
 """Stages whose configuration names no architecture: there is one."""
 
 

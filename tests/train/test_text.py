@@ -18,18 +18,25 @@ from text_fixtures import SHAPE, tiny_network, tiny_tokenizer, tokenizer_json, w
 
 from multimodal.augmentation.text import TextAugmentation
 from multimodal.data.corpora.goemotions import read_goemotions
+from multimodal.data.corpora.mosi import MosiCorpus
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS, MELD_LABELS, MELD_TO_FUSED
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.tokenization import encode, load_tokenizer
 from multimodal.errors import ConfigError, CorpusError, DependencyError, WeightsError
+from multimodal.evaluate.metrics import apply_temperature
 from multimodal.evaluate.multilabel import GRID, choose_thresholds, mean_precision, multilabel_figures
-from multimodal.evaluate.text import evaluate_predictions, evaluate_text
+from multimodal.evaluate.text import (
+    evaluate_predictions,
+    evaluate_text,
+    in_calibration_half,
+    polarity_probabilities,
+)
 from multimodal.models.selection import find_card
 from multimodal.models.weights import Weights, load_weights
 from multimodal.train import text_task as stage
 from multimodal.train.loop import LoopSettings
-from multimodal.train.text import find_base, start_network, train_text
+from multimodal.train.text import calibrate, find_base, start_network, train_text
 from multimodal.train.text_task import TextConfig, TextTask
 
 CONFIG = """
@@ -255,6 +262,51 @@ def test_first_answers_are_the_frequencies(corpus: TextCorpus, accelerator: Acce
 def test_configuration_that_cannot_be(key: str, value: Any, fact: str) -> None:
     with pytest.raises(ConfigError, match=fact):
         settings_of(**{key: value})
+
+
+# --- calibration --------------------------------------------------------------------------------------------------
+
+
+def talk_of(videos: int = 40) -> MosiCorpus:
+    """Utterances of many videos, half of them positive; some words are of the tiny corpus, some say nothing."""
+    texts = ("i feel happy", "it is sad", "the heart", "wow")
+    rows = [(f"clip{video}", number, texts[number]) for video in range(videos) for number in range(4)]
+    features = np.zeros((len(rows), 73), np.float32), np.zeros((len(rows), 100), np.float32)
+    names, numbers, said = zip(*rows, strict=True)
+    return MosiCorpus(names, np.array(numbers), said, np.array([1, 0, 1, 0] * videos), *features)
+
+
+def test_temperature_serves_comments_and_real_talk(corpus: TextCorpus) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    config, tokenizer, talk = settings_of(), tiny_tokenizer(), talk_of()
+    single = corpus.subset(corpus.groups.sum(axis=1) == 1)
+    network = tiny_network(tokenizer, window_tokens=32)
+    embeddings = [one.embedding for one in read_texts(network, tokenizer, single.texts, window_tokens=32) if one]
+    model = LogisticRegression(C=0.3).fit(np.stack(embeddings), single.groups.argmax(axis=1))
+    assert model.classes_.tolist() == list(range(7))
+    network.group_head.weight[:] = 2 * torch.from_numpy(model.coef_)  # it knows the words, and is too sure
+    network.group_head.bias[:] = 2 * torch.from_numpy(model.intercept_)
+    alone = calibrate(config, network, tokenizer, corpus).temperature
+    both = calibrate(config, network, tokenizer, corpus, talk).temperature
+    rows = [
+        np.stack([one.probabilities for one in read_texts(network, tokenizer, texts, window_tokens=32) if one])
+        for texts in (single.texts, talk.texts)
+    ]
+    half, labels = in_calibration_half(talk.videos), single.groups.argmax(axis=1)
+
+    def loss(temperature: float, spoken: bool) -> float:
+        written = np.log(apply_temperature(rows[0], temperature)[np.arange(len(labels)), labels]).mean()
+        polarity = polarity_probabilities(apply_temperature(rows[1][half], temperature))
+        said = np.log(polarity[np.arange(half.sum()), talk.targets[half]]).mean()
+        return -float(written + said * spoken)
+
+    for actual, spoken in ((alone, False), (both, True)):
+        grid = np.geomspace(0.2, 5, 400)
+        assert actual == pytest.approx(grid[np.argmin([loss(value, spoken) for value in grid])], rel=0.02)
+    assert both != pytest.approx(alone, rel=0.02)
+    changed = replace(talk, targets=np.where(half, talk.targets, 1 - talk.targets))
+    assert calibrate(config, network, tokenizer, corpus, changed).temperature == both
 
 
 # --- the starting weights -----------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def labels_of(recipe: SyntheticUtterance, of: SamplePools) -> dict[str, set[int]
     return {"face": faces, "audio": {int(of.voices[recipe.audio])}, "text": {int(of.texts[recipe.text])}}
 
 
-@given(st.builds(SynthesisConfig, *[SHARES] * 11), st.integers(0, 2**31))
+@given(st.builds(SynthesisConfig, *[SHARES] * 12), st.integers(0, 2**31))
 def test_recipes_have_their_emotions_and_times(synthesis: SynthesisConfig, seed: int) -> None:
     of = pools(seed=seed % 7)
     for recipe in synthesize(of, 20, synthesis, seed, VOTES):
@@ -94,6 +94,15 @@ def test_judged_utterances_follow_the_votes() -> None:
     assert np.mean([recipe.labels[2] == NEUTRAL for recipe in happy]) == pytest.approx(0.8 * 0.3, abs=0.05)
     # An emotion without votes is drawn as usual: all modalities have it.
     assert all(set(recipe.labels) == {2} for recipe in recipes if recipe.label == 2)
+
+
+def test_plain_words_are_neutral() -> None:
+    synthesis = SynthesisConfig(0.2, disagreeing_share=0.0, plain_words=0.4)
+    recipes = list(synthesize(pools(), 3_000, synthesis, seed=3))
+    emotional = [recipe for recipe in recipes if recipe.label != NEUTRAL]
+    plain = [recipe for recipe in emotional if recipe.labels[2] == NEUTRAL]
+    assert len(plain) / len(emotional) == pytest.approx(0.4, abs=0.05)
+    assert all(set(recipe.labels[:2]) == {recipe.label} for recipe in emotional)
 
 
 def test_frames_are_misread_for_a_moment_only() -> None:
