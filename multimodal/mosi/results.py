@@ -53,7 +53,8 @@ def confusion_per_video(predictions: NDArray[np.int64], table: UtteranceTable) -
     """
     names = {name: place for place, name in enumerate(dict.fromkeys(table.videos))}
     counts = np.zeros((len(names), LABELS, LABELS))
-    np.add.at(counts, ([names[name] for name in table.videos], table.targets, predictions), 1)
+    for video, target, prediction in zip(table.videos, table.targets, predictions, strict=True):
+        counts[names[video], target, prediction] += 1
     return counts
 
 

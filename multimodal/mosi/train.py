@@ -131,4 +131,5 @@ def _predictions(run: Path, config: MosiConfig, seed: int, name: str, table: Utt
         probabilities[answers["indices"]] = answers[name]
     if np.isnan(probabilities).any():
         raise ConfigError(run, "holds answers that do not cover all utterances", "remove it and run again")
-    return probabilities.argmax(axis=1).astype(np.int64)
+    predictions: NDArray[np.int64] = probabilities.argmax(axis=1)
+    return predictions
