@@ -35,8 +35,8 @@ class FusionTrainingConfig:
         validation_utterances: Utterances of the validation after each epoch, from other people, pictures and texts;
             also the number for calibration and for evaluation.
         absent_share: Share of utterances that a modality is dropped from; two stay.
-        plain_absent_share: Share of the utterances with an emotion in neutral words that the face or the voice is dropped
-            from: where one of them is missing, neutral words say little.
+        plain_absent_share: Share of the utterances with an emotion and neutral words that the face or the voice is
+            dropped from: where one of them is missing, neutral words say little.
         label_smoothing: Share of each target that is spread over all labels.
         audio_noise: Standard deviation of the noise added to the audio states, relative to that of the states: one
             draw per utterance and one per step. It counters overfitting to a few hundred speakers' clips.
