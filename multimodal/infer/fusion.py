@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import HEAD, NORMS, affect_from_norms
-from multimodal.fusion.alignment import FusionInputs, build_inputs, tolerance_seconds
+from multimodal.fusion.alignment import FusionInputs, build_inputs, log_probabilities, tolerance_seconds
+from multimodal.fusion.consistency import constrain
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.prediction import predict
@@ -82,10 +83,11 @@ def fuse(
     indices = [index for index, estimate in enumerate(estimates) if estimate.modalities]
     inputs = list(_inputs([estimates[index] for index in indices], faces, frame_times, spec, shape))
     predictions = predict(head.network, shape, inputs, spec.temperatures, spec.temperature, spec.labels)
+    rows = _in_fused_labels([estimates[index] for index in indices], predictions.probabilities, spec.labels, shape)
     fused = list(estimates)
-    for index, probabilities, affect in zip(indices, predictions.probabilities, predictions.affect, strict=True):
+    for index, probabilities, affect in zip(indices, rows, predictions.affect, strict=True):
         threshold = _uncertain_below(estimates[index], parts)
-        fused[index] = _with_prediction(estimates[index], probabilities, affect, spec.labels, threshold)
+        fused[index] = _with_prediction(estimates[index], probabilities, affect, threshold)
     source = HEAD if shape.dimensions else NORMS
     return FusionResult(tuple(fused), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
 
@@ -153,6 +155,31 @@ def _embeddings(
     return np.array(times, np.float64), np.stack(embeddings) if embeddings else np.zeros((0, size), np.float32)
 
 
+def _in_fused_labels(
+    estimates: Sequence[UtteranceEstimate],
+    probabilities: NDArray[np.float64],
+    labels: Sequence[str],
+    shape: FusionShape,
+) -> NDArray[np.float64]:
+    """The head's answers in the fused labels, ``(segments, 7)``, under the rules of ``multimodal.fusion.consistency``.
+
+    ``predict`` has applied them, unless the head does not read the modalities' probabilities. Of a head without some of
+    the labels it has applied them to the other labels only, as if the modalities did not know those.
+    """
+    rows = np.zeros((len(estimates), len(FUSED_LABELS)))
+    rows[:, [FUSED_LABELS.index(label) for label in labels]] = probabilities
+    if shape.log_probabilities and set(labels) == set(FUSED_LABELS):
+        return rows
+    signals = np.zeros((len(estimates), len(MODALITIES), len(FUSED_LABELS)))
+    present = np.zeros(signals.shape[:2], bool)
+    for row, estimate in enumerate(estimates):
+        for name, each in estimate.estimates.items():
+            place = MODALITIES.index(name)
+            signals[row, place] = np.exp(log_probabilities(each.probabilities, FUSED_LABELS))
+            present[row, place] = True
+    return constrain(rows, signals, present, FUSED_LABELS.index("neutral"))
+
+
 def _uncertain_below(estimate: UtteranceEstimate, parts: Mapping[str, Weights]) -> float | None:
     """The confidence below which an answer is uncertain: of a modality that answers alone, else of the head."""
     head = parts["fusion"].spec.uncertain_below
@@ -166,10 +193,9 @@ def _with_prediction(
     estimate: UtteranceEstimate,
     row: NDArray[np.float64],
     affect: NDArray[np.float64],
-    labels: Sequence[str],
     threshold: float | None,
 ) -> UtteranceEstimate:
-    probabilities = dict.fromkeys(FUSED_LABELS, 0.0) | dict(zip(labels, row.tolist(), strict=True))
+    probabilities = dict(zip(FUSED_LABELS, row.tolist(), strict=True))
     fused = ModalityEstimate(probabilities)
     valence, arousal = affect[:2].tolist() if len(affect) >= 2 else affect_from_norms(probabilities)
     uncertain = threshold is not None and fused.confidence < threshold
