@@ -83,9 +83,9 @@ def top_moments(analysis: Analysis, count: int = 5, kinds: Sequence[str] = KINDS
         >>> top_moments(read_analysis("results/interview"))[0].why                     # doctest: +SKIP
         'face from neutral to happiness'
     """
-    candidates = sorted(find_moments(analysis), key=lambda moment: (-moment.strength, moment.start_seconds))
-    usual = analysis.summary["dominant"]
-    queues = [_by_variety(candidates, kind, usual) for kind in SELECTION_ORDER if kind in kinds]
+    moments = _without_ways_back(find_moments(analysis), analysis.summary["dominant"])
+    candidates = sorted(moments, key=lambda moment: (-moment.strength, moment.start_seconds))
+    queues = [_by_variety(candidates, kind) for kind in SELECTION_ORDER if kind in kinds]
     selection: list[Moment] = []
     for moment in itertools.chain.from_iterable(itertools.zip_longest(*queues)):
         if moment is not None and len(selection) < count and not any(_repeats(moment, other) for other in selection):
@@ -135,14 +135,22 @@ def modality_valence(probabilities: Mapping[str, float]) -> float:
     return affect_from_norms({label: value / total for label, value in normed.items()})[0] if total else 0.0
 
 
-def _by_variety(moments: Sequence[Moment], kind: str, usual: str | None) -> list[Moment]:
-    """Lists the moments of a kind: the strongest of each emotion first, then the others.
+def _without_ways_back(moments: Sequence[Moment], usual: str | None) -> list[Moment]:
+    """Leaves out changes back to what is usual in the recording that repeat the change away from it."""
+    changes = sorted((moment for moment in moments if moment.kind == "change"), key=lambda moment: moment.time_seconds)
+    back = [
+        after
+        for before, after in itertools.pairwise(changes)
+        if after.emotion == usual and before.emotion != usual and _repeats(before, after)
+    ]
+    return [moment for moment in moments if moment not in back]
 
-    A change back to what is usual in the recording comes after the changes away from it, which it would repeat.
-    """
+
+def _by_variety(moments: Sequence[Moment], kind: str) -> list[Moment]:
+    """Lists the moments of a kind: the strongest of each emotion first, then the others."""
     of_kind = [moment for moment in moments if moment.kind == kind]
     strongest = list({moment.emotion: moment for moment in reversed(of_kind)}.values())
-    strongest.sort(key=lambda moment: (kind == "change" and moment.emotion == usual, -moment.strength))
+    strongest.sort(key=lambda moment: -moment.strength)
     return [*strongest, *(moment for moment in of_kind if moment not in strongest)]
 
 
