@@ -18,7 +18,14 @@ from multimodal.fusion.prediction import predict
 from multimodal.fusion.segments import observations_in
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
-from multimodal.types import MODALITIES, MODALITY_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
+from multimodal.types import (
+    MODALITIES,
+    MODALITY_NAMES,
+    FaceObservation,
+    ModalityEstimate,
+    UtteranceEstimate,
+    top_label,
+)
 
 LATE = {"name": "late average"}
 """What ``models`` of an analysis names for late fusion, which has no weights and so no hash."""
@@ -189,6 +196,14 @@ def _uncertain_below(estimate: UtteranceEstimate, parts: Mapping[str, Weights], 
     return head if alone is None or alone.spec.uncertain_below is None else alone.spec.uncertain_below
 
 
+def _is_uncertain(estimate: UtteranceEstimate, confidence: float, threshold: float | None) -> bool:
+    """Whether an answer is not named: it is below the threshold, or its only modality shows what has no fused label."""
+    shown = [top_label(each.probabilities) for each in estimate.estimates.values()]
+    if len(shown) == 1 and shown[0] not in FUSED_LABELS:  # a contemptuous face is not neutral
+        return True
+    return threshold is not None and confidence < threshold
+
+
 def _with_prediction(
     estimate: UtteranceEstimate,
     row: NDArray[np.float64],
@@ -198,7 +213,7 @@ def _with_prediction(
     probabilities = dict(zip(FUSED_LABELS, row.tolist(), strict=True))
     fused = ModalityEstimate(probabilities)
     valence, arousal = affect[:2].tolist() if len(affect) >= 2 else affect_from_norms(probabilities)
-    uncertain = threshold is not None and fused.confidence < threshold
+    uncertain = _is_uncertain(estimate, fused.confidence, threshold)
     return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)
 
 
@@ -208,6 +223,6 @@ def _with_average(estimate: UtteranceEstimate, parts: Mapping[str, Weights]) -> 
     if fused is None:
         return estimate
     threshold = _uncertain_below(estimate, parts, None)
-    uncertain = threshold is not None and fused.confidence < threshold
+    uncertain = _is_uncertain(estimate, fused.confidence, threshold)
     valence, arousal = affect_from_norms(fused.probabilities)
     return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)

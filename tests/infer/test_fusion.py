@@ -341,6 +341,16 @@ def test_without_a_head_a_signal_alone_is_uncertain_below_its_own_threshold() ->
         assert [answer.emotion for answer in answers] == [emotion, "fear"]
 
 
+def test_a_contemptuous_face_alone_is_not_called_neutral(head: Weights) -> None:
+    rest = {label: 0.1 if label == "neutral" else 0.01 for label in FACE_LABELS}
+    scorn = ModalityEstimate({**rest, "contempt": 0.84})
+    calm = ModalityEstimate({**rest, "neutral": 0.84, "contempt": 0.1})
+    moments = [UtteranceEstimate(Utterance(0.0, 1.0), {"face": each}, face_id=0) for each in (scorn, calm)]
+    for parts_in_use in (ENCODERS, {**ENCODERS, "fusion": head}):
+        answers = fuse(moments, (), (), parts_in_use).estimates
+        assert [answer.emotion for answer in answers] == ["uncertain", "neutral"]
+
+
 def test_where_nothing_was_judged_nothing_answers(parts: dict[str, Weights]) -> None:
     silent = UtteranceEstimate(Utterance(0.0, 1.0))
     for parts_in_use in (parts, ENCODERS):
