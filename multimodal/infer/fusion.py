@@ -18,7 +18,14 @@ from multimodal.fusion.prediction import predict
 from multimodal.fusion.segments import observations_in
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
-from multimodal.types import MODALITIES, MODALITY_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
+from multimodal.types import (
+    MODALITIES,
+    MODALITY_NAMES,
+    FaceObservation,
+    ModalityEstimate,
+    UtteranceEstimate,
+    top_label,
+)
 
 LATE = {"name": "late average"}
 """What ``models`` of an analysis names for late fusion, which has no weights and so no hash."""
@@ -77,7 +84,8 @@ def fuse(
     reason = incompatibility(parts)
     if reason is not None:
         line = f"using late fusion (average): {reason}"
-        return FusionResult(tuple(map(_with_average, estimates)), LATE, AFFECT_SOURCES[NORMS], (line,))
+        averages = tuple(_with_average(estimate, parts) for estimate in estimates)
+        return FusionResult(averages, LATE, AFFECT_SOURCES[NORMS], (line,))
     head = parts["fusion"]
     spec, shape = head.spec, FusionShape(**head.spec.fusion)
     indices = [index for index, estimate in enumerate(estimates) if estimate.modalities]
@@ -86,7 +94,7 @@ def fuse(
     rows = _in_fused_labels([estimates[index] for index in indices], predictions.probabilities, spec.labels, shape)
     fused = list(estimates)
     for index, probabilities, affect in zip(indices, rows, predictions.affect, strict=True):
-        threshold = _uncertain_below(estimates[index], parts)
+        threshold = _uncertain_below(estimates[index], parts, spec.uncertain_below)
         fused[index] = _with_prediction(estimates[index], probabilities, affect, threshold)
     source = HEAD if shape.dimensions else NORMS
     return FusionResult(tuple(fused), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
@@ -180,13 +188,20 @@ def _in_fused_labels(
     return constrain(rows, signals, present, FUSED_LABELS.index("neutral"))
 
 
-def _uncertain_below(estimate: UtteranceEstimate, parts: Mapping[str, Weights]) -> float | None:
+def _uncertain_below(estimate: UtteranceEstimate, parts: Mapping[str, Weights], head: float | None) -> float | None:
     """The confidence below which an answer is uncertain: of a modality that answers alone, else of the head."""
-    head = parts["fusion"].spec.uncertain_below
     if len(estimate.modalities) > 1:
         return head
     alone = parts.get(estimate.modalities[0])
     return head if alone is None or alone.spec.uncertain_below is None else alone.spec.uncertain_below
+
+
+def _is_uncertain(estimate: UtteranceEstimate, confidence: float, threshold: float | None) -> bool:
+    """Whether an answer is not named: it is below the threshold, or its only modality shows what has no fused label."""
+    shown = [top_label(each.probabilities) for each in estimate.estimates.values()]
+    if len(shown) == 1 and shown[0] not in FUSED_LABELS:  # a contemptuous face is not neutral
+        return True
+    return threshold is not None and confidence < threshold
 
 
 def _with_prediction(
@@ -198,14 +213,16 @@ def _with_prediction(
     probabilities = dict(zip(FUSED_LABELS, row.tolist(), strict=True))
     fused = ModalityEstimate(probabilities)
     valence, arousal = affect[:2].tolist() if len(affect) >= 2 else affect_from_norms(probabilities)
-    uncertain = threshold is not None and fused.confidence < threshold
+    uncertain = _is_uncertain(estimate, fused.confidence, threshold)
     return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)
 
 
-def _with_average(estimate: UtteranceEstimate) -> UtteranceEstimate:
-    """Adds the late-fusion estimate where any modality is present."""
+def _with_average(estimate: UtteranceEstimate, parts: Mapping[str, Weights]) -> UtteranceEstimate:
+    """Adds the late-fusion estimate where any modality is present; an average of several has no threshold."""
     fused = late_estimate(estimate.estimates, FUSED_LABELS)
     if fused is None:
         return estimate
+    threshold = _uncertain_below(estimate, parts, None)
+    uncertain = _is_uncertain(estimate, fused.confidence, threshold)
     valence, arousal = affect_from_norms(fused.probabilities)
-    return replace(estimate, fused=fused, valence=valence, arousal=arousal)
+    return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)

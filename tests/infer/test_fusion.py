@@ -331,6 +331,26 @@ def test_then_the_plain_average_answers_and_says_so(scene: Scene) -> None:
     assert actual.warnings == (NO_HEAD,) and actual.model == LATE and actual.valence_arousal == NORMS
 
 
+def test_without_a_head_a_signal_alone_is_uncertain_below_its_own_threshold() -> None:
+    text = replace(ENCODERS["text"], spec=replace(ENCODERS["text"].spec, uncertain_below=0.5))
+    for value, emotion in ((0.45, "uncertain"), (0.55, "fear")):
+        said = led_by("fear", value)
+        alone = UtteranceEstimate(Utterance(0.0, 1.0), {"text": said})
+        both = replace(alone, estimates={"text": said, "audio": said})
+        answers = fuse([alone, both], (), (), {**ENCODERS, "text": text}).estimates
+        assert [answer.emotion for answer in answers] == [emotion, "fear"]
+
+
+def test_a_contemptuous_face_alone_is_not_called_neutral(head: Weights) -> None:
+    rest = {label: 0.1 if label == "neutral" else 0.01 for label in FACE_LABELS}
+    scorn = ModalityEstimate({**rest, "contempt": 0.84})
+    calm = ModalityEstimate({**rest, "neutral": 0.84, "contempt": 0.1})
+    moments = [UtteranceEstimate(Utterance(0.0, 1.0), {"face": each}, face_id=0) for each in (scorn, calm)]
+    for parts_in_use in (ENCODERS, {**ENCODERS, "fusion": head}):
+        answers = fuse(moments, (), (), parts_in_use).estimates
+        assert [answer.emotion for answer in answers] == ["uncertain", "neutral"]
+
+
 def test_where_nothing_was_judged_nothing_answers(parts: dict[str, Weights]) -> None:
     silent = UtteranceEstimate(Utterance(0.0, 1.0))
     for parts_in_use in (parts, ENCODERS):

@@ -24,7 +24,8 @@ from multimodal.types import EncodedUtterance, FaceObservation, MediaInfo, Utter
 
 TALK = MediaInfo(Path("talk.mp4"), "ab" * 32, 20.0, 640, 360, 25.0, True, True)
 TIMES = tuple(round(step * 0.2, 3) for step in range(100))
-PARTS: Any = {part: SimpleNamespace(name=part, sha256="") for part in ("face", "audio", "text")}
+SPEC = SimpleNamespace(uncertain_below=None)
+PARTS: Any = {part: SimpleNamespace(name=part, sha256="", spec=SPEC) for part in ("face", "audio", "text")}
 
 
 def faces(face_id: int = 0) -> FaceResult:
