@@ -32,6 +32,7 @@ VOTES = {"A": "anger", "D": "disgust", "F": "fear", "H": "happiness", "N": "neut
 CHANNELS = ("1", "2", "3")
 """First digit of a row's number: voice alone, face alone, both."""
 
+_COUNT = re.compile(r"\d{1,6}")
 _NAME = re.compile(r"(\d{4}_[A-Z]{3})_[A-Z]{3}_[A-Z]{1,2}")
 
 
@@ -115,7 +116,7 @@ def _rows(file: Path) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
 def _row(file: Path, number: int, row: dict[str, str]) -> tuple[str, str, NDArray[np.float64]]:
     channel, clip = (row.get("") or "")[:1], row.get("fileName") or ""
     counts = [row.get(column) or "" for column in VOTES]
-    if channel not in CHANNELS or not _NAME.fullmatch(clip) or not all(count.isdecimal() for count in counts):
+    if channel not in CHANNELS or not _NAME.fullmatch(clip) or not all(map(_COUNT.fullmatch, counts)):
         raise CorpusError(file, f"line {number} is not a row of votes on a clip", "unpack the corpus again")
     votes = np.zeros(len(FUSED_LABELS))
     for label, count in zip(VOTES.values(), counts, strict=True):

@@ -73,8 +73,14 @@ def combine(
     segments = _segments(media, results, face_id)
     estimates = estimate_segments(segments, faces, audio, text, face_id, times)
     fused = fuse(estimates, faces, times, parts)
+    # Without an utterance of a selected speaker nothing was analyzed: that nobody speaks or is seen is not known.
+    empty = results.speakers_selected and not (results.transcript and results.transcript.utterances)
     # Without one utterance in its language the text encoder was not used.
-    used = {"face": results.face is not None, "audio": results.audio is not None, "text": bool(text)}
+    used = {
+        "face": results.face is not None and not empty,
+        "audio": results.audio is not None and not empty,
+        "text": bool(text),
+    }
     models = {part: _identity(parts[part]) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}
     parts_read = (results.transcript, results.text, results.audio, results.face)
     lines = [line for result in parts_read if result is not None for line in result.warnings]

@@ -10,14 +10,22 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import HEAD, NORMS, affect_from_norms
-from multimodal.fusion.alignment import FusionInputs, build_inputs, tolerance_seconds
+from multimodal.fusion.alignment import FusionInputs, build_inputs, log_probabilities, tolerance_seconds
+from multimodal.fusion.consistency import constrain
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.prediction import predict
 from multimodal.fusion.segments import observations_in
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
-from multimodal.types import MODALITIES, MODALITY_NAMES, FaceObservation, ModalityEstimate, UtteranceEstimate
+from multimodal.types import (
+    MODALITIES,
+    MODALITY_NAMES,
+    FaceObservation,
+    ModalityEstimate,
+    UtteranceEstimate,
+    top_label,
+)
 
 LATE = {"name": "late average"}
 """What ``models`` of an analysis names for late fusion, which has no weights and so no hash."""
@@ -76,16 +84,18 @@ def fuse(
     reason = incompatibility(parts)
     if reason is not None:
         line = f"using late fusion (average): {reason}"
-        return FusionResult(tuple(map(_with_average, estimates)), LATE, AFFECT_SOURCES[NORMS], (line,))
+        averages = tuple(_with_average(estimate, parts) for estimate in estimates)
+        return FusionResult(averages, LATE, AFFECT_SOURCES[NORMS], (line,))
     head = parts["fusion"]
     spec, shape = head.spec, FusionShape(**head.spec.fusion)
     indices = [index for index, estimate in enumerate(estimates) if estimate.modalities]
     inputs = list(_inputs([estimates[index] for index in indices], faces, frame_times, spec, shape))
     predictions = predict(head.network, shape, inputs, spec.temperatures, spec.temperature, spec.labels)
+    rows = _in_fused_labels([estimates[index] for index in indices], predictions.probabilities, spec.labels, shape)
     fused = list(estimates)
-    for index, probabilities, affect in zip(indices, predictions.probabilities, predictions.affect, strict=True):
-        threshold = _uncertain_below(estimates[index], parts)
-        fused[index] = _with_prediction(estimates[index], probabilities, affect, spec.labels, threshold)
+    for index, probabilities, affect in zip(indices, rows, predictions.affect, strict=True):
+        threshold = _uncertain_below(estimates[index], parts, spec.uncertain_below)
+        fused[index] = _with_prediction(estimates[index], probabilities, affect, threshold)
     source = HEAD if shape.dimensions else NORMS
     return FusionResult(tuple(fused), {"name": head.name, "sha256": head.sha256}, AFFECT_SOURCES[source])
 
@@ -153,33 +163,66 @@ def _embeddings(
     return np.array(times, np.float64), np.stack(embeddings) if embeddings else np.zeros((0, size), np.float32)
 
 
-def _uncertain_below(estimate: UtteranceEstimate, parts: Mapping[str, Weights]) -> float | None:
+def _in_fused_labels(
+    estimates: Sequence[UtteranceEstimate],
+    probabilities: NDArray[np.float64],
+    labels: Sequence[str],
+    shape: FusionShape,
+) -> NDArray[np.float64]:
+    """The head's answers in the fused labels, ``(segments, 7)``, under the rules of ``multimodal.fusion.consistency``.
+
+    ``predict`` has applied them, unless the head does not read the modalities' probabilities. Of a head without some of
+    the labels it has applied them to the other labels only, as if the modalities did not know those.
+    """
+    rows = np.zeros((len(estimates), len(FUSED_LABELS)))
+    rows[:, [FUSED_LABELS.index(label) for label in labels]] = probabilities
+    if shape.log_probabilities and set(labels) == set(FUSED_LABELS):
+        return rows
+    signals = np.zeros((len(estimates), len(MODALITIES), len(FUSED_LABELS)))
+    present = np.zeros(signals.shape[:2], bool)
+    for row, estimate in enumerate(estimates):
+        for name, each in estimate.estimates.items():
+            place = MODALITIES.index(name)
+            signals[row, place] = np.exp(log_probabilities(each.probabilities, FUSED_LABELS))
+            present[row, place] = True
+    return constrain(rows, signals, present, FUSED_LABELS.index("neutral"))
+
+
+def _uncertain_below(estimate: UtteranceEstimate, parts: Mapping[str, Weights], head: float | None) -> float | None:
     """The confidence below which an answer is uncertain: of a modality that answers alone, else of the head."""
-    head = parts["fusion"].spec.uncertain_below
     if len(estimate.modalities) > 1:
         return head
     alone = parts.get(estimate.modalities[0])
     return head if alone is None or alone.spec.uncertain_below is None else alone.spec.uncertain_below
 
 
+def _is_uncertain(estimate: UtteranceEstimate, confidence: float, threshold: float | None) -> bool:
+    """Whether an answer is not named: it is below the threshold, or its only modality shows what has no fused label."""
+    shown = [top_label(each.probabilities) for each in estimate.estimates.values()]
+    if len(shown) == 1 and shown[0] not in FUSED_LABELS:  # a contemptuous face is not neutral
+        return True
+    return threshold is not None and confidence < threshold
+
+
 def _with_prediction(
     estimate: UtteranceEstimate,
     row: NDArray[np.float64],
     affect: NDArray[np.float64],
-    labels: Sequence[str],
     threshold: float | None,
 ) -> UtteranceEstimate:
-    probabilities = dict.fromkeys(FUSED_LABELS, 0.0) | dict(zip(labels, row.tolist(), strict=True))
+    probabilities = dict(zip(FUSED_LABELS, row.tolist(), strict=True))
     fused = ModalityEstimate(probabilities)
     valence, arousal = affect[:2].tolist() if len(affect) >= 2 else affect_from_norms(probabilities)
-    uncertain = threshold is not None and fused.confidence < threshold
+    uncertain = _is_uncertain(estimate, fused.confidence, threshold)
     return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)
 
 
-def _with_average(estimate: UtteranceEstimate) -> UtteranceEstimate:
-    """Adds the late-fusion estimate where any modality is present."""
+def _with_average(estimate: UtteranceEstimate, parts: Mapping[str, Weights]) -> UtteranceEstimate:
+    """Adds the late-fusion estimate where any modality is present; an average of several has no threshold."""
     fused = late_estimate(estimate.estimates, FUSED_LABELS)
     if fused is None:
         return estimate
+    threshold = _uncertain_below(estimate, parts, None)
+    uncertain = _is_uncertain(estimate, fused.confidence, threshold)
     valence, arousal = affect_from_norms(fused.probabilities)
-    return replace(estimate, fused=fused, valence=valence, arousal=arousal)
+    return replace(estimate, fused=fused, uncertain=uncertain, valence=valence, arousal=arousal)

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.data.corpora.mosi import POLARITIES, MosiCorpus
 from multimodal.encoders.text import read_texts
-from multimodal.errors import CorpusError
+from multimodal.errors import CorpusError, WeightsError
 from multimodal.fusion.alignment import LEAST_PROBABILITY, FusionBatch
 from multimodal.models.weights import Weights
 from multimodal.types import MODALITIES
@@ -73,12 +73,12 @@ def make_table(corpus: MosiCorpus, text: Weights) -> UtteranceTable:
 
     Raises:
         CorpusError: An utterance has no word that the encoder can read.
-        ValueError: The text encoder has no tokenizer.
+        WeightsError: The weights are not of a text encoder.
     """
     if text.tokenizer is None:
-        raise ValueError(f"{text.name} has no tokenizer")
-    window = text.spec.window_tokens or 128
-    predictions = read_texts(text.network, text.tokenizer, corpus.texts, window_tokens=window)
+        raise WeightsError(text.name, "has no tokenizer", "choose a text model")
+    tokens = text.spec.window_tokens or 128
+    predictions = read_texts(text.network, text.tokenizer, corpus.texts, window_tokens=tokens)
     for index, prediction in enumerate(predictions):
         if prediction is None:
             name = f"utterance {corpus.numbers[index]} of {corpus.videos[index]}"
@@ -104,8 +104,8 @@ def standardize(values: Floats, training: NDArray[np.int64]) -> NDArray[np.float
     mean, deviation = values[training].mean(axis=0), values[training].std(axis=0)
     varies = deviation > 1e-6
     scaled = (values - mean) / np.where(varies, deviation, 1.0) * varies
-    rows: NDArray[np.float32] = scaled.clip(-LARGEST, LARGEST).astype(np.float32)
-    return rows
+    result: NDArray[np.float32] = scaled.clip(-LARGEST, LARGEST).astype(np.float32)
+    return result
 
 
 def principal_states(states: Sequence[Floats], training: NDArray[np.int64], size: int) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,14 @@ from multimodal.models.weights import load_weights
 from multimodal.mosi.config import MosiConfig
 from multimodal.mosi.experiment import RECIPES, Experiment
 from multimodal.mosi.features import LABELS, UtteranceTable, make_table
-from multimodal.mosi.results import CONTRASTS, confusion_per_video, few_video_probe, results_table, with_intervals
+from multimodal.mosi.results import (
+    CONTRASTS,
+    accuracy_by_words,
+    confusion_per_video,
+    few_video_probe,
+    results_table,
+    with_intervals,
+)
 from multimodal.train.config import read_config
 from multimodal.train.loop import save_tensors
 from multimodal.train.provenance import training_revision
@@ -94,12 +101,11 @@ def _claim(run: Path, corpus: MosiCorpus, config: MosiConfig, text_sha256: str) 
 
 
 def _write_results(run: Path, config: MosiConfig, table: UtteranceTable, text_sha256: str) -> Path:
-    counts = {
-        recipe.name: np.stack(
-            [confusion_per_video(_predictions(run, config, seed, recipe.name, table), table) for seed in config.seeds]
-        )
+    predictions = {
+        recipe.name: np.stack([_predictions(run, config, seed, recipe.name, table) for seed in config.seeds])
         for recipe in RECIPES
     }
+    counts = {name: np.stack([confusion_per_video(each, table) for each in rows]) for name, rows in predictions.items()}
     share = float(table.targets.mean())
     results: dict[str, Any] = {
         "corpus": "MOSI, training videos",
@@ -110,6 +116,7 @@ def _write_results(run: Path, config: MosiConfig, table: UtteranceTable, text_sh
         "seeds": list(config.seeds),
         **with_intervals(counts, CONTRASTS),
         "few_video_probe": few_video_probe(table),
+        "accuracy_by_words": accuracy_by_words(predictions, table.targets),
         "text_encoder_sha256": text_sha256,
         "commit": training_revision(run),
         "date": datetime.date.today().isoformat(),
@@ -131,5 +138,5 @@ def _predictions(run: Path, config: MosiConfig, seed: int, name: str, table: Utt
         probabilities[answers["indices"]] = answers[name]
     if np.isnan(probabilities).any():
         raise ConfigError(run, "holds answers that do not cover all utterances", "remove it and run again")
-    predictions: NDArray[np.int64] = probabilities.argmax(axis=1).astype(np.int64)
+    predictions: NDArray[np.int64] = probabilities.argmax(axis=1)
     return predictions

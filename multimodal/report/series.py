@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -115,18 +116,24 @@ def face_runs(analysis: Analysis, most: int = MOST_RUNS) -> list[Run]:
 
 
 def _frame_probabilities(analysis: Analysis) -> list[Probabilities | None]:
-    """Per sampled frame the probabilities of the face that its utterance uses."""
+    """Per sampled frame the probabilities of the face that its utterance uses; of overlapping ones, the latest."""
     scored: dict[tuple[float, int | None], Probabilities] = {
         (face.time_seconds, face.face_id): face.probabilities for face in analysis.faces if face.probabilities
     }
-    faces: list[Probabilities | None] = []
-    estimates, at = analysis.estimates, 0
-    for time in analysis.frame_times:
+    estimates, times, at = analysis.estimates, analysis.frame_times, 0
+    if not estimates:
+        return [None] * len(times)
+    owners: list[int] = []
+    for time in times:
         while at + 1 < len(estimates) and estimates[at + 1].utterance.start_seconds <= time:
             at += 1
         # In a pause too short for a separate segment, the face of the previous utterance still counts.
-        faces.append(scored.get((time, estimates[at].face_id)) if estimates else None)
-    return faces
+        owners.append(at)
+    for index, estimate in enumerate(estimates):
+        utterance = estimate.utterance
+        first, end = (bisect.bisect_left(times, time) for time in (utterance.start_seconds, utterance.end_seconds))
+        owners[first:end] = [index] * (end - first)
+    return [scored.get((time, estimates[owner].face_id)) for time, owner in zip(times, owners, strict=True)]
 
 
 def _mean_run(start: float, end: float, frames: Sequence[Probabilities | None]) -> Run:

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from multimodal.data.corpora.crema_d_votes import JointVotes
-from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtterance, synthesize
+from multimodal.data.corpora.synthetic import NEUTRAL, SynthesisConfig, SyntheticUtterance, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS
@@ -35,6 +35,8 @@ class FusionTrainingConfig:
         validation_utterances: Utterances of the validation after each epoch, from other people, pictures and texts;
             also the number for calibration and for evaluation.
         absent_share: Share of utterances that a modality is dropped from; two stay.
+        plain_absent_share: Share of the utterances with an emotion and neutral words that the face or the voice is
+            dropped from: where one of them is missing, neutral words say little.
         label_smoothing: Share of each target that is spread over all labels.
         audio_noise: Standard deviation of the noise added to the audio states, relative to that of the states: one
             draw per utterance and one per step. It counters overfitting to a few hundred speakers' clips.
@@ -46,13 +48,14 @@ class FusionTrainingConfig:
     utterances: int = 12_800
     validation_utterances: int = 4_000
     absent_share: float = 0.3
+    plain_absent_share: float = 0.5
     label_smoothing: float = 0.0
     audio_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.utterances < 1 or self.validation_utterances < 1:
             raise ConfigError("training", "asks for no utterances", "give at least 1")
-        for key in ("absent_share", "label_smoothing"):
+        for key in ("absent_share", "plain_absent_share", "label_smoothing"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"training.{key}", f"is {getattr(self, key):g}", "give a share from 0 to below 1")
         if not 0 <= self.audio_noise < math.inf:
@@ -124,7 +127,7 @@ class FusionTask:
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
             batch_recipes = recipes[number * size : (number + 1) * size]
-            subsets = [_draw_subset(self.training.absent_share, draws) for _ in batch_recipes]
+            subsets = [_draw_subset(recipe, self.training, draws) for recipe in batch_recipes]
             share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
             yield self._batch(batch_recipes[share], subsets[share], draws)
 
@@ -180,7 +183,12 @@ class FusionTask:
         }
 
 
-def _draw_subset(absent_share: float, draws: np.random.Generator) -> tuple[str, ...]:
+def _draw_subset(
+    recipe: SyntheticUtterance, training: FusionTrainingConfig, draws: np.random.Generator
+) -> tuple[str, ...]:
     """At least two modalities: one alone is its own answer."""
-    absent = str(draws.choice(MODALITIES)) if draws.random() < absent_share else None
+    has_plain_words = recipe.label != NEUTRAL and recipe.labels[MODALITIES.index("text")] == NEUTRAL
+    share = training.plain_absent_share if has_plain_words else training.absent_share
+    choices = [name for name in MODALITIES if not (has_plain_words and name == "text")]
+    absent = str(draws.choice(choices)) if draws.random() < share else None
     return tuple(name for name in MODALITIES if name != absent)

@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from multimodal.types import (
     EncodedUtterance,
     FaceObservation,
     ModalityEstimate,
+    Probabilities,
     Utterance,
     UtteranceEstimate,
 )
@@ -247,20 +248,53 @@ def test_trained_dimensions_go_before_the_norms(tmp_path: Path) -> None:
     assert actual.valence_arousal == {"source": "head"}
 
 
-def test_labels_that_the_head_does_not_know_have_no_probability(head: Weights) -> None:
+def led_by(label: str, value: float) -> ModalityEstimate:
+    rest = (1 - value) / (len(FUSED_LABELS) - 1)
+    return ModalityEstimate({name: value if name == label else rest for name in FUSED_LABELS})
+
+
+def fused_by_four(head: Weights, text: ModalityEstimate, audio: ModalityEstimate | None = None) -> Probabilities:
+    """The answer of a head that knows four of the seven labels."""
     few = ("anger", "happiness", "sadness", "neutral")
     network = DualRecurrentFusion(small_shape(SIZES, 4)).eval()
     spec = replace(head.spec, labels=few, fusion={**head.spec.fusion, "labels": 4})
-    text_estimate = ModalityEstimate(shares(FUSED_LABELS, np.random.default_rng(3)))
-    estimate = UtteranceEstimate(
-        Utterance(0.0, 0.0),
-        {"text": text_estimate},
-        encodings={"text": EncodedUtterance(text_estimate, np.ones((2, 4), np.float32))},
-    )
+    estimates = {"text": text}
+    encodings = {"text": EncodedUtterance(text, np.ones((2, SIZES["text"]), np.float32))}
+    if audio is not None:
+        estimates["audio"] = audio
+        states = np.ones((2, SIZES["audio"]), np.float32)
+        encodings["audio"] = EncodedUtterance(audio, states, np.array([0.1, 0.2]))
+    estimate = UtteranceEstimate(Utterance(0.0, 0.5), estimates, encodings=encodings)
     parts_in_use = {**ENCODERS, "fusion": replace(head, spec=spec, network=network)}
     (actual,) = fuse([estimate], (), (), parts_in_use).estimates
     assert actual.fused is not None and tuple(actual.fused.probabilities) == FUSED_LABELS
-    assert {label for label, value in actual.fused.probabilities.items() if value > 0} == set(few)
+    return actual.fused.probabilities
+
+
+def test_labels_that_the_head_does_not_know_have_no_probability(head: Weights) -> None:
+    sad = led_by("sadness", 0.9)  # what the head says keeps the rules, so nothing is mended
+    answer = fused_by_four(head, sad, sad)
+    assert {label for label, value in answer.items() if value > 0} == {"anger", "happiness", "sadness", "neutral"}
+    assert max(answer, key=answer.__getitem__) == "sadness"
+
+
+@pytest.mark.parametrize("label", ["disgust", "neutral"])
+def test_a_head_without_a_label_does_not_rename_it(head: Weights, label: str) -> None:
+    clear = led_by(label, 0.9)
+    assert fused_by_four(head, clear) == pytest.approx(clear.probabilities)  # one signal alone
+    answer = fused_by_four(head, clear, clear)
+    assert max(answer, key=answer.__getitem__) == label
+
+
+def test_a_head_that_does_not_read_probabilities_keeps_the_rules_too(head: Weights) -> None:
+    shape = small_shape(SIZES, log_probabilities=False)
+    spec = replace(head.spec, fusion=asdict(shape))
+    blind = replace(head, spec=spec, network=DualRecurrentFusion(shape).eval())
+    clear = led_by("fear", 0.9)
+    encoded = EncodedUtterance(clear, np.ones((2, SIZES["text"]), np.float32))
+    estimate = UtteranceEstimate(Utterance(0.0, 0.5), {"text": clear}, encodings={"text": encoded})
+    (actual,) = fuse([estimate], (), (), {**ENCODERS, "fusion": blind}).estimates
+    assert actual.fused is not None and actual.fused.probabilities == pytest.approx(clear.probabilities)
 
 
 # --- where the average answers ------------------------------------------------------------------------------------
@@ -295,6 +329,26 @@ def test_then_the_plain_average_answers_and_says_so(scene: Scene) -> None:
     expected = late_estimate(estimate.estimates, FUSED_LABELS)
     assert actual.estimates[0].fused == expected and not actual.estimates[0].uncertain
     assert actual.warnings == (NO_HEAD,) and actual.model == LATE and actual.valence_arousal == NORMS
+
+
+def test_without_a_head_a_signal_alone_is_uncertain_below_its_own_threshold() -> None:
+    text = replace(ENCODERS["text"], spec=replace(ENCODERS["text"].spec, uncertain_below=0.5))
+    for value, emotion in ((0.45, "uncertain"), (0.55, "fear")):
+        said = led_by("fear", value)
+        alone = UtteranceEstimate(Utterance(0.0, 1.0), {"text": said})
+        both = replace(alone, estimates={"text": said, "audio": said})
+        answers = fuse([alone, both], (), (), {**ENCODERS, "text": text}).estimates
+        assert [answer.emotion for answer in answers] == [emotion, "fear"]
+
+
+def test_a_contemptuous_face_alone_is_not_called_neutral(head: Weights) -> None:
+    rest = {label: 0.1 if label == "neutral" else 0.01 for label in FACE_LABELS}
+    scorn = ModalityEstimate({**rest, "contempt": 0.84})
+    calm = ModalityEstimate({**rest, "neutral": 0.84, "contempt": 0.1})
+    moments = [UtteranceEstimate(Utterance(0.0, 1.0), {"face": each}, face_id=0) for each in (scorn, calm)]
+    for parts_in_use in (ENCODERS, {**ENCODERS, "fusion": head}):
+        answers = fuse(moments, (), (), parts_in_use).estimates
+        assert [answer.emotion for answer in answers] == ["uncertain", "neutral"]
 
 
 def test_where_nothing_was_judged_nothing_answers(parts: dict[str, Weights]) -> None:

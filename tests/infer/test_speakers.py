@@ -19,11 +19,13 @@ from multimodal.errors import MediaError
 from multimodal.infer.audio import AudioResult
 from multimodal.infer.combine import ModalityResults, combine
 from multimodal.infer.face import FaceResult
+from multimodal.report.sections import sections, transcript
 from multimodal.types import EncodedUtterance, FaceObservation, MediaInfo, Utterance
 
 TALK = MediaInfo(Path("talk.mp4"), "ab" * 32, 20.0, 640, 360, 25.0, True, True)
 TIMES = tuple(round(step * 0.2, 3) for step in range(100))
-PARTS: Any = {part: SimpleNamespace(name=part, sha256="") for part in ("face", "audio", "text")}
+SPEC = SimpleNamespace(uncertain_below=None)
+PARTS: Any = {part: SimpleNamespace(name=part, sha256="", spec=SPEC) for part in ("face", "audio", "text")}
 
 
 def faces(face_id: int = 0) -> FaceResult:
@@ -66,6 +68,9 @@ def test_a_speaker_who_says_nothing_has_no_estimate() -> None:
     analysis = analysis_of((), selected=True)
     assert all(each.fused is None for each in analysis.estimates)
     assert analysis.frame_times == () and analysis.coverage == {"face": 0.0, "audio": 0.0, "text": 0.0}
+    # Others may speak and be seen then: nothing was looked for, so nothing is said to be absent.
+    assert {row["reason"] for row in transcript(analysis)["utterances"]} == {"sound not analyzed"}
+    assert [each["reason"] for each in sections(analysis)["coverage"]["rows"][:2]] == ["not analyzed"] * 2
 
 
 def test_a_face_that_shows_only_while_others_speak_is_no_wrong_face() -> None:

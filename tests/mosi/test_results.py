@@ -7,7 +7,13 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from multimodal.mosi.features import UtteranceTable
-from multimodal.mosi.results import accuracy_and_f1, confusion_per_video, few_video_probe, with_intervals
+from multimodal.mosi.results import (
+    accuracy_and_f1,
+    accuracy_by_words,
+    confusion_per_video,
+    few_video_probe,
+    with_intervals,
+)
 
 
 def table_of(targets: np.ndarray, videos: list[str], **vectors: np.ndarray) -> UtteranceTable:
@@ -65,3 +71,17 @@ def test_the_probe_finds_a_label_that_the_features_hold() -> None:
     table = table_of(targets, [f"v{index // 20}" for index in range(400)], face=written, audio=noise)
     accuracy = few_video_probe(table)
     assert accuracy["face"] > 0.9 and 0.4 < accuracy["audio"] < 0.6 and 0.4 < accuracy["text"] < 0.6
+
+
+def test_accuracy_where_words_are_right_and_wrong_by_hand() -> None:
+    targets = np.array([0, 1, 1, 0])
+    predictions = {
+        "text, single": np.array([[0, 1, 0, 1], [0, 1, 1, 1]]),  # wrong: the third, the fourth twice
+        "face, single": np.array([[0, 1, 1, 0], [0, 1, 1, 1]]),
+        "audio, single": np.array([[1, 1, 0, 0], [1, 1, 0, 0]]),
+    }
+    actual = accuracy_by_words(predictions, targets)
+    assert actual["face"] == {"words_right": 1.0, "words_wrong": round(2 / 3, 4)}
+    assert actual["audio"] == {"words_right": 0.4, "words_wrong": round(2 / 3, 4)}
+    sure = accuracy_by_words({**predictions, "text, single": np.tile(targets, (2, 1))}, targets)
+    assert set(sure["face"]) == {"words_right"}

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analysis_fixtures import make_analysis, without
+from analysis_fixtures import estimate_of, make_analysis, shows, without
 
+from multimodal.data.emotions import FACE_LABELS
 from multimodal.report.series import face_runs, mean_over, modality_rows
-from multimodal.types import top_label
+from multimodal.types import FaceObservation, Utterance, UtteranceEstimate, top_label
 
 
 def test_frames_summed_losslessly() -> None:
@@ -26,6 +27,27 @@ def test_frames_summed_losslessly() -> None:
         around = [run for run in runs if abs(run.start_seconds + run.end_seconds - 2 * middle) < 2.0]
         labels = {run.label for run in around} - {None}
         assert labels <= ({top_label(each.estimates["face"].probabilities)} if "face" in each.estimates else set())
+
+
+def test_after_a_short_interjection_the_face_of_the_longer_utterance_is_shown_again() -> None:
+    def seen(face_id: int, label: str) -> list[FaceObservation]:
+        box, look = (0.0, 0.0, 9.0, 9.0), shows(label, 0.93, FACE_LABELS)
+        return [FaceObservation(step / 5, face_id, box, 1.0, "clear", look) for step in range(50)]
+
+    faces = sorted([*seen(0, "happiness"), *seen(1, "anger")], key=lambda face: face.time_seconds)
+    estimates = tuple(
+        UtteranceEstimate(Utterance(start, end), {"face": estimate_of(label, 0.93, FACE_LABELS)}, face_id=face_id)
+        for start, end, label, face_id in ((0.0, 10.0, "happiness", 0), (2.0, 3.0, "anger", 1))
+    )
+    analysis = dataclasses.replace(
+        make_analysis(Path("talk.mp4"), 10.0),
+        frame_times=tuple(step / 5 for step in range(50)),
+        faces=tuple(faces),
+        estimates=estimates,
+    )
+    runs = [(round(run.start_seconds, 3), round(run.end_seconds, 3), run.label) for run in face_runs(analysis)]
+    assert runs == [(0.0, 2.0, "happiness"), (2.0, 3.0, "anger"), (3.0, 10.0, "happiness")]
+    assert analysis.summary["shares_by_modality"]["face"]["anger"] == pytest.approx(0.1 * 0.93 + 0.9 * 0.01)
 
 
 def test_hour_of_faces_is_compact() -> None:

@@ -44,6 +44,7 @@ def test_a_table_computed_by_hand(tmp_path: Path) -> None:
     [
         ([*CLIPS[:5], CLIPS[5].replace("10,", "x,")], HEADER, "line 7 is not a row of votes"),
         ([*CLIPS[:5], CLIPS[5].replace("10,", "0,")], HEADER, "line 7 has no votes"),
+        ([*CLIPS[:5], CLIPS[5].replace("10,", f"{'9' * 5000},")], HEADER, "line 7 is not a row of votes"),
         ([*CLIPS[:5], CLIPS[5].replace("ANG", "../x")], HEADER, "line 7 is not a row of votes"),
         ([CLIPS[0]], HEADER, "no clip with votes on voice, face and both"),
         (CLIPS, HEADER.replace('"A",', '"Q",'), "line 2 is not a row of votes"),
