@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from multimodal.data.corpora.crema_d_votes import LICENSE as VOTES_LICENSE
 from multimodal.data.corpora.crema_d_votes import JointVotes, read_votes
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
-from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
+from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig, synthesize
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.corpora.voice_corpora import license_of
@@ -221,22 +221,26 @@ def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
 
 
 def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
-    """Fits a temperature per subset of modalities on the held-out utterances.
+    """Fits a temperature per subset of modalities on held-out utterances, of which a share is in conflict.
 
     Args:
         task: Task with the trained network.
 
     Returns:
         Subset to temperature; and the share of predictions with a confidence of at least ``UNCERTAIN_BELOW``, as the
-        mean over subsets.
+        mean over subsets, on utterances drawn as in training.
     """
-    labels = np.array([recipe.label for recipe in task.held_out])
+    settings = replace(task.synthesis, conflicting_share=task.training.calibration_conflict)
+    count, seed = len(task.held_out), task.settings.seed
+    recipes = list(synthesize(task.held_out_pools.pools, count, settings, seed, task.votes))
+    complete = [task.held_out_pools.utterance(recipe)[0] for recipe in recipes]
+    labels = np.array([recipe.label for recipe in recipes])
     temperatures, coverages = {}, []
     for subset in SUBSETS:
-        inputs = [each.only(subset) for each in task.held_out_inputs]
-        plain = predict(task.network, task.shape, inputs)
+        plain = predict(task.network, task.shape, [each.only(subset) for each in complete])
         temperature = 1.0 if len(subset) == 1 else round(fit_temperature(softmax(plain.logits), labels), 4)
         temperatures[subset_name(subset)] = temperature
+        inputs = [each.only(subset) for each in task.held_out_inputs]
         answers = predict(task.network, task.shape, inputs, default_temperature=temperature).probabilities
         coverages.append(float((answers.max(axis=1) >= UNCERTAIN_BELOW).mean()))
     return temperatures, round(float(np.mean(coverages)), 4)

@@ -37,6 +37,8 @@ class FusionTrainingConfig:
         absent_share: Share of utterances that a modality is dropped from; two stay.
         plain_absent_share: Share of the utterances with an emotion and neutral words that the face or the voice is
             dropped from: where one of them is missing, neutral words say little.
+        calibration_conflict: Share of conflicting utterances among those that the temperatures are fitted on: confidence
+            is to be low where signals conflict, whatever share of conflict is best for training.
         label_smoothing: Share of each target that is spread over all labels.
         audio_noise: Standard deviation of the noise added to the audio states, relative to that of the states: one
             draw per utterance and one per step. It counters overfitting to a few hundred speakers' clips.
@@ -49,13 +51,14 @@ class FusionTrainingConfig:
     validation_utterances: int = 4_000
     absent_share: float = 0.3
     plain_absent_share: float = 0.5
+    calibration_conflict: float = 0.5
     label_smoothing: float = 0.0
     audio_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.utterances < 1 or self.validation_utterances < 1:
             raise ConfigError("training", "asks for no utterances", "give at least 1")
-        for key in ("absent_share", "plain_absent_share", "label_smoothing"):
+        for key in ("absent_share", "plain_absent_share", "calibration_conflict", "label_smoothing"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"training.{key}", f"is {getattr(self, key):g}", "give a share from 0 to below 1")
         if not 0 <= self.audio_noise < math.inf:
@@ -103,6 +106,7 @@ class FusionTask:
         self.spread = np.concatenate([clip.states for clip in pools.voices[0]]).std(axis=0) * training.audio_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = training.validation_utterances
+        self.held_out_pools = held_out
         self.held_out = list(synthesize(held_out.pools, count, synthesis, settings.seed, votes))
         self.held_out_inputs = [held_out.utterance(recipe)[0] for recipe in self.held_out]
 
