@@ -37,7 +37,7 @@ class FusionTrainingConfig:
         absent_share: Share of utterances that a modality is dropped from; two stay.
         plain_absent_share: Share of the utterances with an emotion and neutral words that the face or the voice is
             dropped from: where one of them is missing, neutral words say little.
-        calibration_conflict: Share of conflicting utterances among those that the temperatures are fitted on: confidence
+        calibration_conflict: Share of conflicting utterances among those that temperatures are fitted on: confidence
             is to be low where signals conflict, whatever share of conflict is best for training.
         label_smoothing: Share of each target that is spread over all labels.
         audio_noise: Standard deviation of the noise added to the audio states, relative to that of the states: one
