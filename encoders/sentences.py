@@ -29,7 +29,7 @@ WHOLE_SHARE = 1 / 3
 PARTICLE_WEIGHT = 0.15
 """Weight of the network's estimate of an answer of particles alone; the rest is neutral."""
 
-SHORTEST_CLAUSE = 3
+SHORTEST_CLAUSE = 2
 """Minimum number of words of a clause; a shorter one stays with its neighbor."""
 
 LONGEST_ABBREVIATION = 12

@@ -240,3 +240,9 @@ def test_both_moods_of_an_answer_show(shipped: Weights) -> None:
         assert set(emotions) == set(moods), text
         lesser.append(min(estimate[mood] for mood in moods))
     assert sum(value >= 0.2 for value in lesser) >= 18 and np.mean(lesser) > 0.3  # read whole: 11 of 20, 0.23
+
+
+def test_a_mood_of_two_words_shows(shipped: Weights) -> None:
+    (estimate,) = answers(shipped, ["Confused at first, then pleased."])
+    assert set(sorted(FUSED_LABELS, key=lambda label: -estimate[label])[:2]) == {"surprise", "happiness"}
+    assert estimate["happiness"] >= 0.2
