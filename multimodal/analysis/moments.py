@@ -218,10 +218,12 @@ def _is_dated(change: Moment, estimates: Sequence[UtteranceEstimate], faces: Seq
 
 
 def _answer_changes(estimates: Sequence[UtteranceEstimate]) -> Iterator[Moment]:
-    """Changes of the answer from one utterance or window to the next."""
+    """Changes of the answer from one utterance or window to the next; two people do not make a change."""
     for index, (before, after) in enumerate(itertools.pairwise(estimates), start=1):
         old, new = before.emotion, after.emotion
         if before.fused is None or after.fused is None or old is None or new is None or old == new:
+            continue
+        if len({before.utterance.speaker, after.utterance.speaker} - {None}) > 1:
             continue
         if UNCERTAIN in (old, new) or after.utterance.start_seconds - before.utterance.end_seconds > NEAR_SECONDS:
             continue

@@ -63,6 +63,17 @@ def test_a_change_is_as_strong_as_the_answers_are_apart() -> None:
     assert of_kind("change", [utterance_estimate(0, 10, "neutral"), utterance_estimate(12.5, 20, "fear")]) == []
 
 
+@pytest.mark.parametrize(("speakers", "count"), [(("Ada", "Bob"), 0), (("Ada", "Ada"), 1), ((None, "Ada"), 1)])
+def test_two_people_do_not_make_a_change(speakers: tuple[str | None, str], count: int) -> None:
+    estimates = [
+        dataclasses.replace(each, utterance=dataclasses.replace(each.utterance, speaker=speaker))
+        for each, speaker in zip(
+            (utterance_estimate(0, 4, "happiness"), utterance_estimate(4, 8, "anger")), speakers, strict=True
+        )
+    ]
+    assert len(of_kind("change", estimates)) == count
+
+
 def test_signals_disagree_on_valence() -> None:
     words, face = estimate_of("happiness", 1.0), estimate_of("fear", 1.0, FACE_LABELS)
     actual = of_kind("disagreement", [utterance_estimate(0, 4, "happiness", face=face, text=words)])
