@@ -188,7 +188,7 @@ def test_a_voice_note_works_alone(whole: Model, found: None, tmp_path: Path, nam
 def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk: Path) -> None:
     analysis = whole.analyze(talk, AnalysisOptions(frames_per_second=5))
     table = analysis.utterances
-    # Speech at SPOKEN; silence of 4 s after it, in which the face leaves. The half second before is a pause, and nobody's.
+    # Speech at SPOKEN; then 4 s of silence, in which the face leaves. The half second before is a pause, and nobody's.
     assert table["start_seconds"].tolist() == pytest.approx([0.5, 2.25, 4.0, 6.9], abs=0.101)
     assert table["modalities"].tolist() == ["face+audio", "face+audio", "face", ""]
     assert table["audio_neutral"].notna().tolist() == [True, True, False, False]
@@ -199,7 +199,7 @@ def test_face_and_voice_stand_beside_each_other(whole: Model, found: None, talk:
     assert set(analysis.summary["shares_by_modality"]["face"]) == set(FACE_LABELS)
     assert analysis.coverage["audio"] == pytest.approx(3.25 / 8, abs=0.01)
     assert analysis.coverage["face"] == pytest.approx(6 / 8, abs=0.05)
-    assert ["audio" in estimate.encodings for estimate in analysis.estimates] == [True, True, False]
+    assert ["audio" in estimate.encodings for estimate in analysis.estimates] == [True, True, False, False]
     assert analysis.warnings == ()
 
 
