@@ -133,7 +133,8 @@ def test_evaluate_composed_prints_json_and_draws(
     assert evaluate.main([*common, "--seed", "3", "--json", "--out", str(tmp_path / "out")]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["seed"] == 3 and figures["n"] == 2_000 and set(figures["subsets"]) == set(figures["late"])
-    assert json.loads((tmp_path / "out" / "figures.json").read_text()) == figures
+    named = {"model": NAME, "data": "synthetic utterances, seed 3"}
+    assert json.loads((tmp_path / "out" / "figures.json").read_text()) == named | figures
     for name in ("confusion", "reliability", "risk_coverage"):
         with Image.open(tmp_path / "out" / f"{name}.png") as picture:
             assert picture.width > 600 and len(picture.convert("L").histogram()) == 256
