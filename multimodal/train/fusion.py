@@ -37,6 +37,7 @@ from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion
 from multimodal.evaluate.metrics import fit_temperature
+from multimodal.evaluate.mixtures import MIXTURES
 from multimodal.evaluate.synthetic_features import (
     Encoded,
     EncodedPools,
@@ -59,6 +60,12 @@ from multimodal.train.loop import LoopSettings, fit
 from multimodal.train.out_of_fold import check_same_training, fold_of_speakers, out_of_fold_encoder
 from multimodal.train.provenance import training_revision
 from multimodal.types import MODALITIES
+
+MARGIN = 0.005
+"""Least distance above the average of the signals where most people are neutral."""
+
+BIASES = tuple(round(-0.05 * step, 2) for step in range(31))
+"""Choices of what is added to the logit of neutral."""
 
 UNCERTAIN_BELOW = 0.5
 """A prediction with a lower calibrated confidence is more likely wrong than right, and is marked uncertain."""
@@ -170,6 +177,9 @@ def train_fusion(
     )
     fit(task, config.loop, run, accelerator, quiet)
     network = task.network.cpu().eval()
+    bias = balance_neutral(task) if config.readout else 0.0
+    if bias:
+        network.readout.bias.data[FUSED_LABELS.index("neutral")] += bias
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
     temperatures, coverage = calibrate(task)
     spec = ModelSpec(
@@ -188,7 +198,7 @@ def train_fusion(
     facts = {
         "data": data_facts(config, parts, encoders, votes),
         "license": license_of(list(audio_config.sampling.corpus_weights)),
-        "training": how(config, run, revision, encoders),
+        "training": {**how(config, run, revision, encoders), "neutral_bias": bias},
         "metrics": {"protocol": PROTOCOL, "synthetic": figures},
         "limits": LIMITS,
     }
@@ -218,6 +228,30 @@ def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
         overlaps=config.overlaps,
         dropout=config.dropout,
     )
+
+
+def balance_neutral(task: FusionTask) -> float:
+    """Chooses how readily the head says neutral, on held-out utterances.
+
+    The share of neutral people is not known. The head is to be right as often as possible where a quarter is neutral
+    and all signals agree, and to stay above the average of the signals by ``MARGIN`` where 80 % is neutral
+    (``multimodal.evaluate.mixtures``).
+
+    Args:
+        task: Task with the trained network.
+
+    Returns:
+        What to add to the logit of neutral, at most 0: the lowest of ``BIASES`` that keeps the margin, or 0.
+    """
+    recipes = synthesize(task.held_out_pools.pools, len(task.held_out), MIXTURES["mostly neutral"], task.settings.seed)
+    rows = [(task.held_out_pools.utterance(recipe), recipe.label) for recipe in recipes]
+    labels = np.array([label for _, label in rows])
+    logits = predict(task.network, task.shape, [inputs for (inputs, _), _ in rows]).logits
+    average = np.mean([[each[name] for name in MODALITIES] for (_, each), _ in rows], axis=1)
+    least = float((average.argmax(axis=1) == labels).mean()) + MARGIN
+    neutral = np.array([label == "neutral" for label in FUSED_LABELS])
+    accuracies = {bias: float(((logits + bias * neutral).argmax(axis=1) == labels).mean()) for bias in BIASES}
+    return min((bias for bias, accuracy in accuracies.items() if accuracy >= least), default=0.0)
 
 
 def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
