@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
+from torch import nn
 
 from multimodal.data.corpora.crema_d_votes import LICENSE as VOTES_LICENSE
 from multimodal.data.corpora.crema_d_votes import JointVotes, read_votes
@@ -177,9 +178,10 @@ def train_fusion(
     )
     fit(task, config.loop, run, accelerator, quiet)
     network = task.network.cpu().eval()
-    bias = balance_neutral(task) if config.readout else 0.0
-    if bias:
-        network.readout.bias.data[FUSED_LABELS.index("neutral")] += bias
+    bias, readout = 0.0, network.readout
+    if isinstance(readout, nn.Linear):
+        bias = balance_neutral(task)
+        readout.bias.data[FUSED_LABELS.index("neutral")] += bias
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
     temperatures, coverage = calibrate(task)
     spec = ModelSpec(
