@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,11 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import nn
 
 from multimodal.data.corpora.crema_d_votes import LICENSE as VOTES_LICENSE
 from multimodal.data.corpora.crema_d_votes import JointVotes, read_votes
 from multimodal.data.corpora.ferplus import FaceCorpus, read_ferplus
-from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig, synthesize
+from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.corpora.voice_corpora import license_of
@@ -38,7 +37,6 @@ from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion
 from multimodal.evaluate.metrics import fit_temperature
-from multimodal.evaluate.mixtures import MIXTURES
 from multimodal.evaluate.synthetic_features import (
     Encoded,
     EncodedPools,
@@ -61,12 +59,6 @@ from multimodal.train.loop import LoopSettings, fit
 from multimodal.train.out_of_fold import check_same_training, fold_of_speakers, out_of_fold_encoder
 from multimodal.train.provenance import training_revision
 from multimodal.types import MODALITIES
-
-MARGIN = 0.005
-"""Least distance above the average of the signals where most people are neutral."""
-
-BIASES = tuple(round(-0.05 * step, 2) for step in range(31))
-"""Choices of what is added to the logit of neutral."""
 
 UNCERTAIN_BELOW = 0.5
 """A prediction with a lower calibrated confidence is more likely wrong than right, and is marked uncertain."""
@@ -178,10 +170,6 @@ def train_fusion(
     )
     fit(task, config.loop, run, accelerator, quiet)
     network = task.network.cpu().eval()
-    bias, readout = 0.0, network.readout
-    if isinstance(readout, nn.Linear):
-        bias = balance_neutral(task)
-        readout.bias.data[FUSED_LABELS.index("neutral")] += bias
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
     temperatures, coverage = calibrate(task)
     spec = ModelSpec(
@@ -200,7 +188,7 @@ def train_fusion(
     facts = {
         "data": data_facts(config, parts, encoders, votes),
         "license": license_of(list(audio_config.sampling.corpus_weights)),
-        "training": {**how(config, run, revision, encoders), "neutral_bias": bias},
+        "training": how(config, run, revision, encoders),
         "metrics": {"protocol": PROTOCOL, "synthetic": figures},
         "limits": LIMITS,
     }
@@ -232,51 +220,23 @@ def shape_of(config: FusionConfig, pools: EncodedPools) -> FusionShape:
     )
 
 
-def balance_neutral(task: FusionTask) -> float:
-    """Chooses how readily the head says neutral, on held-out utterances.
-
-    The share of neutral people is not known. The head is to be right as often as possible where a quarter is neutral
-    and all signals agree, and to stay above the average of the signals by ``MARGIN`` where 80 % is neutral
-    (``multimodal.evaluate.mixtures``).
-
-    Args:
-        task: Task with the trained network.
-
-    Returns:
-        What to add to the logit of neutral, at most 0: the lowest of ``BIASES`` that keeps the margin, or 0.
-    """
-    recipes = synthesize(task.held_out_pools.pools, len(task.held_out), MIXTURES["mostly neutral"], task.settings.seed)
-    rows = [(task.held_out_pools.utterance(recipe), recipe.label) for recipe in recipes]
-    labels = np.array([label for _, label in rows])
-    logits = predict(task.network, task.shape, [inputs for (inputs, _), _ in rows]).logits
-    average = np.mean([[each[name] for name in MODALITIES] for (_, each), _ in rows], axis=1)
-    least = float((average.argmax(axis=1) == labels).mean()) + MARGIN
-    neutral = np.array([label == "neutral" for label in FUSED_LABELS])
-    accuracies = {bias: float(((logits + bias * neutral).argmax(axis=1) == labels).mean()) for bias in BIASES}
-    return min((bias for bias, accuracy in accuracies.items() if accuracy >= least), default=0.0)
-
-
 def calibrate(task: FusionTask) -> tuple[dict[str, float], float]:
-    """Fits a temperature per subset of modalities on held-out utterances, of which a share is in conflict.
+    """Fits a temperature per subset of modalities on the held-out utterances.
 
     Args:
         task: Task with the trained network.
 
     Returns:
         Subset to temperature; and the share of predictions with a confidence of at least ``UNCERTAIN_BELOW``, as the
-        mean over subsets, on utterances drawn as in training.
+        mean over subsets.
     """
-    settings = replace(task.synthesis, conflicting_share=task.training.calibration_conflict)
-    count, seed = len(task.held_out), task.settings.seed
-    recipes = list(synthesize(task.held_out_pools.pools, count, settings, seed, task.votes))
-    complete = [task.held_out_pools.utterance(recipe)[0] for recipe in recipes]
-    labels = np.array([recipe.label for recipe in recipes])
+    labels = np.array([recipe.label for recipe in task.held_out])
     temperatures, coverages = {}, []
     for subset in SUBSETS:
-        plain = predict(task.network, task.shape, [each.only(subset) for each in complete])
+        inputs = [each.only(subset) for each in task.held_out_inputs]
+        plain = predict(task.network, task.shape, inputs)
         temperature = 1.0 if len(subset) == 1 else round(fit_temperature(softmax(plain.logits), labels), 4)
         temperatures[subset_name(subset)] = temperature
-        inputs = [each.only(subset) for each in task.held_out_inputs]
         answers = predict(task.network, task.shape, inputs, default_temperature=temperature).probabilities
         coverages.append(float((answers.max(axis=1) >= UNCERTAIN_BELOW).mean()))
     return temperatures, round(float(np.mean(coverages)), 4)

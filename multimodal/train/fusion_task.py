@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from multimodal.data.corpora.crema_d_votes import JointVotes
-from multimodal.data.corpora.synthetic import NEUTRAL, SynthesisConfig, SyntheticUtterance, synthesize
+from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtterance, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS
@@ -35,10 +35,6 @@ class FusionTrainingConfig:
         validation_utterances: Utterances of the validation after each epoch, from other people, pictures and texts;
             also the number for calibration and for evaluation.
         absent_share: Share of utterances that a modality is dropped from; two stay.
-        plain_absent_share: Share of the utterances with an emotion and neutral words that the face or the voice is
-            dropped from: where one of them is missing, neutral words say little.
-        calibration_conflict: Share of conflicting utterances among those that temperatures are fitted on: confidence
-            is to be low where signals conflict, whatever share of conflict is best for training.
         label_smoothing: Share of each target that is spread over all labels.
         audio_noise: Standard deviation of the noise added to the audio states, relative to that of the states: one
             draw per utterance and one per step. It counters overfitting to a few hundred speakers' clips.
@@ -50,15 +46,13 @@ class FusionTrainingConfig:
     utterances: int = 12_800
     validation_utterances: int = 4_000
     absent_share: float = 0.3
-    plain_absent_share: float = 0.5
-    calibration_conflict: float = 0.5
     label_smoothing: float = 0.0
     audio_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.utterances < 1 or self.validation_utterances < 1:
             raise ConfigError("training", "asks for no utterances", "give at least 1")
-        for key in ("absent_share", "plain_absent_share", "calibration_conflict", "label_smoothing"):
+        for key in ("absent_share", "label_smoothing"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"training.{key}", f"is {getattr(self, key):g}", "give a share from 0 to below 1")
         if not 0 <= self.audio_noise < math.inf:
@@ -106,7 +100,6 @@ class FusionTask:
         self.spread = np.concatenate([clip.states for clip in pools.voices[0]]).std(axis=0) * training.audio_noise
         self.network: nn.Module = DualRecurrentFusion(shape)
         count = training.validation_utterances
-        self.held_out_pools = held_out
         self.held_out = list(synthesize(held_out.pools, count, synthesis, settings.seed, votes))
         self.held_out_inputs = [held_out.utterance(recipe)[0] for recipe in self.held_out]
 
@@ -131,7 +124,7 @@ class FusionTask:
         recipes.sort(key=lambda recipe: len(recipe.frame_times) + draws.random())
         for number in draws.permutation(self.steps()):
             batch_recipes = recipes[number * size : (number + 1) * size]
-            subsets = [_draw_subset(recipe, self.training, draws) for recipe in batch_recipes]
+            subsets = [_draw_subset(self.training.absent_share, draws) for _ in batch_recipes]
             share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
             yield self._batch(batch_recipes[share], subsets[share], draws)
 
@@ -187,12 +180,7 @@ class FusionTask:
         }
 
 
-def _draw_subset(
-    recipe: SyntheticUtterance, training: FusionTrainingConfig, draws: np.random.Generator
-) -> tuple[str, ...]:
+def _draw_subset(absent_share: float, draws: np.random.Generator) -> tuple[str, ...]:
     """At least two modalities: one alone is its own answer."""
-    has_plain_words = recipe.label != NEUTRAL and recipe.labels[MODALITIES.index("text")] == NEUTRAL
-    share = training.plain_absent_share if has_plain_words else training.absent_share
-    choices = [name for name in MODALITIES if not (has_plain_words and name == "text")]
-    absent = str(draws.choice(choices)) if draws.random() < share else None
+    absent = str(draws.choice(MODALITIES)) if draws.random() < absent_share else None
     return tuple(name for name in MODALITIES if name != absent)

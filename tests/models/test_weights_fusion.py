@@ -76,11 +76,10 @@ def test_card_degraded_signal_weighs_less(figures: dict[str, Any]) -> None:
 def test_card_mixtures(figures: dict[str, Any]) -> None:
     """Neutral can win, agreement is recognized, and conflict makes the answer unsure."""
     rows = figures["mixtures"]
-    for mixture in ("agreeing", "mostly neutral"):
+    for mixture in ("agreeing", "mostly neutral", "judged"):
         for other in ("average", *MODALITIES):
             assert rows[mixture]["fused"]["accuracy"] > rows[mixture][other]["accuracy"]
-    assert rows["judged"]["fused"]["accuracy"] > rows["judged"]["average"]["accuracy"] - 0.02
-    assert rows["agreeing"]["fused"]["accuracy"] >= 0.94  # 0.967 of the former head, which found emotions everywhere
+    assert rows["agreeing"]["fused"]["accuracy"] >= 0.93  # 0.967 of the former head, which found emotions everywhere
     assert abs(rows["mostly neutral"]["fused"]["neutral"] - 0.8) < 0.06
     assert rows["conflicting"]["fused"]["confidence"] <= 0.5
 

@@ -221,7 +221,3 @@ def test_folds_of_another_training_are_refused_before_corpora_are_read(tmp_path:
         train_fusion.train_fusion(
             tmp_path / "fusion.toml", sources, tmp_path / "run", name="", device="cpu", quiet=True
         )
-
-
-def test_neutral_bias_is_on_the_card(card: dict[str, Any]) -> None:
-    assert card["training"]["neutral_bias"] in train_fusion.BIASES
