@@ -87,8 +87,11 @@ def _moved(answer: Rows, signals: Rows, neutral: int | None) -> Rows:
         shares = _turning_shares(answer, signal, signals, neutral)
         ways = answer + shares[:, None] * (signal - answer)
         index = int(_keeps_rules(ways, signals, neutral).argmax())  # the last way is the signal, which keeps the rules
-        if (length := float(np.abs(ways[index] - answer).sum())) < distance:
-            nearest, distance = ways[index], length
+        length = float(np.abs(ways[index] - answer).sum())
+        # Of equally near ones the one with more of the first labels, whatever the order of the signals.
+        is_tied = abs(length - distance) <= TOLERANCE
+        if length < distance - TOLERANCE or (is_tied and ways[index].tolist() > nearest.tolist()):
+            nearest, distance = ways[index], min(length, distance)
     return nearest
 
 

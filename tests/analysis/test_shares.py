@@ -143,7 +143,8 @@ def test_a_recording_of_one_face_has_its_shares(row: Probabilities, count: int, 
     media = MediaInfo(Path("talk.mp4"), "ab" * 32, count * step + 0.5, 640, 360, 25.0, True, False)
     analysis = Analysis(media, {}, FACE_LABELS, tuple(times), faces, estimates)
     assert analysis.summary["modality"] == "face"
-    assert analysis.summary["shares"] == pytest.approx(row, abs=DIGITS + 1e-9)
+    # Of two that round alike, the first one stays first by one more digit.
+    assert analysis.summary["shares"] == pytest.approx(row, abs=3 * DIGITS + 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
