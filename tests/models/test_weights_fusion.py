@@ -55,7 +55,7 @@ def test_card_fusion_beats_baselines(figures: dict[str, Any]) -> None:
     best = max(figures["single"][signal]["macro_f1"] for signal in MODALITIES)
     assert figures["macro_f1"] >= best + 0.05
     assert (
-        figures["mixtures"]["judged"]["fused"]["ece"] < 0.06
+        figures["mixtures"]["judged"]["fused"]["ece"] < 0.05
     )  # as people judge; where all signals agree it is too modest
     for subset in map(subset_name, SUBSETS):
         assert figures["subsets"][subset]["macro_f1"] >= figures["late"][subset]["macro_f1"]
@@ -69,7 +69,7 @@ def test_card_a_signal_alone_is_its_own_answer(figures: dict[str, Any]) -> None:
 def test_card_degraded_signal_weighs_less(figures: dict[str, Any]) -> None:
     for signal in MODALITIES:
         row = figures["degraded"][signal]
-        assert row["fused"] >= row["late"]
+        assert row["fused"] >= row["late"] + 0.05
         assert row["fused"] >= row["without"] - 0.02
 
 
