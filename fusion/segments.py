@@ -230,7 +230,8 @@ def _estimate(
     face = face_estimate(observations, face_id)
     estimates = {} if face is None else {"face": face}
     estimates |= {name: encoded.estimate for name, encoded in encodings.items()}
-    return UtteranceEstimate(utterance, estimates, face_id=face_id, encodings=encodings)
+    usability = None if text is None else text.usability
+    return UtteranceEstimate(utterance, estimates, face_id=face_id, encodings=encodings, usability=usability)
 
 
 def mean_estimate(estimates: Sequence[Mapping[str, float]]) -> ModalityEstimate:

@@ -23,7 +23,15 @@ from multimodal.fusion.segments import (
     speech_seconds,
     windows,
 )
-from multimodal.types import FaceObservation, Probabilities, Utterance
+from multimodal.types import (
+    USABILITY_LABELS,
+    EncodedUtterance,
+    FaceObservation,
+    ModalityEstimate,
+    Probabilities,
+    Utterance,
+    UtteranceEstimate,
+)
 
 CALM: Probabilities = {"neutral": 0.75, "happiness": 0.25}
 GLAD: Probabilities = {"neutral": 0.25, "happiness": 0.75}
@@ -254,3 +262,20 @@ def test_a_glimpse_does_not_answer_for_a_window() -> None:
     assert estimate_segments([window], faces)[0].modalities == ("face",)  # nobody says how many frames there are
     said = Utterance(10.8, 12.0, text="Well.")  # what is said is judged with every face that is seen
     assert estimate_segments([said], faces, frame_times=frames)[0].modalities == ("face",)
+
+
+def test_the_usability_label_of_the_words_stays_with_the_utterance() -> None:
+    usability = {label: 0.65 if label == "confusion" else 0.05 for label in USABILITY_LABELS}
+    spoken, silent = Utterance(0.0, 2.0, text="Where is it?"), Utterance(2.0, 6.0)
+    read = EncodedUtterance(ModalityEstimate(CALM), np.zeros((1, 4), np.float32), usability=usability)
+    with_words, without = estimate_segments([spoken, silent], text={spoken: read})
+    assert with_words.usability == usability
+    assert (with_words.usability_label, with_words.usability_probability) == ("confusion", 0.65)
+    assert (without.usability, without.usability_label, without.usability_probability) == (None, None, None)
+
+
+def test_usability_labels_are_the_eight() -> None:
+    with pytest.raises(ValueError, match="USABILITY_LABELS, got boredom"):
+        UtteranceEstimate(Utterance(0.0, 1.0), usability={"boredom": 1.0})
+    with pytest.raises(ValueError, match="sum to 1"):
+        UtteranceEstimate(Utterance(0.0, 1.0), usability=dict.fromkeys(USABILITY_LABELS, 0.5))
