@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from multimodal.video.clips import Cut
 
-KINDS = ("peak", "change", "disagreement")
+KINDS = ("peak", "change", "disagreement", "problem")
 """Kinds of moments, the same as in ``multimodal.analysis.moments``, which is slow to import."""
 
 FOLDER = "clips"
@@ -39,7 +39,10 @@ def clips(
     ] = False,
     kind: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="Kind of moment: peak, change or disagreement; repeatable (default: all)."),
+        typer.Option(
+            metavar="KIND",
+            help="Kind of moment: peak, change, disagreement or problem; repeatable (default: all).",
+        ),
     ] = None,
     padding: Annotated[
         float,

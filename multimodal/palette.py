@@ -40,6 +40,22 @@ SIGNS: Mapping[str, str] = {
 }
 """Label to one character that most fonts contain."""
 
+USABILITY_COLORS: Mapping[str, str] = {
+    "frustration": "#b3164a",
+    "confusion": "#4d4a9e",
+    "complaint": "#a65a00",
+    "suggestion": "#1f7a8c",
+    "question": "#787b80",
+    "delight": "#2e8540",
+    "satisfaction": "#5a8a3a",
+    "neutral": "#787b80",
+}
+"""Usability label to the ``#rrggbb`` of a surface. Only frustration and confusion are meant to stand out; the label is
+always written out."""
+
+USABILITY_SIGNS: Mapping[str, str] = {"frustration": "!", "confusion": "¿"}
+"""Usability labels that make a moment to one character each."""
+
 MODALITY_COLORS: Mapping[str, str] = {"face": "#7a5195", "audio": "#2f7f86", "text": "#b0622c"}
 """Modality to ``#rrggbb``, for what belongs to a modality and not to an emotion."""
 

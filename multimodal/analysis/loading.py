@@ -36,8 +36,11 @@ from multimodal.types import (
     UtteranceEstimate,
 )
 
+SHARES_VERSION = 3
+"""The first version of the file whose shares are expected shares."""
+
 RECOMPUTED = ("shares", "uncertain", "dominant", "shares_by_modality")
-"""Fields of the summary that mean something else since version 3."""
+"""Fields of the summary that mean something else since ``SHARES_VERSION``."""
 
 _SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
 
@@ -46,8 +49,8 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
     """Reads an analysis from the folder that it was saved in.
 
     Summary and coverage are the saved ones; the shares of a file of version 1 or 2 are computed again from its
-    utterances and frames. Embeddings and encoder states are not saved, so the analysis has none. Without ``frames.csv``
-    next to it, it has no faces and no frame times.
+    utterances and frames, and files before version 4 have no usability labels. Embeddings and encoder states are not
+    saved, so the analysis has none. Without ``frames.csv`` next to it, it has no faces and no frame times.
 
     Args:
         path: The folder, or the ``analysis.json`` in it.
@@ -89,7 +92,7 @@ def read_analysis(path: str | PathLike[str], frames: bool = True) -> Analysis:
         raise AnalysisError(file, fact, "update this program, or analyze the recording again")
     try:
         table = file.parent / "frames.csv"
-        if content["schema_version"] < SCHEMA_VERSION:
+        if content["schema_version"] < SHARES_VERSION:
             return _current(_analysis(validate(content), table), frames)
         return _analysis(validate(content), table if frames else None)
     except ValidationError as error:  # of frames.csv
@@ -161,6 +164,8 @@ def _estimate(entry: UtteranceEntry) -> UtteranceEstimate:
         valence=entry.valence,
         arousal=entry.arousal,
         face_id=entry.face_id,
+        usability=None if entry.usability is None else dict(entry.usability),
+        translated=entry.translated,
     )
 
 

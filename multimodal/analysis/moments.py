@@ -1,4 +1,4 @@
-"""Finds the key moments of a recording: peaks, sudden changes, and disagreement between signals."""
+"""Finds the key moments of a recording: trouble in the words, peaks, sudden changes, disagreement between signals."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from multimodal.analysis.result import Analysis
+from multimodal.analysis.usability import TROUBLE, certain_usability
 from multimodal.data.emotions import FACE_TO_FUSED
 from multimodal.formatting import probability_percent
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.fusion.change_points import expression_changes
 from multimodal.types import MODALITY_NAMES, UNCERTAIN, FaceObservation, Probabilities, UtteranceEstimate, top_label
 
-KINDS = ("peak", "change", "disagreement")
+KINDS = ("peak", "change", "disagreement", "problem")
 
-SELECTION_ORDER = ("change", "peak", "disagreement")
-"""Changes are selected first: the peak after a change shows less of what happened than the change itself."""
+SELECTION_ORDER = ("problem", "change", "peak", "disagreement")
+"""Frustration and confusion in the words are selected first: most recordings are analyzed to find them. Changes come
+before peaks: the peak after a change shows less of what happened than the change itself."""
 
 CALM = ("neutral", UNCERTAIN)
 """Labels that never make a peak."""
@@ -46,8 +48,8 @@ class Moment:
         index: Index of the utterance among the estimates.
         start_seconds: Start on the recording's clock; 0 in text without times.
         end_seconds: End on the recording's clock.
-        emotion: The emotion in it.
-        strength: Strength 0 … 1: probability of a peak, distance between the two estimates of a change, or distance
+        emotion: The emotion in it; of kind ``problem`` the usability label of its words.
+        strength: Strength 0 … 1: probability of a peak or of a usability label, distance between the two estimates of a change, or distance
             between the valence of the two signals that disagree.
         why: Reason in plain words; of a change from which emotion to which.
         change_seconds: Start of the new emotion of a change; None for the other kinds.
@@ -103,7 +105,8 @@ def find_moments(analysis: Analysis) -> list[Moment]:
         analysis: From a model, or read back from its folder.
 
     Returns:
-        Peaks, one for each run of utterances with the same emotion; changes; disagreements; each kind in order of time.
+        Peaks, one for each run of utterances with the same emotion; changes; disagreements; frustration and confusion
+        in the words, one for each run of utterances with the same label; each kind in order of time.
     """
     estimates = analysis.estimates
     faces = list(_face_changes(estimates, analysis.faces))
@@ -114,7 +117,7 @@ def find_moments(analysis: Analysis) -> list[Moment]:
         and not _is_dated(change, estimates, faces)
     ]
     changes = sorted([*faces, *answers], key=lambda moment: moment.time_seconds)
-    return [*_peaks(estimates), *changes, *_disagreements(estimates)]
+    return [*_peaks(estimates), *changes, *_disagreements(estimates), *_problems(estimates)]
 
 
 def modality_valence(probabilities: Mapping[str, float]) -> float:
@@ -155,6 +158,9 @@ def _by_variety(moments: Sequence[Moment], kind: str) -> list[Moment]:
 
 
 def _repeats(moment: Moment, other: Moment) -> bool:
+    kinds = {moment.kind, other.kind}
+    if "problem" in kinds and kinds & {"change", "disagreement"}:  # words say what neither of these shows
+        return False
     shorter = min(moment.end_seconds - moment.start_seconds, other.end_seconds - other.start_seconds)
     if shorter <= 0:  # words without times
         return moment.index == other.index
@@ -171,6 +177,17 @@ def _peaks(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
         yield Moment(
             "peak", index, *times, emotion, _confidence(best), f"{emotion} at {probability_percent(_confidence(best))}"
         )
+
+
+def _problems(estimates: Sequence[UtteranceEstimate]) -> Iterable[Moment]:
+    """Runs of utterances whose words are frustrated or confused, silence left out, at the surest of each run."""
+    spoken = [(index, each) for index, each in enumerate(estimates) if each.usability is not None]
+    for label, run in itertools.groupby(spoken, key=lambda pair: certain_usability(pair[1])):
+        if label not in TROUBLE:
+            continue
+        index, best = max(run, key=lambda pair: pair[1].usability_probability or 0.0)
+        times, sure = (best.utterance.start_seconds, best.utterance.end_seconds), best.usability_probability or 0.0
+        yield Moment("problem", index, *times, label, sure, f"{label} in words at {probability_percent(sure)}")
 
 
 def _face_changes(estimates: Sequence[UtteranceEstimate], faces: Sequence[FaceObservation]) -> Iterator[Moment]:

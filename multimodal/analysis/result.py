@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "multimodal-emotion/analysis"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of ``analysis.json``; ``multimodal.analysis.schema`` has its types."""
 
 FRAME_COLUMNS = ("time_seconds", "face_id", "x", "y", "width", "height", "detection_score", *FACE_LABELS, "quality")
@@ -43,8 +43,8 @@ ESTIMATE_LABELS: Mapping[str, tuple[str, ...]] = {
     "text": FUSED_LABELS,
     "fused": FUSED_LABELS,
 }
-LAST_COLUMNS = ("valence", "arousal", "confidence", "emotion")
-"""The end of a row of ``utterances.csv``."""
+LAST_COLUMNS = ("valence", "arousal", "confidence", "emotion", "usability", "usability_probability")
+"""The end of a row of ``utterances.csv``; ``usability`` is the usability label."""
 
 UTTERANCE_MODALITIES = ("audio", "text")
 """Modalities with one estimate per utterance; the face has one per frame."""
@@ -113,13 +113,15 @@ class Analysis:
 
     @cached_property
     def utterances(self) -> pd.DataFrame:
-        """A row per utterance: when, who, what, probabilities as ``<modality>_<label>``, the answer as ``emotion``."""
+        """A row per utterance: when, who, what, probabilities as ``<modality>_<label>``, ``emotion``, ``usability``."""
         import pandas as pd
 
         columns = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
         columns += [f"{modality}_{label}" for modality, labels in ESTIMATE_LABELS.items() for label in labels]
         rows = [_utterance_row(estimate) for estimate in self.estimates]
-        return pd.DataFrame(rows, columns=[*columns, *LAST_COLUMNS]).astype({"face_id": "Int64"})
+        return pd.DataFrame(rows, columns=[*columns, *LAST_COLUMNS]).astype(
+            {"face_id": "Int64", "usability_probability": "float64"}
+        )
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -366,6 +368,7 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
     utterance = estimate.utterance
     estimates = {name: _probabilities(estimate, name) for name in ESTIMATE_LABELS}
     measures = {"valence": estimate.valence, "arousal": estimate.arousal, "confidence": _confidence(estimates)}
+    usability = _rounded(estimate.usability)
     return {
         "start_seconds": round(utterance.start_seconds, 3),
         "end_seconds": round(utterance.end_seconds, 3),
@@ -376,6 +379,10 @@ def _utterance_entry(estimate: UtteranceEstimate) -> dict[str, Any]:
         "emotion": estimate.emotion,
         "estimates": estimates,
         **{name: None if value is None else _short(value) for name, value in measures.items()},
+        "usability": usability,
+        "usability_label": estimate.usability_label,
+        "usability_probability": None if usability is None else max(usability.values()),
+        "translated": estimate.translated,
     }
 
 
@@ -394,7 +401,7 @@ def _confidence(estimates: Mapping[str, Probabilities | None]) -> float | None:
 def _utterance_row(estimate: UtteranceEstimate) -> dict[str, Any]:
     entry = _utterance_entry(estimate)
     row = {key: value for key, value in entry.items() if not isinstance(value, dict)}
-    row["modalities"] = "+".join(entry["modalities"])
+    row |= {"modalities": "+".join(entry["modalities"]), "usability": entry["usability_label"]}
     for modality, probabilities in entry["estimates"].items():
         row |= {f"{modality}_{label}": value for label, value in (probabilities or {}).items()}
     return row

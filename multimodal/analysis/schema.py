@@ -26,6 +26,10 @@ def _encodable(text: str) -> str:
 
 FileText = Annotated[str, AfterValidator(_encodable)]
 Modality = Literal["face", "audio", "text"]
+UsabilityLabel = Literal[
+    "frustration", "confusion", "delight", "satisfaction", "complaint", "suggestion", "question", "neutral"
+]
+UsabilityShares = Annotated[dict[UsabilityLabel, Share], Field(min_length=8)]
 
 
 class _Entry(BaseModel):
@@ -97,6 +101,12 @@ class UtteranceEntry(_Entry):
     valence: Number | None = Field(description="-1 (unpleasant) … 1 (pleasant).")
     arousal: Number | None = Field(description="-1 (calm) … 1 (excited).")
     confidence: Share | None = Field(description="Calibrated probability of the most probable label.")
+    usability: UsabilityShares | None = Field(
+        description="Probability of each usability label of the words; null without words that were read."
+    )
+    usability_label: UsabilityLabel | None = Field(description="The most probable usability label.")
+    usability_probability: Share | None = Field(description="Calibrated probability of the usability label.")
+    translated: bool = Field(description="Whether the estimates of the words are of a translation into English.")
 
 
 class SharesEntry(_Entry):
@@ -139,7 +149,7 @@ class AnalysisFile(_Entry):
     model_config = ConfigDict(title="multimodal-emotion analysis", populate_by_name=True)
 
     schema_name: Literal["multimodal-emotion/analysis"] = Field(alias="schema")
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     media: MediaEntry
     segment: SegmentEntry | None = Field(default=None, description="Absent if the whole input was analyzed.")
     models: dict[str, ModelEntry | None] = Field(description="Per part; null for a part that was not used.")
@@ -161,27 +171,29 @@ class AnalysisFile(_Entry):
 
 
 def validate(content: Mapping[str, Any]) -> AnalysisFile:
-    """Checks the content of an ``analysis.json`` of version 1, 2 or 3.
+    """Checks the content of an ``analysis.json`` of version 1, 2, 3 or 4.
 
     Args:
         content: The parsed file, with ``schema`` and ``schema_version``.
 
     Returns:
-        The content as types of version 3. Of an earlier version, the shares are still those of that version, which
-        counted the most probable label of each segment.
+        The content as types of version 4. Versions before 4 have no usability labels. Of versions before 3, the shares
+        are still those of that version, which counted the most probable label of each segment.
 
     Raises:
         ValueError: One line that names the place and the fault.
 
     Example:
-        >>> validate({"schema": "multimodal-emotion/analysis", "schema_version": 3, "media": 7})
+        >>> validate({"schema": "multimodal-emotion/analysis", "schema_version": 4, "media": 7})
         Traceback (most recent call last):
         ...
         ValueError: media: Input should be a valid dictionary or instance of MediaEntry
     """
     try:
-        current = _from_version_1(content) if content["schema_version"] == 1 else content
-        return AnalysisFile.model_validate({**current, "schema_version": 3})
+        version = content["schema_version"]
+        current = _from_version_1(content) if version == 1 else content
+        current = _from_version_3(current) if version < 4 else current
+        return AnalysisFile.model_validate({**current, "schema_version": 4})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = " ".join(map(str, first["loc"]))
@@ -206,12 +218,18 @@ def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, **segment, "utterances": utterances, "summary": {**summary, **renamed}}
 
 
+def _from_version_3(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts versions 2 and 3, which have no usability labels."""
+    absent = {"usability": None, "usability_label": None, "usability_probability": None, "translated": False}
+    return {**content, "utterances": [{**entry, **absent} for entry in content["utterances"]]}
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of ``analysis.json``, draft 2020-12; ``multimodal/schemas/analysis.schema.json`` holds it.
 
     Example:
         >>> json_schema()["properties"]["schema_version"]["const"]
-        3
+        4
     """
     schema = AnalysisFile.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -15,6 +15,7 @@ from typing import Any
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import ESTIMATE_LABELS, LAST_COLUMNS, SCHEMA_VERSION
+from multimodal.analysis.usability import COLUMN, ORDER, usability_shares
 from multimodal.batch.summary import GROUPINGS, summarize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import Manifest, Row
@@ -22,7 +23,10 @@ from multimodal.errors import MultimodalError
 from multimodal.files import atomic_write, path_text
 from multimodal.types import MODALITIES, UNCERTAIN
 
-MEASURES = (*FUSED_LABELS, UNCERTAIN, "mean_valence", "mean_arousal", "confidence")
+USABILITY_MEASURES = tuple(f"{COLUMN}{label}" for label in (*ORDER, UNCERTAIN))
+"""Columns with the share of utterances of each usability label; together 1."""
+
+MEASURES = (*FUSED_LABELS, UNCERTAIN, "mean_valence", "mean_arousal", "confidence", *USABILITY_MEASURES)
 """Columns that the summary averages: the expected shares of the emotions, which sum to 1, and others."""
 
 VERSION_KEY = b"multimodal_schema_version"
@@ -49,7 +53,7 @@ UTTERANCE_COLUMNS: Mapping[str, type] = {
     "modalities": str,
     "face_id": int,
     **{f"{modality}_{label}": float for modality, labels in ESTIMATE_LABELS.items() for label in labels},
-    **{name: str if name == "emotion" else float for name in LAST_COLUMNS},
+    **{name: str if name in ("emotion", "usability") else float for name in LAST_COLUMNS},
 }
 """Columns of ``utterances`` after the columns of the manifest."""
 
@@ -158,7 +162,7 @@ def _analysis(folder: Path) -> dict[str, Any] | None:
         content = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             return None
-        # In an earlier version, shares were counts of the top labels.
+        # Earlier versions have no usability labels, and before version 3 shares were counts of the top labels.
         is_earlier = content.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION
         return read_analysis(folder, frames=False).to_dict() if is_earlier else content
     except (OSError, ValueError, MultimodalError):
@@ -181,6 +185,7 @@ def _result(name: str, content: Mapping[str, Any] | None, error: str | None) -> 
         "mean_valence": summary["mean_valence"],
         "mean_arousal": summary["mean_arousal"],
         "confidence": _confidence(utterances),
+        **usability_shares(utterances),
     }
 
 
@@ -222,6 +227,7 @@ def _plain(manifest: Manifest, row: Row, cells: Cells) -> Cells:
 def _utterance(name: str, entry: Mapping[str, Any]) -> Cells:
     row = {key: entry.get(key) for key in UTTERANCE_COLUMNS if not isinstance(entry.get(key), dict)}
     row |= {"result": name, "utterance_speaker": entry["speaker"], "modalities": "+".join(entry["modalities"])}
+    row["usability"] = entry["usability_label"]
     for modality in ESTIMATE_LABELS:
         probabilities = entry["estimates"][modality] or {}
         row |= {f"{modality}_{label}": value for label, value in probabilities.items()}

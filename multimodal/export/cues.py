@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from multimodal.analysis.usability import certain_usability
 from multimodal.data.transcripts.text import plain_name, printable
 from multimodal.export.tiers import milliseconds
 from multimodal.formatting import probability_percent
-from multimodal.types import UtteranceEstimate
+from multimodal.types import UNCERTAIN, UtteranceEstimate
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
@@ -30,6 +31,7 @@ class Cue:
         emotion: The emotion; None without an estimate.
         words: The words on one line; may be empty.
         estimate_text: The emotion with its confidence, as ``estimate_text`` words it; may be empty.
+        usability_text: The usability label with its probability, as ``usability_text`` words it; may be empty.
     """
 
     start_milliseconds: int
@@ -38,6 +40,7 @@ class Cue:
     emotion: str | None
     words: str
     estimate_text: str
+    usability_text: str = ""
 
 
 def estimate_text(estimate: UtteranceEstimate) -> str:
@@ -61,6 +64,27 @@ def estimate_text(estimate: UtteranceEstimate) -> str:
     return printable(f"{estimate.emotion}{sure}")
 
 
+def usability_text(estimate: UtteranceEstimate) -> str:
+    """Writes the usability label of an utterance in a few letters.
+
+    Args:
+        estimate: The estimate of one utterance.
+
+    Returns:
+        The label with its probability, such as ``frustration 81%``; an empty string for ``neutral``, for a label that
+        is not probable enough, and without one.
+
+    Example:
+        >>> from multimodal.types import Utterance
+        >>> usability_text(UtteranceEstimate(Utterance(0.0, 1.0)))
+        ''
+    """
+    label, probability = certain_usability(estimate), estimate.usability_probability
+    if label in (None, UNCERTAIN, "neutral") or probability is None:
+        return ""
+    return f"{label} {probability_percent(probability)}"
+
+
 def find_cues(analysis: Analysis) -> list[Cue]:
     """Lists the cues of an analysis.
 
@@ -76,5 +100,6 @@ def find_cues(analysis: Analysis) -> list[Cue]:
         words, label_text = printable(utterance.text), estimate_text(estimate)
         if words or label_text:
             times = milliseconds(utterance.start_seconds, utterance.end_seconds)
-            cues.append(Cue(*times, plain_name(printable(utterance.speaker)), estimate.emotion, words, label_text))
+            speaker, usability = plain_name(printable(utterance.speaker)), usability_text(estimate)
+            cues.append(Cue(*times, speaker, estimate.emotion, words, label_text, usability))
     return sorted(cues, key=lambda cue: (cue.start_milliseconds, cue.end_milliseconds))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from multimodal.analysis.usability import ORDER
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.data.transcripts.text import printable
 from multimodal.export.export_format import ExportFormat
@@ -27,7 +28,9 @@ from multimodal.types import UNCERTAIN, MediaInfo
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
-VOCABULARY = "emotions"
+VOCABULARY, USABILITY = "emotions", "usability"
+"""Names of the controlled vocabularies."""
+
 LANGUAGE = "eng"
 
 CONSTRAINTS: Mapping[str, str] = {
@@ -46,6 +49,11 @@ TYPES: Mapping[str, Mapping[str, str]] = {
         "CONTROLLED_VOCABULARY_REF": VOCABULARY,
     },
     "confidence": {"TIME_ALIGNABLE": "false", "CONSTRAINTS": "Symbolic_Association"},
+    "usability": {
+        "TIME_ALIGNABLE": "false",
+        "CONSTRAINTS": "Symbolic_Association",
+        "CONTROLLED_VOCABULARY_REF": USABILITY,
+    },
     "face": {"TIME_ALIGNABLE": "true", "CONTROLLED_VOCABULARY_REF": VOCABULARY},
 }
 """Kind of a tier to its linguistic type."""
@@ -53,7 +61,14 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 _SCHEMA_PLACE = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 _MEDIA_TYPES = {".wav": "audio/x-wav", ".m4a": "audio/mp4", ".mkv": "video/x-matroska", ".mov": "video/quicktime"}
 
-Vocabulary = Mapping[str, str]
+MEANINGS: Mapping[str, str] = {
+    VOCABULARY: "Perceived expression of a face, a voice or words; not what the person felt.",
+    USABILITY: "What the words say about the product.",
+}
+"""Controlled vocabulary to its description."""
+
+Vocabularies = Mapping[str, Mapping[str, str]]
+"""Name of each vocabulary to its labels with the ids of their entries."""
 
 
 def write_eaf(analysis: Analysis, path: Path) -> None:
@@ -82,14 +97,14 @@ FORMAT = ExportFormat("eaf", {"emotions.eaf": write_eaf}, needs_times=True)
 def _document(analysis: Analysis, path: Path) -> ElementTree.Element:
     """Returns the elements in the order that the format prescribes."""
     tiers = find_tiers(analysis)
-    vocabulary = _vocabulary(analysis, tiers)
+    vocabularies = _vocabularies(analysis, tiers)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     attributes = {"AUTHOR": "multimodal-emotion", "DATE": date, "FORMAT": "3.0", "VERSION": "3.0"}
     attributes[_SCHEMA_PLACE] = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
     document = ElementTree.Element("ANNOTATION_DOCUMENT", attributes)
     header = _header(analysis, path)
     slots = _TimeSlots(tiers)
-    document.extend((header, slots.element(), *_tiers(analysis, tiers, slots, vocabulary)))
+    document.extend((header, slots.element(), *_tiers(analysis, tiers, slots, vocabularies)))
     count = sum(len(tier.spans) for tier in tiers)
     _add(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"}).text = str(count)
     for kind, facts in TYPES.items():
@@ -98,7 +113,7 @@ def _document(analysis: Analysis, path: Path) -> ElementTree.Element:
     _add(document, "LANGUAGE", {"LANG_ID": LANGUAGE, **english})
     for stereotype, meaning in CONSTRAINTS.items():
         _add(document, "CONSTRAINT", {"STEREOTYPE": stereotype, "DESCRIPTION": meaning})
-    document.append(_vocabulary_element(vocabulary))
+    document.extend(_vocabulary_element(name, vocabulary) for name, vocabulary in vocabularies.items())
     return document
 
 
@@ -164,7 +179,7 @@ class _TimeSlots:
 
 
 def _tiers(
-    analysis: Analysis, tiers: Sequence[Tier], slots: _TimeSlots, vocabulary: Vocabulary
+    analysis: Analysis, tiers: Sequence[Tier], slots: _TimeSlots, vocabularies: Vocabularies
 ) -> Iterator[ElementTree.Element]:
     ids: dict[tuple[str, int], str] = {}
     for tier in tiers:
@@ -176,7 +191,7 @@ def _tiers(
                 place |= slots.of(tier, span)
             else:
                 place["ANNOTATION_REF"] = ids[tier.parent, span.index]
-            element.append(_annotation(tier, span, place, vocabulary))
+            element.append(_annotation(tier, span, place, vocabularies))
         yield element
 
 
@@ -192,31 +207,39 @@ def _tier_facts(analysis: Analysis, tier: Tier) -> dict[str, str]:
     return facts
 
 
-def _annotation(tier: Tier, span: Span, place: dict[str, str], vocabulary: Vocabulary) -> ElementTree.Element:
-    if "CONTROLLED_VOCABULARY_REF" in TYPES[tier.kind]:
-        place["CVE_REF"] = vocabulary[span.value]
+def _annotation(tier: Tier, span: Span, place: dict[str, str], vocabularies: Vocabularies) -> ElementTree.Element:
+    if name := TYPES[tier.kind].get("CONTROLLED_VOCABULARY_REF"):
+        place["CVE_REF"] = vocabularies[name][span.value]
     annotation = ElementTree.Element("ANNOTATION")
     kind = "ALIGNABLE_ANNOTATION" if tier.parent is None else "REF_ANNOTATION"
     _add(_add(annotation, kind, place), "ANNOTATION_VALUE", {}).text = span.value
     return annotation
 
 
-# --- the vocabulary -----------------------------------------------------------------------------------------------
+# --- the vocabularies ---------------------------------------------------------------------------------------------
 
 
-def _vocabulary(analysis: Analysis, tiers: Sequence[Tier]) -> dict[str, str]:
-    """Maps every label in use, or possible, to the id of its entry."""
-    used = [span.value for tier in tiers if "CONTROLLED_VOCABULARY_REF" in TYPES[tier.kind] for span in tier.spans]
-    labels = dict.fromkeys([*map(printable, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used])
-    return {label: f"cveid{number}" for number, label in enumerate(labels)}
+def _vocabularies(analysis: Analysis, tiers: Sequence[Tier]) -> dict[str, dict[str, str]]:
+    """Maps every label in use, or possible, to the id of its entry; usability labels only where they are in use."""
+    used: dict[str, list[str]] = {VOCABULARY: [], USABILITY: []}
+    for tier in tiers:
+        if name := TYPES[tier.kind].get("CONTROLLED_VOCABULARY_REF"):
+            used[name] += [span.value for span in tier.spans]
+    emotions = dict.fromkeys([*map(printable, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used[VOCABULARY]])
+    labels = {VOCABULARY: emotions, USABILITY: dict.fromkeys([*ORDER, UNCERTAIN])}
+    beginnings = {VOCABULARY: "cveid", USABILITY: "cveid-usability-"}
+    return {
+        name: {label: f"{beginnings[name]}{number}" for number, label in enumerate(each)}
+        for name, each in labels.items()
+    }
 
 
-def _vocabulary_element(vocabulary: Vocabulary) -> ElementTree.Element:
-    element = ElementTree.Element("CONTROLLED_VOCABULARY", {"CV_ID": VOCABULARY})
-    about = "Perceived expression of a face, a voice or words; not what the person felt."
-    _add(element, "DESCRIPTION", {"LANG_REF": LANGUAGE}).text = about
-    for label, name in vocabulary.items():
-        meaning = "no emotion was probable enough" if label == UNCERTAIN else f"what onlookers would call {label}"
-        entry = _add(element, "CV_ENTRY_ML", {"CVE_ID": name})
+def _vocabulary_element(name: str, vocabulary: Mapping[str, str]) -> ElementTree.Element:
+    element = ElementTree.Element("CONTROLLED_VOCABULARY", {"CV_ID": name})
+    _add(element, "DESCRIPTION", {"LANG_REF": LANGUAGE}).text = MEANINGS[name]
+    for label, entry_id in vocabulary.items():
+        meaning = f"what onlookers would call {label}" if name == VOCABULARY else f"words of {label}"
+        meaning = "no label was probable enough" if label == UNCERTAIN else meaning
+        entry = _add(element, "CV_ENTRY_ML", {"CVE_ID": entry_id})
         _add(entry, "CVE_VALUE", {"DESCRIPTION": meaning, "LANG_REF": LANGUAGE}).text = label
     return element

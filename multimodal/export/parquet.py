@@ -24,7 +24,7 @@ UTTERANCE_SCHEMA = "multimodal-emotion/utterances"
 FRAME_SCHEMA = "multimodal-emotion/frames"
 
 TIMES = ("start_seconds", "end_seconds")
-TEXTS = ("speaker", "text", "modalities", "emotion", "quality")
+TEXTS = ("speaker", "text", "modalities", "emotion", "usability", "quality")
 UNITS: Mapping[str, str] = {
     **dict.fromkeys((*TIMES, "time_seconds"), "seconds on the recording's clock"),
     **dict.fromkeys(("x", "y", "width", "height"), "pixels of the upright picture"),

@@ -1,4 +1,4 @@
-"""SRT subtitles for players and video editors: plain text with the emotion before the words."""
+"""SRT subtitles for players and video editors: plain text with the emotion and the usability label before the words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_emotion_srt(analysis: Analysis, path: Path) -> None:
-    """Writes SRT: ``Ada: [happiness 97%] words``, plain text only.
+    """Writes SRT: ``Ada: [happiness 97%] [delight 81%] words``, plain text only, no usability label if it is neutral.
 
     Args:
         analysis: An analysis with times.
@@ -26,7 +26,8 @@ def write_emotion_srt(analysis: Analysis, path: Path) -> None:
     """
     utterances = []
     for cue in find_cues(analysis):
-        text = " ".join(filter(None, [f"[{cue.estimate_text}]" if cue.estimate_text else "", cue.words]))
+        labels = (f"[{label}]" for label in (cue.estimate_text, cue.usability_text) if label)
+        text = " ".join(filter(None, [*labels, cue.words]))
         utterances.append(Utterance(cue.start_milliseconds / 1000, cue.end_milliseconds / 1000, cue.speaker, text))
     write_srt(path, utterances)
 

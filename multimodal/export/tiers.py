@@ -1,8 +1,8 @@
 """Lays an analysis out in tiers, as annotation tools do: rows of spans on one clock, in milliseconds.
 
-Each speaker has a tier of words and, span for span with it, tiers of the answer, its confidence and the estimate of
-each signal; each face has a tier of its emotions by frame, with equal neighbors merged. Spans of one tier
-never overlap: overlapping utterances of one speaker go to further tiers, ``words@Ada (2)``.
+Each speaker has a tier of words and, span for span with it, tiers of the answer, its confidence, the usability label of
+the words and the estimate of each signal; each face has a tier of its emotions by frame, with equal neighbors merged.
+Spans of one tier never overlap: overlapping utterances of one speaker go to further tiers, ``words@Ada (2)``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from multimodal.analysis.usability import certain_usability
 from multimodal.data.transcripts.text import plain_name, printable
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
 if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
 
-KINDS = ("words", "emotion", "confidence", "face")
+KINDS = ("words", "emotion", "confidence", "usability", "face")
 """Content of a tier; ``words`` and ``face`` have their own times, the others share the times of the words."""
 
 _CHILDREN = (
     ("emotion", "emotion", "fused"),
     ("confidence", "confidence", "fused"),
+    ("usability", "usability", "text"),
     *((f"emotion-{MODALITY_NAMES[modality]}", "emotion", modality) for modality in MODALITIES),
 )
 """Name, kind and estimate of the tiers that depend on the words."""
@@ -92,8 +94,9 @@ def find_tiers(analysis: Analysis) -> list[Tier]:
 
     Returns:
         For each speaker, in order of appearance, ``words@NAME``, ``emotion@NAME``, ``confidence@NAME``,
-        ``emotion-face@NAME``, ``emotion-voice@NAME`` and ``emotion-words@NAME``, without ``@NAME`` for an unnamed
-        speaker; then ``face 0``, ``face 1`` … There is at least one tier of words; other tiers are never empty.
+        ``usability@NAME``, ``emotion-face@NAME``, ``emotion-voice@NAME`` and ``emotion-words@NAME``, without ``@NAME``
+        for an unnamed speaker; then ``face 0``, ``face 1`` … There is at least one tier of words; other tiers are never
+        empty.
     """
     endings: set[str] = set()
     tiers: list[Tier] = []
@@ -164,6 +167,8 @@ def _spans(analysis: Analysis, values: Sequence[tuple[int, str]]) -> tuple[Span,
 
 
 def _value(estimate: UtteranceEstimate, kind: str, part: str) -> str | None:
+    if kind == "usability":
+        return certain_usability(estimate)
     modality_estimate = estimate.get(part)
     if modality_estimate is None:
         return None

@@ -1,4 +1,4 @@
-"""WebVTT subtitles for players and browsers: the emotion in its color, the words in a voice tag."""
+"""WebVTT subtitles for players and browsers: emotion in its color, usability in brackets, words in a voice tag."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 def write_emotion_vtt(analysis: Analysis, path: Path) -> None:
     """Writes WebVTT: the emotion as text and as a class with its color, the words in a voice tag.
+
+    The usability label stands in brackets after the emotion, unless it is neutral or not probable enough.
 
     Args:
         analysis: An analysis with times.
@@ -61,9 +63,11 @@ def _class(label: str) -> str:
 
 def _cue_block(cue: Cue) -> str:
     lines = [f"{subtitle_time(cue.start_milliseconds / 1000)} --> {subtitle_time(cue.end_milliseconds / 1000)}"]
+    labels = [f"[{cue.usability_text}]"] if cue.usability_text else []
     if cue.estimate_text and cue.emotion is not None:
         sign = SIGNS.get(cue.emotion, "")
-        lines.append(f"<c.{_class(cue.emotion)}>{_escaped(f'{sign} {cue.estimate_text}'.strip())}</c>")
+        labels.insert(0, f"<c.{_class(cue.emotion)}>{_escaped(f'{sign} {cue.estimate_text}'.strip())}</c>")
+    lines += [" ".join(labels)] if labels else []
     if cue.words:
         lines.append(f"<v {_escaped(cue.speaker)}>{_escaped(cue.words)}</v>" if cue.speaker else _escaped(cue.words))
     return "\n".join(lines)

@@ -30,7 +30,7 @@ COLUMNS = (
 """Columns of ``clips.csv``: times of the moment, times of the cut with padding, start of the cut in its file, time of a
 change."""
 
-CLIP_NAMES = re.compile(r"\d{2,}-(peak|change|disagreement)-[a-z]+-(\d+h)?\d+m\d\ds\.(mp4|m4a)|reel\.(mp4|m4a)")
+CLIP_NAMES = re.compile(r"\d{2,}-(peak|change|disagreement|problem)-[a-z]+-(\d+h)?\d+m\d\ds\.(mp4|m4a)|reel\.(mp4|m4a)")
 """File names that an earlier run may have written."""
 
 FADE_SECONDS = 0.03
@@ -318,6 +318,8 @@ class Captions:
 def _confidence(moment: Moment, analysis: Analysis) -> float:
     """Probability of a moment's emotion: that of its utterance, or of the face if only the face shows it."""
     estimate = analysis.estimates[moment.index]
+    if moment.kind == "problem":
+        return moment.strength
     if estimate.fused is not None and estimate.emotion == moment.emotion:
         return estimate.fused.confidence
     start = moment.time_seconds

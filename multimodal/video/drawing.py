@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimodal.formatting import probability_percent
-from multimodal.palette import COLORS, SIGNS, ink_on
+from multimodal.palette import COLORS, SIGNS, USABILITY_COLORS, USABILITY_SIGNS, ink_on
 from multimodal.types import UNCERTAIN
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ def rgb_values(color: str) -> tuple[int, int, int]:
 
 
 def color_of(emotion: str) -> str:
-    """Returns the color of an emotion; unknown labels have the color of ``uncertain``.
+    """Returns the color of an emotion or a usability label; unknown labels have the color of ``uncertain``.
 
     Args:
         emotion: Any label.
@@ -305,7 +305,7 @@ def color_of(emotion: str) -> str:
     Returns:
         ``#rrggbb``.
     """
-    return COLORS.get(emotion, COLORS[UNCERTAIN])
+    return COLORS.get(emotion) or USABILITY_COLORS.get(emotion, COLORS[UNCERTAIN])
 
 
 def estimate_text(emotion: str, confidence: float) -> str:
@@ -332,7 +332,7 @@ def sign_of(emotion: str) -> str:
     Returns:
         One character.
     """
-    return SIGNS.get(emotion, SIGNS[UNCERTAIN])
+    return SIGNS.get(emotion) or USABILITY_SIGNS.get(emotion, SIGNS[UNCERTAIN])
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from analysis_fixtures import make_analysis
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import AnalysisError, InputMissingError
-from multimodal.types import MODALITIES, ModalityEstimate, Utterance, UtteranceEstimate, top_label
+from multimodal.types import MODALITIES, USABILITY_LABELS, ModalityEstimate, Utterance, UtteranceEstimate, top_label
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def damaged(folder: Path, change: dict[str, Any]) -> Path:
     ("change", "fact"),
     [
         ({"schema": "other"}, "is not an analysis of this program"),
-        ({"schema_version": 9}, "is of version 9, this program reads 1 to 3"),
+        ({"schema_version": 9}, "is of version 9, this program reads 1 to 4"),
         ({"utterances": [{"start_seconds": 3}]}, "cannot be read (utterances 0 end_seconds: Field required)"),
         ({"utterances": 7}, "cannot be read (utterances: Input should be a valid list)"),
         ({"media": {"path": None}}, "cannot be read ("),
@@ -197,8 +197,16 @@ def test_an_error_stays_short_whatever_stands_in_the_file(saved: tuple[Analysis,
     assert len(str(caught.value)) < len(str(saved[1])) + 300
 
 
+def as_version_3(content: dict[str, Any]) -> dict[str, Any]:
+    """What the third version of the program wrote: no usability labels."""
+    later = ("usability", "usability_label", "usability_probability", "translated")
+    utterances = [{key: value for key, value in each.items() if key not in later} for each in content["utterances"]]
+    return {**content, "schema_version": 3, "utterances": utterances}
+
+
 def as_version_2(content: dict[str, Any]) -> dict[str, Any]:
     """What the second version of the program wrote: shares of the top labels, of which uncertain was one."""
+    content = as_version_3(content)
     summary = dict(content["summary"])
     summary |= {"shares": dict.fromkeys(content["emotions"], 0.0) | {"fear": 0.75}, "uncertain": 0.25}
     summary |= {"dominant": "fear", "shares_by_modality": {name: {"neutral": 1.0} for name in MODALITIES}}
@@ -208,6 +216,7 @@ def as_version_2(content: dict[str, Any]) -> dict[str, Any]:
 def as_version_1(content: dict[str, Any]) -> dict[str, Any]:
     """What the first version of the program wrote for the same analysis."""
     utterances = []
+    content = as_version_3(content)
     for entry in content["utterances"]:
         former = {name: value for name, value in entry.items() if name != "estimates"}
         places = {"face": "face", "audio": "audio", "text": "words", "fused": "fused"}
@@ -230,18 +239,19 @@ def same_to_the_digits_of_the_file(actual: Any, expected: Any) -> bool:
 
 
 @pytest.mark.parametrize("segment", [None, (4.0, 20.0)])
-@pytest.mark.parametrize("version", [as_version_1, as_version_2])
+@pytest.mark.parametrize("version", [as_version_1, as_version_2, as_version_3])
 def test_earlier_versions_are_read_with_the_shares_of_this_one(
     saved: tuple[Analysis, Path], segment: tuple[float, float] | None, version: Any
 ) -> None:
     analysis, folder = saved
     analysis = replace(analysis, media=replace(analysis.media, segment=segment))
     former = version(analysis.to_dict())
-    assert ("estimates" in former["utterances"][0]) == (version is as_version_2)
+    assert ("estimates" in former["utterances"][0]) == (version is not as_version_1)
     (folder / "analysis.json").write_text(json.dumps(former), encoding="utf-8")
-    again, expected = read_analysis(folder).to_dict(), analysis.to_dict()
+    unlabeled = replace(analysis, estimates=tuple(replace(each, usability=None) for each in analysis.estimates))
+    again, expected = read_analysis(folder).to_dict(), unlabeled.to_dict()
     assert same_to_the_digits_of_the_file(again.pop("summary"), expected.pop("summary"))
-    assert again == expected and again["schema_version"] == 3
+    assert again == expected and again["schema_version"] == 4
     without_frames = read_analysis(folder, frames=False)
     assert without_frames.summary == read_analysis(folder).summary and without_frames.frame_times == ()
 
@@ -274,3 +284,25 @@ def test_an_emotion_that_leads_by_less_than_the_digits_of_the_file_still_leads(t
     assert again.to_dict() == analysis.to_dict()
     again.save(tmp_path / "again")
     assert (tmp_path / "again" / "utterances.csv").read_bytes() == (tmp_path / "talk" / "utterances.csv").read_bytes()
+
+
+def test_usability_labels_are_read_back(saved: tuple[Analysis, Path]) -> None:
+    analysis, folder = saved
+    again = read_analysis(folder)
+    labels = [each.usability_label for each in analysis.estimates]
+    assert [each.usability_label for each in again.estimates] == labels and set(labels) > {"frustration", None}
+    for each, other in zip(analysis.estimates, again.estimates, strict=True):
+        assert other.usability == (each.usability and pytest.approx(each.usability, abs=1e-4))
+    content = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    content["utterances"][0]["translated"] = True
+    (folder / "analysis.json").write_text(json.dumps(content), encoding="utf-8")
+    assert [each.translated for each in read_analysis(folder).estimates[:2]] == [True, False]
+
+
+@pytest.mark.parametrize("usability", [{"frustration": 1.0}, {"boredom": 1.0}, dict.fromkeys(USABILITY_LABELS, 0.5)])
+def test_other_usability_labels_are_refused(saved: tuple[Analysis, Path], usability: dict[str, float]) -> None:
+    content = json.loads((saved[1] / "analysis.json").read_text(encoding="utf-8"))
+    content["utterances"][0]["usability"] = usability
+    (saved[1] / "analysis.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(AnalysisError, match="cannot be read"):
+        read_analysis(saved[1])

@@ -8,13 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from analysis_fixtures import estimate_of, make_analysis
+from analysis_fixtures import estimate_of, make_analysis, shows
 
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.moments import KINDS, Moment, find_moments, modality_valence, top_moments
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Utterance, UtteranceEstimate
+from multimodal.types import (
+    USABILITY_LABELS,
+    FaceObservation,
+    MediaInfo,
+    ModalityEstimate,
+    Utterance,
+    UtteranceEstimate,
+)
 
 
 def utterance_estimate(
@@ -226,3 +233,38 @@ def test_a_saved_analysis_has_the_same_moments(tmp_path: Path) -> None:
         )
         assert loaded.time_seconds == pytest.approx(fresh.time_seconds, abs=1e-3)
         assert loaded.strength == pytest.approx(fresh.strength, abs=1e-3)
+
+
+def said(start: float, label: str, sure: float, speaker: str | None = None) -> UtteranceEstimate:
+    usability = shows(label, sure, USABILITY_LABELS)
+    return UtteranceEstimate(
+        Utterance(start, start + 3, speaker, "so"), fused=estimate_of("neutral", 0.9), usability=usability
+    )
+
+
+def test_a_run_of_frustrated_words_is_one_problem_where_it_is_surest() -> None:
+    talk = [
+        said(0, "frustration", 0.6),
+        UtteranceEstimate(Utterance(3, 7), fused=estimate_of("neutral", 0.9)),  # nobody speaks
+        said(7, "frustration", 0.81),
+        said(10, "confusion", 0.7),
+        said(13, "frustration", 0.45),  # too uncertain
+        said(16, "complaint", 0.9),
+        said(19, "confusion", 0.5),
+    ]
+    problems = of_kind("problem", talk)
+    assert problems[0] == Moment("problem", 2, 7.0, 10.0, "frustration", 0.81, "frustration in words at 81%")
+    assert [(each.index, each.emotion, each.strength) for each in problems] == [
+        (2, "frustration", 0.81),
+        (3, "confusion", 0.7),
+        (6, "confusion", 0.5),
+    ]
+
+
+def test_a_problem_is_listed_beside_a_change_and_instead_of_a_peak() -> None:
+    angry = dataclasses.replace(said(4, "frustration", 0.8), fused=estimate_of("anger", 0.9))
+    talk = [said(0, "neutral", 0.9), angry, said(8, "neutral", 0.9)]
+    assert {moment.kind for moment in find_moments(recording(talk))} == {"problem", "change", "peak"}
+    kinds = [(moment.kind, moment.emotion) for moment in top_moments(recording(talk))]
+    assert ("problem", "frustration") in kinds and ("change", "anger") in kinds and ("peak", "anger") not in kinds
+    assert top_moments(recording(talk), 1)[0].kind == "problem"

@@ -22,7 +22,15 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.errors import OutputError
 from multimodal.fusion.late import late_estimate
 from multimodal.fusion.segments import face_estimate, main_face, observations_in, windows
-from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate
+from multimodal.types import (
+    USABILITY_LABELS,
+    FaceObservation,
+    MediaInfo,
+    ModalityEstimate,
+    Probabilities,
+    Utterance,
+    UtteranceEstimate,
+)
 
 MODELS = {"face": {"name": "se_resnet.test-v1", "sha256": "0" * 64}, "audio": None, "text": None, "fusion": None}
 FILES = ("analysis.json", "frames.csv", "utterances.csv")
@@ -70,6 +78,7 @@ def answered(by_hand: Analysis) -> Analysis:
     first, second = by_hand.estimates
     fused = [ModalityEstimate(shows(*each, FUSED_LABELS)) for each in (("fear", 0.7), ("anger", 0.3))]
     estimates = (replace(first, fused=fused[0]), replace(second, fused=fused[1], uncertain=True))
+    estimates = (replace(estimates[0], usability=shows("confusion", 0.65, USABILITY_LABELS)), estimates[1])
     source = {"source": "norms", "reference": "Russell and Mehrabian 1977"}
     return replace(by_hand, emotions=FUSED_LABELS, estimates=estimates, valence_arousal=source)
 
@@ -256,6 +265,17 @@ def test_saved_files_say_the_same(answered: Analysis, tmp_path: Path) -> None:
         written = pd.read_csv(io.StringIO((folder / name).read_text(encoding="utf-8")))
         expected = table.astype({"face_id": "float64"})
         pd.testing.assert_frame_equal(written, expected, check_dtype=False, atol=5e-5, rtol=0)
+
+
+def test_each_utterance_with_words_has_a_usability_label(answered: Analysis) -> None:
+    table = answered.utterances
+    assert list(table.columns[-3:]) == ["emotion", "usability", "usability_probability"]
+    assert (table["usability"][0], table["usability_probability"][0]) == ("confusion", 0.65)
+    assert table[["usability", "usability_probability"]].isna().all(axis=1).tolist() == [False, True]
+    first, second = answered.to_dict()["utterances"]
+    assert first["usability"] == {label: 0.65 if label == "confusion" else 0.05 for label in USABILITY_LABELS}
+    assert (first["usability_label"], first["usability_probability"], first["translated"]) == ("confusion", 0.65, False)
+    assert (second["usability"], second["usability_label"], second["usability_probability"]) == (None, None, None)
 
 
 def test_path_that_is_no_text_is_written_readably(by_hand: Analysis) -> None:

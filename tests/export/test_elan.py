@@ -14,7 +14,7 @@ from analysis_fixtures import empty_analysis, hard_analysis, make_analysis, name
 
 from multimodal.analysis.result import Analysis
 from multimodal.export.formats import export
-from multimodal.types import UtteranceEstimate
+from multimodal.types import USABILITY_LABELS, UtteranceEstimate
 
 ORDER = ("HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LANGUAGE", "CONSTRAINT", "CONTROLLED_VOCABULARY")
 """The sequence of EAFv3.0.xsd, without the elements that we do not write."""
@@ -97,7 +97,10 @@ def test_the_answers_hang_on_the_words(hard: tuple[Analysis, Path]) -> None:
     for signal, name in SIGNALS.items():
         alone = wanted(lambda each, signal=signal: each.get(signal) and leading(each.get(signal)))
         assert sorted(actual[f"emotion-{name}"], key=str) == alone
-    assert set(actual) == {"emotion", "confidence", *(f"emotion-{name}" for name in SIGNALS.values())}
+    assert sorted(actual["usability"], key=str) == wanted(
+        lambda each: each.usability and ("uncertain" if max(each.usability.values()) < 0.5 else each.usability_label)
+    )
+    assert set(actual) == {"emotion", "confidence", "usability", *(f"emotion-{name}" for name in SIGNALS.values())}
 
 
 def test_faces_have_a_tier_each(hard: tuple[Analysis, Path]) -> None:
@@ -165,12 +168,22 @@ def test_every_reference_resolves(hard: tuple[Analysis, Path]) -> None:
 def test_emotions_are_entries_of_the_vocabulary(hard: tuple[Analysis, Path]) -> None:
     root = root_of(hard[1])
     entries = {each.attrib["CVE_ID"]: each[0].text for each in root.iter("CV_ENTRY_ML")}
-    assert set(entries.values()) == {
+    emotions, usability = (
+        [entry[0].text for entry in each.iter("CV_ENTRY_ML")] for each in root.iter("CONTROLLED_VOCABULARY")
+    )
+    assert set(emotions) == {
         *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "uncertain"),
     }
+    assert set(usability) == {*USABILITY_LABELS, "uncertain"} and len(entries) == len(emotions) + len(usability)
     types = root.iter("LINGUISTIC_TYPE")
     bound = {each.attrib["LINGUISTIC_TYPE_ID"]: each.get("CONTROLLED_VOCABULARY_REF") for each in types}
-    assert bound == {"words": None, "confidence": None, "emotion": "emotions", "face": "emotions"}
+    assert bound == {
+        "words": None,
+        "confidence": None,
+        "emotion": "emotions",
+        "face": "emotions",
+        "usability": "usability",
+    }
     for tier in root.iter("TIER"):
         for annotation in tier.iter("ANNOTATION"):
             value, entry = annotation[0][0].text, annotation[0].get("CVE_REF")

@@ -33,7 +33,9 @@ def expected(analysis: Analysis) -> list[Row]:
             first = max(each.fused.probabilities, key=lambda label: each.fused.probabilities[label])
             answer = UNCERTAIN if each.uncertain else first + percent
         if words or answer:
-            rows.append((*times_of(each.utterance), name_of(each.utterance.speaker), answer, words))
+            sure = each.usability_probability or 0.0
+            said = "" if each.usability_label == "neutral" or sure < 0.5 else f"[{each.usability_label} {sure:.0%}]"
+            rows.append((*times_of(each.utterance), name_of(each.utterance.speaker), answer, words, said))
     return sorted(rows, key=lambda row: row[:2])
 
 
@@ -54,11 +56,12 @@ def test_webvtt_is_valid_and_says_what_the_analysis_says(hard: tuple[Analysis, P
     read = webvtt.from_string((folder / "emotions.vtt").read_text(encoding="utf-8"), strict=True)
     rows = expected(analysis)
     assert len(read.captions) == len(rows) == 17
-    for caption, (start, end, speaker, answer, words) in zip(read.captions, rows, strict=True):
+    assert [row[5] for row in rows if row[5]][:2] == ["[frustration 80%]", "[confusion 80%]"]
+    for caption, (start, end, speaker, answer, words, said) in zip(read.captions, rows, strict=True):
         assert (milliseconds(caption.start_time), milliseconds(caption.end_time)) == (start, end)
         lines = caption.raw_text.split("\n")
         label = answer.split()[0]
-        assert lines[0] == f"<c.{label}>{SIGNS[label]} {answer}</c>"
+        assert lines[0] == f"<c.{label}>{SIGNS[label]} {answer}</c> {said}".strip()
         assert len(lines) == 1 + bool(words)
         if words:
             voice, spoken = re.fullmatch(r"(?:<v ([^>]*)>)?(.*?)(?:</v>)?", lines[1]).groups()
@@ -84,9 +87,9 @@ def test_srt_says_what_the_analysis_says(hard: tuple[Analysis, Path]) -> None:
     read = webvtt.from_srt(folder / "emotions.srt").captions
     rows = expected(analysis)
     assert len(read) == len(rows)
-    for caption, (start, end, speaker, answer, words) in zip(read, rows, strict=True):
+    for caption, (start, end, speaker, answer, words, said) in zip(read, rows, strict=True):
         assert (milliseconds(caption.start_time), milliseconds(caption.end_time)) == (start, end)
-        line = " ".join(filter(None, [f"{speaker}:" if speaker else "", f"[{answer}]", words]))
+        line = " ".join(filter(None, [f"{speaker}:" if speaker else "", f"[{answer}]", said, words]))
         # SRT has no entities of its own; they stand only in lines that would otherwise be taken for markup.
         assert caption.raw_text == line or html.unescape(caption.raw_text) == line
         assert not re.search(r"</?(?:b|i|u|c|v|font)[ .>]|{\\", caption.raw_text)
@@ -125,7 +128,7 @@ def test_a_browser_shows_the_same_cues(hard: tuple[Analysis, Path], open_page: O
     for (start, end, voice, mark, text, elements), row in zip(actual, rows, strict=True):
         assert (start, end, mark, elements) == (*row[:2], row[3].split()[0], 0)
         assert voice == (row[2] if row[4] else None)
-        assert text.split("\n") == [f"{SIGNS[mark]} {row[3]}", *([row[4]] if row[4] else [])]
+        assert text.split("\n") == [f"{SIGNS[mark]} {row[3]} {row[5]}".strip(), *([row[4]] if row[4] else [])]
 
 
 def test_nothing_to_say_gives_files_without_cues(tmp_path: Path) -> None:

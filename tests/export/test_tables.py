@@ -50,20 +50,21 @@ def test_parquet_holds_the_columns_and_rows_of_the_csv(hard: tuple[Analysis, Pat
     assert columns["text"] == [each.utterance.text for each in analysis.estimates]
     assert columns["speaker"] == [each.utterance.speaker for each in analysis.estimates]
     assert columns["emotion"] == [each.emotion for each in analysis.estimates]
+    assert columns["usability"] == [each.usability_label for each in analysis.estimates]
     assert columns["modalities"] == ["+".join(each.modalities) for each in analysis.estimates]
 
 
 def test_columns_have_types_and_units(hard: tuple[Analysis, Path]) -> None:
     analysis, folder = hard
     utterances, frames = (parquet.read_schema(folder / f"{name}.parquet") for name in ("utterances", "frames"))
-    texts = {"speaker", "text", "modalities", "emotion", "quality"}
+    texts = {"speaker", "text", "modalities", "emotion", "usability", "quality"}
     for schema, name in ((utterances, "utterances"), (frames, "frames")):
         for field in schema:
             expected = pa.string() if field.name in texts else pa.int64() if field.name == "face_id" else pa.float64()
             assert field.type == expected, field.name
             assert ((field.metadata or {}).get(b"unit") is not None) == (expected == pa.float64()), field.name
         facts = {key.decode(): value.decode() for key, value in schema.metadata.items()}
-        assert facts["schema"] == f"multimodal-emotion/{name}" and facts["schema_version"] == "3"
+        assert facts["schema"] == f"multimodal-emotion/{name}" and facts["schema_version"] == "4"
         assert facts["media_sha256"] == "ab" * 32 and facts["media_path"] == str(analysis.media.path)
         assert json.loads(facts["models"]) == MODELS
     assert utterances.field("start_seconds").metadata[b"unit"] == b"seconds on the recording's clock"
@@ -83,7 +84,7 @@ def test_a_line_holds_an_utterance_of_the_saved_analysis(hard: tuple[Analysis, P
     actual = lines_of(folder)
     assert len(actual) == len(analysis.estimates)
     for index, (line, entry) in enumerate(zip(actual, saved["utterances"], strict=True)):
-        assert line.pop("schema") == "multimodal-emotion/utterance" and line.pop("schema_version") == 3
+        assert line.pop("schema") == "multimodal-emotion/utterance" and line.pop("schema_version") == 4
         assert line.pop("index") == index
         assert line.pop("models") == saved["models"]
         media = line.pop("media")

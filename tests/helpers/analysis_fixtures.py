@@ -11,7 +11,15 @@ import numpy as np
 from multimodal.analysis.result import Analysis, SavedNumbers
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.fusion.affect import affect_from_norms
-from multimodal.types import FaceObservation, MediaInfo, ModalityEstimate, Probabilities, Utterance, UtteranceEstimate
+from multimodal.types import (
+    USABILITY_LABELS,
+    FaceObservation,
+    MediaInfo,
+    ModalityEstimate,
+    Probabilities,
+    Utterance,
+    UtteranceEstimate,
+)
 
 HOSTILE = (
     "</script><script>document.title='pwned'</script>",
@@ -39,6 +47,12 @@ def shows(label: str, value: float, labels: tuple[str, ...] = FUSED_LABELS) -> P
 def estimate_of(label: str, value: float, labels: tuple[str, ...] = FUSED_LABELS) -> ModalityEstimate:
     """An estimate led by one label."""
     return ModalityEstimate(shows(label, value, labels))
+
+
+def usability_of(number: int) -> Probabilities:
+    """Probabilities of the usability labels, led by each in turn, every fifth time by less than half."""
+    label = USABILITY_LABELS[number % len(USABILITY_LABELS)]
+    return shows(label, 0.4 if number % 5 == 4 else 0.8, USABILITY_LABELS)
 
 
 def present(**estimates: ModalityEstimate | None) -> dict[str, ModalityEstimate]:
@@ -90,6 +104,7 @@ def make_analysis(
                 valence,
                 arousal,
                 face_id if face else None,
+                usability=None if words is None else usability_of(number),
             )
         )
         for time in np.arange(start, end, 0.2):

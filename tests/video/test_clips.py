@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from analysis_fixtures import HOSTILE, estimate_of, make_analysis, shows
+from analysis_fixtures import HOSTILE, estimate_of, make_analysis, shows, usability_of
 from checkout import RunCommand, read_terminal, subprocess_environment
 from media_fixtures import Pictures, Sound, every, gray_of, tone, write_media
 from media_flashes import analysis_of, beeps_of, flashes_of, pictures_of, sound_of, write_flashes
@@ -205,7 +205,7 @@ def test_kinds_can_be_chosen(tmp_path: Path) -> None:
             {"face": estimate_of("happiness", 0.9), "audio": estimate_of("anger", 0.9)},
             fused=estimate_of("anger", 0.8),
         ),
-        UtteranceEstimate(Utterance(9, 12), fused=estimate_of("fear", 0.7)),
+        UtteranceEstimate(Utterance(9, 12), fused=estimate_of("fear", 0.7), usability=usability_of(0)),
     ]
     analysis = replace(make_analysis(tmp_path / "talk.mp4"), estimates=tuple(estimates), faces=(), frame_times=())
     for kind in KINDS:
@@ -280,7 +280,7 @@ def test_of_a_long_answer_the_most_telling_half_minute_is_cut(tmp_path: Path) ->
 def test_nothing_strong_enough_is_said_and_is_no_failure(counted: Path, tmp_path: Path, capsys: Any) -> None:
     analysis_of(counted, [(0.0, 30.0, "neutral", 0.9)]).save(tmp_path)
     assert run(tmp_path) == 0
-    assert "no peak, change or disagreement is strong enough" in capsys.readouterr().out
+    assert "no peak, change, disagreement or problem is strong enough" in capsys.readouterr().out
     assert table(tmp_path / "clips") == []
 
 
