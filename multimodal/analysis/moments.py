@@ -49,8 +49,8 @@ class Moment:
         start_seconds: Start on the recording's clock; 0 in text without times.
         end_seconds: End on the recording's clock.
         emotion: The emotion in it; of kind ``problem`` the usability label of its words.
-        strength: Strength 0 … 1: probability of a peak or of a usability label, distance between the two estimates of a change, or distance
-            between the valence of the two signals that disagree.
+        strength: Strength 0 … 1: probability of a peak or of a usability label, distance between the two estimates of a
+            change, or distance between the valence of the two signals that disagree.
         why: Reason in plain words; of a change from which emotion to which.
         change_seconds: Start of the new emotion of a change; None for the other kinds.
     """

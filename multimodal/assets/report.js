@@ -184,16 +184,23 @@
   find("follow").addEventListener("click", () => follow(true));
 
   const contents = rows.map((row) => row.textContent.toLowerCase());
-  find("find").addEventListener("input", (event) => {
-    const query = event.target.value.trim().toLowerCase();
+  const said = find("said"); // null where no words have a label
+  function filter() {
+    const query = find("find").value.trim().toLowerCase();
+    const label = said === null ? "" : said.value;
     let count = 0;
     rows.forEach((row, index) => {
-      row.hidden = !contents[index].includes(query);
+      row.hidden = !contents[index].includes(query) || (label !== "" && row.dataset.said !== label);
       count += row.hidden ? 0 : 1;
     });
-    find("matches").hidden = query === "";
+    find("matches").hidden = query === "" && label === "";
     find("matches").textContent = count + " of " + rows.length;
-  });
+  }
+  find("find").addEventListener("input", filter);
+  if (said !== null) {
+    said.addEventListener("change", filter);
+    if (said.value !== "") filter(); // a browser may restore the choice when the page is loaded again
+  }
 
   // --- keys -------------------------------------------------------------------------------------------------------
 

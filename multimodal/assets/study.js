@@ -33,6 +33,7 @@
 
   const facets = {
     ...Object.fromEntries(data.groupings.map((name) => [name, (row) => [row.groups[name] ? "=" + row.groups[name] : NONE]])),
+    ...(data.usability.length > 0 ? { words: (row) => row.words.map((label) => "=" + label) } : {}),
     emotion: (row) => (row.done ? row.labels.map((label) => "=" + label) : []),
     status: (row) => ["=" + row.cell("status")],
   };
@@ -69,7 +70,8 @@
     }
     if (state[name] !== "" && !counts.has(state[name])) counts.set(state[name], 0);
     const labels = [...Object.keys(data.signs), NO_ESTIMATE];
-    const rank = (value) => (value === NONE ? Infinity : name === "emotion" ? labels.indexOf(value.slice(1)) : 0);
+    const orders = { emotion: labels, words: data.usability.map((column) => column.slice("usability_".length)) };
+    const rank = (value) => (value === NONE ? Infinity : name in orders ? orders[name].indexOf(value.slice(1)) : 0);
     const values = [...counts.keys()].sort((one, other) => (rank(one) - rank(other) || 0) || numbers.compareTexts(one, other));
     return [["", `all (${total})`], ...values.map((value) => [value, `${valueText(value)} (${counts.get(value)})`])];
   }
@@ -129,15 +131,32 @@
   function showEmotions(groups) {
     const shares = data.shares.filter((label) => groups.some((group) => group.values[label][0] >= SMALLEST_SHARE));
     const uncertain = groups.some((group) => group.values[data.uncertain][0] > 0) ? [data.uncertain] : [];
-    const parts = [...shares, ...uncertain];
-    const highest = largest(groups.flatMap((group) => parts.flatMap((label) => group.values[label].map(Number))), 0.1);
+    const highest = highestOf(groups, [...shares, ...uncertain]);
     const affects = ["mean_valence", "mean_arousal"];
     const ends = groups.flatMap((group) => affects.flatMap((name) => group.values[name].map((value) => Math.abs(value || 0))));
     const reach = Math.min(Math.ceil(4 * largest(ends, 0.25)) / 4, 1);
-    const scaleOf = (measure) => (affects.includes(measure) ? [-reach, reach] : [0, Math.min(highest, 1)]);
+    const scaleOf = (measure) => (affects.includes(measure) ? [-reach, reach] : [0, highest]);
     const measures = [...shares, ...affects, ...uncertain]; // no share of the emotions, which sum to 1 without it
-    const scale = `bars to ${percent(Math.min(highest, 1))}, dots from −${reach} to +${reach}`;
-    const heads = measures.map((name) => make("th", { scope: "col" }, data.signs[name] ? badge(name) : name.slice(5)));
+    const scale = `bars to ${percent(highest)}, dots from −${reach} to +${reach}`;
+    showMeans("emotions", groups, measures, scale, scaleOf, (name) => (data.signs[name] ? badge(name) : name.slice(5)));
+  }
+
+  // Frustration and confusion are shown also if they are rare: that they are is what one wants to know.
+  function showWords(groups) {
+    if (data.usability.length === 0) return;
+    const measures = data.usability.filter((name, at) => at < 2 || groups.some((group) => group.values[name][0] >= SMALLEST_SHARE));
+    const highest = highestOf(groups, measures);
+    const labelOf = (name) => name.slice("usability_".length);
+    showMeans("words", groups, measures, `bars to ${percent(highest)} of the utterances`, () => [0, highest], (name) => (
+      make("span", {}, make("i", { class: "dot " + labelOf(name), "aria-hidden": "true" }), labelOf(name))));
+  }
+
+  const highestOf = (groups, measures) => (
+    Math.min(largest(groups.flatMap((group) => measures.flatMap((name) => group.values[name].map(Number))), 0.1), 1));
+
+  // A table of means with their intervals: a row per group, a column per measure.
+  function showMeans(id, groups, measures, scale, scaleOf, titleOf) {
+    const heads = measures.map((name) => make("th", { scope: "col" }, titleOf(name)));
     const table = make("table", {}, make("thead", {}, make("tr", {}, make("td", { class: "small muted" }, scale), ...heads)));
     table.style.setProperty("--least", 112 + 104 * measures.length + "px");
     let body = null;
@@ -155,9 +174,13 @@
       body.append(make("tr", {}, head, ...measures.map((measure) => (
         charts.meanCell(measure, group.values[measure], scaleOf(measure))))));
     }
-    place("emotions").replaceChildren(table);
-    place("recomputed").textContent = groups.some((group) => group.recomputed)
+    place(id).replaceChildren(table);
+  }
+
+  function showRecomputed(groups) {
+    const text = groups.some((group) => group.recomputed)
       ? "Means and intervals are recomputed for the selected inputs, with the same method." : "";
+    for (const element of document.querySelectorAll(".recomputed")) element.textContent = text;
   }
 
   // ---- key moments
@@ -182,14 +205,16 @@
     showList("outliers", outliers.map(({ input, reasons }) => () => [
       make("div", { class: "first" }, linked(all[input], all[input].label), context(all[input])),
       make("ul", { class: "reasons" }, ...reasons.map((reason) => make("li", {}, reason)))]), "No outliers.");
-    for (const kind of ["disagreement", "change", "peak"]) {
+    for (const kind of ["problem", "disagreement", "change", "peak"].filter((name) => place(name) !== null)) {
       const moments = data.moments.filter((moment) => moment.kind === kind && selected.has(moment.input) && matches(moment));
       const varied = interleave(moments, (moment) => (kind === "peak" ? moment.emotion : moment.input));
       showList(kind, varied.map((moment) => () => momentItem(moment)), "None in the selected inputs.");
     }
   }
 
-  const matches = (moment) => state.emotion === "" || !Object.hasOwn(data.signs, state.emotion.slice(1)) || state.emotion.slice(1) === moment.emotion;
+  const matches = (moment) => (moment.kind === "problem" ? !["frustration", "confusion"].includes(valueText(state.words))
+    || valueText(state.words) === moment.emotion : matchesEmotion(moment));
+  const matchesEmotion = (moment) => state.emotion === "" || !Object.hasOwn(data.signs, state.emotion.slice(1)) || state.emotion.slice(1) === moment.emotion;
 
   // The strongest of each emotion, or of each input, comes before the second strongest of any.
   function interleave(moments, keyOf) {
@@ -206,10 +231,11 @@
     const row = all[moment.input];
     const at = moment.start === null ? "#u" + moment.line : "#t=" + moment.start;
     const when = ", " + (moment.start === null ? `line ${moment.line + 1}` : page.clock(moment.start));
-    const note = moment.kind === "peak" ? percent(moment.strength) : "";
+    const named = ["peak", "problem"].includes(moment.kind); // by its label alone
+    const note = named ? percent(moment.strength) : "";
     return [
       make("div", { class: "first" }, linked(row, row.label, at, when), context(row)),
-      make("div", { class: "emotion" }, badge(moment.emotion, note), moment.kind === "peak" ? null : make("span", { class: "why" }, moment.why)),
+      make("div", { class: "emotion" }, badge(moment.emotion, note), named ? null : make("span", { class: "why" }, moment.why)),
       moment.quote ? make("q", { dir: "auto" }, moment.quote) : null,
     ];
   }
@@ -233,6 +259,7 @@
     "manifest order": () => 0,
     "least pleasant first": byMean("mean_valence", 1),
     "most pleasant first": byMean("mean_valence", -1),
+    ...(data.usability.length > 0 ? { "most frustration first": byMean("usability_frustration", -1) } : {}),
     "most excited first": byMean("mean_arousal", -1),
   };
 
@@ -314,6 +341,10 @@
     { key: "length", title: "Length", number: true, value: (row) => row.cell("duration_seconds") || null, draw: (row, value) => page.clock(value) },
     { key: "dominant", title: "Dominant", value: (row) => row.dominant && row.dominant.label, draw: (row, value) => badge(value) },
     { key: "share", title: "Share", number: true, value: (row) => row.dominant && row.dominant.share, draw: (row, value) => percent(value) },
+    ...data.usability.slice(0, 2).map((measure) => {
+      const label = measure.slice("usability_".length);
+      return { key: label, title: label[0].toUpperCase() + label.slice(1), number: true, ...number(measure) };
+    }),
     { key: "valence", title: "Valence", number: true, ...number("mean_valence") },
     { key: "arousal", title: "Arousal", number: true, ...number("mean_arousal") },
     { key: "confidence", title: "Confidence", number: true, ...number("confidence") },
@@ -398,7 +429,9 @@
     showState(rows);
     showNumbers(rows, groups[0]);
     showFailures(rows);
+    showWords(groups);
     showEmotions(groups);
+    showRecomputed(groups);
     showWatching(rows);
     showStrips(rows);
     showSpread(rows, groups[0]);

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from multimodal.errors import DependencyError
 from multimodal.files import atomic_write
 from multimodal.formatting import clock_time, duration_text, percent, probability_percent, signed
-from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, ink_on
+from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, USABILITY_COLORS, USABILITY_SIGNS, ink_on
 
 if TYPE_CHECKING:
     from bokeh.model import Model
@@ -110,7 +110,7 @@ def environment() -> Environment:
     )
     environment.filters |= {"percent": percent, "probability": probability_percent, "signed": signed}
     environment.filters |= {"clock": clock_time, "duration": duration_text}
-    environment.globals |= {"signs": SIGNS}
+    environment.globals |= {"signs": {**SIGNS, **USABILITY_SIGNS}}
     return environment
 
 
@@ -206,10 +206,20 @@ def asset(name: str) -> str:
 
 
 def color_variables() -> str:
-    """The palette as CSS: ``--<label>``, ``--on-<label>`` for letters on it, ``--<modality>``, and the signs' rules."""
+    """The palette as CSS: its variables, and the rules of signs, chips and dots.
+
+    An emotion is ``--<label>``, with ``--on-<label>`` for letters on it, a usability label ``--u-<label>`` with
+    ``--on-u-<label>``, a modality ``--<modality>``.
+    """
     lines = [f"--{label}:{color};--on-{label}:{ink_on(color)};" for label, color in COLORS.items()]
+    lines += [f"--u-{label}:{color};--on-u-{label}:{ink_on(color)};" for label, color in USABILITY_COLORS.items()]
     lines += [f"--{modality}:{color};" for modality, color in MODALITY_COLORS.items()]
     rules = [f".sign.{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLORS]
+    rules += [
+        f".sign.{label},.chip.loud.{label}{{background:var(--u-{label});color:var(--on-u-{label})}}"
+        for label in USABILITY_SIGNS
+    ]
+    rules += [f".dot.{label}{{background:var(--u-{label})}}" for label in USABILITY_COLORS]
     return "\n".join([f":root{{{''.join(lines)}}}", *rules])
 
 

@@ -11,6 +11,7 @@ from multimodal.analysis.shares import MIN_SEGMENTS, SMALLEST
 from multimodal.formatting import clock_time, duration_text, join_names, probability_percent, signed, tenths_time
 from multimodal.report.footer import affect_source, model_row, program_row
 from multimodal.report.shares import by_speaker, headline, modalities_used, shares_of, uncertain_of
+from multimodal.report.usability import usability_chip, usability_section
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
 
 MOMENTS = 5
@@ -23,7 +24,7 @@ SPEAKERS = 4
 """Speakers that are listed one by one."""
 
 KINDS = {"peak": "Peak", "change": "Sudden change", "disagreement": "Signals disagree"}
-"""Kinds of moments, as people read them."""
+"""Kinds of moments, as people read them; a problem is named by its label."""
 
 
 def sections(analysis: Analysis) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def sections(analysis: Analysis) -> dict[str, Any]:
         "timed": bool(analysis.media.duration_seconds),
         "shares": _shares(analysis),
         "coverage": _coverage(analysis),
+        "spoken": usability_section(analysis),
         "moments": _moments(analysis),
         "warnings": analysis.warnings,
         **transcript(analysis),
@@ -168,8 +170,8 @@ def _moment(moment: Moment, timed: bool) -> dict[str, Any]:
         "seconds": f"{max(moment.start_seconds, moment.time_seconds - BEFORE_SECONDS):.3f}",
         "place": _place(moment) if timed else f"Line {moment.index + 1}",
         "emotion": moment.emotion,
-        "kind": KINDS[moment.kind],
-        "why": moment.why,
+        "kind": KINDS.get(moment.kind) or moment.emotion.capitalize(),
+        "why": moment.why if moment.kind in KINDS else moment.why.removeprefix(moment.emotion).strip(),
     }
 
 
@@ -228,6 +230,7 @@ def _utterance(
         "confidence": confidence,
         # A number after "uncertain" would read as the probability of being uncertain.
         "note": "" if each.uncertain else probability_percent(confidence),
+        "usability": usability_chip(each),
         "details": _details(each, possible),
     }
 
@@ -243,6 +246,10 @@ def _details(each: UtteranceEstimate, possible: Sequence[str]) -> list[str]:
         details.insert(
             0, f"most likely {top_label(each.fused.probabilities)} {probability_percent(each.fused.confidence)}"
         )
+    usability = usability_chip(each)
+    if usability is not None and usability["kind"] == "quiet":  # the others have a chip
+        details.append(f"usability {usability['name']} {usability['note']}")
+    details += ["words translated into English"] if each.translated else []
     absent = [MODALITY_NAMES[modality] for modality in possible if each.get(modality) is None]
     details += [f"no estimate from {join_names(absent, 'or')}"] if absent else []
     if each.valence is not None and each.arousal is not None:

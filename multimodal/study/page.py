@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.analysis.loading import read_analysis
+from multimodal.analysis.usability import COLUMN
 from multimodal.errors import MultimodalError
-from multimodal.palette import COLORS
+from multimodal.palette import COLORS, USABILITY_COLORS
 from multimodal.report.html import asset, render, write_page
 from multimodal.study.page_data import REPORT, page_data
 from multimodal.study.recordings import InputView, view_of
 from multimodal.study.sections import sections
 from multimodal.study.tables import StudyTables, read_study
+from multimodal.types import UNCERTAIN
 
 SCRIPTS = ("study_numbers.js", "study_charts.js", "study.js")
 
@@ -70,8 +72,10 @@ def write_study(out: Path, on_progress: Print | None = None, on_problem: Print |
 
 
 def _colors() -> str:
-    """Classes for surfaces in the color of an emotion."""
-    return "\n".join(f".{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLORS)
+    """Classes for surfaces in the color of an emotion, and for bars in that of a usability label."""
+    emotions = [f".{label}{{background:var(--{label});color:var(--on-{label})}}" for label in COLORS]
+    bars = [f".bar.{COLUMN}{label}{{background:var(--u-{label})}}" for label in USABILITY_COLORS]
+    return "\n".join([*emotions, *bars, f".bar.{COLUMN}{UNCERTAIN}{{background:var(--{UNCERTAIN})}}"])
 
 
 def _view(study: StudyTables, row: Any) -> InputView:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from multimodal.analysis.bootstrap import LEVEL, RESAMPLES, SEED
 from multimodal.analysis.moments import KINDS
-from multimodal.batch.tables import FORMULA, MEASURES, RESULT_COLUMNS
-from multimodal.palette import SIGNS
+from multimodal.batch.tables import FORMULA, MEASURES, RESULT_COLUMNS, USABILITY_MEASURES
+from multimodal.palette import SIGNS, USABILITY_SIGNS
 from multimodal.report.html import embedded
 from multimodal.study.outliers import Outlier, describe, find_outliers
 from multimodal.study.recordings import BINS, LETTERS, NOTHING, STRIP_LABELS, InputView
@@ -42,11 +42,12 @@ def page_data(study: StudyTables, views: Sequence[InputView]) -> dict[str, Any]:
         "groupings": list(study.groupings),
         "measures": list(MEASURES),
         "shares": list(SHARES),
+        "usability": list(USABILITY_MEASURES) if study.has_usability else [],
         "uncertain": UNCERTAIN,
         "inputs": [_input(study, row, view) for row, view in zip(study.rows, views, strict=True)],
         "transcripts": _transcripts(views),
         "letters": dict(zip(LETTERS, STRIP_LABELS, strict=False)),
-        "signs": dict(SIGNS),
+        "signs": {**SIGNS, **USABILITY_SIGNS},
         "nothing": NOTHING,
         "bins": BINS,
         "summary": study.summary,
@@ -84,6 +85,7 @@ def _input(study: StudyTables, row: Any, view: InputView) -> dict[str, Any]:
         "strip": view.strip,
         "timed": view.timed,
         "emotions": list(view.emotions),
+        "words": list(view.usability),
         "warnings": view.warnings,
         "problem": view.problem,
     }

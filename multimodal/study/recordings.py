@@ -8,6 +8,7 @@ from typing import Any
 
 from multimodal.analysis.moments import KINDS, Moment, find_moments
 from multimodal.analysis.result import Analysis, primary_modality
+from multimodal.analysis.usability import usability_counts
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.report.footer import affect_source
 from multimodal.types import UNCERTAIN, UtteranceEstimate, top_label
@@ -38,6 +39,7 @@ class InputView:
         strip: ``BINS`` letters, or without times one per utterance; empty without any estimate.
         timed: Whether the utterances have times.
         emotions: Labels of its utterances.
+        usability: Usability labels of its utterances, in the order of ``analysis.usability.ORDER``.
         moments: The strongest of each kind.
         quotes: The text of each moment.
         transcript: The text of all utterances.
@@ -50,6 +52,7 @@ class InputView:
     strip: str = ""
     timed: bool = True
     emotions: tuple[str, ...] = ()
+    usability: tuple[str, ...] = ()
     moments: tuple[Moment, ...] = ()
     quotes: tuple[str, ...] = ()
     transcript: str = ""
@@ -76,6 +79,7 @@ def view_of(analysis: Analysis) -> InputView:
         strip=strip_of(labels, media.read_start_seconds, length),
         timed=length > 0,
         emotions=tuple(dict.fromkeys(label for _, _, label in labels)),
+        usability=tuple(each.label for each in usability_counts(estimates)),
         moments=moments,
         quotes=tuple(_shorten(estimates[moment.index].utterance.text or "") for moment in moments),
         transcript=" ".join(filter(None, (estimate.utterance.text for estimate in estimates))),

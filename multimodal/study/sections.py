@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from multimodal.analysis.bootstrap import RESAMPLES
+from multimodal.analysis.usability import COLUMN, LEAST, TROUBLE
 from multimodal.formatting import clock_time
 from multimodal.report.footer import PARTS, affect_source, model_row, program_row
 from multimodal.study.outliers import MIN_INPUTS, MIN_UTTERANCES, THRESHOLD
@@ -40,6 +41,8 @@ def sections(study: StudyTables, views: Sequence[InputView]) -> dict[str, Any]:
     return {
         "name": study.name,
         "leaders": _leaders(study),
+        "trouble": _trouble(study),
+        "least_usability": LEAST,
         "by_participant": "participant" in study.groupings,
         "groupings": study.groupings,
         "tiles": _tiles(study),
@@ -61,6 +64,17 @@ def _leaders(study: StudyTables) -> list[dict[str, Any]]:
     values = study.summary[0]["values"]
     shares = sorted(((label, *values[label]) for label in SHARES if values[label][0]), key=lambda share: -share[1])
     return [{"label": label, "mean": mean, "low": low, "high": high} for label, mean, low, high in shares[:2]]
+
+
+def _trouble(study: StudyTables) -> list[dict[str, Any]]:
+    """The shares of utterances with frustration and confusion in the whole study; empty without usability labels."""
+    values = study.summary[0]["values"]
+    shares = [(label, *values[f"{COLUMN}{label}"]) for label in TROUBLE]
+    return [
+        {"label": label, "mean": mean, "low": low, "high": high}
+        for label, mean, low, high in shares
+        if mean is not None
+    ]
 
 
 def _tiles(study: StudyTables) -> list[dict[str, str]]:

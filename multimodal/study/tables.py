@@ -14,10 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from multimodal.analysis.loading import read_analysis
-from multimodal.analysis.result import SCHEMA_VERSION
+from multimodal.analysis.loading import SHARES_VERSION, read_analysis
 from multimodal.batch.summary import GROUPINGS, summarize
-from multimodal.batch.tables import MEASURES, RESULT_COLUMNS, VERSION_KEY, summary_cells
+from multimodal.batch.tables import MEASURES, RESULT_COLUMNS, USABILITY_MEASURES, VERSION_KEY, summary_cells
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.data.manifest import read_seconds
 from multimodal.errors import AnalysisError, InputMissingError, MultimodalError
@@ -106,6 +105,11 @@ class StudyTables:
         """
         return str(row.get(self.column_of.get(name, ""), None) or "").strip()
 
+    @property
+    def has_usability(self) -> bool:
+        """Whether any input has usability labels."""
+        return any(row[USABILITY_MEASURES[0]] is not None for row in self.rows)
+
     def label(self, row: Cells) -> str:
         """The name of an input: its path as in the manifest, with its segment and speaker if it has any.
 
@@ -176,6 +180,8 @@ def read_study(out: Path) -> StudyTables:
             table = parquet.read_table(opened)
         _check_columns(file, table.schema.names)
         columns = {name: _values(table.column(name), RESULT_COLUMNS.get(name, str)) for name in table.schema.names}
+        # Tables before version 4 have no usability labels.
+        columns |= {name: [None] * table.num_rows for name in USABILITY_MEASURES if name not in columns}
     except (ArrowException, OSError, ValueError) as error:
         if isinstance(error, AnalysisError):
             raise
@@ -185,11 +191,17 @@ def read_study(out: Path) -> StudyTables:
     rows: tuple[Cells, ...] = tuple(
         dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
     )
-    if (table.schema.metadata or {}).get(VERSION_KEY) != str(SCHEMA_VERSION).encode():
+    if _version(table.schema) < SHARES_VERSION:
         rows = tuple(_with_current_shares(out, row) for row in rows)
     columns_by_name = {name.lower(): name for name in reversed(names) if name not in RESULT_COLUMNS}
     meanings = [name for name in ("path", *GROUPINGS, *SEGMENT) if name in columns_by_name]
     return StudyTables(out, names, rows, {name: columns_by_name[name] for name in meanings})
+
+
+def _version(schema: Any) -> int:
+    """The version of the analyses that a table was written from; 0 if it is not known."""
+    text = (schema.metadata or {}).get(VERSION_KEY, b"")
+    return int(text) if text.isdigit() else 0
 
 
 def _with_current_shares(out: Path, row: Cells) -> Cells:
@@ -213,7 +225,7 @@ def _result_folder(out: Path, row: Cells) -> Path | None:
 
 
 def _check_columns(file: Path, names: Sequence[str]) -> None:
-    missing = [name for name in RESULT_COLUMNS if name not in names]
+    missing = [name for name in RESULT_COLUMNS if name not in names and name not in USABILITY_MEASURES]
     if missing:
         raise AnalysisError(file, f"column {missing[0]} is missing", "run the batch again")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
