@@ -29,6 +29,18 @@ FUSED = "fused"
 UNCERTAIN = "uncertain"
 """The label of an estimate with too little confidence to name an emotion."""
 
+USABILITY_LABELS = (
+    "frustration",
+    "confusion",
+    "delight",
+    "satisfaction",
+    "complaint",
+    "suggestion",
+    "question",
+    "neutral",
+)
+"""What an utterance of a usability test or interview is, by its words."""
+
 QUALITIES = ("clear", "tiny", "blurred", "partial")
 """Image quality of a face. Only clear faces are scored; the others keep their box."""
 
@@ -203,6 +215,7 @@ class EncodedUtterance:
     estimate: ModalityEstimate
     states: NDArray[np.float32] = field(repr=False, compare=False)
     times: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    usability: Probabilities | None = None
 
     def __post_init__(self) -> None:
         if self.times is not None and len(self.times) != len(self.states):
