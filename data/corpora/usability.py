@@ -3,8 +3,9 @@
 Sentences and turns bear GoEmotions' labels, of which the first is the main one, and a usability label. Tables with a
 header, tab-separated, without quotation marks: ``train.tsv``, ``dev.tsv``, ``test.tsv`` (``text emotions group
 usability kind topic author level``) and ``<part>_dialogues.tsv`` (``dialogue turn speaker text emotions group
-usability topic author``; speaker ``P`` is the participant, ``M`` the moderator). No author is in two parts. The corpus
-is part of the package, see ``usability/README.md``; license CC0.
+usability topic author``; speaker ``P`` is the participant, ``M`` the moderator). Two more columns hold what a second
+reader labeled otherwise; they are not read here. No author is in two parts. The corpus is part of the package, see
+``usability/README.md``; license CC0.
 """
 
 from __future__ import annotations
@@ -30,8 +31,14 @@ KINDS = (
 )
 """What a sentence was written as an example of."""
 
-SENTENCE_COLUMNS = ("text", "emotions", "group", "usability", "kind", "topic", "author", "level")
-DIALOGUE_COLUMNS = ("dialogue", "turn", "speaker", "text", "emotions", "group", "usability", "topic", "author")
+SECOND_COLUMNS = ("second_emotions", "second_usability")
+"""Labels of the second reader where they differ from the author's, else empty."""
+
+SENTENCE_COLUMNS = ("text", "emotions", "group", "usability", "kind", "topic", "author", "level", *SECOND_COLUMNS)
+DIALOGUE_COLUMNS = (
+    *("dialogue", "turn", "speaker", "text", "emotions", "group", "usability", "topic", "author"),
+    *SECOND_COLUMNS,
+)
 
 SPEAKERS = ("P", "M")
 """Participant and moderator."""
