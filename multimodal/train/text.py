@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from importlib import util
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
@@ -157,6 +158,13 @@ def continue_network(config: TextConfig, start: Path, corpus: TextCorpus) -> tup
     return network.train(), find_card(str(start), "text").with_name(spec.tokenizer).read_text(encoding="utf-8")
 
 
+def _freeze(network: TextEncoder, layers: int) -> None:
+    """Keeps the embeddings and the first layers as they are."""
+    if layers:
+        for part in (network.transformer.embeddings, *network.transformer.layers[:layers]):  # type: ignore[index]
+            part.requires_grad_(False)  # type: ignore[union-attr]
+
+
 def _usability_count(config: TextConfig) -> int:
     return 0 if config.usability is None else len(USABILITY_LABELS)
 
@@ -205,6 +213,9 @@ def train_text(
     talk = None if polarity is None else read_mosi(polarity, check_counts=config.check_counts)
     apart = corpus.held_out(config.held_out_share)
     training, held_out = corpus.subset(~apart), corpus.subset(apart)
+    if config.corpus_share < 1:
+        drawn = np.random.default_rng(config.loop.seed).random(len(training)) < config.corpus_share
+        training = training.subset(drawn)
     torch.manual_seed(config.loop.seed)  # of the heads; the loop seeds every epoch
     continued = start is not None and config.start_as == "initial"
     if config.start_as == "initial" and start is None:
@@ -216,6 +227,7 @@ def train_text(
     sentences, sentences_dev = (
         (None, None) if config.usability is None else (read_usability(part="train"), read_usability(part="dev"))
     )
+    _freeze(network, config.frozen_layers)
     vocabulary = _loaded(config, tokenizer)
     task = TextTask(config, network, vocabulary, training, held_out, accelerator, sentences, sentences_dev)
     if continued and config.self_distillation:

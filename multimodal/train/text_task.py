@@ -130,7 +130,9 @@ class TextConfig:
         self_distillation: When a run has a teacher (``--start``), the share of each target that is the teacher's
             estimate; the rest is the annotators' label. It evens out the choice of annotators.
         start_as: One of ``STARTS``, for runs with ``--start``.
-        corpus_share: Share of the corpus that each epoch reads, drawn anew for each.
+        corpus_share: Share of the training texts of the corpus that is used, drawn once.
+        frozen_layers: Layers of the transformer that keep their tensors, from the first; if any do, the embeddings do
+            too. Not for architecture ``auto``.
         usability: How usability talk is trained together with the corpus; None for the corpus alone.
         context: How the context head is trained; None for none. Needs ``usability``.
         held_out_share: Share of the training part that selects the epoch, the thresholds and the temperature.
@@ -153,6 +155,7 @@ class TextConfig:
     self_distillation: float = 0.0
     start_as: str = "teacher"
     corpus_share: float = 1.0
+    frozen_layers: int = 0
     usability: UsabilitySettings | None = None
     context: ContextSettings | None = None
     held_out_share: float = 0.1
@@ -170,6 +173,9 @@ class TextConfig:
             raise ConfigError(key, f"is for architecture {AUTO!r}", f"remove it, or set architecture = {AUTO!r}")
         if not 0 < self.corpus_share <= 1:
             raise ConfigError("corpus_share", f"is {self.corpus_share}", "give a share above 0, at most 1")
+        if self.frozen_layers < 0 or (self.frozen_layers and self.architecture == AUTO):
+            fact = f"is {self.frozen_layers} for architecture {self.architecture!r}"
+            raise ConfigError("frozen_layers", fact, f"give at least 0, and 0 for {AUTO!r}")
         if self.usability is not None and self.corpus != "goemotions":
             raise ConfigError("usability", f"is for the labels of goemotions, not of {self.corpus}", "remove it")
         if self.context is not None and self.usability is None:
@@ -324,17 +330,15 @@ class TextTask:
         return Estimates(native, presence, shares)
 
     @property
-    def _epoch_texts(self) -> tuple[int, int]:
-        """Texts per epoch: of the corpus, and of usability talk."""
+    def _epoch_texts(self) -> int:
+        """Texts per epoch, those of usability talk as often as they are repeated."""
         settings = self.config.usability
         repeats = 0 if settings is None else settings.repeats
-        return max(int(self.corpus_texts * self.config.corpus_share), 1), repeats * (
-            len(self.texts) - self.corpus_texts
-        )
+        return self.corpus_texts + repeats * (len(self.texts) - self.corpus_texts)
 
     def steps(self) -> int:
         """Whole batches in an epoch; the texts left over belong to another epoch's order."""
-        return max(sum(self._epoch_texts) // self.config.loop.batch_size, 1)
+        return max(self._epoch_texts // self.config.loop.batch_size, 1)
 
     def batches(self, epoch: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor, Targets]]:
         """Token numbers, their mask and targets; several devices share each batch.
@@ -363,14 +367,12 @@ class TextTask:
 
     def _order(self, generator: Generator) -> list[int]:
         """The texts of an epoch in random order; those of usability talk occur several times."""
-        device = self.accelerator.device
-        count, repeated = self._epoch_texts
-        order = torch.randperm(self.corpus_texts, generator=generator, device=device)[:count]
-        if repeated:
-            extra = torch.arange(self.corpus_texts, len(self.texts), device=device)
-            order = torch.cat([order, extra.repeat(repeated // len(extra))])
-            order = order[torch.randperm(len(order), generator=generator, device=device)]
-        return order.tolist()
+        order = torch.randperm(self._epoch_texts, generator=generator, device=self.accelerator.device)
+        extra = max(len(self.texts) - self.corpus_texts, 1)
+        beyond = order >= self.corpus_texts
+        order[beyond] = self.corpus_texts + (order[beyond] - self.corpus_texts) % extra
+        indices: list[int] = order.tolist()
+        return indices
 
     def _changed(self, index: int, chance: random.Random) -> str:
         settings = self.config.usability
