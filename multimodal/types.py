@@ -26,9 +26,6 @@ MODALITY_NAMES = {"face": "face", "audio": "voice", "text": "words"}
 FUSED = "fused"
 """Name of the estimate from all modalities together."""
 
-UNCERTAIN = "uncertain"
-"""The label of an estimate with too little confidence to name an emotion."""
-
 USABILITY_LABELS = (
     "frustration",
     "confusion",
@@ -39,7 +36,10 @@ USABILITY_LABELS = (
     "question",
     "neutral",
 )
-"""What an utterance of a usability test or interview is, by its words."""
+"""What the words of an utterance are in a usability test or an interview; ``docs/schema.md`` defines each."""
+
+UNCERTAIN = "uncertain"
+"""The label of an estimate with too little confidence to name an emotion."""
 
 QUALITIES = ("clear", "tiny", "blurred", "partial")
 """Image quality of a face. Only clear faces are scored; the others keep their box."""
@@ -207,9 +207,10 @@ class EncodedUtterance:
             token.
         times: ``(steps,)`` seconds on the recording's clock, the middle of the time that each state is of; None for
             text, because tokens have no times.
+        usability: Probabilities of ``USABILITY_LABELS``, of text only; None from an encoder that does not give them.
 
     Raises:
-        ValueError: The numbers of times and states differ.
+        ValueError: The numbers of times and states differ, or the usability labels are others.
     """
 
     estimate: ModalityEstimate
@@ -218,6 +219,7 @@ class EncodedUtterance:
     usability: Probabilities | None = None
 
     def __post_init__(self) -> None:
+        check_usability(self.usability)
         if self.times is not None and len(self.times) != len(self.states):
             raise ValueError(f"{len(self.times)} times for {len(self.states)} states")
 
@@ -236,9 +238,11 @@ class UtteranceEstimate:
         face_id: The face that the estimate is of, by the rule of ``fusion.segments.main_face``.
         encodings: Modality to the states of its encoder, for the fusion head; not saved. The face has none here: its
             embeddings are in the ``FaceObservation`` of each frame.
+        usability: Probabilities of ``USABILITY_LABELS`` from the words; None without words that were read.
+        translated: Whether the estimates of the words are of a translation into English.
 
     Raises:
-        ValueError: An estimate of an unknown modality.
+        ValueError: An estimate of an unknown modality, or other usability labels.
 
     Example:
         >>> text = ModalityEstimate({"neutral": 0.4, "anger": 0.6})
@@ -255,8 +259,11 @@ class UtteranceEstimate:
     arousal: float | None = None
     face_id: int | None = None
     encodings: Mapping[str, EncodedUtterance] = field(default_factory=dict, repr=False, compare=False)
+    usability: Probabilities | None = None
+    translated: bool = False
 
     def __post_init__(self) -> None:
+        check_usability(self.usability)
         unknown = [name for name in self.estimates if name not in MODALITIES]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is not one of {MODALITIES}")
@@ -283,6 +290,16 @@ class UtteranceEstimate:
         if self.fused is None:
             return None
         return UNCERTAIN if self.uncertain else top_label(self.fused.probabilities)
+
+    @property
+    def usability_label(self) -> str | None:
+        """The most probable usability label, one of ``USABILITY_LABELS``; None without words."""
+        return None if self.usability is None else top_label(self.usability)
+
+    @property
+    def usability_probability(self) -> float | None:
+        """The probability of the usability label, 0 … 1; None without words."""
+        return None if self.usability is None else max(self.usability.values())
 
 
 def top_label(probabilities: Probabilities) -> str:
@@ -312,3 +329,19 @@ def check_probabilities(probabilities: Probabilities | None) -> None:
     values = list(probabilities.values())
     if not all(math.isfinite(value) and value >= 0 for value in values) or abs(sum(values) - 1) > 1e-3:
         raise ValueError(f"probabilities must be at least 0 and sum to 1, got {probabilities}")
+
+
+def check_usability(probabilities: Probabilities | None) -> None:
+    """Checks that probabilities are those of ``USABILITY_LABELS``, in any order.
+
+    Args:
+        probabilities: Label to probability; None for none.
+
+    Raises:
+        ValueError: The labels are others, or ``check_probabilities`` fails.
+    """
+    if probabilities is None:
+        return
+    if set(probabilities) != set(USABILITY_LABELS):
+        raise ValueError(f"usability labels must be those of USABILITY_LABELS, got {', '.join(probabilities)}")
+    check_probabilities(probabilities)
