@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from multimodal.encoders.text import TextPrediction, read_texts
+from multimodal.encoders.text import TextPrediction, mean_usability, read_texts
 from multimodal.encoders.tokenization import is_emoji
 
 if TYPE_CHECKING:
@@ -182,25 +182,29 @@ def read_utterances(
     texts: Sequence[str],
     *,
     temperature: float = 1.0,
+    usability_temperature: float = 1.0,
     window_tokens: int = 128,
     batch_size: int = 32,
     neutral: int | None = 0,
+    usability_neutral: int | None = None,
 ) -> list[TextPrediction | None]:
     """Estimates emotions from utterances of any length, sentence by sentence.
 
     The probabilities of an utterance of several pieces are the mean of the whole text's (``WHOLE_SHARE``) and those of
     the pieces, weighted by the square root of their tokens times 1 - neutral: a piece counts by its length and by what
-    it tells of emotions. A single piece gets the estimate of ``read_texts``, except that an answer of particles alone
-    is shifted towards neutral.
+    it tells of emotions. Usability labels are joined in the same way, by 1 - the usability label neutral. A single
+    piece gets the estimate of ``read_texts``, except that an answer of particles alone is shifted towards neutral.
 
     Args:
         network: As for ``read_texts``.
         tokenizer: As for ``read_texts``.
         texts: Utterances or typed answers.
         temperature: As for ``read_texts``.
+        usability_temperature: As for ``read_texts``.
         window_tokens: As for ``read_texts``.
         batch_size: As for ``read_texts``.
         neutral: Position of the label neutral; None for a network without it.
+        usability_neutral: Position of the usability label neutral; None for a network without it.
 
     Returns:
         A prediction per text, in order; None for a text without words. The states of several pieces are those of each
@@ -209,42 +213,70 @@ def read_utterances(
     pieces = [parts if len(parts := split_text(text)) > 1 else [] for text in texts]
     every_text = [*texts, *(piece for parts in pieces for piece in parts)]
     predictions = read_texts(
-        network, tokenizer, every_text, temperature=temperature, window_tokens=window_tokens, batch_size=batch_size
+        network,
+        tokenizer,
+        every_text,
+        temperature=temperature,
+        usability_temperature=usability_temperature,
+        window_tokens=window_tokens,
+        batch_size=batch_size,
     )
-    if neutral is not None:
-        predictions = [
-            _towards_neutral(prediction, neutral) if prediction is not None and is_particles(text) else prediction
-            for text, prediction in zip(every_text, predictions, strict=True)
-        ]
+    predictions = [
+        _towards_neutral(prediction, neutral, usability_neutral)
+        if prediction is not None and is_particles(text)
+        else prediction
+        for text, prediction in zip(every_text, predictions, strict=True)
+    ]
     joined, position = list[TextPrediction | None](), len(texts)
     for whole, parts in zip(predictions[: len(texts)], pieces, strict=True):
         read = [each for each in predictions[position : position + len(parts)] if each is not None]
         position += len(parts)
-        joined.append(whole if whole is None or len(read) < 2 else _join(whole, read, neutral))
+        alone = whole is None or len(read) < 2
+        joined.append(whole if whole is None or alone else _join(whole, read, neutral, usability_neutral))
     return joined
 
 
-def _towards_neutral(prediction: TextPrediction, neutral: int) -> TextPrediction:
-    probabilities = PARTICLE_WEIGHT * prediction.probabilities
-    probabilities[neutral] += 1 - PARTICLE_WEIGHT
-    return replace(prediction, probabilities=probabilities)
-
-
-def _join(whole: TextPrediction, pieces: Sequence[TextPrediction], neutral: int | None) -> TextPrediction:
-    """Joins the estimates of a text's pieces with that of the whole text."""
-    weights = np.sqrt([len(piece.states) for piece in pieces])
+def _towards_neutral(prediction: TextPrediction, neutral: int | None, usability_neutral: int | None) -> TextPrediction:
+    changed = prediction
     if neutral is not None:
-        weights = weights * np.maximum([1 - piece.probabilities[neutral] for piece in pieces], 1e-6)
+        changed = replace(changed, probabilities=_shifted(changed.probabilities, neutral))
+    if usability_neutral is not None and changed.usability is not None:
+        changed = replace(changed, usability=_shifted(changed.usability, usability_neutral))
+    return changed
+
+
+def _shifted(probabilities: NDArray[np.float64], neutral: int) -> NDArray[np.float64]:
+    shifted = PARTICLE_WEIGHT * probabilities
+    shifted[neutral] += 1 - PARTICLE_WEIGHT
+    return shifted
+
+
+def _join(
+    whole: TextPrediction, pieces: Sequence[TextPrediction], neutral: int | None, usability_neutral: int | None
+) -> TextPrediction:
+    """Joins the estimates of a text's pieces with that of the whole text."""
+    lengths = np.sqrt([len(piece.states) for piece in pieces])
+    weights = lengths
+    if neutral is not None:
+        weights = lengths * np.maximum([1 - piece.probabilities[neutral] for piece in pieces], 1e-6)
 
     def mean(name: str) -> NDArray[np.float64]:
         average = np.average([getattr(piece, name) for piece in pieces], axis=0, weights=weights)
         joined: NDArray[np.float64] = WHOLE_SHARE * getattr(whole, name) + (1 - WHOLE_SHARE) * average
         return joined
 
+    usability = None
+    if whole.usability is not None:
+        if usability_neutral is not None:
+            told = [1 - piece.usability[usability_neutral] for piece in pieces if piece.usability is not None]
+            lengths = lengths * np.maximum(told, 1e-6)
+        average = mean_usability(pieces, lengths)
+        usability = None if average is None else WHOLE_SHARE * whole.usability + (1 - WHOLE_SHARE) * average
     return TextPrediction(
         mean("probabilities"),
         mean("scores"),
         mean("native_scores"),
         np.concatenate([piece.states for piece in pieces]),
         mean("embedding").astype(np.float32),
+        usability,
     )

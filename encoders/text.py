@@ -1,9 +1,10 @@
 """The text encoder: a transformer from words to emotions, an embedding and a state per token.
 
-``TextEncoder`` is a transformer with three heads on the mean of the token states: which of the seven shared emotions
-fits best, which of them are present, and which of the corpus's own labels hold. The transformer is BERT's network (the
-shipped weights started as all-MiniLM-L6-v2) or any type that ``transformers`` knows. Inference and evaluation call
-``read_texts``: any number of texts of any length.
+``TextEncoder`` is a transformer with heads on the mean of the token states: which of the seven shared emotions fits
+best, which of them are present, which of the corpus's own labels hold, and, where it was trained for these, which
+usability label fits best; one more head corrects a turn by its neighbors (``encoders.context``). The transformer is
+BERT's network (the shipped weights started as all-MiniLM-L6-v2) or any type that ``transformers`` knows. Inference and
+evaluation call ``read_texts``: any number of texts of any length.
 
 Source: Devlin et al. 2019 (arXiv 1810.04805), Wang et al. 2020 (MiniLM, arXiv 2002.10957), Reimers and Gurevych 2019
 (mean pooling, arXiv 1908.10084).
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multimodal.encoders.bert import Bert, BertShape
+from multimodal.encoders.context import ContextHead
 from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.tokenization import encode, token_marks
 
@@ -55,6 +57,7 @@ class TextOutput(NamedTuple):
         embedding: ``(batch, features)`` float32: the mean of the states.
         states: ``(batch, tokens, features)`` float32.
         mask: ``(batch, tokens)`` bool: false for padding.
+        usability_logits: ``(batch, usability labels)`` float32; softmax gives probabilities. None without that head.
     """
 
     logits: Tensor
@@ -63,10 +66,11 @@ class TextOutput(NamedTuple):
     embedding: Tensor
     states: Tensor
     mask: Tensor
+    usability_logits: Tensor | None = None
 
 
 class TextEncoder(nn.Module):
-    """A transformer with three linear heads on the mean of its token states.
+    """A transformer with linear heads on the mean of its token states.
 
     Args:
         labels: Number of emotions that all modalities share.
@@ -75,6 +79,8 @@ class TextEncoder(nn.Module):
             ``model_type``: the ``config.json`` of any type of transformer, see ``Backbone``.
         dropout: Share of states dropped in training, in BERT's layers and before the heads. Other types drop in their
             layers what their own configuration says.
+        usability_labels: Number of usability labels; 0 for a network without them.
+        context: Sizes of the context head, under the names of ``ContextHead``; None for a network without it.
 
     Raises:
         ValueError: The shape lacks a size, or describes no network.
@@ -88,7 +94,15 @@ class TextEncoder(nn.Module):
         (torch.Size([2, 28]), torch.Size([2, 7]), torch.Size([2, 9, 16]))
     """
 
-    def __init__(self, labels: int, native_labels: int, shape: Mapping[str, Any], dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        labels: int,
+        native_labels: int,
+        shape: Mapping[str, Any],
+        dropout: float = 0.1,
+        usability_labels: int = 0,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.shape = dict(shape)
         self.transformer, self.embedding_size = _transformer(shape, dropout)
@@ -96,6 +110,10 @@ class TextEncoder(nn.Module):
         self.native_head = nn.Linear(self.embedding_size, native_labels)
         self.group_head = nn.Linear(self.embedding_size, labels)
         self.presence_head = nn.Linear(self.embedding_size, labels)
+        self.usability_head = nn.Linear(self.embedding_size, usability_labels) if usability_labels else None
+        self.context = (
+            None if context is None else ContextHead(self.embedding_size, labels + usability_labels, **context)
+        )
 
     def forward(self, ids: Tensor, mask: Tensor) -> TextOutput:
         """Reads token numbers ``(batch, tokens)`` int64 where ``mask``, bool of that shape, is true.
@@ -114,7 +132,8 @@ class TextEncoder(nn.Module):
         native, group, presence = (
             head(inputs).float() for head in (self.native_head, self.group_head, self.presence_head)
         )
-        return TextOutput(native, group, presence, embedding, states, mask)
+        usability = None if self.usability_head is None else self.usability_head(inputs).float()
+        return TextOutput(native, group, presence, embedding, states, mask, usability)
 
 
 def _transformer(shape: Mapping[str, Any], dropout: float) -> tuple[nn.Module, int]:
@@ -142,6 +161,7 @@ class TextPrediction:
         native_scores: ``(native labels,)`` float64, each 0 … 1: the same for the training corpus's own labels.
         states: ``(tokens, features)`` float32: a state per token, in order, without the marks of start and end.
         embedding: ``(features,)`` float32.
+        usability: ``(usability labels,)`` float64, calibrated, summing to 1; None for a network without them.
     """
 
     probabilities: NDArray[np.float64]
@@ -149,6 +169,7 @@ class TextPrediction:
     native_scores: NDArray[np.float64]
     states: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    usability: NDArray[np.float64] | None = None
 
 
 class _Window(NamedTuple):
@@ -191,6 +212,7 @@ def read_texts(
     texts: Sequence[str],
     *,
     temperature: float = 1.0,
+    usability_temperature: float = 1.0,
     window_tokens: int = 128,
     batch_size: int = 32,
 ) -> list[TextPrediction | None]:
@@ -204,6 +226,7 @@ def read_texts(
         tokenizer: The one that the network was trained with.
         texts: Any texts; those without a word (empty, dots, a script that the tokenizer does not know) give None.
         temperature: Divides the logits of the probabilities; fitted on held-out texts.
+        usability_temperature: The same for the usability labels.
         window_tokens: Tokens of a window, with the marks of start and end.
         batch_size: Windows read at once.
 
@@ -220,7 +243,8 @@ def read_texts(
     parts: dict[int, list[tuple[int, TextPrediction, int]]] = {}
     for lower in range(0, len(order), batch_size):
         batch = order[lower : lower + batch_size]
-        predictions = _read(network, [pieces[index] for index in batch], marks.padding, temperature)
+        rows = [pieces[index] for index in batch]
+        predictions = _read(network, rows, marks.padding, temperature, usability_temperature)
         for index, prediction in zip(batch, predictions, strict=True):
             window = pieces[index]
             parts.setdefault(window.text, []).append((index, prediction, window.last - window.first))
@@ -252,7 +276,9 @@ def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tenso
     return ids, padding_mask(lengths, ids.shape[1])
 
 
-def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float) -> list[TextPrediction]:
+def _read(
+    network: nn.Module, batch: Sequence[_Window], padding: int, temperature: float, usability_temperature: float
+) -> list[TextPrediction]:
     device = next(network.parameters()).device
     ids, mask = pad([window.ids for window in batch], padding)
     output = network(ids.to(device), mask.to(device))
@@ -260,9 +286,17 @@ def _read(network: nn.Module, batch: Sequence[_Window], padding: int, temperatur
     probabilities = torch.softmax(output.group_logits.double() / temperature, dim=1).cpu().numpy()
     scores, native = (each.double().sigmoid().cpu().numpy() for each in (output.presence_logits, output.logits))
     states, embeddings = output.states.cpu().numpy(), output.embedding.cpu().numpy()
+    usability: Sequence[NDArray[np.float64] | None] = [None] * len(batch)
+    if output.usability_logits is not None:
+        usability = torch.softmax(output.usability_logits.double() / usability_temperature, dim=1).cpu().numpy()
     return [
         TextPrediction(
-            probabilities[row], scores[row], native[row], states[row, window.first : window.last], embeddings[row]
+            probabilities[row],
+            scores[row],
+            native[row],
+            states[row, window.first : window.last],
+            embeddings[row],
+            usability[row],
         )
         for row, window in enumerate(batch)
     ]
@@ -279,4 +313,19 @@ def _merge(parts: Sequence[tuple[int, TextPrediction, int]]) -> TextPrediction:
         np.average([prediction.native_scores for prediction in predictions], axis=0, weights=weights),
         np.concatenate([prediction.states for prediction in predictions]),
         np.average([prediction.embedding for prediction in predictions], axis=0, weights=weights).astype(np.float32),
+        mean_usability(predictions, np.asarray(weights, np.float64)),
     )
+
+
+def mean_usability(predictions: Sequence[TextPrediction], weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The weighted mean of the usability labels of some predictions.
+
+    Args:
+        predictions: Predictions of one network.
+        weights: ``(predictions,)``, at least one above 0.
+
+    Returns:
+        ``(usability labels,)``; None for a network without them.
+    """
+    rows = [prediction.usability for prediction in predictions if prediction.usability is not None]
+    return np.average(rows, axis=0, weights=weights) if rows else None

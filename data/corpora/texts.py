@@ -1,4 +1,4 @@
-"""Corpora of labeled texts, one reader each: GoEmotions, MELD, ISEAR, DailyDialog, IEMOCAP's words, a plain CSV.
+"""Corpora of labeled texts, one reader each: GoEmotions, the usability talk of this project, MELD and others.
 
 Licenses: MELD GPL-3.0 (subtitles of a television series), ISEAR CC BY-NC-SA 3.0, DailyDialog CC BY-NC-SA 4.0, IEMOCAP
 by agreement with its owners.
@@ -18,6 +18,7 @@ import numpy as np
 from multimodal.data.corpora.goemotions import read_goemotions
 from multimodal.data.corpora.iemocap import IEMOCAP, PUBLISHED_SESSIONS, read_iemocap
 from multimodal.data.corpora.text_corpus import TextCorpus, corpus_text
+from multimodal.data.corpora.usability import read_usability
 from multimodal.data.emotions import (
     DAILYDIALOG_LABELS,
     DAILYDIALOG_TO_FUSED,
@@ -53,12 +54,12 @@ CP1252 = {code: bytes([code]).decode("cp1252") for code in (*range(0x82, 0x8D), 
 """MELD's CSV contains Windows quotation marks as control characters."""
 
 
-def read_text_corpus(corpus: str, path: Path, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
+def read_text_corpus(corpus: str, path: Path | None, part: str = "train", *, check_counts: bool = True) -> TextCorpus:
     """Reads one part of a corpus.
 
     Args:
         corpus: One of ``TEXT_CORPORA``.
-        path: Its folder, or the file of the part.
+        path: Its folder, or the file of the part; None for a corpus that the package contains (``SHIPPED``).
         part: ``train``, ``dev`` or ``test``.
         check_counts: Whether the part must have the published number of texts.
 
@@ -69,11 +70,12 @@ def read_text_corpus(corpus: str, path: Path, part: str = "train", *, check_coun
         CorpusError: The corpus or part is unknown, a file is missing or invalid, or the counts differ.
     """
     if corpus not in TEXT_CORPORA:
-        raise CorpusError(
-            path, f"cannot be read as {corpus!r}: unknown text corpus", f"choose one of {', '.join(TEXT_CORPORA)}"
-        )
+        fact = f"cannot be read as {corpus!r}: unknown text corpus"
+        raise CorpusError(path or corpus, fact, f"choose one of {', '.join(TEXT_CORPORA)}")
+    if path is None and corpus not in SHIPPED:
+        raise CorpusError(corpus, "is not part of the package", "name its folder")
     if part not in PARTS:
-        raise CorpusError(path, f"has no part {part!r}", f"choose one of {', '.join(PARTS)}")
+        raise CorpusError(path or corpus, f"has no part {part!r}", f"choose one of {', '.join(PARTS)}")
     return TEXT_CORPORA[corpus](path, part, check_counts=check_counts)
 
 
@@ -254,6 +256,7 @@ def read_plain_csv(path: Path, part: str = "train", *, check_counts: bool = True
 
 TEXT_CORPORA: Mapping[str, Callable[..., TextCorpus]] = {
     "goemotions": read_goemotions,
+    "usability": read_usability,
     "meld": read_meld,
     "isear": read_isear,
     "dailydialog": read_dailydialog,
@@ -261,6 +264,9 @@ TEXT_CORPORA: Mapping[str, Callable[..., TextCorpus]] = {
     "csv": read_plain_csv,
 }
 """Name of a corpus to its reader."""
+
+SHIPPED = ("usability",)
+"""Corpora that the package contains."""
 
 
 def _table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -100,9 +100,17 @@ def audio(
 
 
 def text(
-    data: DataOption,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|FILE", help="Directory or file of the corpus (default: that of the package, for usability)."
+        ),
+    ] = None,
     corpus: Annotated[
-        str, typer.Option(metavar="NAME", help="Corpus: goemotions, meld, isear, dailydialog, iemocap, csv or mosi.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Corpus: goemotions, usability, meld, isear, dailydialog, iemocap, csv or mosi."
+        ),
     ] = "goemotions",
     split: Annotated[
         str,
@@ -116,27 +124,36 @@ def text(
 ) -> None:
     """Evaluates a text model on a corpus of labeled texts, or on the polarity of real talk (mosi).
 
-    Of mosi, dev is the half of the videos that calibration does not use, train the other half.
+    Of mosi, dev is the half of the videos that calibration does not use, train the other half. The usability talk of
+    the package needs no --data.
 
     Example: multimodal evaluate text --corpus goemotions --data goemotions
     """
     with _evaluation_libraries():
         from multimodal.data.corpora.mosi import read_mosi
         from multimodal.data.corpora.texts import PARTS, TEXT_CORPORA, evaluation_split, read_text_corpus
+        from multimodal.data.corpora.usability import read_dialogues, read_usability
         from multimodal.device import choose_device
         from multimodal.evaluate.text import evaluate_polarity, evaluate_text
+        from multimodal.evaluate.usability import evaluate_usability
         from multimodal.models.weights import load_weights
 
     _check_choice("--corpus", corpus, (*TEXT_CORPORA, "mosi"))
     _check_choice("--split", split, ("", "train", "dev") if corpus == "mosi" else ("", *PARTS))
     weights = load_weights(model, "text", choose_device(device))
-    if corpus == "mosi":
+    if corpus == "usability":
+        part = split or "dev"
+        dialogues = [] if data is not None and data.is_file() else read_dialogues(data, part)
+        figures = evaluate_usability(weights, read_usability(data, part), dialogues)
+    elif data is None:
+        raise ConfigError("--data", "is missing", f"name the directory of {corpus}")
+    elif corpus == "mosi":
         part = split or "dev"
         figures = evaluate_polarity(weights, read_mosi(data, check_counts=False), part)
     else:
         part = split or evaluation_split(data)
         figures = evaluate_text(weights, read_text_corpus(corpus, data, part, check_counts=False))
-    title = corpus if data.is_file() else f"{corpus}, {part} part"
+    title = corpus if data is not None and data.is_file() else f"{corpus}, {part} part"
     _print_figures(figures, weights.name, title, out, as_json, compare)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from multimodal.errors import ConfigError
 from multimodal.evaluate.mixtures import mixtures_table
+from multimodal.evaluate.usability import usability_table
 from multimodal.files import atomic_write
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
         lines += _confidence(figures["confidence"])
     if "subsets" in figures:
         lines += _subsets(figures)
+    lines += usability_table(figures)
     rows = figures.get("per_class") or figures["per_label"]
     lines.append("  per class          precision  recall      F1       n")
     for label, row in rows.items():

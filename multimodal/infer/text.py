@@ -15,6 +15,8 @@ from multimodal.data.speech.language import foreign_languages
 from multimodal.data.speech.language_names import ENGLISH, language_code, language_list
 from multimodal.data.transcripts.files import SUFFIXES, Transcript, find_transcript, read_transcript
 from multimodal.encoders.sentences import read_utterances
+from multimodal.encoders.text import TextPrediction
+from multimodal.encoders.turns import read_in_context
 from multimodal.errors import TranscriptError
 from multimodal.models.weights import Weights
 from multimodal.progress import Progress
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 100_000
 """Most characters of an utterance that are analyzed: two hours of speech at 15 characters a second. A line of 10 MB,
 which no answer is, would take minutes and 4 GB for the states of its tokens."""
+
+
+MOST_PAUSE_SECONDS = 20.0
+"""Longest pause between two utterances of which one is context of the other."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,10 @@ def transcribe(
 
 
 def analyze_text(transcript: Transcript, weights: Weights, language: str | None = None) -> TextResult:
-    """Encodes the text of each utterance, sentence by sentence.
+    """Encodes the text of each utterance, sentence by sentence, and corrects it by its neighbors.
+
+    Utterances of a transcript with times are read in context where pauses between them are at most
+    ``MOST_PAUSE_SECONDS``; those without times, such as typed answers, are read alone.
 
     Args:
         transcript: The utterances.
@@ -158,12 +167,14 @@ def analyze_text(transcript: Transcript, weights: Weights, language: str | None 
         languages = [None if code == ENGLISH else code] * len(texts)
     foreign = [code for code, text in zip(languages, texts, strict=True) if code is not None and text.strip()]
     utterances = [each for each, code in zip(transcript.utterances, languages, strict=True) if code is None]
-    encodings = _encode(utterances, weights)
+    encodings = _encode(utterances, weights, transcript.timed)
     warnings = _language_warnings(foreign, any((each.text or "").strip() for each in utterances))
     return TextResult(encodings, (*warnings, *_length_warnings(utterances)))
 
 
-def _encode(utterances: Sequence[Utterance], weights: Weights) -> tuple[tuple[Utterance, EncodedUtterance], ...]:
+def _encode(
+    utterances: Sequence[Utterance], weights: Weights, timed: bool
+) -> tuple[tuple[Utterance, EncodedUtterance], ...]:
     if weights.tokenizer is None:
         raise ValueError(f"{weights.name} has no tokenizer")
     spec = weights.spec
@@ -174,15 +185,40 @@ def _encode(utterances: Sequence[Utterance], weights: Weights) -> tuple[tuple[Ut
         weights.tokenizer,
         [(utterance.text or "")[:MOST_CHARACTERS] for utterance in utterances],
         temperature=spec.temperature,
+        usability_temperature=spec.usability_temperature,
         neutral=neutral,
+        usability_neutral=spec.usability_labels.index("neutral") if "neutral" in spec.usability_labels else None,
         **options,
     )
+    with_words = [(one, read) for one, read in zip(utterances, predictions, strict=True) if read is not None]
+    if timed:
+        with_words = _in_context(with_words, weights)
     encodings = []
-    for utterance, prediction in zip(utterances, predictions, strict=True):
-        if prediction is not None:
-            probabilities = dict(zip(spec.labels, prediction.probabilities.tolist(), strict=True))
-            encodings.append((utterance, EncodedUtterance(ModalityEstimate(probabilities), prediction.states)))
+    for utterance, prediction in with_words:
+        probabilities = dict(zip(spec.labels, prediction.probabilities.tolist(), strict=True))
+        usability = prediction.usability
+        named = None if usability is None else dict(zip(spec.usability_labels, usability.tolist(), strict=True))
+        estimate = ModalityEstimate(probabilities)
+        encodings.append((utterance, EncodedUtterance(estimate, prediction.states, usability=named)))
     return tuple(encodings)
+
+
+def _in_context(
+    read: Sequence[tuple[Utterance, TextPrediction]], weights: Weights
+) -> list[tuple[Utterance, TextPrediction]]:
+    """Corrects estimates by the utterances before and after, in the order of time; returns them in their own order."""
+    head = getattr(weights.network, "context", None)
+    if head is None:
+        return list(read)
+    order = sorted(range(len(read)), key=lambda index: (read[index][0].start_seconds, read[index][0].end_seconds))
+    turns = [read[index][0] for index in order]
+    linked, end = list[bool](), 0.0
+    for turn in turns:
+        linked.append(bool(linked) and turn.start_seconds - end <= MOST_PAUSE_SECONDS)
+        end = max(end, turn.end_seconds)
+    corrected = read_in_context(head, [read[index][1] for index in order], [turn.speaker for turn in turns], linked)
+    by_index = dict(zip(order, corrected, strict=True))
+    return [(utterance, by_index[index]) for index, (utterance, _) in enumerate(read)]
 
 
 def _language_warnings(foreign: Sequence[str], some_english: bool) -> tuple[str, ...]:

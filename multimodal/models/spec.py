@@ -49,6 +49,10 @@ class ModelSpec:
         uncertain_below: Confidence over the fused labels below which an estimate is called uncertain: on data unlike
             the training corpus, such a top label is more likely wrong than right. None for no such rule.
         uncertain_coverage: Share of held-out utterances with at least that confidence.
+        usability_labels: For text, labels of the usability head, in order; empty for a network without it.
+        usability_temperature: Divides the logits of the usability head; fitted on held-out texts.
+        context: For text, sizes of the head that corrects a turn by its neighbors, under the names of
+            ``multimodal.encoders.context.ContextHead``; empty for a network without it.
     """
 
     part: str
@@ -72,6 +76,9 @@ class ModelSpec:
     temperatures: Mapping[str, float] = field(default_factory=dict)
     uncertain_below: float | None = None
     uncertain_coverage: float | None = None
+    usability_labels: tuple[str, ...] = ()
+    usability_temperature: float = 1.0
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:

@@ -62,7 +62,13 @@ def _turns(spec: ModelSpec) -> nn.Module:
 
 def _text(spec: ModelSpec) -> nn.Module:
     # A shape with a model_type makes a transformers backbone, one without the plain BERT.
-    return TextEncoder(len(spec.labels), len(spec.native_labels), spec.text)
+    return TextEncoder(
+        len(spec.labels),
+        len(spec.native_labels),
+        spec.text,
+        usability_labels=len(spec.usability_labels),
+        context=spec.context or None,
+    )
 
 
 NETWORKS: Mapping[str, Mapping[str, Callable[[ModelSpec], nn.Module]]] = {

