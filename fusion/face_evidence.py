@@ -45,10 +45,10 @@ class EvidenceSettings:
         0.2
     """
 
-    changes_per_second: float = 0.15
-    evidence: float = 0.7
+    changes_per_second: float = 0.3
+    evidence: float = 1.4
     independent_seconds: float = 0.2
-    steady_motion: float = 0.25
+    steady_motion: float = 0.4
     nearby_seconds: float = 1.0
 
 

@@ -120,10 +120,10 @@ def condition_figures(
         device: Device to compute on.
 
     Returns:
-        Per condition: ``accuracy`` and ``recall`` (mean over the labels) against majorities, over eight labels; over the
-        seven labels that the program answers with, against votes, ``agreement`` (mean share of people who gave the top
-        label), ``confidence``, ``overconfidence`` (confidence less agreement), ``ece`` and ``uncertain`` (share of the
-        answers).
+        Per condition ``accuracy`` and ``recall`` (mean over the labels), both against majorities over eight labels; and
+        against votes, over the seven labels that the program answers with: ``agreement`` (mean share of people who gave
+        the top label), ``confidence``, ``overconfidence`` (confidence less agreement), ``ece`` and ``uncertain`` (share
+        of the answers).
     """
     import torch
 
