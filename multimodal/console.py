@@ -59,6 +59,13 @@ FpsOption = Annotated[
 DetectorOption = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="Face detector: mtcnn, yunet, haar, or a YuNet .onnx file.")
 ]
+BaselineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|START-END|none",
+        help="Resting face to judge expressions against: looked for, that stretch of the recording, or none.",
+    ),
+]
 ModelOption = Annotated[
     str,
     typer.Option(

@@ -44,6 +44,9 @@ UNCERTAIN = "uncertain"
 QUALITIES = ("clear", "tiny", "blurred", "partial")
 """Image quality of a face. Only clear faces are scored; the others keep their box."""
 
+BASELINES = ("auto", "given", "none")
+"""Where the resting face comes from that expressions are judged against."""
+
 
 @dataclass(frozen=True)
 class MediaInfo:
@@ -132,6 +135,8 @@ class FaceObservation:
         quality: One of ``QUALITIES``.
         probabilities: Per face label; None unless the quality is ``clear``.
         embedding: ``(features,)`` float32 of the face encoder; None if the face was not scored.
+        mouth_motion: How much more the mouth changed than the rest of the face since the frame before, in deviations
+            of the gray levels: 0 at rest, 0.2 to 1 in speech; None if the face was not scored in both frames.
     """
 
     time_seconds: float
@@ -141,11 +146,33 @@ class FaceObservation:
     quality: str = "clear"
     probabilities: Probabilities | None = None
     embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    mouth_motion: float | None = None
 
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
             raise ValueError(f"quality must be one of {QUALITIES}, got {self.quality!r}")
         check_probabilities(self.probabilities)
+
+
+@dataclass(frozen=True)
+class FaceBaseline:
+    """The stretch of a recording that shows how a person's face looks at rest.
+
+    Attributes:
+        mode: One of ``BASELINES``: ``auto`` (looked for), ``given`` (named by the user) or ``none``.
+        start_seconds: Start of the stretch; None if there is none.
+        end_seconds: End of the stretch; None if there is none.
+        used: Whether the frames were judged against it.
+    """
+
+    mode: str
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    used: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in BASELINES:
+            raise ValueError(f"mode must be one of {BASELINES}, got {self.mode!r}")
 
 
 @dataclass(frozen=True)

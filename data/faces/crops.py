@@ -154,6 +154,40 @@ def sharpness(crop: Image) -> float:
     return float(detail.var()) / (float(middle.var()) + 25)  # 25: the noise of a flat picture is no detail
 
 
+MOUTH = (0.62, 0.95, 0.22, 0.78)
+"""Top, bottom, left and right of the mouth in an aligned crop, in shares of its side."""
+
+UPPER_FACE = (0.15, 0.55, 0.15, 0.85)
+"""Eyes, brows and the bridge of the nose, which move little in speech."""
+
+
+def mouth_motion(before: Image, after: Image) -> float:
+    """How much more the mouth changes from one crop to the next than the upper face does.
+
+    What changes both alike (noise, light, a crop that is placed a little differently) cancels.
+
+    Args:
+        before: ``(size, size)`` uint8 gray, aligned crop of a face.
+        after: The next crop of the same face, of the same size.
+
+    Returns:
+        Mean difference of the mouth less that of the upper face, in deviations of the gray levels; at least 0.
+
+    Example:
+        >>> mouth_motion(np.zeros((48, 48), np.uint8), np.zeros((48, 48), np.uint8))
+        0.0
+    """
+    first, second = (cv2.blur(crop, (3, 3)).astype(np.float32) for crop in (before, after))
+    scale = max((float(first.std()) + float(second.std())) / 2, 4.0)
+    change = np.abs((first - first.mean()) - (second - second.mean())) / scale
+    return max(_mean_in(change, MOUTH) - _mean_in(change, UPPER_FACE), 0.0)
+
+
+def _mean_in(change: NDArray[np.float32], place: tuple[float, float, float, float]) -> float:
+    top, bottom, left, right = (round(share * len(change)) for share in place)
+    return float(change[top:bottom, left:right].mean())
+
+
 def _outside(image: Image, box: Box) -> float:
     """Share of the box's area beyond the picture."""
     x, y, width, height = box

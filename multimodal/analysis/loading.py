@@ -29,6 +29,7 @@ from multimodal.types import (
     FUSED,
     MODALITIES,
     UNCERTAIN,
+    FaceBaseline,
     FaceObservation,
     MediaInfo,
     ModalityEstimate,
@@ -130,6 +131,7 @@ def _analysis(content: AnalysisFile, frames: Path | None) -> Analysis:
         estimates=estimates,
         warnings=tuple(content.warnings),
         valence_arousal=None if source is None else source.model_dump(exclude_none=True),
+        baseline=None if content.baseline is None else FaceBaseline(**content.baseline.model_dump()),
         saved_numbers=SavedNumbers(estimates, content.summary.model_dump(), content.coverage.model_dump()),
     )
 
@@ -204,4 +206,5 @@ def _face(row: Mapping[str, str]) -> FaceObservation:
         detection_score=cells.detection_score,
         quality=cells.quality,
         probabilities=scores,
+        mouth_motion=float(row["mouth_motion"]) if row.get("mouth_motion") else None,  # not in earlier versions
     )

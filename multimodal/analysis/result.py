@@ -22,6 +22,7 @@ from multimodal.fusion.segments import speech_seconds
 from multimodal.types import (
     FUSED,
     MODALITIES,
+    FaceBaseline,
     FaceObservation,
     MediaInfo,
     Probabilities,
@@ -36,7 +37,18 @@ SCHEMA = "multimodal-emotion/analysis"
 SCHEMA_VERSION = 4
 """Of ``analysis.json``; ``multimodal.analysis.schema`` has its types."""
 
-FRAME_COLUMNS = ("time_seconds", "face_id", "x", "y", "width", "height", "detection_score", *FACE_LABELS, "quality")
+FRAME_COLUMNS = (
+    "time_seconds",
+    "face_id",
+    "x",
+    "y",
+    "width",
+    "height",
+    "detection_score",
+    *FACE_LABELS,
+    "quality",
+    "mouth_motion",
+)
 ESTIMATE_LABELS: Mapping[str, tuple[str, ...]] = {
     "face": FACE_LABELS,
     "audio": FUSED_LABELS,
@@ -80,6 +92,7 @@ class Analysis:
         valence_arousal: Where both come from: ``source`` (``norms`` or ``head``), of norms also the ``reference``; None
             where there are none.
         face_id: The only face that counts, if the user chose one.
+        baseline: The resting face that the frames were judged against; None where no face was.
         saved_numbers: Summary and coverage of a loaded file, so that they are not recomputed from rounded numbers. They
             count as long as the estimates are the estimates of the file.
     """
@@ -94,6 +107,7 @@ class Analysis:
     valence_arousal: Mapping[str, str] | None = None
     face_id: int | None = None
     saved_numbers: SavedNumbers | None = field(default=None, repr=False, compare=False)
+    baseline: FaceBaseline | None = None
 
     @property
     def has_times(self) -> bool:
@@ -284,6 +298,7 @@ class Analysis:
             },
             **_segment_entry(media),
             "models": {part: None if facts is None else dict(facts) for part, facts in self.models.items()},
+            **_baseline_entry(self.baseline),
             "emotions": list(self.emotions),
             "valence_arousal": None if self.valence_arousal is None else dict(self.valence_arousal),
             "utterances": [_utterance_entry(estimate) for estimate in self.estimates],
@@ -326,6 +341,14 @@ def _segment_entry(media: MediaInfo) -> dict[str, Any]:
     return {"segment": {"start_seconds": round(start, 3), "end_seconds": round(end, 3)}}
 
 
+def _baseline_entry(baseline: FaceBaseline | None) -> dict[str, Any]:
+    """The resting face that the frames were judged against, if there was a face."""
+    if baseline is None:
+        return {}
+    start, end = (None if each is None else round(each, 3) for each in (baseline.start_seconds, baseline.end_seconds))
+    return {"baseline": {"mode": baseline.mode, "start_seconds": start, "end_seconds": end, "used": baseline.used}}
+
+
 def _frame_row(face: FaceObservation) -> dict[str, Any]:
     x, y, width, height = face.box
     return {
@@ -334,6 +357,7 @@ def _frame_row(face: FaceObservation) -> dict[str, Any]:
         **{"x": x, "y": y, "width": width, "height": height, "detection_score": face.detection_score},
         **(face.probabilities or {}),
         "quality": face.quality,
+        "mouth_motion": face.mouth_motion,
     }
 
 

@@ -58,6 +58,15 @@ class SegmentEntry(_Entry):
     end_seconds: Seconds
 
 
+class BaselineEntry(_Entry):
+    """The resting face that the frames of a face were judged against."""
+
+    mode: Literal["auto", "given", "none"] = Field(description="auto: looked for; given: named by the user.")
+    start_seconds: Seconds | None = Field(description="Start of the stretch; null if there is none.")
+    end_seconds: Seconds | None = Field(description="End of the stretch; null if there is none.")
+    used: bool = Field(description="Whether the frames were judged against it.")
+
+
 class ModelEntry(_Entry):
     """One part of the model."""
 
@@ -152,6 +161,9 @@ class AnalysisFile(_Entry):
     schema_version: Literal[4]
     media: MediaEntry
     segment: SegmentEntry | None = Field(default=None, description="Absent if the whole input was analyzed.")
+    baseline: BaselineEntry | None = Field(
+        default=None, description="The resting face that expressions were judged against; absent without a face."
+    )
     models: dict[str, ModelEntry | None] = Field(description="Per part; null for a part that was not used.")
     emotions: list[str] = Field(description="Label order of the summary.")
     valence_arousal: ValenceArousalEntry | None

@@ -117,20 +117,33 @@ def move(images: Tensor, share: float, generator: Generator) -> Tensor:
         The same shape.
     """
     chosen = _chosen(images, share, generator)
-    count, reach = len(chosen), LONGEST_MOTION // 2
-    if not count:
+    if not len(chosen):
         return images
+    angle = _between(len(chosen), 0, math.pi, generator)
+    half = _between(len(chosen), 1.0, LONGEST_MOTION // 2, generator)
+    return images.index_copy(0, chosen, blur_along(images[chosen], angle, half))
+
+
+def blur_along(images: Tensor, angle: Tensor, half: Tensor) -> Tensor:
+    """Blurs each picture along its own line.
+
+    Args:
+        images: ``(batch, 1, height, width)`` gray levels.
+        angle: ``(batch, 1, 1, 1)`` direction of the line in radians, 0 along the rows.
+        half: ``(batch, 1, 1, 1)`` half the length of the line in pixels, at most half of ``LONGEST_MOTION``.
+
+    Returns:
+        The same shape.
+    """
+    reach = LONGEST_MOTION // 2
     offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=torch.float32)
     x, y = offsets[None, None, None, :], offsets[None, None, :, None]
-    angle = _between(count, 0, math.pi, generator)
-    half = _between(count, 1.0, reach, generator)
     along = (x * torch.cos(angle) + y * torch.sin(angle)).abs()
     beside = (y * torch.cos(angle) - x * torch.sin(angle)).abs()
     kernels = (half + 0.5 - along).clamp(0, 1) * (1 - beside).clamp(min=0)
     kernels = kernels / kernels.sum(dim=(2, 3), keepdim=True)
-    padded = functional.pad(images[chosen], (reach,) * 4, mode="replicate").transpose(0, 1)
-    blurred = functional.conv2d(padded, kernels, groups=count).transpose(0, 1)
-    return images.index_copy(0, chosen, blurred)
+    padded = functional.pad(images, (reach,) * 4, mode="replicate").transpose(0, 1)
+    return functional.conv2d(padded, kernels, groups=len(images)).transpose(0, 1)
 
 
 def darken(images: Tensor, share: float, generator: Generator) -> Tensor:
@@ -167,10 +180,22 @@ def reduce(images: Tensor, share: float, generator: Generator) -> Tensor:
     side = min(int(draw), *images.shape[-2:])
     if not len(chosen):
         return images
-    few = functional.interpolate(images[chosen], (side, side), mode="bilinear", align_corners=False, antialias=True)
+    return images.index_copy(0, chosen, shrink(images[chosen], side))
+
+
+def shrink(images: Tensor, side: int) -> Tensor:
+    """Reduces to ``side`` pixels and enlarges to the size before.
+
+    Args:
+        images: ``(batch, 1, height, width)`` gray levels.
+        side: Height and width in between, in pixels.
+
+    Returns:
+        The same shape.
+    """
+    few = functional.interpolate(images, (side, side), mode="bilinear", align_corners=False, antialias=True)
     size = (images.shape[-2], images.shape[-1])
-    many = functional.interpolate(few, size, mode="bilinear", align_corners=False)
-    return images.index_copy(0, chosen, many)
+    return functional.interpolate(few, size, mode="bilinear", align_corners=False)
 
 
 @functools.cache
@@ -196,17 +221,30 @@ def compress(images: Tensor, share: float, generator: Generator) -> Tensor:
     Source: ITU-T T.81; the scale of a quality is that of the Independent JPEG Group's library.
     """
     chosen = _chosen(images, share, generator)
-    count, (height, width) = len(chosen), images.shape[-2:]
-    if not count:
+    if not len(chosen):
         return images
-    quality = _between(count, 10, 60, generator)
+    quality = _between(len(chosen), 10, 60, generator)
+    return images.index_copy(0, chosen, jpeg(images[chosen], quality))
+
+
+def jpeg(images: Tensor, quality: Tensor) -> Tensor:
+    """Rounds the frequencies of blocks of 8x8 pixels by JPEG's table.
+
+    Args:
+        images: ``(batch, 1, height, width)`` gray levels 0 … 255.
+        quality: ``(batch, 1, 1, 1)``, 1 … 100.
+
+    Returns:
+        The same shape.
+    """
+    count, (height, width) = len(images), images.shape[-2:]
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[..., None, None]
     steps = (torch.tensor(LUMINANCE, dtype=torch.float32, device=images.device) * scale).round().clamp(min=1)
-    padded = functional.pad(images[chosen].clamp(0, 255), (0, -width % 8, 0, -height % 8), mode="replicate")
+    padded = functional.pad(images.clamp(0, 255), (0, -width % 8, 0, -height % 8), mode="replicate")
     rows, columns = padded.shape[-2] // 8, padded.shape[-1] // 8
     blocks = padded.view(count, 1, rows, 8, columns, 8).transpose(3, 4) - 128
     cosines = _cosines().to(images.device)
     frequencies = cosines @ blocks @ cosines.T
     blocks = cosines.T @ ((frequencies / steps).round() * steps) @ cosines + 128
     whole = blocks.transpose(3, 4).reshape(padded.shape)[..., :height, :width]
-    return images.index_copy(0, chosen, whole.clamp(0, 255))
+    return whole.clamp(0, 255)

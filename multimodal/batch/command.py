@@ -15,6 +15,7 @@ import typer
 
 from multimodal.console import (
     AsrOption,
+    BaselineOption,
     DebugOption,
     DetectorOption,
     DeviceOption,
@@ -84,6 +85,7 @@ def batch(
     modalities: ModalitiesOption = None,
     fps: FpsOption = None,
     detector: DetectorOption = "mtcnn",
+    baseline: BaselineOption = "auto",
     device: DeviceOption = "auto",
     model: ModelOption = "default",
     quiet: QuietOption = False,
@@ -106,6 +108,7 @@ def batch(
         language=language,
         frames_per_second=fps,
         detector=detector,
+        baseline=baseline,
     )
     from multimodal.batch.run import default_workers, local_engine, ray_engine, run_batch
     from multimodal.batch.tasks import BatchOptions

@@ -22,7 +22,7 @@ from multimodal.data.transcripts.files import SUFFIXES, find_transcript
 from multimodal.errors import ConfigError
 from multimodal.infer.options import AnalysisOptions
 
-RECEIPT_VERSION = 2
+RECEIPT_VERSION = 3
 """Raised when the same input, options and weights give another result."""
 
 NAME_DIGITS = 16

@@ -46,6 +46,14 @@ def face(
     device: DeviceOption = "auto",
     out: OutOption = None,
     compare: CompareOption = None,
+    conditions: Annotated[
+        bool,
+        typer.Option(
+            "--conditions",
+            help="Also evaluate the pictures under bad conditions: noise, blur, darkness, covered features and so on; "
+            "takes twenty times as long (default: not evaluated).",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluates a face model on FER+.
@@ -62,7 +70,8 @@ def face(
     _check_choice("--split", split, FOLDERS)
     torch_device = choose_device(device)
     weights = load_weights(model, "face", torch_device)
-    figures = evaluate_face(weights, read_ferplus(data, split, check_counts=False), torch_device)
+    corpus_part = read_ferplus(data, split, check_counts=False)
+    figures = evaluate_face(weights, corpus_part, torch_device, conditions)
     _print_figures(figures, weights.name, split, out, as_json, compare)
 
 

@@ -22,11 +22,11 @@ from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS, sum_to_fused
 from multimodal.encoders.audio import encode_speaker
-from multimodal.encoders.face import predict
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.sentences import read_utterances
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.fusion.alignment import Floats, FusionInputs, build_inputs
+from multimodal.models.faces import classify_faces
 from multimodal.models.weights import Weights
 
 JITTER = FaceAugmentation(
@@ -190,7 +190,7 @@ def encode_faces(
         rows = []
         for batch in torch.from_numpy(images).to(device).split(256):
             changed = augment(batch, size, augmentation, generator)
-            rows.append(predict(weights.network, changed, weights.spec.temperature, weights.spec.flip))
+            rows.append(classify_faces(weights, changed))
         embeddings.append(torch.cat([row[1] for row in rows]).half().cpu().numpy())
         probabilities.append(torch.cat([row[0] for row in rows]).float().cpu().numpy())
     return EncodedFaces(np.stack(embeddings), np.stack(probabilities), groups)

@@ -49,13 +49,17 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
         lines.append(f"  {key:18} {value if isinstance(value, int) else format(value, '.4f')}")
     if "confidence" in figures:
         lines += _confidence(figures["confidence"])
+    if "conditions" in figures:
+        lines += _conditions(figures["conditions"])
     if "subsets" in figures:
         lines += _subsets(figures)
     lines += usability_table(figures)
     rows = figures.get("per_class") or figures["per_label"]
     lines.append("  per class          precision  recall      F1       n")
+    bounds = figures.get("recall_intervals", {})
     for label, row in rows.items():
-        lines.append(f"    {label:16} {row['precision']:9.3f} {row['recall']:7.3f} {row['f1']:7.3f} {row['n']:7.0f}")
+        line = f"    {label:16} {row['precision']:9.3f} {row['recall']:7.3f} {row['f1']:7.3f} {row['n']:7.0f}"
+        lines.append(line + (f"   recall {bounds[label][0]:.2f} to {bounds[label][1]:.2f}" if label in bounds else ""))
     lines.append("  confusion (row: true label, column: prediction)")
     lines.append(" " * 21 + " ".join(f"{label[:6]:>6}" for label in figures["labels"]))
     for label, row in zip(figures["labels"], figures["confusion"], strict=True):
@@ -75,6 +79,15 @@ def _confidence(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
         error, *others = ("-" if row.get(key) is None else format(row[key], ".3f") for key in keys)
         cells = "".join(f"{value:>{size}}" for value, size in zip(others, (11, 11, 17, 11, 11), strict=True))
         lines.append(f"  {name:{width}}{error:>14}{cells} {row['n']:11,}")
+    return lines
+
+
+def _conditions(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Accuracy and confidence of a face model under each bad condition."""
+    lines = ["  condition          accuracy recall  agreement confidence overconfidence uncertain"]
+    for name, row in rows.items():
+        cells = f"{row['accuracy']:8.3f} {row['recall']:6.3f} {row['agreement']:10.3f} {row['confidence']:10.3f}"
+        lines.append(f"    {name:16} {cells} {row['overconfidence']:+14.3f} {row['uncertain']:9.3f}")
     return lines
 
 

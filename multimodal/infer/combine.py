@@ -86,7 +86,10 @@ def combine(
     lines = [line for result in parts_read if result is not None for line in result.warnings]
     warnings = tuple(dict.fromkeys([*lines, *results.warnings, *fused.warnings]))
     source = fused.valence_arousal
-    return Analysis(media, models, FUSED_LABELS, times, faces, fused.estimates, warnings, source, face_id)
+    baseline = results.face.baseline if results.face else None
+    return Analysis(
+        media, models, FUSED_LABELS, times, faces, fused.estimates, warnings, source, face_id, baseline=baseline
+    )
 
 
 def timed_utterances(transcript: Transcript | None) -> tuple[Utterance, ...] | None:

@@ -11,6 +11,7 @@ import typer
 
 from multimodal.console import (
     AsrOption,
+    BaselineOption,
     DebugOption,
     DetectorOption,
     DeviceOption,
@@ -76,6 +77,7 @@ def infer(
         int | None,
         typer.Option(metavar="ID", min=0, help="The face_id to analyze (default: the largest face of each segment)."),
     ] = None,
+    baseline: BaselineOption = "auto",
     device: DeviceOption = "auto",
     model: ModelOption = "default",
     no_report: Annotated[
@@ -102,6 +104,7 @@ def infer(
         frames_per_second=fps,
         detector=detector,
         face_id=face,
+        baseline=baseline,
     )
     from multimodal.infer.face import open_detector
     from multimodal.infer.model import load_model

@@ -1,7 +1,8 @@
 """Analyzes the video of a recording: detects, tracks and classifies every face in the sampled frames.
 
 Each frame goes to the face tracker, its face crops to the face encoder in small batches. A ``FaceObservation`` of each
-face is kept, and no picture.
+face is kept, and no picture. At the end the probabilities of single frames are judged against the person's resting face
+and replaced by those from all frames of a track.
 """
 
 from __future__ import annotations
@@ -14,19 +15,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from multimodal.data.faces.crops import mouth_motion
 from multimodal.data.faces.detectors import Detector, load_detector
 from multimodal.data.faces.tracking import FaceTracker, TrackedFace, align
 from multimodal.data.media.frames import read_frames
-from multimodal.encoders.face import predict
+from multimodal.fusion.face_baseline import with_baseline
+from multimodal.fusion.face_evidence import smooth_faces
+from multimodal.models.faces import classify_faces
 from multimodal.models.weights import Weights
 from multimodal.progress import Progress
-from multimodal.types import FaceObservation, Frame, MediaInfo
+from multimodal.types import FaceBaseline, FaceObservation, Frame, MediaInfo
 
 BATCH = 32
 """Crops classified together: enough for an efficient encoder, few enough for smooth progress."""
 
 FRAMES_PER_SECOND = 5.0
 """Rate if the card of the weights names none."""
+
+LAST_CROP_SECONDS = 0.5
+"""Movement of the mouth is measured from the last crop of the face, if it is no older."""
 
 RARELY_VISIBLE = 0.2
 """Share of the sampled frames with a face below which a warning is given."""
@@ -40,11 +47,13 @@ class FaceResult:
         times: Presentation time in seconds of every sampled frame, in order.
         faces: Every face in every sampled frame, in order of time.
         warnings: One line for each damaged part, and if few frames show a face.
+        baseline: The resting face that the frames were judged against; None if no face was classified.
     """
 
     times: tuple[float, ...]
     faces: tuple[FaceObservation, ...]
     warnings: tuple[str, ...]
+    baseline: FaceBaseline | None = None
 
 
 def analyze_faces(
@@ -55,6 +64,7 @@ def analyze_faces(
     frames_per_second: float | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    baseline: tuple[str, tuple[float, float] | None] = ("auto", None),
 ) -> FaceResult:
     """Tracks and classifies every face in the sampled frames, reading the video once from start to end.
 
@@ -65,6 +75,7 @@ def analyze_faces(
         frames_per_second: Frames to analyze per second; None for the rate on the card of ``weights``.
         device: Where the encoder computes.
         progress: Called with the seconds done.
+        baseline: What expressions are judged against: one of ``BASELINES``, and its start and end if it is ``given``.
 
     Returns:
         Times, faces and warnings.
@@ -83,8 +94,12 @@ def analyze_faces(
                 classifier.add(frame, face)
             if progress is not None:
                 progress(frame.time_seconds)
-    faces = classifier.finish()
-    return FaceResult(tuple(times), tuple(faces), (*reader.warnings, *_warnings(times, faces)))
+    single = classifier.finish()
+    faces, rest = with_baseline(single, *baseline)
+    faces = smooth_faces(faces)
+    warnings = (*reader.warnings, *_warnings(times, faces))
+    scored = any(face.probabilities is not None for face in faces)
+    return FaceResult(tuple(times), faces, warnings, rest if scored else None)
 
 
 def open_detector(name: str) -> Detector:
@@ -112,16 +127,29 @@ class _Classifier:
         self.device = device
         self.observations: list[FaceObservation] = []
         self.crops: list[tuple[int, NDArray[np.uint8]]] = []
+        self.last: dict[int, tuple[float, NDArray[np.uint8]]] = {}
 
     def add(self, frame: Frame, face: TrackedFace) -> None:
         """Adds a face, and its crop to the batch if the face is clear."""
         score = min(max(float(face.detection.score), 0.0), 1.0)
-        self.observations.append(FaceObservation(frame.time_seconds, face.face_id, face.box, score, face.quality))
+        motion = None
         if face.quality == "clear":
-            size = self.weights.spec.face_size or 48
-            self.crops.append((len(self.observations) - 1, align(frame.image, face.detection, size)))
+            crop = align(frame.image, face.detection, self.weights.spec.face_size or 48)
+            self.crops.append((len(self.observations), crop))
+            motion = self._motion(frame.time_seconds, face.face_id, crop)
+        self.observations.append(
+            FaceObservation(frame.time_seconds, face.face_id, face.box, score, face.quality, mouth_motion=motion)
+        )
         if len(self.crops) >= BATCH:
             self._classify()
+
+    def _motion(self, seconds: float, face_id: int, crop: NDArray[np.uint8]) -> float | None:
+        """Movement of the mouth since the last crop of the face; None without a recent one."""
+        before = self.last.get(face_id)
+        self.last[face_id] = seconds, crop
+        if before is None or seconds - before[0] > LAST_CROP_SECONDS:
+            return None
+        return mouth_motion(before[1], crop)
 
     def finish(self) -> list[FaceObservation]:
         """Classifies the remaining crops and returns all observations."""
@@ -132,7 +160,7 @@ class _Classifier:
     def _classify(self) -> None:
         spec = self.weights.spec
         crops = torch.from_numpy(np.stack([crop for _, crop in self.crops])).to(self.device)
-        probabilities, embeddings = predict(self.weights.network, crops, spec.temperature, spec.flip)
+        probabilities, embeddings = classify_faces(self.weights, crops)
         rows = zip(self.crops, probabilities.cpu().double().numpy(), embeddings.cpu().numpy(), strict=True)
         for (index, _), row, embedding in rows:
             probabilities_by_label = dict(zip(spec.labels, map(float, row), strict=True))

@@ -19,7 +19,7 @@ from multimodal.formatting import join_names
 from multimodal.infer.combine import ModalityResults, combine, timed_utterances
 from multimodal.infer.face import analyze_faces, open_detector
 from multimodal.infer.missing import MissingInputs
-from multimodal.infer.options import AnalysisOptions
+from multimodal.infer.options import AnalysisOptions, parse_baseline
 from multimodal.infer.segment import crop_transcript, select_segment
 from multimodal.infer.text import analyze_text, is_text_input, load_transcript, read_text_input, transcribe
 from multimodal.models.selection import FUSION, check_modalities, choose_weights
@@ -200,6 +200,7 @@ class Model:
                     frames_per_second=options.frames_per_second,
                     device=self.device,
                     progress=passes["face"],
+                    baseline=parse_baseline(options.baseline),
                 )
         text = None
         if transcript is not None and "text" in modalities:

@@ -27,6 +27,8 @@ class AnalysisOptions:
         frames_per_second: Video frames to analyze per second; None for the rate on the face model's card.
         detector: ``mtcnn``, ``yunet``, ``haar``, the path of a YuNet ``.onnx`` file, or a loaded detector.
         face_id: The face to analyze, as an earlier analysis numbers it; None for the largest face of each segment.
+        baseline: What the expressions of a face are judged against: ``auto`` (its resting face, where the recording
+            shows it), ``START-END`` (that stretch of the recording, in seconds or as m:ss) or ``none``.
         start_seconds: Start of the segment to analyze; None for the beginning. All times stay those of the file; an
             utterance belongs to the segment that contains its middle.
         end_seconds: End of the segment; None for the end of the recording.
@@ -51,6 +53,7 @@ class AnalysisOptions:
     frames_per_second: float | None = None
     detector: str | Detector = "mtcnn"
     face_id: int | None = None
+    baseline: str = "auto"
     start_seconds: float | None = None
     end_seconds: float | None = None
 
@@ -66,6 +69,7 @@ class AnalysisOptions:
             raise ConfigError("--fps", f"is {self.frames_per_second:g}", "give a number above 0")
         if self.face_id is not None and self.face_id < 0:
             raise ConfigError("--face", f"is {self.face_id}", "give a face_id from 0")
+        parse_baseline(self.baseline)
         self._check_language()
         self._check_detector()
         self._check_segment()
@@ -95,6 +99,37 @@ class AnalysisOptions:
         if self.end_seconds is not None and start >= self.end_seconds:
             fact = f"is {self.end_seconds:g} s, not after the start at {start:g} s"
             raise ConfigError("end", fact, "give an end after the start")
+
+
+def parse_baseline(text: str) -> tuple[str, tuple[float, float] | None]:
+    """Reads the value of ``--baseline``.
+
+    Args:
+        text: ``auto``, ``none``, or start and end of a stretch of the recording with ``-`` between: seconds or m:ss.
+
+    Returns:
+        One of ``multimodal.types.BASELINES``, and the start and end in seconds if the mode is ``given``.
+
+    Raises:
+        ConfigError: The text is none of these.
+
+    Example:
+        >>> parse_baseline("0:03-9.5")
+        ('given', (3.0, 9.5))
+    """
+    from multimodal.data.manifest import read_seconds
+
+    if text in ("auto", "none"):
+        return text, None
+    start, _, end = text.partition("-")
+    try:
+        stretch = read_seconds(start), read_seconds(end)
+    except ValueError:
+        remedy = "give auto, none, or start and end of a stretch such as 0:03-0:09"
+        raise ConfigError("--baseline", f"invalid value {text!r}", remedy) from None
+    if stretch[0] >= stretch[1]:
+        raise ConfigError("--baseline", f"{text!r} ends before it starts", "give an end after the start")
+    return "given", stretch
 
 
 def parse_modalities(text: str | None) -> tuple[str, ...] | None:

@@ -29,6 +29,10 @@ class ModelSpec:
         face_size: Height and width of the face crops in pixels.
         flip: Whether to average the probabilities with the mirrored crop.
         frames_per_second: Sampling rate of the video that results were tuned for.
+        label_prior: For the face, the ``shares`` of the labels in the training corpus, in order, and the ``power`` of
+            them that probabilities are divided by; empty if they are left in.
+        crop_doubt: For the face, how the temperature rises for crops that are hard to see, under the names of
+            ``multimodal.encoders.face_calibration.CropDoubt``; empty if it does not.
         groups: Fused label of each label, where ``labels`` are a corpus's own; else empty.
         familiarity: For audio, how the temperature rises for speakers unlike those of the corpora, under the names of
             ``multimodal.encoders.statistics.Familiarity``; empty if it does not.
@@ -62,6 +66,8 @@ class ModelSpec:
     face_size: int | None = None
     flip: bool = False
     frames_per_second: float | None = None
+    label_prior: Mapping[str, Any] = field(default_factory=dict)
+    crop_doubt: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[str | None, ...] = ()
     familiarity: Mapping[str, Any] = field(default_factory=dict)
     mfcc: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from multimodal import __version__
-from multimodal.formatting import SOURCES
+from multimodal.formatting import SOURCES, clock_time
+from multimodal.types import FaceBaseline
 
 PARTS = {
     "face": "Face",
@@ -43,6 +44,27 @@ def model_row(part: str, name: str, digest: str, inputs: int | None = None) -> d
 def program_row() -> dict[str, Any]:
     """The last row of the table: this program and its version."""
     return model_row("Program", f"multimodal-emotion {__version__}", "")
+
+
+def baseline_line(baseline: FaceBaseline | None) -> str:
+    """The resting face that expressions were judged against.
+
+    Args:
+        baseline: As in an analysis; None where no face was analyzed.
+
+    Returns:
+        One line; empty without a face.
+
+    Example:
+        >>> baseline_line(FaceBaseline("auto", 3.0, 9.4, used=True))
+        'Baseline: 0:03–0:09 (auto)'
+    """
+    if baseline is None:
+        return ""
+    if not baseline.used or baseline.start_seconds is None or baseline.end_seconds is None:
+        return f"Baseline: none ({baseline.mode})" if baseline.mode != "none" else "Baseline: none"
+    span = f"{clock_time(baseline.start_seconds)}–{clock_time(baseline.end_seconds)}"
+    return f"Baseline: {span} ({baseline.mode})"
 
 
 def affect_source(source: Mapping[str, str] | None) -> str:

@@ -9,7 +9,7 @@ from multimodal.analysis.moments import Moment, top_moments
 from multimodal.analysis.result import Analysis
 from multimodal.analysis.shares import MIN_SEGMENTS, SMALLEST
 from multimodal.formatting import clock_time, duration_text, join_names, probability_percent, signed, tenths_time
-from multimodal.report.footer import affect_source, model_row, program_row
+from multimodal.report.footer import affect_source, baseline_line, model_row, program_row
 from multimodal.report.shares import by_speaker, headline, modalities_used, shares_of, uncertain_of
 from multimodal.report.usability import usability_chip, usability_section
 from multimodal.types import MODALITIES, MODALITY_NAMES, UtteranceEstimate, top_label
@@ -48,6 +48,7 @@ def sections(analysis: Analysis) -> dict[str, Any]:
         "warnings": analysis.warnings,
         **transcript(analysis),
         "affect_source": affect_source(analysis.valence_arousal),
+        "baseline": baseline_line(analysis.baseline),
         "models": _models(analysis),
     }
 

@@ -9,7 +9,7 @@ import copy
 import csv
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,24 +26,15 @@ from multimodal.data.corpora.ferplus import (
     kept_apart,
     majority_labels,
     read_ferplus,
-    vote_shares,
 )
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.errors import ConfigError
-from multimodal.evaluate.confidence import uncertainty_threshold
-from multimodal.evaluate.face import as_answered, degraded_faces, predict_faces, vote_confidence
-from multimodal.evaluate.metrics import (
-    apply_temperature,
-    classification_figures,
-    cross_calibrate,
-    fit_temperature,
-    kl_divergence,
-)
 from multimodal.models.spec import ModelSpec
-from multimodal.models.weights import save_weights
+from multimodal.models.weights import load_weights, save_weights
 from multimodal.train.config import read_config
+from multimodal.train.face_calibration import calibrate
 from multimodal.train.face_teachers import load_teachers, teacher_answers
 from multimodal.train.loop import LoopSettings, fit, load_tensors
 from multimodal.train.provenance import origin_of, training_revision
@@ -364,38 +355,37 @@ def write_weights(
     return save_weights(run, name or f"{config.architecture}.ferplus-v1", network, spec, facts)
 
 
-def calibrate(network: nn.Module, spec: ModelSpec, validation: FaceCorpus) -> tuple[ModelSpec, dict[str, object]]:
-    """Fits temperature and threshold to the votes on every other picture, and evaluates on the rest.
-
-    The target is the distribution of all votes, so that a confidence says how many of ten people would name the
-    emotion. Fitted to majorities, the confidence would also ignore the pictures on which people disagree.
+def recalibrate(source: str, data: Path, folder: Path, name: str, kept_share: float = 0.2) -> Path:
+    """Writes the tensors of trained weights again, with a calibration of today and a card under another name.
 
     Args:
-        network: The trained network, on the CPU.
-        spec: How to run it; its temperature and threshold are replaced.
-        validation: Validation part of FER+.
+        source: Name of shipped weights, a file or a folder.
+        data: Folder of FER+; only its validation part is read, without the pictures kept apart.
+        folder: Output folder.
+        name: Name of the new weights, ``<architecture>.<corpus>-v<N>``.
+        kept_share: Share of the validation part that is used for no choice.
 
     Returns:
-        The spec, and the figures for the card: ``valid`` against majorities, and ``confidence`` against votes of the
-        pictures that calibration did not use.
+        Path of the weights.
+
+    Raises:
+        WeightsError: The weights are unknown or damaged.
+        CorpusError: The corpus differs from the published FER+.
+        ConfigError: Other weights of that name exist.
+        OutputError: The folder cannot be written.
     """
-    shares = vote_shares(validation.votes)
-    usable = shares.sum(axis=1) > 0
-    pictures, shares = validation.subset(usable), shares[usable]
-    rows = predict_faces(network, torch.from_numpy(pictures.images), flip=spec.flip)
-    degraded = predict_faces(network, degraded_faces(pictures), flip=spec.flip)
-    fitted = round(fit_temperature(rows[::2], shares[::2]), 4)
-    answers = [as_answered(apply_temperature(each[::2], fitted), shares[::2]) for each in (rows, degraded)]
-    threshold = round(uncertainty_threshold(*answers), 3)
-    confidence = {
-        name: vote_confidence(apply_temperature(each[1::2], fitted), shares[1::2], threshold)
-        for name, each in (("votes", rows), ("degraded", degraded))
+    weights = load_weights(source, "face", "cpu")
+    validation = read_ferplus(data, "valid")
+    apart = kept_apart(validation, kept_share)
+    spec, figures = calibrate(weights.network, weights.spec, validation.subset(~apart))
+    training = {
+        **weights.card["training"],
+        "calibrated": datetime.date.today().isoformat(),
+        "calibration": f"the tensors of {weights.name}; temperature, prior, doubt and threshold were chosen again",
+        "kept_apart": f"{apart.sum()} of {len(apart)} validation pictures, by hash, used for no choice of calibration",
     }
-    labels, calibrated = majority_labels(pictures.votes), cross_calibrate(rows, shares)
-    labeled = labels >= 0
-    figures = classification_figures(calibrated[labeled], labels[labeled], FACE_LABELS)
-    figures["divergence"] = kl_divergence(distributions(pictures.votes)[labeled], calibrated[labeled])
-    return replace(spec, temperature=fitted, uncertain_below=threshold), {"valid": figures, "confidence": confidence}
+    facts = {**FACTS, "training": training, "metrics": {"protocol": PROTOCOL, **figures}}
+    return save_weights(folder, name, weights.network, spec, facts)
 
 
 def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
@@ -417,19 +407,22 @@ def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[st
 
 
 PROTOCOL = (
-    "valid: FER+ validation part, pictures with a majority (published rule), majority label as truth, one view per "
-    "picture, weights in half precision. Stages, and epochs where the best was kept, were selected on this part, so "
-    "its figures are slightly optimistic; ece, nll and divergence are cross-fitted: each half is calibrated with the "
-    "temperature of the other half. confidence: over the seven labels, against the shares of all votes, on every other "
-    "picture; temperature (cross-entropy against the votes) and threshold were chosen on the pictures between. The "
-    "temperature fits votes, so ece against majorities is larger: one voter agrees less often than the majority. "
-    "degraded: the same pictures, changed twice as strongly as training changes them."
+    "valid: FER+ validation part without the pictures kept apart, pictures with a majority (published rule), majority "
+    "label as truth, one view per picture, weights in half precision, as evaluate face gives them. Stages, and epochs "
+    "where the best was kept, were selected on this part, and half of it was calibrated on, so its figures are "
+    "slightly optimistic. other_half: the same on the pictures that calibration did not use. confidence: over the "
+    "seven labels, against the shares of all votes, on these pictures; temperature, prior, doubt (cross-entropy "
+    "against the votes, clean and disturbed pictures) and threshold were chosen on the pictures between. The "
+    "calibration fits votes, so ece against majorities is larger: one voter agrees less often than the majority. "
+    "degraded: the same pictures, changed twice as strongly as training changes them. conditions: the same pictures "
+    "under fixed bad conditions; accuracy and recall against majorities over eight labels; agreement, confidence and "
+    "overconfidence (confidence less agreement) against votes over seven."
 )
 
 FACTS = {
     "data": {
         "name": "FER+ (Barsoum et al. 2016, arXiv 1608.01041): FER2013 pictures with ten people's votes each",
-        "parts": "training part to train, validation part to choose epoch, temperature and threshold; test part unused",
+        "parts": "training part to train, validation part to choose epoch and calibration; test part unused",
         "license": "votes MIT; FER2013 pictures were collected from the web and are for research use",
     },
     "license": (
