@@ -255,7 +255,7 @@ def _said(analysis: Analysis) -> list[str]:
     line = f"  words of {total} {unit}{'' if total == 1 else 's'}: {counts[0].label} {counts[0].count}"
     for each in counts[1:]:
         longer = f"{line}, {each.label} {each.count}"
-        if len(longer) > shutil.get_terminal_size().columns:
+        if len(longer) > shutil.get_terminal_size().columns - len(", …"):
             return [f"{line}, …"]
         line = longer
     return [line]

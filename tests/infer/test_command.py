@@ -338,7 +338,7 @@ def test_reader_that_leaves_is_no_failure(clip: Path, tmp_path: Path) -> None:
     assert whole_results(tmp_path / "results") == ["other", "talk"]
 
 
-@pytest.mark.parametrize(("width", "rest"), [(200, "delight 1, neutral 1, uncertain 1"), (66, "…")])
+@pytest.mark.parametrize(("width", "rest"), [(200, "delight 1, neutral 1, uncertain 1"), (60, "…")])
 def test_usability_labels_are_listed_as_far_as_the_terminal_is_wide(
     monkeypatch: pytest.MonkeyPatch, width: int, rest: str
 ) -> None:
