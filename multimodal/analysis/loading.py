@@ -166,7 +166,7 @@ def _estimate(entry: UtteranceEntry) -> UtteranceEstimate:
         valence=entry.valence,
         arousal=entry.arousal,
         face_id=entry.face_id,
-        usability=None if entry.usability is None else dict(entry.usability),
+        usability=None if entry.usability is None else {str(label): share for label, share in entry.usability.items()},
         translated=entry.translated,
     )
 

@@ -85,19 +85,19 @@ def usability_shares(utterances: Sequence[Mapping[str, Any]]) -> dict[str, float
     """Computes the share of utterances with each usability label, from the entries of ``analysis.json``.
 
     Args:
-        utterances: Entries with ``usability_label`` and ``usability_probability``.
+        utterances: Entries; those without ``usability_label`` and ``usability_probability`` do not count.
 
     Returns:
         ``usability_frustration`` … and ``usability_uncertain``, 0 … 1, which sum to 1; all None without any label.
 
     Example:
         >>> entry = {"usability_label": "delight", "usability_probability": 0.7}
-        >>> shares = usability_shares([entry, {"usability_label": None, "usability_probability": None}])
+        >>> shares = usability_shares([entry, {"usability_label": None}])
         >>> shares["usability_delight"], shares["usability_neutral"]
         (1.0, 0.0)
     """
-    pairs = [(each["usability_label"], each["usability_probability"]) for each in utterances]
-    labels = [label if probability >= LEAST else UNCERTAIN for label, probability in pairs if label is not None]
+    pairs = [(each.get("usability_label"), each.get("usability_probability")) for each in utterances]
+    labels = [label if sure >= LEAST else UNCERTAIN for label, sure in pairs if label is not None and sure is not None]
     return {
         f"{COLUMN}{label}": round(labels.count(label) / len(labels), 4) if labels else None
         for label in (*ORDER, UNCERTAIN)

@@ -148,7 +148,7 @@
     const highest = highestOf(groups, measures);
     const labelOf = (name) => name.slice("usability_".length);
     showMeans("words", groups, measures, `bars to ${percent(highest)} of the utterances`, () => [0, highest], (name) => (
-      make("span", {}, make("i", { class: "dot " + labelOf(name), "aria-hidden": "true" }), labelOf(name))));
+      make("span", {}, make("i", { class: "spot " + labelOf(name), "aria-hidden": "true" }), labelOf(name))));
   }
 
   const highestOf = (groups, measures) => (

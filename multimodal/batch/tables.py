@@ -227,7 +227,7 @@ def _plain(manifest: Manifest, row: Row, cells: Cells) -> Cells:
 def _utterance(name: str, entry: Mapping[str, Any]) -> Cells:
     row = {key: entry.get(key) for key in UTTERANCE_COLUMNS if not isinstance(entry.get(key), dict)}
     row |= {"result": name, "utterance_speaker": entry["speaker"], "modalities": "+".join(entry["modalities"])}
-    row["usability"] = entry["usability_label"]
+    row["usability"] = entry.get("usability_label")
     for modality in ESTIMATE_LABELS:
         probabilities = entry["estimates"][modality] or {}
         row |= {f"{modality}_{label}": value for label, value in probabilities.items()}

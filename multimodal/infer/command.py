@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -227,6 +228,7 @@ def _table(analysis: Analysis, folder: Path, page: bool) -> str:
         largest = largest_shares(summary["shares_by_modality"][modality])[:LEADERS]
         shares = ", ".join(f"{label} {probability_percent(share)}" for label, share in largest)
         lines.append(f"  {line}: {shares}" if shares else f"  {line}")
+    lines += _said(analysis)
     lines += _affect(analysis)
     lines += [f"  warning: {warning}" for warning in analysis.warnings]
     lines.append(f"  written to {folder}{', open report.html there' if page else ''}")
@@ -242,6 +244,24 @@ def _used(analysis: Analysis) -> str:
     if not names:
         return "no estimate"
     return "based on " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _said(analysis: Analysis) -> list[str]:
+    """Utterances by usability label in one line: frustration, confusion, and others as far as the terminal is wide."""
+    from multimodal.analysis.usability import usability_counts  # imported here: --help must not wait for numpy
+
+    counts = usability_counts(analysis.estimates)
+    if not counts:
+        return []
+    total = sum(each.count for each in counts)
+    unit = "utterance" if analysis.media.duration_seconds else "line"
+    line = f"  words of {total} {unit}{'' if total == 1 else 's'}: {counts[0].label} {counts[0].count}"
+    for each in counts[1:]:
+        longer = f"{line}, {each.label} {each.count}"
+        if len(longer) > shutil.get_terminal_size().columns - len(", …"):
+            return [f"{line}, …"]
+        line = longer
+    return [line]
 
 
 def _affect(analysis: Analysis) -> list[str]:

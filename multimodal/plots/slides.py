@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from multimodal.analysis.result import Analysis
 from multimodal.analysis.shares import largest_shares, share_intervals
+from multimodal.analysis.usability import TROUBLE, usability_counts
 from multimodal.data.transcripts.text import printable
 from multimodal.formatting import SOURCES, percent, probability_percent
 from multimodal.palette import MODALITY_COLORS
@@ -65,7 +66,7 @@ def write_plots(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def draw_summary(analysis: Analysis) -> Figure:
-    """Draws the share of time of each emotion, the coverage of each signal, and mean valence and arousal.
+    """Draws the shares of time, the coverage of each signal, trouble in the words, and mean valence and arousal.
 
     Args:
         analysis: The analysis of any input.
@@ -76,6 +77,8 @@ def draw_summary(analysis: Analysis) -> Figure:
     figure = new_page(analysis)
     _draw_shares(figure.add_axes((0.165, 0.1, 0.37, 0.66), label="shares"), analysis)
     _draw_coverage(figure.add_axes((0.685, 0.49, 0.225, 0.27), label="coverage"), analysis)
+    if trouble := _trouble_text(analysis):
+        figure.text(ASIDE, 0.452, trouble, size=11, va="center_baseline")
     if analysis.summary["mean_valence"] is not None:
         _draw_affect(figure.add_axes((0.685, 0.1, 0.225, 0.25), label="affect"), analysis)
     return figure
@@ -97,7 +100,20 @@ def _summary_lines(analysis: Analysis) -> str:
     parts = [f"{label} {probability_percent(share)}" for label, share in sorted_shares(analysis)]
     uncertain = analysis.summary["uncertain"]
     parts += [f"answers uncertain for {percent(uncertain)} of it"] if uncertain else []
-    return ", ".join(parts) or "no estimate"
+    trouble = _trouble_text(analysis)
+    return (", ".join(parts) or "no estimate") + (f". {trouble}" if trouble else "")
+
+
+def _trouble_text(analysis: Analysis) -> str:
+    """How many utterances are frustrated or confused by their words; empty without usability labels."""
+    counts = usability_counts(analysis.estimates)
+    if not counts:
+        return ""
+    count_of = {each.label: each.count for each in counts}
+    total = sum(count_of.values())
+    parts = ", ".join(f"{label} in {count_of.get(label, 0)}" for label in TROUBLE)
+    unit = "utterance" if analysis.has_times else "line"
+    return f"Words: {parts} of {total} {unit}{'' if total == 1 else 's'}"
 
 
 def _heading(axes: Axes, text: str) -> None:

@@ -206,7 +206,7 @@ def asset(name: str) -> str:
 
 
 def color_variables() -> str:
-    """The palette as CSS: its variables, and the rules of signs, chips and dots.
+    """The palette as CSS: its variables, and the rules of signs, chips and spots.
 
     An emotion is ``--<label>``, with ``--on-<label>`` for letters on it, a usability label ``--u-<label>`` with
     ``--on-u-<label>``, a modality ``--<modality>``.
@@ -219,7 +219,7 @@ def color_variables() -> str:
         f".sign.{label},.chip.loud.{label}{{background:var(--u-{label});color:var(--on-u-{label})}}"
         for label in USABILITY_SIGNS
     ]
-    rules += [f".dot.{label}{{background:var(--u-{label})}}" for label in USABILITY_COLORS]
+    rules += [f".spot.{label}{{background:var(--u-{label})}}" for label in USABILITY_COLORS]
     return "\n".join([f":root{{{''.join(lines)}}}", *rules])
 
 

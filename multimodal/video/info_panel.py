@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from multimodal.analysis.usability import TROUBLE, certain_usability
 from multimodal.formatting import clock_time
 from multimodal.palette import COLORS, SIGNS, ink_on
 from multimodal.types import MODALITY_NAMES, UtteranceEstimate
@@ -180,9 +181,12 @@ class InfoPanel:
         return [lines[at : at + LINES] for at in range(0, len(lines), LINES)] or [[]]
 
     def _speaker(self, index: int) -> str:
+        """Returns the speaker's name, with ``frustration`` or ``confusion`` if the words show it."""
         bold = font(self._px(BODY), bold=True)
-        name = drawable((self._estimates[index].utterance.speaker or "")[:LONGEST_NAME], bold)
-        return shorten(name, self._words_place()[1] / 3, bold)
+        label = certain_usability(self._estimates[index])
+        trouble = label if label in TROUBLE else None
+        name = ", ".join(filter(None, ((self._estimates[index].utterance.speaker or "")[:LONGEST_NAME], trouble)))
+        return shorten(drawable(name, bold), self._words_place()[1] / (2 if trouble else 3), bold)
 
     def _words_place(self) -> tuple[int, int]:
         """Returns left edge and width of the words in pixels."""

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from analysis_fixtures import make_analysis, shows
 from checkout import RunCommand, read_terminal, subprocess_environment, without_privileges
 from fusion_fixtures import SHIPPED_NOTES, shipped_fusion
 from media_fixtures import Sound, tone, write_media
@@ -29,6 +31,7 @@ from voice_fixtures import FRAME_RATE, write_face_clip
 from multimodal.analysis.result import SCHEMA_VERSION
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.models.selection import DEFAULTS, shipped_folder
+from multimodal.types import USABILITY_LABELS
 
 pytestmark = pytest.mark.slow
 
@@ -191,7 +194,10 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
     estimates, absent = utterance["estimates"], dict.fromkeys(("speaker", "text"))
     place = {**absent, "start_seconds": 0.0, "end_seconds": 3.0, "face_id": 0}
     assert {key: utterance[key] for key in place} == place
-    assert set(utterance) - set(place) == {"modalities", "estimates", "emotion", "valence", "arousal", "confidence"}
+    usability = {"usability": None, "usability_label": None, "usability_probability": None, "translated": False}
+    assert {key: utterance[key] for key in usability} == usability
+    rest = {"modalities", "estimates", "emotion", "valence", "arousal", "confidence"}
+    assert set(utterance) - set(place) - set(usability) == rest
     assert utterance["modalities"] == ["face"] and list(estimates["face"]) == list(FACE_LABELS)
     assert estimates["audio"] is estimates["text"] is None and list(estimates["fused"]) == list(FUSED_LABELS)
     assert sum(estimates["fused"].values()) == pytest.approx(1, abs=1e-3)
@@ -215,7 +221,8 @@ def test_table_columns_and_rows(finished: subprocess.CompletedProcess[str], pile
     when = ["start_seconds", "end_seconds", "speaker", "text", "modalities", "face_id"]
     signals = {"face": FACE_LABELS, "audio": FUSED_LABELS, "text": FUSED_LABELS, "fused": FUSED_LABELS}
     labels = [f"{signal}_{label}" for signal, names in signals.items() for label in names]
-    assert list(utterances) == [*when, *labels, "valence", "arousal", "confidence", "emotion"] and len(utterances) == 1
+    last = ["valence", "arousal", "confidence", "emotion", "usability", "usability_probability"]
+    assert list(utterances) == [*when, *labels, *last] and len(utterances) == 1
     assert utterances["fused_neutral"].notna().all() and utterances["emotion"].notna().all()
 
 
@@ -329,3 +336,21 @@ def test_reader_that_leaves_is_no_failure(clip: Path, tmp_path: Path) -> None:
         assert process.stderr.read() == b""
     assert process.returncode == 0
     assert whole_results(tmp_path / "results") == ["other", "talk"]
+
+
+@pytest.mark.parametrize(("width", "rest"), [(200, "delight 1, neutral 1, uncertain 1"), (60, "…")])
+def test_usability_labels_are_listed_as_far_as_the_terminal_is_wide(
+    monkeypatch: pytest.MonkeyPatch, width: int, rest: str
+) -> None:
+    from multimodal.infer.command import _table
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    analysis = make_analysis(Path("talk.mp4"), 60.0)
+    words = {"frustration": 0.8, "confusion": 0.7, "delight": 0.9, "neutral": 0.6, "question": 0.4}
+    spoken = [
+        replace(each, usability=shows(label, sure, USABILITY_LABELS))
+        for each, (label, sure) in zip(analysis.estimates, words.items(), strict=False)
+    ]
+    text = _table(replace(analysis, estimates=tuple(spoken)), Path("results/talk"), True)
+    (line,) = [line for line in text.splitlines() if line.startswith("  words of")]
+    assert line == f"  words of 5 utterances: frustration 1, confusion 1, {rest}"

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
-from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, ink_on, luminance
-from multimodal.types import MODALITIES, UNCERTAIN
+from multimodal.palette import COLORS, MODALITY_COLORS, SIGNS, USABILITY_COLORS, USABILITY_SIGNS, ink_on, luminance
+from multimodal.types import MODALITIES, UNCERTAIN, USABILITY_LABELS
 
 # Machado, Oliveira and Fernandes 2009, IEEE TVCG 15(6), doi 10.1109/TVCG.2009.113, severity 1.0, in linear RGB.
 BLINDNESS = {
@@ -56,7 +56,17 @@ def test_each_label_has_a_color_and_a_sign_of_its_own() -> None:
     assert all(len(sign) == 1 for sign in SIGNS.values())
 
 
+@pytest.mark.parametrize("kind", BLINDNESS)
+def test_frustration_confusion_and_the_rest_can_be_told_apart(kind: str) -> None:
+    from skimage.color import deltaE_ciede2000
+
+    labels = ("frustration", "confusion", "neutral")
+    labs = [lab_color(BLINDNESS[kind], USABILITY_COLORS[label]) for label in labels]
+    assert all(float(deltaE_ciede2000(*pair)) > 8 for pair in itertools.combinations(labs, 2))
+    assert set(USABILITY_COLORS) == set(USABILITY_LABELS) and not set(USABILITY_SIGNS.values()) & set(SIGNS.values())
+
+
 def test_letters_on_a_color_can_be_read() -> None:
-    for color in [*COLORS.values(), "#757575", "#777777", "#7f7f7f"]:
+    for color in [*COLORS.values(), *USABILITY_COLORS.values(), "#757575", "#777777", "#7f7f7f"]:
         light, dark = sorted((luminance(color), luminance(ink_on(color))), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5

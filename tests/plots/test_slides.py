@@ -198,6 +198,17 @@ def test_coverage_and_means_are_those_of_the_summary(tmp_path: Path) -> None:
     assert means == {name: analysis.summary[f"mean_{name}"] for name in ("valence", "arousal")}
 
 
+def test_the_summary_says_how_often_words_are_frustrated(tmp_path: Path) -> None:
+    analysis = make_analysis(tmp_path / "a.mp4", 60.0)
+    labels = [each.usability_label for each in analysis.estimates if (each.usability_probability or 0) >= 0.5]
+    count = sum(each.usability is not None for each in analysis.estimates)
+    expected = f"frustration in {labels.count('frustration')}, confusion in {labels.count('confusion')} of {count}"
+    assert f"Words: {expected} utterances" in [text.get_text() for text in draw_summary(analysis).texts]
+    unlabeled = tuple(replace(each, usability=None) for each in analysis.estimates)
+    figure = draw_summary(replace(analysis, estimates=unlabeled))
+    assert not any(text.get_text().startswith("Words:") for text in figure.texts)
+
+
 def test_typed_words_are_drawn_by_the_line(tmp_path: Path) -> None:
     analysis = typed_analysis(tmp_path / "answer.txt", ("Great!", "A long line that has to be broken " * 9, HOSTILE[2]))
     figure = draw_timeline(analysis)

@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from analysis_fixtures import estimate_of, make_analysis, without
+from analysis_fixtures import estimate_of, make_analysis, shows, without
 from page_fixtures import FLAGS, PROGRAMS
 from study_fixtures import without_frames, write_results
 
@@ -27,7 +27,7 @@ from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.fusion.affect import affect_from_norms
 from multimodal.study.page import write_study
-from multimodal.types import UtteranceEstimate
+from multimodal.types import USABILITY_LABELS, UtteranceEstimate
 
 PEOPLE = 24
 
@@ -38,6 +38,17 @@ MOODS = {
     "How was it?": (0.40, 0.34, 0.06, 0.08, 0.08, 0.02, 0.02),
 }
 """Task or question to how often each of the fused emotions begins."""
+
+SAID = {
+    "neutral": "neutral",
+    "happiness": "satisfaction",
+    "surprise": "confusion",
+    "sadness": "complaint",
+    "anger": "frustration",
+    "disgust": "complaint",
+    "fear": "confusion",
+}
+"""Mood to the usability label of its words."""
 
 WORDS = {
     "neutral": ("Now I look at the list.", "I choose the second one.", "It asks for a date."),
@@ -84,6 +95,7 @@ def estimate_in(each: UtteranceEstimate, mood: str, random: np.random.Generator,
         uncertain=sure < 0.55,
         valence=valence,
         arousal=arousal,
+        usability=shows(SAID[mood], float(random.uniform(0.45, 0.95)), USABILITY_LABELS) if text else None,
     )
 
 

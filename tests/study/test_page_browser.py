@@ -139,9 +139,9 @@ def test_means_and_intervals_of_what_is_chosen_are_computed_anew(
     study: Path, results: pd.DataFrame, open_page: OpenPage
 ) -> None:
     page = open_page(study / "report.html")
-    assert page.locator("#recomputed").inner_text() == ""
+    assert page.locator("#words ~ p .recomputed").inner_text() == ""
     page.locator("#search").fill("=desktop")
-    expect(page.locator("#recomputed")).not_to_be_empty()
+    expect(page.locator("#words ~ p .recomputed")).not_to_be_empty()
     selection = results[(results["device"] == "=desktop()") & (results["status"] == "done")]
     people = selection.groupby("participant")[list(MEASURES)].mean()
     assert len(people) == 5
@@ -361,7 +361,7 @@ def test_hostile_texts_are_shown_and_not_run(
 
 def test_a_folder_without_a_manifest_has_a_page(tmp_path: Path, open_page: OpenPage, quick_pages: None) -> None:
     page = open_page(write_study(make_study(tmp_path / "results", inputs=5, columns=("path",), seconds=8.0)))
-    assert texts(page, ".filters label")[1:] and page.locator(".filters select").count() == 2
+    assert texts(page, ".filters label")[1:] and page.locator(".filters select").count() == 3
     assert page.locator(".who").count() == 0 and page.locator(".answer").count() == 5
     assert texts(page, "#emotions tr.by") == []
     assert accessibility_faults(page) == []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.palette import COLORS
-from multimodal.types import FaceObservation
+from multimodal.types import USABILITY_LABELS, FaceObservation
 from multimodal.video import drawing, face_boxes
 from multimodal.video.drawing import drawable, font, font_for, in_visual_order
 from multimodal.video.info_panel import InfoPanel
@@ -106,6 +106,14 @@ def test_every_word_of_a_long_utterance_is_shown_and_fits() -> None:
     assert left + width <= 640 and all(font(15).getlength(line) <= width for page in pages for line in page)
     numbers = [panel._page_number(0, time) for time in np.linspace(0, 3.999, 200)]
     assert numbers == sorted(numbers) and set(numbers) == set(range(len(pages)))
+
+
+def test_frustrated_words_are_named_beside_the_speaker() -> None:
+    frustrated, *_ = make_analysis(Path("x.mp4"), 4.0, ("so",)).estimates
+    others = [replace(frustrated, usability=shows(label, 0.8, USABILITY_LABELS)) for label in ("delight", "confusion")]
+    unsure = replace(frustrated, usability=shows("frustration", 0.4, USABILITY_LABELS))
+    names = [InfoPanel([each], 0.0, 4.0, 640)._speaker(0) for each in (frustrated, *others, unsure)]
+    assert names == ["Ada, frustration", "Ada", "Ada, confusion", "Ada"]
 
 
 @pytest.mark.parametrize(
