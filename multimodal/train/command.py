@@ -92,7 +92,7 @@ def text(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Weights whose estimates the comments get as targets, if start_as is initial (default: those of --start).",
+            help="Weights whose estimates are the comments' targets with start_as = initial (default: those of --start).",
         ),
     ] = None,
     device: DeviceOption = "auto",
