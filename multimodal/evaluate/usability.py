@@ -62,7 +62,8 @@ def evaluate_usability(
 
     Returns:
         The figures of ``classification_figures`` over the seven emotions; ``parameters``; ``interval`` of the accuracy;
-        ``kinds``: per kind of sentence the shares of right emotions and right usability labels with intervals;
+        ``kinds``: per kind of sentence, of both negations and of ``all but question`` the shares of right emotions and
+        right usability labels with intervals;
         ``usability``: ``classification_figures`` over the usability labels with ``interval`` (None for a model without
         them); ``confidence`` of both; ``dialogues``, see ``evaluate_dialogues``.
 
@@ -97,8 +98,13 @@ def evaluate_usability(
 def _by_kind(
     kinds: Sequence[str], right: NDArray[np.bool_], right_label: NDArray[np.bool_] | None
 ) -> dict[str, dict[str, Any]]:
-    """Per kind the shares of right answers with intervals; ``negation`` is both kinds of negation together."""
-    sets = {kind: (kind,) for kind in KINDS} | {"negation": ("negation_positive", "negation_negative")}
+    """Per kind the shares of right answers with intervals; ``negation`` is both kinds of negation together.
+
+    The authors of the parts label questions differently, so the emotions are also counted without them.
+    """
+    sets = {kind: (kind,) for kind in KINDS}
+    sets["negation"] = ("negation_positive", "negation_negative")
+    sets["all but question"] = tuple(kind for kind in KINDS if kind != "question")
     rows: dict[str, dict[str, Any]] = {}
     for name, members in sets.items():
         chosen = np.array([kind in members for kind in kinds], bool)

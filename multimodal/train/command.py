@@ -88,10 +88,17 @@ def text(
     ] = None,
     name: NameOption = "",
     start: StartOption = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights whose estimates are the comments' targets with start_as = initial (default: those of --start).",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
-    """Trains the text encoder on GoEmotions.
+    """Trains the text encoder on GoEmotions, and on usability talk where the configuration says so.
 
     Example: multimodal train text --config configs/text.toml --data goemotions --run runs/text
     """
@@ -108,6 +115,7 @@ def text(
             base=base,
             start=start,
             polarity=polarity,
+            teacher=teacher,
         )
 
 

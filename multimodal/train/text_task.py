@@ -130,6 +130,8 @@ class TextConfig:
         self_distillation: When a run has a teacher (``--start``), the share of each target that is the teacher's
             estimate; the rest is the annotators' label. It evens out the choice of annotators.
         start_as: One of ``STARTS``, for runs with ``--start``.
+        kept_share: Share that the starting weights have in the tensors of the result, with ``start_as = "initial"``;
+            the trained ones have the rest.
         corpus_share: Share of the training texts of the corpus that is used, drawn once.
         frozen_layers: Layers of the transformer that keep their tensors, from the first; if any do, the embeddings do
             too. Not for architecture ``auto``.
@@ -154,6 +156,7 @@ class TextConfig:
     rare_power: float = 0.0
     self_distillation: float = 0.0
     start_as: str = "teacher"
+    kept_share: float = 0.0
     corpus_share: float = 1.0
     frozen_layers: int = 0
     usability: UsabilitySettings | None = None
@@ -171,6 +174,8 @@ class TextConfig:
         if self.architecture != AUTO and (self.backbone or self.download):
             key = "backbone" if self.backbone else "download"
             raise ConfigError(key, f"is for architecture {AUTO!r}", f"remove it, or set architecture = {AUTO!r}")
+        if not 0 <= self.kept_share < 1:
+            raise ConfigError("kept_share", f"is {self.kept_share}", "give a share of at least 0, below 1")
         if not 0 < self.corpus_share <= 1:
             raise ConfigError("corpus_share", f"is {self.corpus_share}", "give a share above 0, at most 1")
         if self.frozen_layers < 0 or (self.frozen_layers and self.architecture == AUTO):

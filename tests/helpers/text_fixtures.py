@@ -15,6 +15,7 @@ from tokenizers.models import WordPiece
 from multimodal.data.emotions import FUSED_LABELS, GOEMOTIONS_LABELS
 from multimodal.encoders.text import TextEncoder
 from multimodal.encoders.tokenization import SPECIAL, load_tokenizer
+from multimodal.types import USABILITY_LABELS
 
 WORDS = (
     "i",
@@ -70,11 +71,19 @@ def tiny_tokenizer() -> Tokenizer:
     return load_tokenizer(tokenizer_json())
 
 
-def tiny_network(tokenizer: Tokenizer, seed: int = 0, window_tokens: int = 24) -> TextEncoder:
+def tiny_network(
+    tokenizer: Tokenizer, seed: int = 0, window_tokens: int = 24, usability: bool = False, context: bool = False
+) -> TextEncoder:
     """A network with random weights that are large enough for its answers to differ."""
     torch.manual_seed(seed)
     shape = {**SHAPE, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": window_tokens}
-    network = TextEncoder(len(FUSED_LABELS), len(GOEMOTIONS_LABELS), shape).eval()
+    network = TextEncoder(
+        len(FUSED_LABELS),
+        len(GOEMOTIONS_LABELS),
+        shape,
+        usability_labels=len(USABILITY_LABELS) if usability else 0,
+        context={"hidden": 16} if context else None,
+    ).eval()
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
