@@ -20,6 +20,7 @@ from torch import Generator, Tensor, nn
 
 from multimodal.augmentation.face import FaceAugmentation, augment, weaken
 from multimodal.data.corpora.ferplus import (
+    KEPT_SHARE,
     SIZE,
     FaceCorpus,
     distributions,
@@ -355,7 +356,7 @@ def write_weights(
     return save_weights(run, name or f"{config.architecture}.ferplus-v1", network, spec, facts)
 
 
-def recalibrate(source: str, data: Path, folder: Path, name: str, kept_share: float = 0.2) -> Path:
+def recalibrate(source: str, data: Path, folder: Path, name: str, kept_share: float = KEPT_SHARE) -> Path:
     """Writes the tensors of trained weights again, with a calibration of today and a card under another name.
 
     Args:
