@@ -26,9 +26,8 @@ from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import NETWORKS, save_weights
 from multimodal.train import command as train
 from multimodal.train import face as train_face
-from multimodal.train import face_teachers, provenance
-from multimodal.train.face import SCHEMES, FaceConfig, FaceTask, mix
-from multimodal.train.face_teachers import load_teachers, teacher_answers
+from multimodal.train import provenance
+from multimodal.train.face import SCHEMES, FaceConfig, FaceTask, load_teachers, mix, teacher_answers
 from multimodal.train.loop import LoopSettings, fit, save_tensors
 
 LOOP = LoopSettings(epochs=4, batch_size=16, learning_rate=0.1, precision="no", ema_decay=0.9)
@@ -255,7 +254,7 @@ def test_teachers_answers_are_their_mean_and_computed_once(
     task.learn_from(answers, 0.25)
     torch.testing.assert_close(task.targets, 0.75 * votes + 0.25 * answers)
     with monkeypatch.context() as patch:
-        patch.setattr(face_teachers, "predict", None)
+        patch.setattr(train_face, "predict", None)
         assert torch.equal(teacher_answers(teachers, task.images, tmp_path / "run"), answers)
     for others, images in ((teachers[:1], task.images), (teachers, task.images[:3])):
         with pytest.raises(ConfigError, match="of other teachers or pictures; choose another folder"):
