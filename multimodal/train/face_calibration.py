@@ -314,10 +314,10 @@ def fit_doubt(calibration: FaceCalibration, clean: Answers, disturbed: Sequence[
         factor = SMALLEST * (LARGEST / SMALLEST) ** torch.sigmoid(scaled @ weights + bias)
         likelihood = (truth * torch.log_softmax(logs / factor[:, None], dim=1)).sum(1)
         total = PENALTY * weights.square().sum() - (importance * likelihood).sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return total
 
-    search.step(loss)  # type: ignore[no-untyped-call]
+    search.step(loss)
     plain = (weights / spread).detach()
     values = [round(value, 6) for value in plain.tolist()]
     constant = float((bias - middle @ plain).detach())
