@@ -32,8 +32,8 @@ LEAST_TRACK_SECONDS = 10.0
 """A face that is seen for less time offers no comparison."""
 
 OTHER_SHARE = 0.15
-"""Least part of the scored frames that show something else, where the stretch itself shows an emotion: else the emotion
-may be what the person feels throughout."""
+"""Least part of the scored frames that show a third expression, where the stretch itself shows an emotion: else the
+emotion may be what the person feels throughout, and where neutral comes in between, rest looks neutral."""
 
 CLEARLY_EMOTIONAL = 0.62
 """Mean probability of an emotion from which a steady face is no resting face."""
@@ -133,7 +133,7 @@ def _find_stretch(faces: Sequence[FaceObservation], smoothed: Sequence[FaceObser
         emotional = lead[first] != neutral and mean[lead[first]] >= CLEARLY_EMOTIONAL
         if seconds < LEAST_SECONDS or end - first < LEAST_SHARE * len(times) or emotional:
             continue
-        others = float(np.mean(lead != lead[first]))
+        others = float(np.mean((lead != lead[first]) & (lead != neutral)))
         if lead[first] != neutral and others < OTHER_SHARE:
             continue
         # A stretch is the better the calmer and the more neutral it is.
