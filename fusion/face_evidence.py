@@ -150,7 +150,8 @@ def smooth_rows(times: Floats, rows: Floats, motion: Floats, settings: EvidenceS
 
 def _around(motion: Floats) -> Floats:
     """Movement since the frame before or until the next one, the larger: an open mouth lies between two movements."""
-    return np.maximum(motion, np.append(motion[1:], 0.0))
+    larger: Floats = np.maximum(motion, np.append(motion[1:], 0.0))
+    return larger
 
 
 def _posteriors(evidence: Floats, changing: Floats) -> Floats:
@@ -196,4 +197,5 @@ def _means(rows: Floats, states: Floats, weights: Floats, steps: Floats, nearby:
     mixed: Floats = np.einsum("ts,tsl->tl", states, means)
     place, lead = np.arange(frames), states.argmax(axis=1)
     mixed[place, lead] = np.maximum(mixed[place, lead], mixed.max(axis=1) + 1e-6)
-    return mixed / mixed.sum(axis=1, keepdims=True)
+    mixed /= mixed.sum(axis=1, keepdims=True)
+    return mixed

@@ -31,6 +31,9 @@ USAGES = {"train": "Training", "valid": "PublicTest", "test": "PrivateTest"}
 PUBLISHED = {"train": (28_558, 25_045), "valid": (3_579, 3_191), "test": (3_573, None)}
 """Pictures, and those of them with a majority, per split; None where the number was not checked here."""
 
+KEPT_SHARE = 0.2
+"""Share of the validation part that no choice is made on, by the hash of the picture: see ``kept_apart``."""
+
 
 @dataclass(frozen=True)
 class FaceCorpus:

@@ -46,12 +46,27 @@ def face(
     device: DeviceOption = "auto",
     out: OutOption = None,
     compare: CompareOption = None,
+    part: Annotated[
+        str,
+        typer.Option(
+            metavar="PART",
+            help="Pictures of the split: all, chosen (four fifths that choices may be made on), or kept (the other "
+            "fifth, by the hash of the picture).",
+        ),
+    ] = "all",
     conditions: Annotated[
         bool,
         typer.Option(
             "--conditions",
             help="Also evaluate the pictures under bad conditions: noise, blur, darkness, covered features and so on; "
             "takes twenty times as long (default: not evaluated).",
+        ),
+    ] = False,
+    talking: Annotated[
+        bool,
+        typer.Option(
+            "--talking",
+            help="Also compose videos of people who talk and evaluate how steady the answers are (default: not done).",
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -61,18 +76,26 @@ def face(
     Example: multimodal evaluate face --data ferplus --split test
     """
     with _evaluation_libraries():
-        from multimodal.data.corpora.ferplus import FOLDERS, read_ferplus
+        from multimodal.data.corpora.ferplus import FOLDERS, KEPT_SHARE, kept_apart, read_ferplus
         from multimodal.device import choose_device
         from multimodal.evaluate.face import evaluate_face
+        from multimodal.evaluate.face_talk import evaluate_talking
         from multimodal.models.weights import load_weights
 
     _check_choice("--corpus", corpus, ("ferplus",))
     _check_choice("--split", split, FOLDERS)
+    _check_choice("--part", part, ("all", "chosen", "kept"))
     torch_device = choose_device(device)
     weights = load_weights(model, "face", torch_device)
-    corpus_part = read_ferplus(data, split, check_counts=False)
-    figures = evaluate_face(weights, corpus_part, torch_device, conditions)
-    _print_figures(figures, weights.name, split, out, as_json, compare)
+    pictures = read_ferplus(data, split, check_counts=False)
+    if part != "all":
+        kept = kept_apart(pictures, KEPT_SHARE)
+        pictures = pictures.subset(kept if part == "kept" else ~kept)
+    figures = evaluate_face(weights, pictures, torch_device, conditions)
+    if talking:
+        figures["talking"] = evaluate_talking(weights, pictures, torch_device)
+    title = split if part == "all" else f"{split}, {part} part"
+    _print_figures(figures, weights.name, title, out, as_json, compare)
 
 
 def audio(

@@ -149,7 +149,8 @@ def condition_figures(
     return figures
 
 
-def _mean_recall(right: Floats, labels: Floats) -> float:
+def _mean_recall(right: Any, labels: Any) -> float:
+    """Mean over the labels of the share of right answers; both ``(n,)``."""
     import numpy as np
 
     return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))

@@ -6,6 +6,7 @@ Frame by frame, and read over time as inference does, the answers are compared w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,17 +59,18 @@ class TalkingVideo:
 
 
 def compose_videos(
-    weights: Weights, corpus: FaceCorpus, count: int, *, changing: bool, seed: int = 0
+    weights: Weights, corpus: FaceCorpus, count: int, *, changing: bool, seed: int = 0, device: str = "cpu"
 ) -> list[TalkingVideo]:
     """Composes videos of people who talk, and runs the encoder on every frame.
 
     Args:
-        weights: A face encoder on the CPU.
+        weights: A face encoder on ``device``.
         corpus: Pictures and votes; only pictures of ``OFTEN`` with a majority are used.
         count: Number of videos for each label.
         changing: Whether each video turns to another label's picture, between 3 and 7 s. Then only pictures are used
             that the encoder reads as their label, since others have no change that could be found.
         seed: Random seed.
+        device: Device to compute on.
 
     Returns:
         The videos, label by label.
@@ -80,7 +82,7 @@ def compose_videos(
         index = FACE_LABELS.index(label)
         pool = draws.permutation(np.flatnonzero(majority == index))[: 3 * count]
         if changing and len(pool):
-            rows = classify_faces(weights, torch.from_numpy(corpus.images[pool]))[0].numpy()
+            rows = classify_faces(weights, torch.from_numpy(corpus.images[pool]).to(device))[0].cpu().numpy()
             pool = pool[(rows.argmax(axis=1) == index) & (rows.max(axis=1) > 0.6)]
         pools[label] = pool
     times = np.arange(int(SECONDS * RATE)) / RATE
@@ -96,10 +98,34 @@ def compose_videos(
             pictures = torch.from_numpy(corpus.images[shown])
             talking, noise = float(draws.uniform(0.4, 0.9)), float(draws.uniform(*NOISE))
             crops = frames_of(pictures, generator, talking=talking, noise=noise)
-            rows = classify_faces(weights, crops)[0].double().numpy()
-            moves = [mouth_motion(one, two) for one, two in zip(crops[:-1].numpy(), crops[1:].numpy(), strict=True)]
+            rows = classify_faces(weights, crops.to(device))[0].cpu().double().numpy()
+            moves = [mouth_motion(one, two) for one, two in itertools.pairwise(crops.numpy())]
             videos.append(TalkingVideo(times, majority[shown], rows, np.array([0.0, *moves]), change))
     return videos
+
+
+def evaluate_talking(weights: Weights, corpus: FaceCorpus, device: str = "cpu", count: int = 16) -> dict[str, Any]:
+    """Figures of composed videos by single frames and over time, as inference reads them.
+
+    Args:
+        weights: A face encoder.
+        corpus: Pictures and votes.
+        device: Device to compute on.
+        count: Number of videos for each of ``OFTEN``.
+
+    Returns:
+        ``one expression`` and ``one change``, each with ``single frames`` and ``over time`` of ``talking_figures``.
+    """
+    sets = {
+        "one expression": compose_videos(weights, corpus, count, changing=False, device=device),
+        "one change": compose_videos(weights, corpus, count, changing=True, seed=1, device=device),
+    }
+    ways = {"single frames": None, "over time": USUAL}
+    return {
+        name: {way: talking_figures(videos, settings) for way, settings in ways.items()}
+        for name, videos in sets.items()
+        if videos
+    }
 
 
 def talking_figures(videos: Sequence[TalkingVideo], settings: EvidenceSettings | None = USUAL) -> dict[str, Any]:

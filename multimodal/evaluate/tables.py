@@ -51,6 +51,8 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
         lines += _confidence(figures["confidence"])
     if "conditions" in figures:
         lines += _conditions(figures["conditions"])
+    if "talking" in figures:
+        lines += _talking(figures["talking"])
     if "subsets" in figures:
         lines += _subsets(figures)
     lines += usability_table(figures)
@@ -88,6 +90,17 @@ def _conditions(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
     for name, row in rows.items():
         cells = f"{row['accuracy']:8.3f} {row['recall']:6.3f} {row['agreement']:10.3f} {row['confidence']:10.3f}"
         lines.append(f"    {name:16} {cells} {row['overconfidence']:+14.3f} {row['uncertain']:9.3f}")
+    return lines
+
+
+def _talking(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
+    """How steady the answers are on composed videos, by single frames and over time."""
+    lines = ["  talking                            right  changes/s  neutral as emotion  changes found  false/min"]
+    for video, ways in rows.items():
+        for way, row in ways.items():
+            found = format(row["found"], ".3f") if "found" in row else "-"
+            cells = f"{row['right']:8.3f} {row['changes_per_second']:10.3f} {row['neutral_emotional']:19.3f}"
+            lines.append(f"    {video + ', ' + way:32}{cells} {found:>14} {row['false_per_minute']:10.2f}")
     return lines
 
 

@@ -107,7 +107,7 @@ def _part_of(card: Path) -> str | None:
 
 
 DEFAULTS = {
-    "face": "se_resnet_pair.ferplus-v3",
+    "face": "se_resnet_pair.ferplus-v4",
     "audio": "conv_bigru.ravdess_emodb_banglaser-v2",
     "text": "minilm_l6.goemotions-v2",
     "fusion": "dual_recurrent.synthetic-v2",

@@ -103,7 +103,7 @@ def read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:
         >>> from multimodal.models.selection import find_card
         >>> card, spec = read_card(find_card("default", "face"))
         >>> card["name"], spec.face_size
-        ('se_resnet_pair.ferplus-v3', 48)
+        ('se_resnet_pair.ferplus-v4', 48)
     """
     try:
         card = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda entries: _renamed(entries, FORMER_KEYS))

@@ -1,6 +1,10 @@
 """Trains the face encoder on FER+ votes, with one of the four label schemes of Barsoum et al. 2016.
 
 The whole corpus and the augmentation are on the device. Source of the schemes: arXiv 1608.01041, section 3.
+
+Trained networks can be teachers: their answers for the training pictures are computed once, with the mirrored view,
+and stored in the run's folder. A teacher's probabilities tell how alike two expressions are in this picture, which ten
+votes tell less finely. Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531).
 """
 
 from __future__ import annotations
@@ -8,7 +12,9 @@ from __future__ import annotations
 import copy
 import csv
 import datetime
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,6 +22,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
+from rich.progress import track
+from safetensors import safe_open
 from torch import Generator, Tensor, nn
 
 from multimodal.augmentation.face import FaceAugmentation, augment, weaken
@@ -32,14 +40,16 @@ from multimodal.device import choose_device
 from multimodal.encoders.face import FACE_NETWORKS, predict
 from multimodal.errors import ConfigError
 from multimodal.models.spec import ModelSpec
-from multimodal.models.weights import load_weights, save_weights
+from multimodal.models.weights import Weights, load_weights, save_weights
 from multimodal.train.config import read_config
-from multimodal.train.face_calibration import calibrate
-from multimodal.train.face_teachers import load_teachers, teacher_answers
-from multimodal.train.loop import LoopSettings, fit, load_tensors
+from multimodal.train.face_calibration import FACTS, PROTOCOL, calibrate
+from multimodal.train.loop import LoopSettings, fit, load_tensors, save_tensors
 from multimodal.train.provenance import origin_of, training_revision
 
 SCHEMES = ("majority", "multi_label", "probabilistic", "cross_entropy")
+ANSWERS = "teachers.safetensors"
+AT_ONCE = 256
+
 MULTI_LABEL_SHARE = 0.3
 """Share of the votes above which an emotion is a target in the multi-label scheme (paper: 30 %)."""
 
@@ -276,6 +286,65 @@ def read_corpora(config: FaceConfig, folder: Path) -> tuple[FaceCorpus, FaceCorp
     return training, read_ferplus(folder, "valid", check_counts=config.check_counts)
 
 
+def load_teachers(names: Sequence[str], device: str) -> list[Weights]:
+    """Loads the networks that teach.
+
+    Args:
+        names: Names of face weights, or paths of their files.
+        device: ``cpu``, ``cuda`` or ``mps``.
+
+    Returns:
+        The teachers in this order.
+
+    Raises:
+        ConfigError: A teacher has other labels.
+        WeightsError: Weights are unknown or damaged.
+    """
+    teachers = [load_weights(name, "face", device) for name in names]
+    for teacher in teachers:
+        if teacher.spec.labels != FACE_LABELS:
+            raise ConfigError(
+                "teachers", f"{teacher.name} has other labels", f"choose one for {', '.join(FACE_LABELS)}"
+            )
+    return teachers
+
+
+def teacher_answers(teachers: Sequence[Weights], images: Tensor, folder: Path, quiet: bool = True) -> Tensor:
+    """The teachers' mean probabilities for each picture, from the folder if they were computed before.
+
+    Args:
+        teachers: Networks for the same labels; each has its own temperature.
+        images: ``(n, height, width)`` uint8 gray levels, on the teachers' device.
+        folder: Folder of the run.
+        quiet: Whether to hide the progress bar.
+
+    Returns:
+        ``(n, labels)`` float32 probabilities on the device of ``images``.
+
+    Raises:
+        ConfigError: The folder contains answers of other teachers or for other pictures.
+    """
+    facts = {
+        "teachers": json.dumps([teacher.sha256 for teacher in teachers]),
+        "images": hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest(),
+    }
+    path = folder / ANSWERS
+    if path.exists():
+        with safe_open(path, framework="pt") as file:
+            if file.metadata() != facts:
+                fact = f"contains {ANSWERS} of other teachers or pictures"
+                raise ConfigError(folder, fact, "choose another folder or remove it")
+            stored: Tensor = file.get_tensor("probabilities")
+        return stored.to(images.device)
+    parts = []
+    for batch in track(images.split(AT_ONCE), "teachers", disable=quiet, transient=True):
+        answers = [predict(each.network, batch, each.spec.temperature, flip=True)[0] for each in teachers]
+        parts.append(torch.stack(answers).mean(0))
+    probabilities = torch.cat(parts).clone()  # no longer a tensor of inference mode
+    save_tensors(path, {"probabilities": probabilities}, facts)
+    return probabilities
+
+
 def train_face(
     config_path: Path, data: Path, run: Path, *, name: str, device: str, quiet: bool, start: Path | None = None
 ) -> Path:
@@ -355,39 +424,6 @@ def write_weights(
     return save_weights(run, name or f"{config.architecture}.ferplus-v1", network, spec, facts)
 
 
-def recalibrate(source: str, data: Path, folder: Path, name: str, kept_share: float = 0.2) -> Path:
-    """Writes the tensors of trained weights again, with a calibration of today and a card under another name.
-
-    Args:
-        source: Name of shipped weights, a file or a folder.
-        data: Folder of FER+; only its validation part is read, without the pictures kept apart.
-        folder: Output folder.
-        name: Name of the new weights, ``<architecture>.<corpus>-v<N>``.
-        kept_share: Share of the validation part that is used for no choice.
-
-    Returns:
-        Path of the weights.
-
-    Raises:
-        WeightsError: The weights are unknown or damaged.
-        CorpusError: The corpus differs from the published FER+.
-        ConfigError: Other weights of that name exist.
-        OutputError: The folder cannot be written.
-    """
-    weights = load_weights(source, "face", "cpu")
-    validation = read_ferplus(data, "valid")
-    apart = kept_apart(validation, kept_share)
-    spec, figures = calibrate(weights.network, weights.spec, validation.subset(~apart))
-    training = {
-        **weights.card["training"],
-        "calibrated": datetime.date.today().isoformat(),
-        "calibration": f"the tensors of {weights.name}; temperature, prior, doubt and threshold were chosen again",
-        "kept_apart": f"{apart.sum()} of {len(apart)} validation pictures, by hash, used for no choice of calibration",
-    }
-    facts = {**FACTS, "training": training, "metrics": {"protocol": PROTOCOL, **figures}}
-    return save_weights(folder, name, weights.network, spec, facts)
-
-
 def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[str, object]:
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -404,35 +440,3 @@ def _how(config: FaceConfig, run: Path, origin: Mapping[str, object]) -> dict[st
         "hours": round(sum(float(row["seconds"]) for row in rows) / 3600, 2),
         "torch": torch.__version__,
     }
-
-
-PROTOCOL = (
-    "valid: FER+ validation part without the pictures kept apart, pictures with a majority (published rule), majority "
-    "label as truth, one view per picture, weights in half precision, as evaluate face gives them. Stages, and epochs "
-    "where the best was kept, were selected on this part, and half of it was calibrated on, so its figures are "
-    "slightly optimistic. other_half: the same on the pictures that calibration did not use. confidence: over the "
-    "seven labels, against the shares of all votes, on these pictures; temperature, prior, doubt (cross-entropy "
-    "against the votes, clean and disturbed pictures) and threshold were chosen on the pictures between. The "
-    "calibration fits votes, so ece against majorities is larger: one voter agrees less often than the majority. "
-    "degraded: the same pictures, changed twice as strongly as training changes them. conditions: the same pictures "
-    "under fixed bad conditions; accuracy and recall against majorities over eight labels; agreement, confidence and "
-    "overconfidence (confidence less agreement) against votes over seven."
-)
-
-FACTS = {
-    "data": {
-        "name": "FER+ (Barsoum et al. 2016, arXiv 1608.01041): FER2013 pictures with ten people's votes each",
-        "parts": "training part to train, validation part to choose epoch and calibration; test part unused",
-        "license": "votes MIT; FER2013 pictures were collected from the web and are for research use",
-    },
-    "license": (
-        "MIT for our part; the training pictures are for research use, and whether that restricts weights trained on "
-        "them is unsettled: ask a lawyer before commercial use"
-    ),
-    "limits": [
-        "Perceived expression as labeled by ten crowd workers, not what a person felt.",
-        "Posed and press pictures, gray, 48x48 pixels; interviews in dim light or from the side look different.",
-        "Disgust, contempt and fear are rare in the corpus and weak here: see per_class.",
-        "The corpus does not state age, sex or skin tone, so error rates by group were not measured.",
-    ],
-}

@@ -11,7 +11,7 @@ import pytest
 from checkout import subprocess_environment
 
 from multimodal.errors import ConfigError
-from multimodal.infer.options import AnalysisOptions, parse_modalities
+from multimodal.infer.options import AnalysisOptions, parse_baseline, parse_modalities
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,9 @@ from multimodal.infer.options import AnalysisOptions, parse_modalities
         ({"face_id": -1}, "--face: is -1; give a face_id from 0"),
         ({"start_seconds": -1.0}, "start: is -1 s; give seconds from 0"),
         ({"end_seconds": float("nan")}, "end: is nan s; give seconds from 0"),
+        ({"baseline": "sometimes"}, "--baseline: invalid value 'sometimes'; give auto, none, or start and end"),
+        ({"baseline": "9-"}, "--baseline: invalid value '9-'; give auto, none"),
+        ({"baseline": "9-3"}, "--baseline: '9-3' ends before it starts; give an end after the start"),
         ({"end_seconds": 0.0}, "end: is 0 s, not after the start at 0 s; give an end after the start"),
         ({"start_seconds": 4.0, "end_seconds": 3.0}, "end: is 3 s, not after the start at 4 s; "),
     ],
@@ -66,3 +69,17 @@ def test_wrong_options_are_told_before_anything_heavy_loads(command: str) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], env=subprocess_environment(), capture_output=True, text=True)
     assert done.stdout == "2 []\n" and done.stderr.startswith("error: --modalities: invalid value 'smell'")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "stretch"),
+    [
+        ("auto", "auto", None),
+        ("none", "none", None),
+        ("3-9", "given", (3.0, 9.0)),
+        ("0:03-1:00:09.5", "given", (3.0, 3609.5)),
+    ],
+)
+def test_a_baseline_is_read(text: str, mode: str, stretch: tuple[float, float] | None) -> None:
+    assert parse_baseline(text) == (mode, stretch)
+    assert AnalysisOptions(baseline=text).baseline == text

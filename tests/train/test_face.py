@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,16 @@ from face_corpus import NO_AUGMENTATION, striped_corpus, tiny_network, write_pic
 from torch import Tensor, nn
 
 from multimodal.augmentation.face import FaceAugmentation
-from multimodal.data.corpora.ferplus import FaceCorpus, kept_apart, read_ferplus, vote_shares
+from multimodal.data.corpora.ferplus import FaceCorpus, kept_apart, read_ferplus
 from multimodal.data.emotions import FACE_LABELS
 from multimodal.encoders.face import FaceOutput, predict
 from multimodal.errors import ConfigError, DependencyError, WeightsError
-from multimodal.evaluate.metrics import fit_temperature
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import NETWORKS, save_weights
 from multimodal.train import command as train
 from multimodal.train import face as train_face
-from multimodal.train import face_teachers, provenance
-from multimodal.train.face import SCHEMES, FaceConfig, FaceTask, mix
-from multimodal.train.face_teachers import load_teachers, teacher_answers
+from multimodal.train import provenance
+from multimodal.train.face import SCHEMES, FaceConfig, FaceTask, load_teachers, mix, teacher_answers
 from multimodal.train.loop import LoopSettings, fit, save_tensors
 
 LOOP = LoopSettings(epochs=4, batch_size=16, learning_rate=0.1, precision="no", ema_decay=0.9)
@@ -257,7 +254,7 @@ def test_teachers_answers_are_their_mean_and_computed_once(
     task.learn_from(answers, 0.25)
     torch.testing.assert_close(task.targets, 0.75 * votes + 0.25 * answers)
     with monkeypatch.context() as patch:
-        patch.setattr(face_teachers, "predict", None)
+        patch.setattr(train_face, "predict", None)
         assert torch.equal(teacher_answers(teachers, task.images, tmp_path / "run"), answers)
     for others, images in ((teachers[:1], task.images), (teachers, task.images[:3])):
         with pytest.raises(ConfigError, match="of other teachers or pictures; choose another folder"):
@@ -454,60 +451,3 @@ def test_training_needs_no_media_library(stage: str) -> None:
         [sys.executable, "-c", code], env=subprocess_environment(), capture_output=True, text=True, check=False
     )
     assert finished.stdout == "True\n", finished.stderr
-
-
-# --- calibration ---------------------------------------------------------------------------------------------------
-
-
-Rows = np.ndarray[Any, np.dtype[Any]]
-
-
-def voted(sharpness: float) -> tuple[Rows, Rows]:
-    """Probabilities ``(2000, 8)`` that are ``sharpness`` times too sure, and the votes of ten people each."""
-    chance = np.random.default_rng(0)
-    logits = chance.normal(0, 1.5, (2000, 8))
-    truth, rows = (torch.softmax(torch.from_numpy(values), 1).numpy() for values in (logits, logits * sharpness))
-    return rows.astype(np.float32), np.array([[*chance.multinomial(10, row / row.sum()), 0, 0] for row in truth])
-
-
-@pytest.fixture
-def calibrate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Rows, Rows], tuple[ModelSpec, dict[str, Any]]]:
-    """Calibrates a network with these predictions, also of degraded pictures, for pictures with these votes."""
-
-    def run(rows: Rows, votes: Rows) -> tuple[ModelSpec, dict[str, Any]]:
-        monkeypatch.setattr(train_face, "predict_faces", lambda network, images, flip: rows)
-        corpus = FaceCorpus(np.zeros((len(votes), 48, 48), np.uint8), votes, ("",) * len(votes))
-        spec, figures = train_face.calibrate(nn.Identity(), ModelSpec("face", "tiny", FACE_LABELS), corpus)
-        return spec, dict(figures)
-
-    return run
-
-
-Calibrate = Callable[[Rows, Rows], tuple[ModelSpec, dict[str, Any]]]
-
-
-@pytest.mark.parametrize("sharpness", [0.6, 1.0, 2.0])
-def test_temperature_fits_the_votes(calibrate: Calibrate, sharpness: float) -> None:
-    spec, figures = calibrate(*voted(sharpness))
-    assert spec.temperature == pytest.approx(sharpness, rel=0.05)
-    assert figures["confidence"]["votes"]["ece"] < 0.04 and figures["confidence"]["votes"]["n"] > 990
-    assert spec.uncertain_below == pytest.approx(0.5, abs=0.08)  # where half of the people agree
-    majorities = vote_shares(voted(sharpness)[1]).argmax(axis=1)
-    assert fit_temperature(voted(sharpness)[0], majorities) < 0.75 * sharpness
-
-
-def test_reported_pictures_do_not_calibrate(calibrate: Calibrate) -> None:
-    rows, votes = voted(1.5)
-    changed = votes.copy()
-    changed[1::2, :8] = np.roll(votes[1::2, :8], 1, axis=1)
-    (spec, figures), (same_spec, other_figures) = calibrate(rows, votes), calibrate(rows, changed)
-    assert spec == same_spec
-    assert other_figures["confidence"]["votes"]["ece"] > figures["confidence"]["votes"]["ece"] + 0.1
-
-
-def test_pictures_of_nothing_do_not_calibrate(calibrate: Calibrate) -> None:
-    rows, votes = voted(1.5)
-    nothing = np.zeros((100, 10), np.int64)
-    nothing[:, 9] = 10
-    # Only usable pictures are predicted, so the stand-in answers for 2,000 of 2,100.
-    assert calibrate(rows, np.concatenate([nothing, votes]))[0] == calibrate(rows, votes)[0]
