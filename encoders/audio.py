@@ -9,18 +9,20 @@ Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from multimodal.encoders.background import Background, RecordingBackground, VoiceSums
 from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.statistics import Familiarity, RecordingStatistics
 from multimodal.encoders.voice_features import BATCH, VoiceFeatures
+from multimodal.encoders.whisper_states import STATE_SIZE
 
 
 class AudioOutput(NamedTuple):
@@ -41,10 +43,6 @@ class AudioOutput(NamedTuple):
     member_logits: Tensor
 
 
-LARGEST = 5.0
-"""Standardized features are clipped to this magnitude: one outlier must not decide."""
-
-
 class Mix(NamedTuple):
     """How utterances of a batch are mixed in training: ``share`` of each, ``(batch, 1)``, the rest of its partner."""
 
@@ -61,90 +59,6 @@ class Mix(NamedTuple):
             ``(batch, features)``.
         """
         return self.share * values + (1 - self.share) * values[self.partner]
-
-
-class Background(nn.Module):
-    """Feature statistics of the training corpora, the prior of a speaker's own statistics.
-
-    The corpora weigh as much as ``utterances`` utterances of the speaker (``RecordingStatistics.shrunk``): a recording
-    with one emotion only would otherwise lose it with its mean. With 2 instead of 20, recall on such recordings of
-    RAVDESS was 0.45 instead of 0.62, and the same on recordings with every emotion.
-
-    Args:
-        frame_size: Features per frame.
-        summary_size: Features per utterance.
-        utterances: Weight of the corpora.
-        frames_per_utterance: Number of frames that weigh as much as one utterance.
-
-    Attributes:
-        familiarity: Lowers the confidence for speakers unlike those of the corpora; None to trust all speakers alike.
-            It is calibrated after training and stands on the card.
-    """
-
-    def __init__(
-        self, frame_size: int, summary_size: int, utterances: float = 20.0, frames_per_utterance: float = 200.0
-    ) -> None:
-        super().__init__()
-        self.familiarity: Familiarity | None = None
-        self.utterances = utterances
-        self.frames = utterances * frames_per_utterance
-        self.frame_mean: Tensor
-        self.frame_variance: Tensor
-        self.summary_mean: Tensor
-        self.summary_variance: Tensor
-        self.register_buffer("frame_mean", torch.zeros(frame_size))
-        self.register_buffer("frame_variance", torch.ones(frame_size))
-        self.register_buffer("summary_mean", torch.zeros(summary_size))
-        self.register_buffer("summary_variance", torch.ones(summary_size))
-
-    def learn(self, frames: RecordingStatistics, summaries: RecordingStatistics) -> None:
-        """Stores the statistics of the training corpora.
-
-        Args:
-            frames: Statistics of the frames.
-            summaries: Statistics of the summaries.
-        """
-        self.frame_mean.copy_(frames.mean)
-        self.frame_variance.copy_(frames.variance)
-        self.summary_mean.copy_(summaries.mean)
-        self.summary_variance.copy_(summaries.variance)
-
-    def frame_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's frames, shrunk toward the corpora's.
-
-        Args:
-            speaker: Statistics of the speaker's recording.
-
-        Returns:
-            The shrunk statistics.
-        """
-        prior = RecordingStatistics(0.0, self.frame_mean.cpu().double(), self.frame_variance.cpu().double())
-        return speaker.shrunk(prior, self.frames)
-
-    def summary_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's summaries, shrunk toward the corpora's.
-
-        Args:
-            speaker: Statistics of the speaker's recording.
-
-        Returns:
-            The shrunk statistics.
-        """
-        prior = RecordingStatistics(0.0, self.summary_mean.cpu().double(), self.summary_variance.cpu().double())
-        return speaker.shrunk(prior, self.utterances)
-
-
-def standardize(values: Tensor, common: RecordingStatistics) -> Tensor:
-    """Normalizes rows by common statistics: ``(rows, features)`` float32 within ±``LARGEST``.
-
-    Args:
-        values: ``(rows, features)``.
-        common: Statistics of the features.
-
-    Returns:
-        ``(rows, features)``.
-    """
-    return common.normalize(values).clamp(-LARGEST, LARGEST)
 
 
 def _recur(layer: nn.GRU, states: Tensor, lengths: Tensor) -> Tensor:
@@ -174,6 +88,8 @@ class AudioRecurrentEncoder(nn.Module):
         >>> network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size())).logits.shape
         torch.Size([2, 8])
     """
+
+    reads_states: ClassVar[bool] = False
 
     def __init__(
         self, labels: int, frame_size: int, summary_size: int, hidden: int = 200, dropout: float = 0.3
@@ -260,6 +176,8 @@ class ConvBiGRU(nn.Module):
         >>> output.states.shape, output.state_lengths.tolist()
         (torch.Size([2, 7, 128]), [7, 3])
     """
+
+    reads_states: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -350,11 +268,155 @@ class ConvBiGRU(nn.Module):
         return AudioOutput(together, embedding, states, steps, members)
 
 
+@torch.no_grad()
+def mean_and_deviation(states: Tensor, lengths: Tensor) -> Tensor:
+    """Mean and deviation over the steps of each utterance.
+
+    Args:
+        states: ``(batch, steps, features)``, 0 after the end of an utterance.
+        lengths: ``(batch,)`` steps of each utterance.
+
+    Returns:
+        ``(batch, 2 × features)``.
+
+    Example:
+        >>> mean_and_deviation(torch.tensor([[[1.0], [3.0], [0.0]]]), torch.tensor([2])).round().tolist()
+        [[2.0, 1.0]]
+    """
+    count = lengths[:, None].to(states.dtype)
+    mean = states.sum(1) / count
+    square = torch.einsum("bsf,bsf->bf", states, states) / count
+    return torch.cat([mean, ((square - mean.square()).clamp(min=0) + 1e-5).sqrt()], dim=1)
+
+
+class SpeechBranch(nn.Module):
+    """A small network over the states of a speech encoder.
+
+    Two heads are averaged: one over the mean and the deviation of the states over the utterance, one over these and a
+    recurrent network's attention-pooled states.
+
+    Args:
+        labels: Number of emotions.
+        state_size: Features per step.
+        projected: Features per step of the recurrent network's input.
+        hidden: States of the GRU in each direction.
+        dropout: Share dropped in training.
+    """
+
+    def __init__(
+        self, labels: int, state_size: int = 2 * STATE_SIZE, projected: int = 64, hidden: int = 48, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2 * state_size)
+        self.projection = nn.Linear(state_size, projected)
+        self.recurrent = nn.GRU(projected, hidden, batch_first=True, bidirectional=True)
+        self.pool = AttentionPool(2 * hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleList(
+            [_head(2 * state_size, (128,), labels, dropout), _head(4 * hidden, (64,), labels, dropout)]
+        )
+
+    def forward(self, states: Tensor, lengths: Tensor, mix: Mix | None = None) -> Tensor:
+        """Reads standardized states.
+
+        Args:
+            states: ``(batch, steps, state_size)``, 0 after the end of an utterance.
+            lengths: ``(batch,)`` steps of each utterance.
+            mix: Mixes the batch in training; None otherwise.
+
+        Returns:
+            ``(members, batch, labels)`` logits of each head.
+        """
+        mask = padding_mask(lengths, states.shape[1])
+        pooled = self.norm(mean_and_deviation(states, lengths))
+        # Whole features are dropped, at all steps of the batch alike.
+        weight = self.projection.weight * self.dropout(torch.ones_like(self.projection.weight[:1]))
+        steps = functional.relu(functional.linear(states, weight, self.projection.bias)) * mask[:, :, None]
+        recurrent = self.pool(_recur(self.recurrent, steps, lengths), mask)
+        if mix is not None:
+            pooled, recurrent = mix.of(pooled), mix.of(recurrent)
+        parts = (self.dropout(pooled), self.dropout(recurrent))
+        return torch.stack([head(part).float() for head, part in zip(self.heads, parts, strict=True)])
+
+
+class ConvBiGRUWhisper(ConvBiGRU):
+    """``ConvBiGRU`` beside a network over the states of Whisper's encoder, where these are given.
+
+    Both read features normalized by the recording and by the corpora, side by side. States and embedding are those of
+    ``ConvBiGRU``, with a speech encoder and without. The probabilities of the two networks are averaged.
+
+    Args:
+        labels: Number of emotions.
+        frame_size: Features per frame.
+        summary_size: Features per utterance.
+
+    Example:
+        >>> from multimodal.encoders.voice_features import summary_size
+        >>> network = ConvBiGRUWhisper(8, 39, summary_size()).eval()
+        >>> frames, summary = torch.zeros(2, 50, 78), torch.zeros(2, 2 * summary_size())
+        >>> lengths, steps = torch.tensor([50, 20]), torch.tensor([7, 3])
+        >>> network(frames, lengths, summary, states=torch.zeros(2, 7, 1024), state_lengths=steps).logits.shape
+        torch.Size([2, 8])
+    """
+
+    reads_states: ClassVar[bool] = True
+
+    def __init__(self, labels: int, frame_size: int, summary_size: int) -> None:
+        super().__init__(labels, 2 * frame_size, 2 * summary_size)
+        self.background = RecordingBackground(frame_size, summary_size)
+        self.speech = SpeechBranch(labels)
+
+    def forward(
+        self,
+        frames: Tensor,
+        lengths: Tensor,
+        summary: Tensor,
+        states: Tensor | None = None,
+        state_lengths: Tensor | None = None,
+        mix: Mix | None = None,
+    ) -> AudioOutput:
+        """Reads the inputs of ``RecordingBackground``.
+
+        Args:
+            frames: ``(batch, frames, 78)``.
+            lengths: ``(batch,)`` frames of each utterance.
+            summary: ``(batch, summary)``.
+            states: ``(batch, steps, 1024)`` of the speech encoder; None without one.
+            state_lengths: ``(batch,)`` steps of each utterance.
+            mix: Mixes the batch in training; None otherwise.
+
+        Returns:
+            Logits, states and embedding.
+        """
+        output = super().forward(frames, lengths, summary, mix=mix)
+        if states is None or state_lengths is None:
+            return output
+        members = self.speech(states, state_lengths, mix)
+        heard = torch.log_softmax(members, dim=-1).logsumexp(dim=0) - math.log(len(members))
+        together = torch.logaddexp(torch.log_softmax(output.logits, dim=-1), heard)
+        return output._replace(logits=together, member_logits=torch.cat([output.member_logits, members]))
+
+
 AUDIO_NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "are": AudioRecurrentEncoder,
     "conv_bigru": ConvBiGRU,
+    "conv_bigru_whisper": ConvBiGRUWhisper,
 }
 """Architecture name to a network for numbers of labels, features per frame and features per utterance."""
+
+
+def reads_states(architecture: str) -> bool:
+    """Whether an audio network reads states of a speech encoder.
+
+    Args:
+        architecture: Key of ``AUDIO_NETWORKS``.
+
+    Example:
+        >>> reads_states("conv_bigru_whisper"), reads_states("conv_bigru")
+        (True, False)
+    """
+    network: Any = AUDIO_NETWORKS[architecture]
+    return bool(network.reads_states)
 
 
 @torch.inference_mode()
@@ -368,7 +430,8 @@ def encode_speaker(
 
     Args:
         network: One of ``AUDIO_NETWORKS``, in evaluation mode.
-        features: Features of every utterance of the speaker; their order does not matter.
+        features: Features of every utterance of the speaker; their order does not matter. Speech states are used where
+            all have them and the network reads them.
         temperature: Divides the logits; fitted on held-out speakers. It rises for a speaker unlike those of the corpora
             where the network's ``Background`` has a ``familiarity``.
 
@@ -376,36 +439,22 @@ def encode_speaker(
         ``(utterances, labels)`` probabilities float32, and per utterance its states ``(steps, features)`` float32;
         both on the CPU.
     """
+    if not features:
+        return torch.zeros(0, 0), []
     device = next(network.parameters()).device
-    frames_common, summaries_common, factor = _common(network, features)
-    temperature *= factor
+    background: Background = network.background  # type: ignore[assignment]
+    moments = background.moments(VoiceSums(features), [torch.arange(len(features))])
+    temperature *= background.temperature_factor(features)
     order = sorted(range(len(features)), key=lambda index: len(features[index].frames))
     probabilities: dict[int, Tensor] = {}
     states: dict[int, Tensor] = {}
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
-        frames = [standardize(features[index].frames, frames_common).to(device) for index in batch]
-        summary = standardize(torch.stack([features[index].summary for index in batch]), summaries_common).to(device)
-        lengths = torch.tensor([len(each) for each in frames], device=device)
-        output = network(pad_sequence(frames, batch_first=True), lengths, summary)
+        inputs = background.inputs([features[index] for index in batch], moments).to(device)
+        output = network(*(value for value in inputs if value is not None))
         rows = torch.softmax(output.logits.float() / temperature, dim=1).cpu()
         for row, index in enumerate(batch):
             probabilities[index] = rows[row]
             states[index] = output.states[row, : int(output.state_lengths[row])].float().cpu()
     indices = range(len(features))
-    rows = torch.stack([probabilities[index] for index in indices]) if features else torch.zeros(0, 0)
-    return rows, [states[index] for index in indices]
-
-
-def _common(
-    network: nn.Module, features: Sequence[VoiceFeatures]
-) -> tuple[RecordingStatistics, RecordingStatistics, float]:
-    """Statistics of a speaker's frames and summaries, shrunk by ``Background``, and its factor on the temperature."""
-    background: Background = network.background  # type: ignore[assignment]
-    frames = RecordingStatistics.empty(len(background.frame_mean))
-    summaries = RecordingStatistics.empty(len(background.summary_mean))
-    for each in features:
-        frames, summaries = frames.updated(each.frames), summaries.updated(each.summary[None])
-    familiarity = background.familiarity
-    factor = 1.0 if familiarity is None or not features else familiarity.temperature_factor(summaries.mean)
-    return background.frame_statistics(frames), background.summary_statistics(summaries), factor
+    return torch.stack([probabilities[index] for index in indices]), [states[index] for index in indices]
