@@ -12,6 +12,7 @@ from torch import nn
 
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
+from multimodal.data.speech.recognition import load_whisper_base
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
@@ -114,6 +115,20 @@ def evaluate_audio(
     figures["parameters"] = sum(value.numel() for value in weights.network.parameters())
     figures["speakers"] = len({clip.speaker for clip in clips})
     return figures
+
+
+def load_speech_encoder(device: str = "cpu", threads: int | None = None) -> SpeechEncoder | None:
+    """Loads the speech encoder that the voice encoder reads.
+
+    Args:
+        device: Device to compute on.
+        threads: Threads on the CPU, which change no result; None for the cores that are available.
+
+    Returns:
+        The encoder of Whisper base; None if it is not on this machine.
+    """
+    model = load_whisper_base(device, threads)
+    return None if model is None else SpeechEncoder(model)
 
 
 def predict_recordings(

