@@ -10,7 +10,7 @@ Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from multimodal.encoders.background import Background, RecordingBackground, VoiceSums
 from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.voice_features import BATCH, VoiceFeatures
+from multimodal.encoders.voice_features import BATCH, VoiceFeatures, general_features
 from multimodal.encoders.whisper_states import STATE_SIZE
 
 
@@ -154,6 +154,11 @@ def _head(inputs: int, hidden: Sequence[int], labels: int, dropout: float) -> nn
     return nn.Sequential(*layers, nn.Linear(inputs, labels))
 
 
+def _averaged(members: Tensor) -> Tensor:
+    """The log of the averaged probabilities, so that softmax of it is their average."""
+    return torch.log_softmax(members, dim=-1).logsumexp(dim=0) - math.log(len(members))
+
+
 class ConvBiGRU(nn.Module):
     """Two strided convolutions, a bidirectional GRU and attention pooling, and a small network over the summary.
 
@@ -263,8 +268,7 @@ class ConvBiGRU(nn.Module):
         if mix is not None:
             embedding, summary = mix.of(embedding), mix.of(summary)
         members = self.classify(self.dropout(embedding), summary)
-        # The log of the averaged probabilities, so that softmax of it is their average; without the first head.
-        together = torch.log_softmax(members[1:], dim=-1).logsumexp(dim=0)
+        together = _averaged(members[1:])  # without the first head
         return AudioOutput(together, embedding, states, steps, members)
 
 
@@ -292,8 +296,9 @@ def mean_and_deviation(states: Tensor, lengths: Tensor) -> Tensor:
 class SpeechBranch(nn.Module):
     """A small network over the states of a speech encoder.
 
-    Two heads are averaged: one over the mean and the deviation of the states over the utterance, one over these and a
-    recurrent network's attention-pooled states.
+    Three heads are averaged, which make different errors: a linear one and one with a hidden layer over the mean and
+    the deviation of the states over the utterance, and one over a recurrent network's attention-pooled states. The
+    linear one is best for speakers of known corpora, the others for other corpora.
 
     Args:
         labels: Number of emotions.
@@ -313,7 +318,11 @@ class SpeechBranch(nn.Module):
         self.pool = AttentionPool(2 * hidden)
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleList(
-            [_head(2 * state_size, (128,), labels, dropout), _head(4 * hidden, (64,), labels, dropout)]
+            [
+                _head(2 * state_size, (), labels, dropout),
+                _head(2 * state_size, (128,), labels, dropout),
+                _head(4 * hidden, (64,), labels, dropout),
+            ]
         )
 
     def forward(self, states: Tensor, lengths: Tensor, mix: Mix | None = None) -> Tensor:
@@ -335,7 +344,7 @@ class SpeechBranch(nn.Module):
         recurrent = self.pool(_recur(self.recurrent, steps, lengths), mask)
         if mix is not None:
             pooled, recurrent = mix.of(pooled), mix.of(recurrent)
-        parts = (self.dropout(pooled), self.dropout(recurrent))
+        parts = (self.dropout(pooled), self.dropout(pooled), self.dropout(recurrent))
         return torch.stack([head(part).float() for head, part in zip(self.heads, parts, strict=True)])
 
 
@@ -343,7 +352,8 @@ class ConvBiGRUWhisper(ConvBiGRU):
     """``ConvBiGRU`` beside a network over the states of Whisper's encoder, where these are given.
 
     Both read features normalized by the recording and by the corpora, side by side. States and embedding are those of
-    ``ConvBiGRU``, with a speech encoder and without. The probabilities of the two networks are averaged.
+    ``ConvBiGRU``, with a speech encoder and without. It has one more head, over the ``general_features`` of the summary
+    alone, which is better on corpora that were not in training. The probabilities of the two networks are averaged.
 
     Args:
         labels: Number of emotions.
@@ -364,7 +374,25 @@ class ConvBiGRUWhisper(ConvBiGRU):
     def __init__(self, labels: int, frame_size: int, summary_size: int) -> None:
         super().__init__(labels, 2 * frame_size, 2 * summary_size)
         self.background = RecordingBackground(frame_size, summary_size)
+        chosen = general_features(summary_size)
+        self.general: Tensor
+        self.register_buffer("general", torch.cat([chosen, summary_size + chosen]), persistent=False)
+        self.heads.append(_head(len(self.general), (128, 128), labels, 0.5))
         self.speech = SpeechBranch(labels)
+
+    def classify(self, embedding: Tensor, summary: Tensor) -> Tensor:
+        """``(members, batch, labels)`` from pooled states ``(batch, 4 × hidden)`` and the summary.
+
+        Args:
+            embedding: ``(batch, 4 × hidden)``.
+            summary: ``(batch, summary)``.
+
+        Returns:
+            Logits.
+        """
+        joined = torch.cat([embedding, summary], dim=1)
+        inputs = (embedding, *(self.input_dropout(each) for each in (summary, joined, summary[:, self.general])))
+        return torch.stack([head(part).float() for head, part in zip(self.heads, inputs, strict=True)])
 
     def forward(
         self,
@@ -392,8 +420,7 @@ class ConvBiGRUWhisper(ConvBiGRU):
         if states is None or state_lengths is None:
             return output
         members = self.speech(states, state_lengths, mix)
-        heard = torch.log_softmax(members, dim=-1).logsumexp(dim=0) - math.log(len(members))
-        together = torch.logaddexp(torch.log_softmax(output.logits, dim=-1), heard)
+        together = torch.logaddexp(output.logits, _averaged(members))
         return output._replace(logits=together, member_logits=torch.cat([output.member_logits, members]))
 
 
@@ -441,20 +468,46 @@ def encode_speaker(
     """
     if not features:
         return torch.zeros(0, 0), []
+    everything = range(len(features))
+    rows, states = encode_recordings(network, features, [(everything, everything)], temperature)
+    return torch.stack([rows[index] for index in everything]), [states[index] for index in everything]
+
+
+@torch.inference_mode()
+def encode_recordings(
+    network: nn.Module,
+    features: Sequence[VoiceFeatures],
+    recordings: Sequence[tuple[Sequence[int], Collection[int]]],
+    temperature: float = 1.0,
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """Estimates the emotions of utterances in several recordings, each of one speaker.
+
+    Args:
+        network: One of ``AUDIO_NETWORKS``, in evaluation mode.
+        features: Features of utterances.
+        recordings: The utterances of each recording, and those among them to estimate; each in one recording at most.
+        temperature: As of ``encode_speaker``.
+
+    Returns:
+        Utterance to its probabilities ``(labels,)`` and to its states ``(steps, features)``; float32 on the CPU.
+    """
     device = next(network.parameters()).device
     background: Background = network.background  # type: ignore[assignment]
-    moments = background.moments(VoiceSums(features), [torch.arange(len(features))])
-    temperature *= background.temperature_factor(features)
-    order = sorted(range(len(features)), key=lambda index: len(features[index].frames))
+    moments = background.moments(VoiceSums(features), [torch.tensor(list(members)) for members, _ in recordings])
+    temperatures = [
+        temperature * background.temperature_factor([features[index] for index in members]) for members, _ in recordings
+    ]
+    pairs = [(index, number) for number, (_, wanted) in enumerate(recordings) for index in wanted]
+    pairs.sort(key=lambda pair: (len(features[pair[0]].frames), pair))
     probabilities: dict[int, Tensor] = {}
     states: dict[int, Tensor] = {}
-    for start in range(0, len(order), BATCH):
-        batch = order[start : start + BATCH]
-        inputs = background.inputs([features[index] for index in batch], moments).to(device)
+    for start in range(0, len(pairs), BATCH):
+        indices, numbers = zip(*pairs[start : start + BATCH], strict=True)
+        own = moments.rows(torch.tensor(numbers))
+        inputs = background.inputs([features[index] for index in indices], own).to(device)
         output = network(*(value for value in inputs if value is not None))
-        rows = torch.softmax(output.logits.float() / temperature, dim=1).cpu()
-        for row, index in enumerate(batch):
-            probabilities[index] = rows[row]
+        logits = output.logits.float().cpu() / torch.tensor([temperatures[number] for number in numbers])[:, None]
+        for row, index in enumerate(indices):
+            probabilities[index] = torch.softmax(logits[row], dim=0)
             states[index] = output.states[row, : int(output.state_lengths[row])].float().cpu()
-    indices = range(len(features))
-    return torch.stack([probabilities[index] for index in indices]), [states[index] for index in indices]
+    return probabilities, states

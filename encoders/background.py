@@ -107,6 +107,18 @@ class RecordingMoments(NamedTuple):
     summary: Moments
     states: Moments | None
 
+    def rows(self, recordings: Tensor) -> RecordingMoments:
+        """The moments of some recordings.
+
+        Args:
+            recordings: ``(batch,)`` indices.
+        """
+        parts = (
+            None if part is None else Moments(*(value[recordings] for value in part))
+            for part in (self.frames, self.summary, self.states)
+        )
+        return RecordingMoments(*parts)  # type: ignore[arg-type]
+
 
 def joined_moments(parts: Sequence[RecordingMoments]) -> RecordingMoments:
     """The rows of several moments one after the other.
@@ -323,7 +335,7 @@ class RecordingBackground(Background):
 
     reads_states = True
 
-    def __init__(self, frame_size: int, summary_size: int, seconds: float = 30.0) -> None:
+    def __init__(self, frame_size: int, summary_size: int, seconds: float = 60.0) -> None:
         super().__init__(frame_size, summary_size)
         self.seconds = seconds
         sizes = {"frame": frame_size, "summary": summary_size, "state": STATE_SIZE}

@@ -111,6 +111,23 @@ def summary_size(coefficients: int = 13) -> int:
     return 2 * coefficients * (2 + len(QUANTILES)) + len(PROSODY_FIELDS)
 
 
+def general_features(size: int) -> Tensor:
+    """Features of a summary that tell little of the microphone: deviations of coefficients and deltas, and prosody.
+
+    Args:
+        size: ``summary_size``.
+
+    Returns:
+        ``(features,)`` int64 indices.
+
+    Example:
+        >>> len(general_features(summary_size())) == 26 + len(PROSODY_FIELDS)
+        True
+    """
+    coefficients = (size - len(PROSODY_FIELDS)) // (2 + len(QUANTILES))
+    return torch.cat([torch.arange(coefficients, 2 * coefficients), torch.arange(size - len(PROSODY_FIELDS), size)])
+
+
 @torch.inference_mode()
 def voice_features(
     samples: Sequence[NDArray[np.float32]], mfcc: Mfcc, speech_encoder: SpeechEncoder | None = None

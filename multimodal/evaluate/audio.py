@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.data.speech.recognition import load_whisper_base
-from multimodal.encoders.audio import encode_speaker
+from multimodal.encoders.audio import encode_recordings
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.encoders.whisper_states import SpeechEncoder
@@ -151,14 +152,12 @@ def predict_recordings(
         ``(n,)`` indices of the clips, ascending, that are in a recording of this kind, and their probabilities
         ``(n, labels)``.
     """
-    predictions: dict[int, Floats] = {}
-    for recording in condition_recordings(clips, condition):
-        rows, _ = encode_speaker(network, [features[index] for index in recording.members], temperature)
-        for index, row in zip(recording.members, rows.double().numpy(), strict=True):
-            if index in recording.judged:
-                predictions[index] = row
-    indices = np.array(sorted(predictions), np.int64)
-    return indices, np.stack([predictions[index] for index in indices.tolist()]) if len(indices) else np.zeros((0, 0))
+    recordings = condition_recordings(clips, condition)
+    if not recordings:
+        return np.zeros(0, np.int64), np.zeros((0, 0))
+    rows, _ = encode_recordings(network, features, recordings, temperature)
+    indices = np.array(sorted(rows), np.int64)
+    return indices, torch.stack([rows[index] for index in indices.tolist()]).double().numpy()
 
 
 def _label_names(weights: Weights, corpus: str, labels: str) -> tuple[str, ...]:
