@@ -6,11 +6,10 @@ that are kept; their figures are those of the folds, since no speaker is left to
 
 from __future__ import annotations
 
-import datetime
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,29 +22,25 @@ from numpy.typing import NDArray
 from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA, license_of
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
-from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.device import choose_device
 from multimodal.encoders.audio import AUDIO_NETWORKS, reads_states
-from multimodal.encoders.background import has_states
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.moments import has_states
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.encoders.whisper_states import WHISPER_BASE, SpeechEncoder
 from multimodal.errors import ConfigError, CorpusError, DependencyError
-from multimodal.evaluate.audio import audio_figures, load_speech_encoder, recall_of
-from multimodal.evaluate.confidence import confidence_figures
-from multimodal.evaluate.metrics import Floats, Labels, correctness
-from multimodal.evaluate.voice_recordings import BALANCED, CONDITIONS
+from multimodal.evaluate.audio import load_speech_encoder
 from multimodal.files import atomic_write
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.train.audio_calibration import (
     VoicePredictions,
-    calibrated_out_of_sample,
     familiarity_of,
     fit_calibration,
     joined,
     predictions_of,
 )
+from multimodal.train.audio_card import LIMITS, PROTOCOL, data_facts, training_facts, voice_figures
 from multimodal.train.audio_features import cached_features, features_key
 from multimodal.train.audio_task import (
     AudioTask,
@@ -153,17 +148,19 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
         spec = replace(spec, speech={"encoder": WHISPER_BASE, **_calibration(parts, table, True)})
     parameters = sum(value.numel() for value in task.network.parameters())
     figures: dict[str, Any] = {"parameters": parameters} if parts else {}
+    corpora = list(config.sampling.corpus_weights)
     if parts:
-        figures |= _figures(config, table, joined([part.plain for part in parts]))
-        figures |= {"speech": _figures(config, table, joined([part.speech for part in parts]))} if speech else {}
+        of = (corpora, config.labels, table.clips)
+        figures |= voice_figures(*of, joined([part.plain for part in parts]))
+        figures |= {"speech": voice_figures(*of, joined([part.speech for part in parts]))} if speech else {}
     facts = {
-        "data": _data_facts(table, config),
-        "license": license_of(list(config.sampling.corpus_weights)),
-        "training": _how(config, run, revision),
+        "data": data_facts(corpora, table.clips),
+        "license": license_of(corpora),
+        "training": training_facts(asdict(config), run, revision),
         "metrics": {"protocol": PROTOCOL, **figures},
         "limits": LIMITS,
     }
-    stem = name or f"{config.architecture}.{'_'.join(config.sampling.corpus_weights)}-v1"
+    stem = name or f"{config.architecture}.{'_'.join(corpora)}-v1"
     return save_weights(run, stem, task.network.cpu().eval(), spec, facts)
 
 
@@ -354,102 +351,3 @@ def _calibration(parts: Sequence[_Predictions], table: ClipTable, speech: bool) 
         "familiarity": {} if familiarity is None else asdict(familiarity),
         "uncertain_below": calibration.uncertain_below,
     }
-
-
-def _figures(config: AudioConfig, table: ClipTable, predictions: VoicePredictions) -> dict[str, Any]:
-    """Per corpus its own labels where the network predicts them, and the seven, calibrated out of sample."""
-    calibrated, thresholds = calibrated_out_of_sample(predictions)
-    seven = sum_to_fused(calibrated, predictions.groups)
-    labeled = predictions.labels >= 0
-    balanced = predictions.conditions == BALANCED
-    known: dict[str, Any] = {}
-    crossed: dict[str, Any] = {}
-    confidence: dict[str, Any] = {}
-    for is_crossed, figures, kind in ((False, known, "known corpora"), (True, crossed, "left-out corpora")):
-        kept = labeled & (predictions.crossed == is_crossed)
-        if not kept.any():
-            continue
-        for condition in CONDITIONS:
-            rows = kept & (predictions.conditions == condition)
-            name = kind if condition == BALANCED else f"{kind}, {condition}"
-            confidence[name] = _confidence(seven[rows], predictions.labels[rows], thresholds[rows])
-        for corpus in config.sampling.corpus_weights:
-            of_corpus = kept & (predictions.corpora == corpus)
-            rows = of_corpus & balanced
-            figures[corpus] = audio_figures(seven[rows], predictions.labels[rows], FUSED_LABELS)
-            figures[corpus]["uar_by_recording"] = {
-                condition: recall_of(seven[rows], predictions.labels[rows])
-                for condition in CONDITIONS
-                if (rows := of_corpus & (predictions.conditions == condition)).any()
-            }
-            row = _confidence(
-                seven[of_corpus & balanced],
-                *(values[of_corpus & balanced] for values in (predictions.labels, thresholds)),
-            )
-            confidence[f"{corpus}, {'left out' if is_crossed else 'known'}"] = row
-    for corpus, entry in known.items():
-        known[corpus] = {"speakers": len({clip.speaker for clip in table.clips if clip.corpus == corpus})}
-        known[corpus] |= {"seven": entry}
-        if corpus == config.labels:
-            rows = ~predictions.crossed & (predictions.corpora == corpus) & balanced
-            known[corpus]["native"] = audio_figures(calibrated[rows], predictions.targets[rows], target_labels(corpus))
-    kinds = {"leave_speakers_out": known, "cross_corpus": crossed, "confidence": confidence}
-    return {name: figures for name, figures in kinds.items() if figures}
-
-
-def _confidence(rows: Floats, labels: Labels, thresholds: Floats) -> dict[str, Any]:
-    """``confidence_figures`` with the thresholds that were fitted without these clips."""
-    figures, certain = confidence_figures(rows, labels), rows.max(axis=1) >= thresholds
-    right = correctness(rows, labels)
-    figures["uncertain_share"] = float(1 - certain.mean())
-    figures["accuracy_certain"] = float(right[certain].mean()) if certain.any() else None
-    figures["accuracy_uncertain"] = float(right[~certain].mean()) if not certain.all() else None
-    return figures
-
-
-def _data_facts(table: ClipTable, config: AudioConfig) -> dict[str, Any]:
-    clips = {
-        corpus: {
-            "clips": sum(clip.corpus == corpus for clip in table.clips),
-            "speakers": sorted({clip.speaker for clip in table.clips if clip.corpus == corpus}),
-            "license": VOICE_CORPORA[corpus].license,
-        }
-        for corpus in config.sampling.corpus_weights
-    }
-    return {"corpora": clips, "parts": "all speakers listed here are in the training set; figures are of the folds"}
-
-
-def _how(config: AudioConfig, run: Path, revision: str) -> Mapping[str, Any]:
-    logs = sorted(run.glob("*/log.csv"))
-    rows = [line.split(",") for log in logs for line in log.read_text(encoding="utf-8").splitlines()[1:]]
-    return {
-        "command": "python -m multimodal.train audio --config CONFIG --data CORPORA_FOLDER --run RUN_FOLDER",
-        "config": asdict(config),
-        "seed": config.loop.seed,
-        "commit": revision,
-        "date": datetime.date.today().isoformat(),
-        "trainings": len(logs),
-        "hours": round(sum(float(row[-1]) for row in rows) / 3600, 2),
-        "torch": torch.__version__,
-    }
-
-
-PROTOCOL = (
-    "leave_speakers_out: speaker-independent cross-validation, each clip by a training without its speaker; the last "
-    "epoch is kept and none is selected; the heads that are averaged were selected on these folds. cross_corpus: each "
-    "clip by a training without its whole corpus. A speaker's clips count as one recording, whose common statistics "
-    "are removed without using labels. uar is the unweighted average recall over the labels that occur. ece, nll and "
-    "confidence are out of sample: speakers of known corpora are calibrated with what was fitted on the other half of "
-    "the speakers, left-out corpora with what was fitted without any clip of the corpus; so is the threshold of "
-    "uncertain. The weights are of the same training on all speakers and were not evaluated on them."
-)
-
-LIMITS = [
-    "Perceived expression as actors gave it on request, not what a person felt.",
-    "Acted, read sentences in studios, in English, German and Bengali; interviews are spontaneous and mostly mild. See "
-    "cross_corpus for the loss on unknown recordings alone.",
-    "Calibrated on acted speech. Its confidence falls for recordings unlike the corpora; by how much it should fall "
-    "for interviews was not measured.",
-    "Features are normalized per speaker: a speaker who is always angry may be classified as neutral.",
-    "Error rates by age, dialect or voice disorder were not measured.",
-]

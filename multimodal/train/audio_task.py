@@ -24,9 +24,11 @@ from multimodal.augmentation.audio import AudioAugmentation, augment_waveform, m
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.encoders.audio import AUDIO_NETWORKS, Mix
-from multimodal.encoders.background import Background, VoiceInputs, VoiceSums, joined_moments
+from multimodal.encoders.audio import AUDIO_NETWORKS
+from multimodal.encoders.audio_layers import Mix
+from multimodal.encoders.background import Background, VoiceInputs
 from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.moments import VoiceSums, joined_moments
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.encoders.whisper_states import SpeechEncoder
 from multimodal.errors import ConfigError

@@ -24,17 +24,15 @@ from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.encoders import audio
 from multimodal.encoders.audio import (
     AUDIO_NETWORKS,
-    AttentionPool,
     AudioRecurrentEncoder,
     ConvBiGRU,
     ConvBiGRUWhisper,
-    Mix,
     encode_speaker,
-    mean_and_deviation,
 )
-from multimodal.encoders.background import LARGEST
+from multimodal.encoders.audio_layers import AttentionPool, Mix, mean_and_deviation
 from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.moments import LARGEST
 from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.voice_features import VoiceFeatures, summary_size, voice_features
 from multimodal.models.spec import ModelSpec

@@ -9,15 +9,8 @@ import pytest
 import torch
 from voice_corpus import features_of
 
-from multimodal.encoders.background import (
-    LARGEST,
-    Background,
-    Moments,
-    RecordingBackground,
-    VoiceSums,
-    has_states,
-    joined_moments,
-)
+from multimodal.encoders.background import Background, RecordingBackground
+from multimodal.encoders.moments import LARGEST, Moments, VoiceSums, has_states, joined_moments
 from multimodal.encoders.statistics import Familiarity
 from multimodal.encoders.voice_features import VoiceFeatures, summary_size
 

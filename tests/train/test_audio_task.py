@@ -19,7 +19,8 @@ from voice_corpus import clip_of, features_of, voice
 from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.encoders.audio import AudioOutput, Mix, encode_speaker
+from multimodal.encoders.audio import AudioOutput, encode_speaker
+from multimodal.encoders.audio_layers import Mix
 from multimodal.encoders.background import Background
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
