@@ -9,18 +9,19 @@ Source: Yoon, Byun and Jung 2018 (arXiv 1810.04635), section 3.1; Mirsamadi et a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
+from multimodal.encoders.audio_layers import AttentionPool, Mix, SpeechBranch, averaged, make_head, run_recurrent
+from multimodal.encoders.background import Background, RecordingBackground
 from multimodal.encoders.framing import padding_mask
+from multimodal.encoders.moments import VoiceSums
 from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.statistics import Familiarity, RecordingStatistics
-from multimodal.encoders.voice_features import BATCH, VoiceFeatures
+from multimodal.encoders.voice_features import BATCH, VoiceFeatures, general_features
 
 
 class AudioOutput(NamedTuple):
@@ -41,123 +42,6 @@ class AudioOutput(NamedTuple):
     member_logits: Tensor
 
 
-LARGEST = 5.0
-"""Standardized features are clipped to this magnitude: one outlier must not decide."""
-
-
-class Mix(NamedTuple):
-    """How utterances of a batch are mixed in training: ``share`` of each, ``(batch, 1)``, the rest of its partner."""
-
-    share: Tensor
-    partner: Tensor
-
-    def of(self, values: Tensor) -> Tensor:
-        """Mixes the rows of ``(batch, features)`` (Zhang et al. 2018, mixup; Verma et al. 2019, of hidden states).
-
-        Args:
-            values: ``(batch, features)``.
-
-        Returns:
-            ``(batch, features)``.
-        """
-        return self.share * values + (1 - self.share) * values[self.partner]
-
-
-class Background(nn.Module):
-    """Feature statistics of the training corpora, the prior of a speaker's own statistics.
-
-    The corpora weigh as much as ``utterances`` utterances of the speaker (``RecordingStatistics.shrunk``): a recording
-    with one emotion only would otherwise lose it with its mean. With 2 instead of 20, recall on such recordings of
-    RAVDESS was 0.45 instead of 0.62, and the same on recordings with every emotion.
-
-    Args:
-        frame_size: Features per frame.
-        summary_size: Features per utterance.
-        utterances: Weight of the corpora.
-        frames_per_utterance: Number of frames that weigh as much as one utterance.
-
-    Attributes:
-        familiarity: Lowers the confidence for speakers unlike those of the corpora; None to trust all speakers alike.
-            It is calibrated after training and stands on the card.
-    """
-
-    def __init__(
-        self, frame_size: int, summary_size: int, utterances: float = 20.0, frames_per_utterance: float = 200.0
-    ) -> None:
-        super().__init__()
-        self.familiarity: Familiarity | None = None
-        self.utterances = utterances
-        self.frames = utterances * frames_per_utterance
-        self.frame_mean: Tensor
-        self.frame_variance: Tensor
-        self.summary_mean: Tensor
-        self.summary_variance: Tensor
-        self.register_buffer("frame_mean", torch.zeros(frame_size))
-        self.register_buffer("frame_variance", torch.ones(frame_size))
-        self.register_buffer("summary_mean", torch.zeros(summary_size))
-        self.register_buffer("summary_variance", torch.ones(summary_size))
-
-    def learn(self, frames: RecordingStatistics, summaries: RecordingStatistics) -> None:
-        """Stores the statistics of the training corpora.
-
-        Args:
-            frames: Statistics of the frames.
-            summaries: Statistics of the summaries.
-        """
-        self.frame_mean.copy_(frames.mean)
-        self.frame_variance.copy_(frames.variance)
-        self.summary_mean.copy_(summaries.mean)
-        self.summary_variance.copy_(summaries.variance)
-
-    def frame_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's frames, shrunk toward the corpora's.
-
-        Args:
-            speaker: Statistics of the speaker's recording.
-
-        Returns:
-            The shrunk statistics.
-        """
-        prior = RecordingStatistics(0.0, self.frame_mean.cpu().double(), self.frame_variance.cpu().double())
-        return speaker.shrunk(prior, self.frames)
-
-    def summary_statistics(self, speaker: RecordingStatistics) -> RecordingStatistics:
-        """Statistics of a speaker's summaries, shrunk toward the corpora's.
-
-        Args:
-            speaker: Statistics of the speaker's recording.
-
-        Returns:
-            The shrunk statistics.
-        """
-        prior = RecordingStatistics(0.0, self.summary_mean.cpu().double(), self.summary_variance.cpu().double())
-        return speaker.shrunk(prior, self.utterances)
-
-
-def standardize(values: Tensor, common: RecordingStatistics) -> Tensor:
-    """Normalizes rows by common statistics: ``(rows, features)`` float32 within ±``LARGEST``.
-
-    Args:
-        values: ``(rows, features)``.
-        common: Statistics of the features.
-
-    Returns:
-        ``(rows, features)``.
-    """
-    return common.normalize(values).clamp(-LARGEST, LARGEST)
-
-
-def _recur(layer: nn.GRU, states: Tensor, lengths: Tensor) -> Tensor:
-    """Runs a GRU over ``(batch, steps, features)`` unaffected by padding; 0 after each end."""
-    if not layer.bidirectional:
-        # Padding comes after an end and cannot reach the states before it; on a CPU the gradient of packed steps takes
-        # time quadratic in their number.
-        outputs: Tensor = layer(states)[0]
-        return outputs * padding_mask(lengths, states.shape[1])[:, :, None]
-    packed = pack_padded_sequence(states, lengths.cpu(), batch_first=True, enforce_sorted=False)
-    return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=states.shape[1])[0]
-
-
 class AudioRecurrentEncoder(nn.Module):
     """The ARE of Yoon et al. 2018: a GRU over MFCC frames; its last state, joined with prosody, is classified.
 
@@ -174,6 +58,8 @@ class AudioRecurrentEncoder(nn.Module):
         >>> network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size())).logits.shape
         torch.Size([2, 8])
     """
+
+    reads_states: ClassVar[bool] = False
 
     def __init__(
         self, labels: int, frame_size: int, summary_size: int, hidden: int = 200, dropout: float = 0.3
@@ -198,44 +84,12 @@ class AudioRecurrentEncoder(nn.Module):
         Returns:
             Logits, states and embedding.
         """
-        states = _recur(self.recurrent, frames, lengths)
+        states = run_recurrent(self.recurrent, frames, lengths)
         last = states[torch.arange(len(states), device=states.device), lengths - 1]
         embedding = torch.cat([last, summary[:, -len(PROSODY_FIELDS) :]], dim=1)
         embedding = embedding if mix is None else mix.of(embedding)
         logits = self.head(self.dropout(embedding))
         return AudioOutput(logits, embedding, states, lengths, logits.unsqueeze(0))
-
-
-class AttentionPool(nn.Module):
-    """Weighted mean and deviation over time with learned weights (Mirsamadi et al. 2017)."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.score = nn.Linear(size, 1)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Maps ``(batch, steps, size)`` to ``(batch, 2 × size)``.
-
-        Args:
-            states: ``(batch, steps, size)``.
-            mask: ``(batch, steps)`` bool, false in the padding.
-
-        Returns:
-            ``(batch, 2 × size)``.
-        """
-        scores = self.score(torch.tanh(states)).squeeze(-1).masked_fill(~mask, -torch.inf)
-        weights = scores.softmax(dim=1).unsqueeze(-1)
-        mean = (weights * states).sum(1)
-        variance = (weights * (states - mean[:, None]).square()).sum(1)
-        return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
-
-
-def _head(inputs: int, hidden: Sequence[int], labels: int, dropout: float) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for size in hidden:
-        layers += [nn.Linear(inputs, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Dropout(dropout)]
-        inputs = size
-    return nn.Sequential(*layers, nn.Linear(inputs, labels))
 
 
 class ConvBiGRU(nn.Module):
@@ -261,6 +115,8 @@ class ConvBiGRU(nn.Module):
         (torch.Size([2, 7, 128]), [7, 3])
     """
 
+    reads_states: ClassVar[bool] = False
+
     def __init__(
         self,
         labels: int,
@@ -283,9 +139,9 @@ class ConvBiGRU(nn.Module):
         pooled = 4 * hidden
         self.heads = nn.ModuleList(
             [
-                _head(pooled, (128,), labels, 0.5),
-                _head(summary_size, (128, 128), labels, 0.5),
-                _head(pooled + summary_size, (128,), labels, 0.5),
+                make_head(pooled, (128,), labels, 0.5),
+                make_head(summary_size, (128, 128), labels, 0.5),
+                make_head(pooled + summary_size, (128,), labels, 0.5),
             ]
         )
         self.embedding_size = pooled
@@ -312,7 +168,7 @@ class ConvBiGRU(nn.Module):
         valid = functional.avg_pool1d(padding_mask(lengths, states.shape[2])[:, None].float(), 2, ceil_mode=True)
         states = functional.avg_pool1d(states, 2, ceil_mode=True) / valid.clamp(min=0.5)
         lengths = (lengths + 1) // 2
-        return _recur(self.recurrent, self.dropout(states.transpose(1, 2)), lengths), lengths
+        return run_recurrent(self.recurrent, self.dropout(states.transpose(1, 2)), lengths), lengths
 
     def classify(self, embedding: Tensor, summary: Tensor) -> Tensor:
         """``(members, batch, labels)`` from pooled states ``(batch, 4 × hidden)`` and the summary.
@@ -345,16 +201,106 @@ class ConvBiGRU(nn.Module):
         if mix is not None:
             embedding, summary = mix.of(embedding), mix.of(summary)
         members = self.classify(self.dropout(embedding), summary)
-        # The log of the averaged probabilities, so that softmax of it is their average; without the first head.
-        together = torch.log_softmax(members[1:], dim=-1).logsumexp(dim=0)
+        together = averaged(members[1:])  # without the first head
         return AudioOutput(together, embedding, states, steps, members)
+
+
+class ConvBiGRUWhisper(ConvBiGRU):
+    """``ConvBiGRU`` beside a network over the states of Whisper's encoder, where these are given.
+
+    Both read features normalized by the recording and by the corpora, side by side. States and embedding are those of
+    ``ConvBiGRU``, with a speech encoder and without. It has one more head, over the ``general_features`` of the summary
+    alone, which is better on corpora that were not in training. The probabilities of the two networks are averaged.
+
+    Args:
+        labels: Number of emotions.
+        frame_size: Features per frame.
+        summary_size: Features per utterance.
+
+    Example:
+        >>> from multimodal.encoders.voice_features import summary_size
+        >>> network = ConvBiGRUWhisper(8, 39, summary_size()).eval()
+        >>> frames, summary = torch.zeros(2, 50, 78), torch.zeros(2, 2 * summary_size())
+        >>> lengths, steps = torch.tensor([50, 20]), torch.tensor([7, 3])
+        >>> network(frames, lengths, summary, states=torch.zeros(2, 7, 1024), state_lengths=steps).logits.shape
+        torch.Size([2, 8])
+    """
+
+    reads_states: ClassVar[bool] = True
+
+    def __init__(self, labels: int, frame_size: int, summary_size: int) -> None:
+        super().__init__(labels, 2 * frame_size, 2 * summary_size)
+        self.background = RecordingBackground(frame_size, summary_size)
+        chosen = general_features(summary_size)
+        self.general: Tensor
+        self.register_buffer("general", torch.cat([chosen, summary_size + chosen]), persistent=False)
+        self.heads.append(make_head(len(self.general), (128, 128), labels, 0.5))
+        self.speech = SpeechBranch(labels)
+
+    def classify(self, embedding: Tensor, summary: Tensor) -> Tensor:
+        """``(members, batch, labels)`` from pooled states ``(batch, 4 × hidden)`` and the summary.
+
+        Args:
+            embedding: ``(batch, 4 × hidden)``.
+            summary: ``(batch, summary)``.
+
+        Returns:
+            Logits.
+        """
+        joined = torch.cat([embedding, summary], dim=1)
+        inputs = (embedding, *(self.input_dropout(each) for each in (summary, joined, summary[:, self.general])))
+        return torch.stack([head(part).float() for head, part in zip(self.heads, inputs, strict=True)])
+
+    def forward(
+        self,
+        frames: Tensor,
+        lengths: Tensor,
+        summary: Tensor,
+        states: Tensor | None = None,
+        state_lengths: Tensor | None = None,
+        mix: Mix | None = None,
+    ) -> AudioOutput:
+        """Reads the inputs of ``RecordingBackground``.
+
+        Args:
+            frames: ``(batch, frames, 78)``.
+            lengths: ``(batch,)`` frames of each utterance.
+            summary: ``(batch, summary)``.
+            states: ``(batch, steps, 1024)`` of the speech encoder; None without one.
+            state_lengths: ``(batch,)`` steps of each utterance.
+            mix: Mixes the batch in training; None otherwise.
+
+        Returns:
+            Logits, states and embedding.
+        """
+        output = super().forward(frames, lengths, summary, mix=mix)
+        if states is None or state_lengths is None:
+            return output
+        members = self.speech(states, state_lengths, mix)
+        together = torch.logaddexp(output.logits, averaged(members))
+        return output._replace(logits=together, member_logits=torch.cat([output.member_logits, members]))
 
 
 AUDIO_NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "are": AudioRecurrentEncoder,
     "conv_bigru": ConvBiGRU,
+    "conv_bigru_whisper": ConvBiGRUWhisper,
 }
 """Architecture name to a network for numbers of labels, features per frame and features per utterance."""
+
+
+def reads_states(architecture: str) -> bool:
+    """Whether an audio network reads states of a speech encoder.
+
+    Args:
+        architecture: Key of ``AUDIO_NETWORKS``.
+
+    Example:
+        >>> reads_states("conv_bigru_whisper"), reads_states("conv_bigru")
+        (True, False)
+    """
+    network: Any = AUDIO_NETWORKS[architecture]
+    return bool(network.reads_states)
 
 
 @torch.inference_mode()
@@ -368,7 +314,8 @@ def encode_speaker(
 
     Args:
         network: One of ``AUDIO_NETWORKS``, in evaluation mode.
-        features: Features of every utterance of the speaker; their order does not matter.
+        features: Features of every utterance of the speaker; their order does not matter. Speech states are used where
+            all have them and the network reads them.
         temperature: Divides the logits; fitted on held-out speakers. It rises for a speaker unlike those of the corpora
             where the network's ``Background`` has a ``familiarity``.
 
@@ -376,36 +323,48 @@ def encode_speaker(
         ``(utterances, labels)`` probabilities float32, and per utterance its states ``(steps, features)`` float32;
         both on the CPU.
     """
+    if not features:
+        return torch.zeros(0, 0), []
+    everything = range(len(features))
+    rows, states = encode_recordings(network, features, [(everything, everything)], temperature)
+    return torch.stack([rows[index] for index in everything]), [states[index] for index in everything]
+
+
+@torch.inference_mode()
+def encode_recordings(
+    network: nn.Module,
+    features: Sequence[VoiceFeatures],
+    recordings: Sequence[tuple[Sequence[int], Collection[int]]],
+    temperature: float = 1.0,
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """Estimates the emotions of utterances in several recordings, each of one speaker.
+
+    Args:
+        network: One of ``AUDIO_NETWORKS``, in evaluation mode.
+        features: Features of utterances.
+        recordings: The utterances of each recording, and those among them to estimate; each in one recording at most.
+        temperature: As of ``encode_speaker``.
+
+    Returns:
+        Utterance to its probabilities ``(labels,)`` and to its states ``(steps, features)``; float32 on the CPU.
+    """
     device = next(network.parameters()).device
-    frames_common, summaries_common, factor = _common(network, features)
-    temperature *= factor
-    order = sorted(range(len(features)), key=lambda index: len(features[index].frames))
+    background: Background = network.background  # type: ignore[assignment]
+    moments = background.moments(VoiceSums(features), [torch.tensor(list(members)) for members, _ in recordings])
+    temperatures = [
+        temperature * background.temperature_factor([features[index] for index in members]) for members, _ in recordings
+    ]
+    pairs = [(index, number) for number, (_, wanted) in enumerate(recordings) for index in wanted]
+    pairs.sort(key=lambda pair: (len(features[pair[0]].frames), pair))
     probabilities: dict[int, Tensor] = {}
     states: dict[int, Tensor] = {}
-    for start in range(0, len(order), BATCH):
-        batch = order[start : start + BATCH]
-        frames = [standardize(features[index].frames, frames_common).to(device) for index in batch]
-        summary = standardize(torch.stack([features[index].summary for index in batch]), summaries_common).to(device)
-        lengths = torch.tensor([len(each) for each in frames], device=device)
-        output = network(pad_sequence(frames, batch_first=True), lengths, summary)
-        rows = torch.softmax(output.logits.float() / temperature, dim=1).cpu()
-        for row, index in enumerate(batch):
-            probabilities[index] = rows[row]
+    for start in range(0, len(pairs), BATCH):
+        indices, numbers = zip(*pairs[start : start + BATCH], strict=True)
+        own = moments.rows(torch.tensor(numbers))
+        inputs = background.inputs([features[index] for index in indices], own).to(device)
+        output = network(*(value for value in inputs if value is not None))
+        logits = output.logits.float().cpu() / torch.tensor([temperatures[number] for number in numbers])[:, None]
+        for row, index in enumerate(indices):
+            probabilities[index] = torch.softmax(logits[row], dim=0)
             states[index] = output.states[row, : int(output.state_lengths[row])].float().cpu()
-    indices = range(len(features))
-    rows = torch.stack([probabilities[index] for index in indices]) if features else torch.zeros(0, 0)
-    return rows, [states[index] for index in indices]
-
-
-def _common(
-    network: nn.Module, features: Sequence[VoiceFeatures]
-) -> tuple[RecordingStatistics, RecordingStatistics, float]:
-    """Statistics of a speaker's frames and summaries, shrunk by ``Background``, and its factor on the temperature."""
-    background: Background = network.background  # type: ignore[assignment]
-    frames = RecordingStatistics.empty(len(background.frame_mean))
-    summaries = RecordingStatistics.empty(len(background.summary_mean))
-    for each in features:
-        frames, summaries = frames.updated(each.frames), summaries.updated(each.summary[None])
-    familiarity = background.familiarity
-    factor = 1.0 if familiarity is None or not features else familiarity.temperature_factor(summaries.mean)
-    return background.frame_statistics(frames), background.summary_statistics(summaries), factor
+    return probabilities, states

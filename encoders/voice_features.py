@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.prosody import PROSODY_FIELDS, prosody
+from multimodal.encoders.whisper_states import SpeechEncoder
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -37,11 +38,13 @@ class VoiceFeatures:
         frames: ``(frames, 39)`` float16: MFCCs, deltas, delta-deltas, a row per 10 ms.
         summary: ``(summary,)`` float32: ``summarize`` of the frames, then prosody.
         start_seconds: Start of the first frame from the utterance's first sample, because silence was removed.
+        speech_states: ``(steps, 512)`` float16 states of a speech encoder, a row per 80 ms; None without one.
     """
 
     frames: Tensor
     summary: Tensor
     start_seconds: float = 0.0
+    speech_states: Tensor | None = None
 
 
 def trim_silence(samples: Tensor, sample_rate: int) -> Tensor:
@@ -108,13 +111,33 @@ def summary_size(coefficients: int = 13) -> int:
     return 2 * coefficients * (2 + len(QUANTILES)) + len(PROSODY_FIELDS)
 
 
+def general_features(size: int) -> Tensor:
+    """Features of a summary that tell little of the microphone: deviations of coefficients and deltas, and prosody.
+
+    Args:
+        size: ``summary_size``.
+
+    Returns:
+        ``(features,)`` int64 indices.
+
+    Example:
+        >>> len(general_features(summary_size())) == 26 + len(PROSODY_FIELDS)
+        True
+    """
+    coefficients = (size - len(PROSODY_FIELDS)) // (2 + len(QUANTILES))
+    return torch.cat([torch.arange(coefficients, 2 * coefficients), torch.arange(size - len(PROSODY_FIELDS), size)])
+
+
 @torch.inference_mode()
-def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[VoiceFeatures]:
+def voice_features(
+    samples: Sequence[NDArray[np.float32]], mfcc: Mfcc, speech_encoder: SpeechEncoder | None = None
+) -> list[VoiceFeatures]:
     """Computes the inputs of the audio networks.
 
     Args:
         samples: Mono sound of each utterance, at the rate of ``mfcc``'s settings.
         mfcc: The settings of the weights, on the device to compute on.
+        speech_encoder: Gives the speech states; None for features without them.
 
     Returns:
         Features in the same order, on the CPU.
@@ -136,7 +159,8 @@ def voice_features(samples: Sequence[NDArray[np.float32]], mfcc: Mfcc) -> list[V
             part = frames[row, : int(counts[row])]
             summary = torch.cat([summarize(part, settings.coefficients), fields[row]])
             begin = places[index][0] / settings.sample_rate
-            features[index] = VoiceFeatures(part.half().cpu(), summary.float().cpu(), begin)
+            states = None if speech_encoder is None else speech_encoder.encode(sounds[index].float().cpu().numpy())
+            features[index] = VoiceFeatures(part.half().cpu(), summary.float().cpu(), begin, states)
     return [each for each in features if each is not None]
 
 

@@ -269,14 +269,33 @@ def load_recognizer(name: str | None = None, device: str = "cpu") -> Recognizer 
     return Recognizer(_load(folder, device), f"whisper-{name}")
 
 
-def _load(folder: Path, device: str) -> Any:
+def load_whisper_base(device: str = "cpu", threads: int | None = None) -> Any | None:
+    """Loads Whisper base from this machine, for the states of its encoder.
+
+    Args:
+        device: As of ``load_recognizer``.
+        threads: Threads on the CPU, which change no result; None for the cores that are available.
+
+    Returns:
+        A ``faster_whisper.WhisperModel``; None if neither the hub's cache nor the ``offline`` extra has it.
+
+    Raises:
+        WeightsError: The model is damaged.
+    """
+    try:
+        folder = _cached_size("base") or _joined_wheels()
+    except DependencyError:
+        return None
+    return None if folder is None else _load(folder, device, threads)
+
+
+def _load(folder: Path, device: str, threads: int | None = None) -> Any:
     model_class = _faster_whisper().WhisperModel
     try:
         if device == "cuda":
             return model_class(str(folder), device="cuda", compute_type="float16", local_files_only=True)
-        return model_class(
-            str(folder), device="cpu", compute_type="int8", cpu_threads=available_cores(), local_files_only=True
-        )
+        cores = threads or available_cores()
+        return model_class(str(folder), device="cpu", compute_type="int8", cpu_threads=cores, local_files_only=True)
     except (RuntimeError, ValueError, OSError) as error:
         fact = f"the model cannot be loaded ({str(error).splitlines()[0]})"
         raise WeightsError(folder, fact, "copy it again or choose another folder") from None

@@ -72,6 +72,9 @@ class ModelEntry(_Entry):
 
     name: str
     sha256: str | None = Field(default=None, description="Hash of the weights; absent for a part without weights.")
+    speech_encoder: str | None = Field(
+        default=None, description="For audio: the speech encoder whose states were read too; absent if none was."
+    )
 
 
 class ValenceArousalEntry(_Entry):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torchaudio.functional import mask_along_axis
 
 from multimodal.augmentation.audio_effects import (
     add_noise,
@@ -199,39 +198,49 @@ def _peak(samples: Tensor) -> float:
     return float(samples.abs().amax())
 
 
-def mask_features(features: Tensor, settings: AudioAugmentation, generator: Generator) -> Tensor:
-    """Masks spans of time and groups of neighboring features of a clip with 0, the mean of standardized features.
+def mask_features(features: Tensor, lengths: Tensor, settings: AudioAugmentation, generator: Generator) -> Tensor:
+    """Masks spans of time and groups of neighboring features of clips with 0, the mean of standardized features.
 
     Args:
-        features: ``(frames, features)`` standardized, on the CPU.
+        features: ``(batch, frames, features)`` standardized, on the CPU.
+        lengths: ``(batch,)`` frames of each clip.
         settings: How often and how much.
         generator: On the CPU.
 
     Returns:
-        ``(frames, features)``.
+        ``(batch, frames, features)``.
 
     Example:
         >>> always = AudioAugmentation(changed_share=1, time_mask_share=1, longest_time_mask=0.5)
-        >>> masked = mask_features(torch.ones(100, 39), always, torch.Generator().manual_seed(0))
-        >>> 0 < int((masked == 0).all(dim=1).sum()) <= 100
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> masked = mask_features(torch.ones(1, 100, 39), torch.tensor([100]), always, generator)
+        >>> 0 < int((masked == 0).all(dim=2).sum()) <= 100
         True
 
     Source:
         Park et al. 2019, "SpecAugment" (arXiv 1904.08779), without the warping of time.
     """
-    changed, in_time, in_features = torch.rand(3, generator=generator).tolist()
-    seed = int(torch.randint(2**31, (), generator=generator))
-    if changed >= settings.changed_share:
-        return features
+    clips, frames, size = features.shape
+    changed, in_time, in_features = torch.rand(3, clips, generator=generator)
+    is_changed = changed < settings.changed_share
     kinds = (
-        (in_time < settings.time_mask_share, settings.time_masks, settings.longest_time_mask),
-        (in_features < settings.feature_mask_share, settings.feature_masks, settings.widest_feature_mask),
+        (in_time < settings.time_mask_share, settings.time_masks, settings.longest_time_mask, lengths, frames),
+        (
+            in_features < settings.feature_mask_share,
+            settings.feature_masks,
+            settings.widest_feature_mask,
+            torch.full_like(lengths, size),
+            size,
+        ),
     )
-    # torchaudio draws from torch's own generator, which is seeded here and then put back. manual_seed of torch would
-    # reseed the GPUs too.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        for axis, (happens, masks, widest) in enumerate(kinds):
-            for _ in range(masks if happens else 0):
-                features = mask_along_axis(features, round(widest * features.shape[axis]), 0.0, axis)
-    return features
+    keep = torch.ones(clips, frames, size, dtype=torch.bool)
+    for axis, (happens, masks, widest, sizes, positions) in enumerate(kinds):
+        for _ in range(masks):
+            width, place = torch.rand(2, clips, generator=generator)
+            width = width * (widest * sizes).round()  # as torchaudio: an even width, then an even place
+            first = (place * (sizes - width)).floor()
+            last = first + width.floor()
+            place_of = torch.arange(positions)[None]
+            hidden = (place_of >= first[:, None]) & (place_of < last[:, None]) & (happens & is_changed)[:, None]
+            keep &= ~(hidden[:, :, None] if axis == 0 else hidden[:, None, :])
+    return features * keep

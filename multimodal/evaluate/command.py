@@ -109,6 +109,13 @@ def audio(
     ] = "seven",
     model: ModelOption = "default",
     device: DeviceOption = "auto",
+    speech: Annotated[
+        bool,
+        typer.Option(
+            "--speech-encoder/--no-speech-encoder",
+            help="Read the states of Whisper base too, where the model does and the extra offline is installed.",
+        ),
+    ] = True,
     out: OutOption = None,
     compare: CompareOption = None,
     as_json: JsonOption = False,
@@ -120,14 +127,15 @@ def audio(
     with _evaluation_libraries():
         from multimodal.data.corpora.voices import VOICE_CORPORA
         from multimodal.device import choose_device
-        from multimodal.evaluate.audio import LABEL_SETS, evaluate_audio
+        from multimodal.evaluate.audio import LABEL_SETS, evaluate_audio, load_speech_encoder
         from multimodal.models.weights import load_weights
 
     _check_choice("--corpus", corpus, VOICE_CORPORA)
     _check_choice("--labels", labels, LABEL_SETS)
     torch_device = choose_device(device)
     weights = load_weights(model, "audio", torch_device)
-    figures = evaluate_audio(weights, corpus, data, labels, torch_device)
+    encoder = load_speech_encoder(torch_device) if speech and weights.spec.speech else None
+    figures = evaluate_audio(weights, corpus, data, labels, torch_device, encoder)
     _print_figures(figures, weights.name, f"{corpus}, {labels} labels", out, as_json, compare)
 
 

@@ -17,6 +17,7 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
+from multimodal.evaluate.audio import load_speech_encoder
 from multimodal.evaluate.fusion import Head, evaluate_fusion
 from multimodal.evaluate.synthetic_features import (
     EncodedPools,
@@ -152,8 +153,9 @@ def encode_corpora(
     waveforms = list(load_waveforms(clips))
     settings = MfccSettings(**encoders["audio"].spec.mfcc)
     mfcc = Mfcc(settings).to(device)
-    features = voice_features(waveforms, mfcc)
-    degraded = voice_features(mask_audio_with_noise(waveforms, seed), mfcc)
+    encoder = load_speech_encoder(device) if encoders["audio"].spec.speech else None
+    features = voice_features(waveforms, mfcc, encoder)
+    degraded = voice_features(mask_audio_with_noise(waveforms, seed), mfcc, encoder)
     clip_labels = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)
     seconds = np.array([len(each.frames) * settings.hop_seconds for each in features])
     voices = encode_clips(encoders["audio"], clips, features), encode_clips(encoders["audio"], clips, degraded)

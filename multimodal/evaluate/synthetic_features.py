@@ -23,6 +23,7 @@ from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS, sum_to_fused
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import MfccSettings
+from multimodal.encoders.moments import has_states
 from multimodal.encoders.sentences import read_utterances
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.fusion.alignment import Floats, FusionInputs, build_inputs
@@ -255,11 +256,12 @@ def encode_clips(
     for index, clip in enumerate(clips):
         by_speaker[clip.speaker].append(index)
     settings = MfccSettings(**weights.spec.mfcc)
+    spec = weights.spec.with_speech() if has_states(features) else weights.spec
     encoded: dict[int, Encoded] = {}
     for speaker, indices in by_speaker.items():
         recording = [features[index] for index in indices]
         if encoder_of is None:
-            rows, states = encode_speaker(weights.network, recording, weights.spec.temperature)
+            rows, states = encode_speaker(weights.network, recording, spec.temperature)
         else:
             rows, states = encoder_of[speaker](recording)
         grouped = sum_to_fused(rows.double().numpy(), weights.spec.groups or weights.spec.labels)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FIGURES = (
     "uar",
-    "uar_alone",
     "macro_f1_native",
     "accuracy",
     "balanced_accuracy",
@@ -47,6 +46,10 @@ def table(name: str, data: str, figures: Mapping[str, Any]) -> str:
     for key in (key for key in FIGURES if figures.get(key) is not None):
         value = figures[key]
         lines.append(f"  {key:18} {value if isinstance(value, int) else format(value, '.4f')}")
+    if "uar_by_recording" in figures:
+        lines.append(f"  speech encoder     {figures['speech_encoder'] or 'none'}")
+        lines.append("  uar by recording")
+        lines += [f"    {name:16} {value:.4f}" for name, value in figures["uar_by_recording"].items()]
     if "confidence" in figures:
         lines += _confidence(figures["confidence"])
     if "conditions" in figures:

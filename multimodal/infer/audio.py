@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from multimodal.data.speech.utterances import SAMPLE_RATE, read_speech
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import VoiceFeatures, state_times, voice_features
+from multimodal.encoders.whisper_states import SpeechEncoder
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
 from multimodal.progress import Progress, counted
@@ -35,10 +36,12 @@ class AudioResult:
     Attributes:
         encodings: Every utterance with its encoding, in order of its end.
         warnings: One line for each damaged part and each limit of the result.
+        speech_encoder: Name of the speech encoder whose states were read too; None without one.
     """
 
     encodings: tuple[tuple[Utterance, EncodedUtterance], ...]
     warnings: tuple[str, ...]
+    speech_encoder: str | None = None
 
 
 def analyze_audio(
@@ -46,6 +49,7 @@ def analyze_audio(
     weights: Weights,
     utterances: Sequence[Utterance] | None = None,
     *,
+    speech_encoder: SpeechEncoder | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> AudioResult:
@@ -55,6 +59,7 @@ def analyze_audio(
         media: Facts of a recording with sound.
         weights: The audio encoder, on ``device``.
         utterances: Who speaks when; None to detect speech.
+        speech_encoder: The speech encoder whose states the voice encoder reads too, if it can; None without one.
         device: Where the encoder computes.
         progress: Called with the seconds done.
 
@@ -66,6 +71,7 @@ def analyze_audio(
     """
     blocks = read_audio(media.path, sample_rate=SAMPLE_RATE, info=media)
     speech = read_speech(counted(blocks, progress), utterances)
+    speech_encoder = speech_encoder if weights.spec.speech else None
     mfcc = Mfcc(MfccSettings(**weights.spec.mfcc)).to(device)
     utterances_read: list[Utterance] = []
     starts: list[float] = []
@@ -76,11 +82,16 @@ def analyze_audio(
         starts.append(piece.utterance.start_seconds + piece.offset_seconds)
         batch.append(piece.samples)
         if len(batch) >= BATCH:
-            features += voice_features(batch, mfcc)
+            features += voice_features(batch, mfcc, speech_encoder)
             batch.clear()
-    features += voice_features(batch, mfcc)
-    encodings = _encode(utterances_read, starts, features, weights)
-    return AudioResult(tuple(zip(utterances_read, encodings, strict=True)), (*blocks.warnings, *speech.warnings))
+    features += voice_features(batch, mfcc, speech_encoder)
+    spec = weights.spec if speech_encoder is None else weights.spec.with_speech()
+    encodings = _encode(utterances_read, starts, features, replace(weights, spec=spec))
+    return AudioResult(
+        tuple(zip(utterances_read, encodings, strict=True)),
+        (*blocks.warnings, *speech.warnings),
+        None if speech_encoder is None else speech_encoder.name,
+    )
 
 
 def _encode(

@@ -65,6 +65,7 @@ def combine(
     """
     if face_id is not None:
         _check_face(media, results.face, face_id)
+    parts = _as_used(parts, results.audio)
     if results.speakers_selected and results.face and results.transcript:
         results = replace(results, face=_within(results.transcript.utterances, results.face))
     audio = dict(results.audio.encodings) if results.audio else {}
@@ -82,6 +83,8 @@ def combine(
         "text": bool(text),
     }
     models = {part: _identity(parts[part]) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}
+    if models["audio"] is not None and results.audio is not None and results.audio.speech_encoder is not None:
+        models["audio"] |= {"speech_encoder": results.audio.speech_encoder}
     parts_read = (results.transcript, results.text, results.audio, results.face)
     lines = [line for result in parts_read if result is not None for line in result.warnings]
     warnings = tuple(dict.fromkeys([*lines, *results.warnings, *fused.warnings]))
@@ -126,6 +129,14 @@ def _within(utterances: Sequence[Utterance], face: FaceResult) -> FaceResult:
         inside.update(face.times[first:end])
     times = tuple(time for time in face.times if time in inside)
     return replace(face, times=times, faces=tuple(each for each in face.faces if each.time_seconds in inside))
+
+
+def _as_used(parts: Mapping[str, Weights], audio: AudioResult | None) -> Mapping[str, Weights]:
+    """The parts with the audio calibration that holds where a speech encoder was used."""
+    if audio is None or audio.speech_encoder is None:
+        return parts
+    weights = parts["audio"]
+    return {**parts, "audio": replace(weights, spec=weights.spec.with_speech())}
 
 
 def _identity(weights: Weights) -> dict[str, str]:

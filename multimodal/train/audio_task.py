@@ -8,9 +8,9 @@ random subset, since a recording may have few utterances), and parts of the feat
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -19,18 +19,23 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.augmentation.audio import AudioAugmentation, augment_waveform, mask_features
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.encoders.audio import AUDIO_NETWORKS, Background, Mix, encode_speaker, standardize
+from multimodal.encoders.audio import AUDIO_NETWORKS
+from multimodal.encoders.audio_layers import Mix
+from multimodal.encoders.background import Background, VoiceInputs
 from multimodal.encoders.mfcc import Mfcc
-from multimodal.encoders.statistics import RecordingStatistics
+from multimodal.encoders.moments import VoiceSums, joined_moments
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
+from multimodal.encoders.whisper_states import SpeechEncoder
 from multimodal.errors import ConfigError
+from multimodal.evaluate.audio import predict_recordings
+from multimodal.evaluate.voice_recordings import BALANCED
 from multimodal.train.loop import LoopSettings
+from multimodal.train.simulated_recordings import RecordingShares, SimulatedRecordings
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,9 @@ class ClipTable:
 
 
 class Batch(NamedTuple):
-    """The clips of one step: standardized frames and summaries, and targets as ``(batch, labels)`` shares."""
+    """The clips of one step: the network's inputs, and targets as ``(batch, labels)`` shares."""
 
-    frames: Tensor
-    lengths: Tensor
-    summary: Tensor
+    inputs: VoiceInputs
     targets: Tensor
     mix: Mix
 
@@ -117,62 +120,40 @@ def target_of(clip: VoiceClip, corpus: str) -> int | None:
     return groups.index(clip.label) if clip.label in groups and clip.label is not None else None
 
 
-def clip_table(
+def clip_features(
     clips: Sequence[VoiceClip],
     waveforms: Sequence[NDArray[np.float32]],
-    labels: str,
-    versions: int,
+    version: int,
     augmentation: AudioAugmentation,
     mfcc: Mfcc,
     seed: int,
-) -> ClipTable:
-    """Computes the features of every clip with a target, as recorded and augmented.
+    speech_encoder: SpeechEncoder | None = None,
+) -> tuple[VoiceFeatures, ...]:
+    """Computes the features of clips, as recorded or augmented.
+
+    The clips of a speaker are changed alike, as in one recording: the same room, microphone and shift of the voice.
 
     Args:
         clips: Clips of any corpora.
         waveforms: Mono sound of each clip, at the sample rate of ``mfcc``.
-        labels: See ``target_labels``.
-        versions: Augmented copies of each clip, beside the clip itself.
+        version: 0 for the clips as recorded, from 1 on for augmented copies.
         augmentation: How often and how strongly the copies are changed.
         mfcc: Gives the settings of the features and the device.
         seed: Random seed of the augmented copies.
+        speech_encoder: Gives the speech states; None for features without them.
 
     Returns:
-        The table, without the clips that have no target.
+        Features in the order of the clips.
     """
-    clip_targets = [target_of(clip, labels) for clip in clips]
-    indices = [index for index, target in enumerate(clip_targets) if target is not None]
-    labeled_waveforms = [waveforms[index] for index in indices]
-    features = [tuple(voice_features(labeled_waveforms, mfcc))]
-    for version in range(versions):
-        generator = Generator().manual_seed(seed * 1009 + version)
+    if version == 0:
+        return tuple(voice_features(list(waveforms), mfcc, speech_encoder))
+    speakers = sorted({clip.speaker for clip in clips})
+    copies = []
+    for clip, waveform in zip(clips, waveforms, strict=True):
+        generator = Generator().manual_seed((seed * 1009 + version) * 100_003 + speakers.index(clip.speaker))
         rate = mfcc.settings.sample_rate
-        copies = [
-            augment_waveform(torch.from_numpy(waveform), augmentation, generator, rate).numpy()
-            for waveform in labeled_waveforms
-        ]
-        features.append(tuple(voice_features(copies, mfcc)))
-    targets = np.array([clip_targets[index] for index in indices], dtype=np.int64)
-    return ClipTable(tuple(clips[index] for index in indices), targets, tuple(features))
-
-
-class _Sums:
-    """Sums over the frames of each clip, from which the statistics of any set of clips follow quickly."""
-
-    def __init__(self, features: Sequence[VoiceFeatures]) -> None:
-        frames = [each.frames.double() for each in features]
-        self.counts = torch.tensor([float(len(each)) for each in frames], dtype=torch.float64)
-        self.sums = torch.stack([each.sum(0) for each in frames])
-        self.squares = torch.stack([each.square().sum(0) for each in frames])
-        self.summaries = torch.stack([each.summary for each in features])
-
-    def statistics(self, indices: Tensor) -> tuple[RecordingStatistics, RecordingStatistics]:
-        """Statistics of the frames and of the summaries of some clips."""
-        count = float(self.counts[indices].sum())
-        mean = self.sums[indices].sum(0) / count
-        variance = (self.squares[indices].sum(0) / count - mean.square()).clamp(min=0)
-        spread, center = torch.var_mean(self.summaries[indices].double(), dim=0, correction=0)
-        return RecordingStatistics(count, mean, variance), RecordingStatistics(float(len(indices)), center, spread)
+        copies.append(augment_waveform(torch.from_numpy(waveform), augmentation, generator, rate).numpy())
+    return tuple(voice_features(copies, mfcc, speech_encoder))
 
 
 @dataclass(frozen=True)
@@ -182,8 +163,7 @@ class SamplingConfig:
     Attributes:
         corpus_weights: Per corpus, the relative frequency of each of its labels; above 0.
         augmented_share: Share of the clips drawn as an augmented copy.
-        full_speaker_share: Share of the clips normalized by all clips of their speaker; the others by a random subset.
-        max_speaker_clips: Largest size of that subset; the size is drawn log-uniformly from 1.
+        recordings: How the recording is simulated that a clip is normalized by.
         summary_noise: Standard deviation of the noise on standardized summaries.
         label_smoothing: Share of each target that is spread over all labels.
         mixup: Both parameters of the Beta distribution of mixup; 0 for no mixup.
@@ -194,19 +174,18 @@ class SamplingConfig:
 
     corpus_weights: dict[str, float]
     augmented_share: float = 0.5
-    full_speaker_share: float = 0.5
-    max_speaker_clips: int = 40
+    recordings: RecordingShares = field(default_factory=RecordingShares)
     summary_noise: float = 0.3
     label_smoothing: float = 0.1
     mixup: float = 0.4
 
     def __post_init__(self) -> None:
-        for key in ("augmented_share", "full_speaker_share", "label_smoothing"):
+        for key in ("augmented_share", "label_smoothing"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"sampling.{key}", f"is {getattr(self, key):g}", "give a share from 0 to 1")
-        for key, least in (("max_speaker_clips", 1), ("summary_noise", 0), ("mixup", 0)):
-            if not least <= getattr(self, key) < math.inf:
-                raise ConfigError(f"sampling.{key}", f"is {getattr(self, key):g}", f"give a number from {least}")
+        for key in ("summary_noise", "mixup"):
+            if not 0 <= getattr(self, key) < math.inf:
+                raise ConfigError(f"sampling.{key}", f"is {getattr(self, key):g}", "give a number from 0")
         for corpus, weight in self.corpus_weights.items():
             if not isinstance(weight, int | float) or not 0 < weight < math.inf:
                 raise ConfigError(f"sampling.corpus_weights.{corpus}", f"is {weight!r}", "give a number above 0")
@@ -218,6 +197,7 @@ class AudioTask:
     Args:
         architecture: Key of ``AUDIO_NETWORKS``.
         labels: Number of labels.
+        neutral: The neutral ones among them.
         table: Training clips.
         held_out: Clips of other speakers, evaluated after each epoch for the log; None for no validation.
         sampling: How clips are drawn.
@@ -232,6 +212,7 @@ class AudioTask:
         self,
         architecture: str,
         labels: int,
+        neutral: Sequence[int],
         table: ClipTable,
         held_out: ClipTable | None,
         sampling: SamplingConfig,
@@ -244,10 +225,12 @@ class AudioTask:
         self.labels = labels
         frame_size = table.versions[0][0].frames.shape[1]
         self.network = AUDIO_NETWORKS[architecture](labels, frame_size, len(table.versions[0][0].summary))
-        self.sums = [_Sums(version) for version in table.versions]
-        self.by_speaker: dict[str, Tensor] = _by_speaker(table.clips)
+        self.sums = [VoiceSums(version) for version in table.versions]
+        self.recordings = SimulatedRecordings(
+            [clip.speaker for clip in table.clips], table.targets.tolist(), neutral, sampling.recordings
+        )
         self.background: Background = self.network.background  # type: ignore[assignment]
-        self.background.learn(*_within_speakers(self.sums[0], list(self.by_speaker.values())))
+        self.background.learn(self.sums[0], list(self.recordings.by_speaker.values()))
         self.draw_weights = _draw_weights(table, sampling.corpus_weights)
 
     def steps(self) -> int:
@@ -275,41 +258,29 @@ class AudioTask:
 
     def _batch(self, indices: Tensor, draws: Generator) -> Batch:
         sampling, device = self.sampling, self.accelerator.device
-        frames: list[Tensor] = []
-        summaries: list[Tensor] = []
-        for index in indices.tolist():
-            version = self._draw_version(draws)
-            features = self.table.versions[version][index]
-            frame_statistics, summary_statistics = self._speaker_statistics(index, version, draws)
-            standardized = standardize(features.frames, frame_statistics)
-            frames.append(mask_features(standardized, self.augmentation, draws))
-            summaries.append(standardize(features.summary[None], summary_statistics)[0])
-        lengths = torch.tensor([len(each) for each in frames])
-        summary = torch.stack(summaries)
-        summary = summary + sampling.summary_noise * torch.randn(summary.shape, generator=draws)
-        padded = pad_sequence(frames, batch_first=True).to(device)
+        versions = [self._draw_version(draws) for _ in indices]
+        recordings = [self.recordings.draw(index, draws) for index in indices.tolist()]
+        order = sorted(range(len(indices)), key=lambda row: versions[row])  # clips of a version share their sums
+        indices = indices[order]
+        versions, recordings = [versions[row] for row in order], [recordings[row] for row in order]
+        moments = [
+            self.background.moments(self.sums[version], [recordings[row] for row in rows])
+            for version, rows in _runs(versions)
+        ]
+        features = [self.table.versions[version][index] for version, index in zip(versions, indices, strict=True)]
+        inputs = self.background.inputs(features, joined_moments(moments))
+        summary = inputs.summary + sampling.summary_noise * torch.randn(inputs.summary.shape, generator=draws)
+        frames = mask_features(inputs.frames, inputs.lengths, self.augmentation, draws)
         mix = _draw_mix(len(indices), sampling.mixup, draws, device)
         soft_targets = functional.one_hot(torch.from_numpy(self.table.targets[indices.numpy()]), self.labels).float()
         soft_targets = soft_targets * (1 - sampling.label_smoothing) + sampling.label_smoothing / self.labels
-        return Batch(padded, lengths.to(device), summary.to(device), mix.of(soft_targets.to(device)), mix)
+        inputs = inputs._replace(frames=frames, summary=summary).to(device)
+        return Batch(inputs, mix.of(soft_targets.to(device)), mix)
 
     def _draw_version(self, draws: Generator) -> int:
         if len(self.table.versions) == 1 or float(torch.rand((), generator=draws)) >= self.sampling.augmented_share:
             return 0
         return int(torch.randint(1, len(self.table.versions), (), generator=draws))
-
-    def _speaker_statistics(
-        self, index: int, version: int, draws: Generator
-    ) -> tuple[RecordingStatistics, RecordingStatistics]:
-        """Statistics of a clip's speaker, from all their clips or from a random subset that contains this one."""
-        speaker = self.by_speaker[self.table.clips[index].speaker]
-        if float(torch.rand((), generator=draws)) >= self.sampling.full_speaker_share:
-            largest = min(self.sampling.max_speaker_clips, len(speaker))
-            count = int(largest ** float(torch.rand((), generator=draws)))
-            others = speaker[torch.randperm(len(speaker), generator=draws)]
-            speaker = torch.cat([others[others != index][: max(count - 1, 0)], torch.tensor([index])])
-        frames, summaries = self.sums[version].statistics(speaker)
-        return self.background.frame_statistics(frames), self.background.summary_statistics(summaries)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean over clips of the cross-entropy, summed over heads: each head is trained independently.
@@ -321,7 +292,7 @@ class AudioTask:
         Returns:
             A scalar.
         """
-        output = network(batch.frames, batch.lengths, batch.summary, batch.mix)
+        output = network(*(value for value in batch.inputs if value is not None), mix=batch.mix)
         logs = torch.log_softmax(output.member_logits.float(), dim=-1)
         return -(batch.targets * logs).sum(-1).mean(-1).sum()
 
@@ -336,7 +307,8 @@ class AudioTask:
         """
         if self.held_out is None:
             return {}
-        probabilities = evaluate_clips(network, self.held_out)
+        features = self.held_out.versions[0]
+        probabilities = torch.from_numpy(predict_recordings(network, self.held_out.clips, features, BALANCED)[1])
         targets = torch.from_numpy(self.held_out.targets)
         right = (probabilities.argmax(1) == targets).float()
         recalls = [right[targets == label].mean() for label in targets.unique()]
@@ -344,42 +316,9 @@ class AudioTask:
         return {"uar": float(torch.stack(recalls).mean()), "nll": -float(likelihood)}
 
 
-def evaluate_clips(network: nn.Module, table: ClipTable, alone: bool = False) -> Tensor:
-    """Predicts uncalibrated probabilities ``(clips, labels)`` of clips as recorded, with the code of inference.
-
-    Args:
-        network: The network in evaluation mode.
-        table: The clips.
-        alone: Whether each clip is a recording of its draws; else the clips of a speaker are one recording.
-
-    Returns:
-        Probabilities in the order of the clips, on the CPU.
-    """
-    groups = [torch.tensor([index]) for index in range(len(table.clips))]
-    groups = groups if alone else list(_by_speaker(table.clips).values())
-    predictions: dict[int, Tensor] = {}
-    for group in groups:
-        rows = encode_speaker(network, [table.versions[0][index] for index in group.tolist()])[0]
-        predictions |= dict(zip(group.tolist(), rows, strict=True))
-    return torch.stack([predictions[index] for index in range(len(table.clips))])
-
-
-def _by_speaker(clips: Sequence[VoiceClip]) -> dict[str, Tensor]:
-    speakers: dict[str, list[int]] = defaultdict(list)
-    for index, clip in enumerate(clips):
-        speakers[clip.speaker].append(index)
-    return {speaker: torch.tensor(indices) for speaker, indices in speakers.items()}
-
-
-def _within_speakers(sums: _Sums, speakers: Sequence[Tensor]) -> tuple[RecordingStatistics, RecordingStatistics]:
-    """Means over all clips, and the mean variance within speakers."""
-    overall = sums.statistics(torch.arange(len(sums.counts)))
-    each_speaker = [sums.statistics(speaker) for speaker in speakers]
-    frames, summaries = (
-        replace(overall[part], variance=torch.stack([each[part].variance for each in each_speaker]).mean(0))
-        for part in (0, 1)
-    )
-    return frames, summaries
+def _runs(versions: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Each version of a sorted list with its rows."""
+    return [(version, [row for row, own in enumerate(versions) if own == version]) for version in sorted(set(versions))]
 
 
 def _draw_weights(table: ClipTable, weights: dict[str, float]) -> Tensor:

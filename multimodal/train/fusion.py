@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from multimodal.data.corpora.synthetic import SamplePools, SynthesisConfig
 from multimodal.data.corpora.text_corpus import TextCorpus
 from multimodal.data.corpora.texts import read_text_corpus
 from multimodal.data.corpora.voice_corpora import license_of
-from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voices
+from multimodal.data.corpora.voices import load_waveforms
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
@@ -38,6 +38,7 @@ from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion
 from multimodal.evaluate.metrics import fit_temperature
 from multimodal.evaluate.synthetic_features import (
+    NOISE_DB,
     Encoded,
     EncodedPools,
     encode_clips,
@@ -51,8 +52,8 @@ from multimodal.fusion.prediction import predict, softmax, subset_name
 from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights
-from multimodal.train.audio import AudioConfig
-from multimodal.train.audio_task import target_of
+from multimodal.train.audio import AudioConfig, clips_key, speech_encoder_of, training_table
+from multimodal.train.audio_features import cached_features, features_key
 from multimodal.train.config import read_config
 from multimodal.train.fusion_task import FusionTask, FusionTrainingConfig
 from multimodal.train.loop import LoopSettings, fit
@@ -260,12 +261,8 @@ def encode_parts(
     """
     faces = _faces(config, sources.faces)
     texts = _texts(config, sources.texts)
-    clips = [
-        clip
-        for corpus in audio_config.sampling.corpus_weights
-        for clip in read_voices(corpus, sources.voices / corpus, check_counts=config.check_counts)
-    ]
-    voices = _EncodedClips.read(audio_config, clips, encoders["audio"], sources.audio_run, run)
+    audio_config = replace(audio_config, check_counts=config.check_counts)
+    voices = _EncodedClips.read(audio_config, sources, encoders["audio"], run)
     seed = config.loop.seed
     pools = {}
     for number, part in enumerate(PARTS):
@@ -314,26 +311,28 @@ class _EncodedClips:
     degraded: Sequence[Encoded]
 
     @classmethod
-    def read(
-        cls, config: AudioConfig, clips: Sequence[VoiceClip], weights: Weights, audio_run: Path, run: Path
-    ) -> _EncodedClips:
-        waveforms = list(load_waveforms(clips, cache=run / "sound.safetensors"))
-        mfcc = Mfcc(config.mfcc).to(next(weights.network.parameters()).device)
-        degraded = voice_features(mask_audio_with_noise(waveforms, config.loop.seed), mfcc)
-        features = voice_features(waveforms, mfcc)
-        training_clips, training_features = _training_clips(config, clips, features)
-        encoder_of = out_of_fold_encoder(weights, config, audio_run, training_clips, training_features)
-        fold_of = fold_of_speakers(training_clips, config.folds, config.loop.seed)
-        indices = [index for index, clip in enumerate(clips) if clip.speaker in fold_of]
-        fold_clips = [clips[index] for index in indices]
-        encoded = [
-            encode_clips(weights, fold_clips, [version[index] for index in indices], encoder_of)
-            for version in (features, degraded)
-        ]
+    def read(cls, config: AudioConfig, sources: Sources, weights: Weights, run: Path) -> _EncodedClips:
+        device = str(next(weights.network.parameters()).device)
+        table = training_table(config, sources.voices, sources.audio_run, device)
+        clips, features = table.clips, table.versions[0]
+        encoder = speech_encoder_of(config, device)
+        changes = {"noise": list(NOISE_DB), "seed": config.loop.seed}
+        key = features_key(clips_key(clips, sources.voices), config.mfcc, encoder, changes)
+
+        def compute() -> list[VoiceFeatures]:
+            noisy = mask_audio_with_noise(
+                list(load_waveforms(clips, cache=run / "sound.safetensors")), config.loop.seed
+            )
+            return voice_features(noisy, Mfcc(config.mfcc).to(device), encoder)
+
+        degraded = cached_features(run / "degraded.safetensors", key, compute)
+        encoder_of = out_of_fold_encoder(weights, config, sources.audio_run, clips, features)
+        fold_of = fold_of_speakers(clips, config.folds, config.loop.seed)
+        encoded = [encode_clips(weights, clips, version, encoder_of) for version in (features, degraded)]
         return cls(
-            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in fold_clips]),
-            np.array([len(features[index].frames) * config.mfcc.hop_seconds for index in indices]),
-            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in fold_clips]),
+            np.array([FUSED_LABELS.index(clip.label) if clip.label else -1 for clip in clips]),
+            np.array([len(each.frames) * config.mfcc.hop_seconds for each in features]),
+            np.array([_part_of_fold(fold_of[clip.speaker], config.folds) for clip in clips]),
             *encoded,
         )
 
@@ -341,14 +340,6 @@ class _EncodedClips:
         """Indices, labels and durations of the clips of a part."""
         indices = np.flatnonzero((self.parts == PARTS.index(part)) & (self.labels >= 0))
         return indices.tolist(), self.labels[indices], self.seconds[indices]
-
-
-def _training_clips(
-    config: AudioConfig, clips: Sequence[VoiceClip], features: Sequence[VoiceFeatures]
-) -> tuple[list[VoiceClip], list[VoiceFeatures]]:
-    """The clips that the audio training used: those with a target."""
-    indices = [index for index, clip in enumerate(clips) if target_of(clip, config.labels) is not None]
-    return [clips[index] for index in indices], [features[index] for index in indices]
 
 
 def _part_of_fold(fold: int, folds: int) -> int:

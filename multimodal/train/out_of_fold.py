@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.encoders.audio import encode_speaker
+from multimodal.encoders.moments import has_states
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
 from multimodal.evaluate.synthetic_features import AudioEncoderFn
@@ -166,6 +167,7 @@ def out_of_fold_encoder(
         WeightsError: A fold is missing, or has another network.
     """
     check_same_training(weights, config)
+    spec = weights.spec.with_speech() if has_states(features) else weights.spec
     fold_of = fold_of_speakers(clips, config.folds, config.loop.seed)
     networks = [_fold_network(weights.network, run / f"fold-{number}") for number in range(config.folds)]
     by_speaker: dict[str, list[int]] = {}
@@ -182,7 +184,7 @@ def out_of_fold_encoder(
                 states = encode_speaker(network, [features[i] for i in indices])[1]
                 pairs += zip(states, of_shipped[name], strict=True)
         state_map = fit_state_map(*zip(*pairs, strict=True))
-        encoders[number] = _mapped_encoder(network, state_map, weights.spec.temperature, number)
+        encoders[number] = _mapped_encoder(network, state_map, spec.temperature, number)
     return {name: encoders[fold] for name, fold in fold_of.items()}
 
 

@@ -56,7 +56,7 @@ def test_only_the_generator_is_used_and_the_input_is_unchanged() -> None:
     before, clip, features = torch.get_rng_state(), noise(1, 3000)[0], noise(40, 39)
     copies = clip.clone(), features.clone()
     augment_waveform(clip, everything(), seeded())
-    mask_features(features, everything(), seeded())
+    mask_features(features[None], torch.tensor([40]), everything(), seeded())
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(clip, copies[0]) and torch.equal(features, copies[1])
 
@@ -65,7 +65,8 @@ def test_only_the_generator_is_used_and_the_input_is_unchanged() -> None:
 def test_no_shares_change_nothing(amounts: AudioAugmentation) -> None:
     clip = noise(1, 4000)[0] * 40  # beyond full scale, too
     assert torch.equal(augment_waveform(clip, amounts, seeded()), clip)
-    assert torch.equal(mask_features(clip.reshape(100, 40), amounts, seeded()), clip.reshape(100, 40))
+    features = clip.reshape(1, 100, 40)
+    assert torch.equal(mask_features(features, torch.tensor([100]), amounts, seeded()), features)
 
 
 @pytest.mark.parametrize("share", SOUND_SHARES)
@@ -206,9 +207,9 @@ def test_time_stretch_and_pitch_shift_stay_within_their_range() -> None:
 
 
 def covered(frames: int, amounts: AudioAugmentation, clips: int = 200) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """``(clips, frames, 39)``: what is masked, each clip from one generator after the other."""
-    generator, features = seeded(), torch.randn(frames, 39, generator=seeded(1))
-    results = [mask_features(features, amounts, generator) for _ in range(clips)]
+    """``(clips, frames, 39)``: what is masked in copies of a clip."""
+    features = torch.randn(frames, 39, generator=seeded(1))
+    results = mask_features(features.repeat(clips, 1, 1), torch.full((clips,), frames), amounts, seeded())
     for result in results:
         assert torch.equal(result[result != 0], features[result != 0])
     return np.stack([(result == 0).numpy() for result in results])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,17 @@ from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.encoders import audio
 from multimodal.encoders.audio import (
     AUDIO_NETWORKS,
-    LARGEST,
-    AttentionPool,
     AudioRecurrentEncoder,
-    Background,
     ConvBiGRU,
-    Mix,
+    ConvBiGRUWhisper,
     encode_speaker,
-    standardize,
 )
+from multimodal.encoders.audio_layers import AttentionPool, Mix, mean_and_deviation
+from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.moments import LARGEST
 from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.statistics import RecordingStatistics
-from multimodal.encoders.voice_features import summary_size, voice_features
+from multimodal.encoders.voice_features import VoiceFeatures, summary_size, voice_features
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import load_weights, save_weights
 
@@ -62,14 +60,25 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
     return network_of(request.param)
 
 
+def sizes(network: nn.Module) -> tuple[int, int]:
+    """Features per frame and per utterance; twice as many where two normalizations stand side by side."""
+    factor = 2 if isinstance(network, ConvBiGRUWhisper) else 1
+    return factor * FRAME, factor * SUMMARY
+
+
+def frames_per_step(network: nn.Module) -> int:
+    return 8 if isinstance(network, ConvBiGRU) else 1
+
+
 # --- padding ------------------------------------------------------------------------------------------------------
 
 
 def both_ways(network: nn.Module, lengths: Sequence[int], further: int = 0) -> None:
     """Compares a batch that is padded with nonsense with its items alone."""
     generator = torch.Generator().manual_seed(sum(lengths))
-    items = [torch.randn(length, FRAME, generator=generator) for length in lengths]
-    summary = torch.randn(len(items), SUMMARY, generator=generator)
+    frame, size = sizes(network)
+    items = [torch.randn(length, frame, generator=generator) for length in lengths]
+    summary = torch.randn(len(items), size, generator=generator)
     batch = nn.functional.pad(pad_sequence(items, batch_first=True, padding_value=9.0), (0, 0, 0, further), value=-7.0)
     together = network(batch, torch.tensor(lengths), summary)
     for row, item in enumerate(items):
@@ -95,8 +104,9 @@ def test_one_frame_and_long_padding(network: nn.Module) -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 8, 9, 100, 123])
 def test_states_stand_at_even_steps(network: nn.Module, frames: int) -> None:
-    output = network(torch.zeros(1, frames, FRAME), torch.tensor([frames]), torch.zeros(1, SUMMARY))
-    per_step = {AudioRecurrentEncoder: 1, ConvBiGRU: 8}[type(network)]
+    frame, size = sizes(network)
+    output = network(torch.zeros(1, frames, frame), torch.tensor([frames]), torch.zeros(1, size))
+    per_step = frames_per_step(network)
     assert output.state_lengths.tolist() == [-(-frames // per_step)]
     assert output.states.shape == (1, -(-frames // per_step), network.state_size)
     assert output.embedding.shape == (1, network.embedding_size) and output.logits.shape == (1, LABELS)
@@ -104,8 +114,10 @@ def test_states_stand_at_even_steps(network: nn.Module, frames: int) -> None:
 
 
 def test_output_averages_summary_heads(network: nn.Module) -> None:
-    output = network(torch.randn(3, 40, FRAME), torch.tensor([40, 30, 9]), torch.randn(3, SUMMARY))
-    assert len(output.member_logits) == {AudioRecurrentEncoder: 1, ConvBiGRU: 3}[type(network)]
+    frame, size = sizes(network)
+    output = network(torch.randn(3, 40, frame), torch.tensor([40, 30, 9]), torch.randn(3, size))
+    members = {AudioRecurrentEncoder: 1, ConvBiGRU: 3, ConvBiGRUWhisper: 4}
+    assert len(output.member_logits) == members[type(network)]
     answering = output.member_logits[1:] if isinstance(network, ConvBiGRU) else output.member_logits
     expected = answering.softmax(-1).mean(0)
     torch.testing.assert_close(output.logits.softmax(-1), expected)
@@ -223,15 +235,16 @@ def test_mixing_by_hand() -> None:
 
 
 def test_utterances_are_mixed_behind_the_recurrence(network: nn.Module) -> None:
-    frames, lengths, summary = torch.randn(2, 30, FRAME), torch.tensor([30, 12]), torch.randn(2, SUMMARY)
+    frame, size = sizes(network)
+    frames, lengths, summary = torch.randn(2, 30, frame), torch.tensor([30, 12]), torch.randn(2, size)
     plain = network(frames, lengths, summary)
-    nothing = network(frames, lengths, summary, Mix(torch.ones(2, 1), torch.tensor([1, 0])))
+    nothing = network(frames, lengths, summary, mix=Mix(torch.ones(2, 1), torch.tensor([1, 0])))
     torch.testing.assert_close(nothing.member_logits, plain.member_logits)
-    swapped = network(frames, lengths, summary, Mix(torch.zeros(2, 1), torch.tensor([1, 0])))
+    swapped = network(frames, lengths, summary, mix=Mix(torch.zeros(2, 1), torch.tensor([1, 0])))
     torch.testing.assert_close(swapped.member_logits, plain.member_logits.flip(1))
     if isinstance(network, AudioRecurrentEncoder):  # its head is linear, so mixing before it is mixing behind it
         mix = Mix(torch.tensor([[0.3], [0.9]]), torch.tensor([1, 0]))
-        torch.testing.assert_close(network(frames, lengths, summary, mix).logits, mix.of(plain.logits))
+        torch.testing.assert_close(network(frames, lengths, summary, mix=mix).logits, mix.of(plain.logits))
 
 
 # --- a speaker ----------------------------------------------------------------------------------------------------
@@ -255,7 +268,7 @@ def test_answers_are_shares_and_states_are_complete(network: nn.Module) -> None:
     rows, states = encode_speaker(network, [spoken(length, length) for length in (50, 3, 120)])
     assert rows.shape == (3, LABELS) and rows.dtype == torch.float32
     torch.testing.assert_close(rows.sum(1), torch.ones(3))
-    per_step = {AudioRecurrentEncoder: 1, ConvBiGRU: 8}[type(network)]
+    per_step = frames_per_step(network)
     assert [tuple(each.shape) for each in states] == [
         (-(-length // per_step), network.state_size) for length in (50, 3, 120)
     ]
@@ -289,15 +302,21 @@ def test_temperature_divides_the_logits(network: nn.Module, temperature: float) 
     assert encode_speaker(network, features, temperature)[0].numpy() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.fixture(params=["are", "conv_bigru"])
+def normalizing(request: pytest.FixtureRequest) -> nn.Module:
+    """A network that reads features normalized by the recording alone."""
+    return network_of(request.param)
+
+
 @pytest.mark.parametrize("utterances", [1, 2, 30])
-def test_speaker_statistics_are_removed(network: nn.Module, utterances: int) -> None:
+def test_speaker_statistics_are_removed(normalizing: nn.Module, utterances: int) -> None:
     """The corpora weigh 20 utterances, or 4,000 frames; the rest of the estimate is the speaker's own."""
-    listener = Listener(network)
+    listener = Listener(normalizing)
     features = [spoken(10 + number, number, shift=2.0) for number in range(utterances)]
     encode_speaker(listener, features)
     own_frames = np.concatenate([each.frames.double().numpy() for each in features])
     own_summaries = np.array([each.summary.double().numpy() for each in features])
-    state = state_of(network)
+    state = state_of(normalizing)
     share_frames, share_summaries = len(own_frames) / (len(own_frames) + 4_000), utterances / (utterances + 20)
     for heard, said in zip(listener.handed, features, strict=True):
         for part, values, own, share, kind in (
@@ -310,48 +329,73 @@ def test_speaker_statistics_are_removed(network: nn.Module, utterances: int) -> 
             assert part == pytest.approx(expected, abs=1e-4), kind
 
 
-def test_more_of_one_speaker_weakens_what_the_recording_adds(network: nn.Module) -> None:
+def test_more_of_one_speaker_weakens_what_the_recording_adds(normalizing: nn.Module) -> None:
     """A shift of all features, as by another microphone, is explained the better the more was heard."""
     left = []
     for utterances in (1, 4, 16, 128):
         handed = []
         for shift in (0.0, 1.5):
-            listener = Listener(network)
+            listener = Listener(normalizing)
             encode_speaker(listener, [spoken(400, number, shift) for number in range(utterances)])
             handed.append(np.concatenate([frames for frames, _ in listener.handed]).mean())
         left.append(float(handed[1] - handed[0]))
     assert left == sorted(left, reverse=True) and left[0] > 1.0 and left[-1] < 0.15
 
 
-def test_recording_adds_nothing_where_the_corpora_weigh_nothing(network: nn.Module) -> None:
-    free = copy.deepcopy(network)
+def test_recording_adds_nothing_where_the_corpora_weigh_nothing(normalizing: nn.Module) -> None:
+    free = copy.deepcopy(normalizing)
     free.background.frames = free.background.utterances = 0.0
     plain = encode_speaker(free, [spoken(60, number) for number in range(4)])[0]
     shifted = encode_speaker(free, [spoken(60, number, shift=3.0) for number in range(4)])[0]
     torch.testing.assert_close(shifted, plain, atol=5e-3, rtol=0)  # half precision is coarser further from zero
 
 
-def test_background_is_what_it_learnt() -> None:
-    background = Background(2, 1, utterances=3.0, frames_per_utterance=10.0)
-    frames = RecordingStatistics(
-        1e5, torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor([4.0, 9.0], dtype=torch.float64)
-    )
-    summaries = RecordingStatistics(
-        70.0, torch.tensor([5.0], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64)
-    )
-    background.learn(frames, summaries)
-    own = RecordingStatistics(10.0, torch.tensor([5.0, 2.0]).double(), torch.tensor([0.0, 1.0]).double())
-    actual = background.frame_statistics(own)  # 10 frames of its own against 30 of the corpora
-    assert actual.mean.tolist() == [2.0, 2.0] and actual.variance.tolist() == [3.0, 7.0]
-    alone = background.summary_statistics(RecordingStatistics.empty(1))
-    assert alone.mean.tolist() == [5.0] and alone.variance.tolist() == [1.0]
-    assert set(background.state_dict()) == {"frame_mean", "frame_variance", "summary_mean", "summary_variance"}
+# --- speech states ------------------------------------------------------------------------------------------------
 
 
-def test_odd_values_are_held_within_bounds() -> None:
-    common = RecordingStatistics(9.0, torch.tensor([1.0]).double(), torch.tensor([4.0]).double())
-    actual = standardize(torch.tensor([[3.0], [100.0], [-100.0]]), common)
-    assert actual.flatten().tolist() == [1.0, 5.0, -5.0] and actual.dtype == torch.float32
+def with_states(frames: int, seed: int) -> VoiceFeatures:
+    generator = torch.Generator().manual_seed(seed)
+    return replace(spoken(frames, seed), speech_states=torch.randn(-(-frames // 8), 512, generator=generator).half())
+
+
+def test_states_change_the_answer_and_not_what_fusion_reads() -> None:
+    network = network_of("conv_bigru_whisper")
+    features = [with_states(length, length) for length in (50, 3, 120)]
+    rows, states = encode_speaker(network, features)
+    plain_rows, plain_states = encode_speaker(network, [replace(each, speech_states=None) for each in features])
+    assert float((rows - plain_rows).abs().max()) > 1e-3
+    for each, plain in zip(states, plain_states, strict=True):
+        assert torch.equal(each, plain)
+
+
+def test_both_branches_count_the_same() -> None:
+    network = network_of("conv_bigru_whisper")
+    frame, size = sizes(network)
+    frames, lengths, summary = torch.randn(2, 30, frame), torch.tensor([30, 12]), torch.randn(2, size)
+    states, steps = torch.randn(2, 4, 1024), torch.tensor([4, 2])
+    output = network(frames, lengths, summary, states, steps)
+    shares = output.member_logits.softmax(-1)
+    torch.testing.assert_close(output.logits.softmax(-1), (shares[1:4].mean(0) + shares[4:].mean(0)) / 2)
+
+
+def test_padding_of_states_changes_nothing() -> None:
+    branch = network_of("conv_bigru_whisper").speech
+    states = torch.randn(2, 9, 1024) * padding_mask(torch.tensor([9, 4]), 9)[:, :, None]
+    together = branch(states, torch.tensor([9, 4]))
+    torch.testing.assert_close(together[:, 1:], branch(states[1:, :4], torch.tensor([4])), atol=2e-5, rtol=1e-4)
+
+
+def test_mean_and_deviation_are_numpys() -> None:
+    states = torch.randn(1, 7, 5)
+    values = states[0].double().numpy()
+    expected = np.concatenate([values.mean(axis=0), np.sqrt(values.var(axis=0) + 1e-5)])
+    assert mean_and_deviation(states, torch.tensor([7]))[0].numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_networks_that_read_no_states_are_not_disturbed_by_them(normalizing: nn.Module) -> None:
+    features = [with_states(length, length) for length in (50, 20)]
+    plain = encode_speaker(normalizing, [replace(each, speech_states=None) for each in features])[0]
+    assert torch.equal(encode_speaker(normalizing, features)[0], plain)
 
 
 # --- features -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from checkout import RunCommand
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,10 +23,12 @@ from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import voice_features
+from multimodal.encoders.whisper_states import WHISPER_BASE
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate import command as evaluate
 from multimodal.evaluate.audio import audio_figures, evaluate_audio
 from multimodal.evaluate.tables import FIGURES
+from multimodal.evaluate.voice_recordings import ALONE, BALANCED, CONDITIONS
 from multimodal.models.selection import DEFAULTS, shipped
 from multimodal.models.weights import Weights, load_weights
 
@@ -72,7 +75,10 @@ def test_figures_are_complete_and_fit_each_other(figures: dict[str, dict[str, An
         assert confusion.sum() == actual["n"] and confusion.shape == (len(actual["labels"]),) * 2
         assert confusion.trace() / actual["n"] == pytest.approx(actual["accuracy"])
         assert actual["parameters"] == weights.card["parameters"] and actual["speakers"] == 4
-        assert 0 <= actual["ece"] <= 1 and 0 <= actual["uar_alone"] <= 1
+        recalls = actual["uar_by_recording"]
+        assert list(recalls) == list(actual["confidence"]) == list(CONDITIONS) and actual["speech_encoder"] is None
+        assert recalls[BALANCED] == pytest.approx(actual["uar"]) and all(0 <= value <= 1 for value in recalls.values())
+        assert 0 <= actual["ece"] <= 1
     assert [actual["n"] for actual in figures.values()] == [
         32,
         32,
@@ -100,7 +106,8 @@ def test_figures_are_scikit_learns(
     assert actual["macro_f1"] == pytest.approx(macro)
     assert actual["confusion"] == confusion_matrix(truth, selection, labels=range(7)).tolist()
     alone = answers(weights, clips, alone=True).argmax(axis=1)
-    assert actual["uar_alone"] == pytest.approx(recall_score(truth, alone, average="macro", labels=classes))
+    recalls = actual["uar_by_recording"]
+    assert recalls[ALONE] == pytest.approx(recall_score(truth, alone, average="macro", labels=classes))
 
 
 @settings(database=None, derandomize=True)
@@ -126,6 +133,20 @@ def test_temperature_of_the_card_is_used(
     actual = evaluate_audio(sure, "ravdess", voices_folder / "ravdess", "native")
     assert actual["confusion"] == figures["ravdess native"]["confusion"]
     assert actual["ece"] != pytest.approx(figures["ravdess native"]["ece"], abs=0.05)
+
+
+def test_states_have_a_calibration_of_their_own(weights: Weights, voices_folder: Path) -> None:
+    class Encoder:
+        name = WHISPER_BASE
+
+        def encode(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> torch.Tensor:
+            return torch.zeros(max(len(samples) // 1280, 1), 512).half()
+
+    plain = evaluate_audio(weights, "ravdess", voices_folder / "ravdess", speech_encoder=Encoder())  # type: ignore[arg-type]
+    assert plain["speech_encoder"] is None  # its card knows of none
+    speech = replace(weights, spec=replace(weights.spec, speech={"encoder": WHISPER_BASE, "temperature": 0.05}))
+    heard = evaluate_audio(speech, "ravdess", voices_folder / "ravdess", speech_encoder=Encoder())  # type: ignore[arg-type]
+    assert heard["speech_encoder"] == WHISPER_BASE and heard["ece"] != pytest.approx(plain["ece"], abs=0.05)
 
 
 # --- onto the seven -----------------------------------------------------------------------------------------------
@@ -218,7 +239,7 @@ def test_command_prints_the_same_figures(
     assert (finished.returncode, finished.stderr) == (0, "") and finished.stdout.count("\n") == 1
     actual, expected = json.loads(finished.stdout), figures["ravdess native"]
     assert actual["confusion"] == expected["confusion"] and set(actual) == set(expected) >= KEYS
-    for key in ("uar", "uar_alone", "accuracy", "macro_f1", "ece"):
+    for key in ("uar", "uar_by_recording", "accuracy", "macro_f1", "ece"):
         assert actual[key] == pytest.approx(expected[key], abs=1e-4), key
 
 
@@ -235,6 +256,9 @@ def test_table_shows_the_same_figures(
     values = dict(line.split() for line in lines[1 : 1 + len(keys)])
     assert list(values) == keys and {"uar", "speakers", "n"} <= set(keys)
     assert values["n"] == "24" and float(values["uar"]) == pytest.approx(expected["uar"], abs=1e-4)
+    assert "  speech encoder     none" in lines
+    for name, value in expected["uar_by_recording"].items():
+        assert f"    {name:16} {value:.4f}" in lines
     for row, label in zip(expected["confusion"], expected["labels"], strict=True):
         assert any(line.split() == [label, *map(str, row)] for line in lines), label
 
@@ -331,8 +355,9 @@ def test_command_judges_the_real_corpora(
     words = ["--corpus", corpus, "--data", str(folder), "--model", model, "--labels", labels, "--device", "cpu"]
     assert evaluate.main(["audio", *words, "--json"]) == 0
     figures: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert set(figures) >= KEYS | {"uar_alone"}
+    assert set(figures) >= KEYS | {"uar_by_recording"}
     assert (figures["n"], figures["speakers"]) == CLIPS[corpus]
     assert figures["labels"] == list(VOICE_CORPORA[corpus].labels if labels == "native" else FUSED_LABELS)
     assert sum(map(sum, figures["confusion"])) == figures["n"]
-    assert all(0 <= figures[key] <= 1 for key in ("uar", "uar_alone", "accuracy", "macro_f1", "ece"))
+    assert all(0 <= figures[key] <= 1 for key in ("uar", "accuracy", "macro_f1", "ece"))
+    assert figures["speech_encoder"] == WHISPER_BASE  # the test extra holds the offline model

@@ -23,8 +23,10 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS, encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import summary_size, voice_features
+from multimodal.encoders.whisper_states import WHISPER_BASE
 from multimodal.errors import ConfigError, CorpusError
-from multimodal.evaluate.audio import evaluate_audio
+from multimodal.evaluate.audio import evaluate_audio, predict_recordings
+from multimodal.evaluate.voice_recordings import BALANCED, CONDITIONS
 from multimodal.models.weights import load_weights
 from multimodal.train import audio as train_audio
 from multimodal.train import command as train
@@ -37,7 +39,7 @@ from multimodal.train.audio_calibration import (
     joined,
     predictions_of,
 )
-from multimodal.train.audio_task import AudioTask, ClipTable, evaluate_clips, groups_of, target_of
+from multimodal.train.audio_task import AudioTask, ClipTable, groups_of, target_of
 from multimodal.train.config import read_config
 from multimodal.train.loop import load_tensors
 
@@ -92,9 +94,8 @@ def answers(trained: Path, table: ClipTable) -> np.ndarray[Any, np.dtype[np.floa
     """Uncalibrated, of each clip by the network of the fold that tests it, as its run folder holds it."""
     actual = np.zeros((len(table.clips), 8), np.float32)
     for number, fold in enumerate(split_by_speaker(table.clips, 2, seed=3)):
-        actual[fold.test] = evaluate_clips(
-            kept_network(trained.parent, f"fold-{number}"), table.subset(fold.test)
-        ).numpy()
+        part, network = table.subset(fold.test), kept_network(trained.parent, f"fold-{number}")
+        actual[fold.test] = predict_recordings(network, part.clips, part.versions[0], BALANCED)[1]
     return actual
 
 
@@ -135,6 +136,19 @@ def test_seven_labels_are_judged_where_they_occur(card: dict[str, Any]) -> None:
         assert rows == expected and figures["n"] == clips and actual[corpus]["speakers"] == 4
 
 
+@pytest.mark.slow
+def test_four_kinds_of_recordings_stand_on_the_card(card: dict[str, Any], predictions: VoicePredictions) -> None:
+    """No label but neutral means another here, so what is summed up to the seven is what a label says."""
+    for kind, crossed in (("leave_speakers_out", False), ("cross_corpus", True)):
+        for corpus, entry in card["metrics"][kind].items():
+            figures = entry["seven"] if kind == "leave_speakers_out" else entry
+            assert list(figures["uar_by_recording"]) == list(CONDITIONS)
+            assert figures["uar_by_recording"][BALANCED] == pytest.approx(figures["uar"])
+            selected = (predictions.crossed == crossed) & (predictions.corpora == corpus)
+            counts = {name: int((selected & (predictions.conditions == name)).sum()) for name in CONDITIONS}
+            assert set(counts.values()) == {figures["n"]}
+
+
 @pytest.fixture(scope="module")
 def predictions(trained: Path, table: ClipTable) -> VoicePredictions:
     """Of the folds and of the trainings without a corpus, as the run folder holds them."""
@@ -145,9 +159,8 @@ def predictions(trained: Path, table: ClipTable) -> VoicePredictions:
         parts[f"without-{corpus}"] = SpeakerFold(*rows)
     groups, found = groups_of("ravdess"), []
     for name, part in parts.items():
-        held_out = table.subset(part.test)
-        rows = evaluate_clips(kept_network(trained.parent, name), held_out).numpy()
-        found.append(predictions_of(rows, held_out, table.subset(part.train), groups, name.startswith("without")))
+        held_out, training, crossed = table.subset(part.test), table.subset(part.train), name.startswith("without")
+        found.append(predictions_of(kept_network(trained.parent, name), held_out, training, groups, crossed, False))
     return joined(found)
 
 
@@ -178,7 +191,7 @@ def test_cross_corpus_excludes_the_corpus(
     others = table.subset(np.setdiff1d(np.arange(len(table.clips)), selected))
     mean = torch.cat([each.frames for each in others.versions[0]]).double().mean(0)
     torch.testing.assert_close(network.background.frame_mean.double(), mean, atol=1e-3, rtol=1e-3)
-    left_out = predictions.crossed & (predictions.corpora == corpus)
+    left_out = predictions.crossed & (predictions.corpora == corpus) & (predictions.conditions == BALANCED)
     rows = calibrated_out_of_sample(predictions)[0][left_out]
     summed = np.array([[row[np.array(groups_of("ravdess")) == label].sum() for label in FUSED_LABELS] for row in rows])
     truth = [FUSED_LABELS.index(clip.label or "") for clip in table.subset(selected).clips]
@@ -193,7 +206,8 @@ def test_cross_corpus_excludes_the_corpus(
 def test_confidence_of_known_and_left_out_corpora_stands_side_by_side(card: dict[str, Any]) -> None:
     rows = card["metrics"]["confidence"]
     names = [f"{corpus}, {kind}" for kind in ("known", "left out") for corpus in ("ravdess", "emodb")]
-    assert set(rows) == {"known corpora", "left-out corpora", *names}
+    kinds = ("known corpora", "left-out corpora")
+    assert set(rows) == {*kinds, *names, *(f"{kind}, {name}" for kind in kinds for name in CONDITIONS[1:])}
     assert rows["known corpora"]["n"] == rows["left-out corpora"]["n"] == 56
     for row in rows.values():
         assert 0 <= row["ece"] <= 1 and row["risk_coverage"][-1] == [1.0, row["accuracy"]]
@@ -340,13 +354,13 @@ def no_features(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise ComputedError
 
-    monkeypatch.setattr(train_audio, "clip_table", refuse)
+    monkeypatch.setattr(train_audio, "clip_features", refuse)
 
 
 def copied(run: Path, folder: Path) -> Path:
     """What a run keeps between trainings, without these."""
     (folder / "run").mkdir(parents=True)
-    for name in ("commit.txt", "features.safetensors", "sound.safetensors"):
+    for name in ("commit.txt", "features-0.safetensors", "features-1.safetensors", "sound.safetensors"):
         (folder / "run" / name).write_bytes((run / name).read_bytes())
     return folder
 
@@ -412,6 +426,48 @@ def test_folder_with_another_run_is_refused(tmp_path: Path, voices_folder: Path,
     with pytest.raises(ConfigError, match="or clips"):
         run_stage(small.parent.parent, data, SMALL)
     assert {path: path.read_bytes() for path in small.parent.rglob("*") if path.is_file()} == before
+
+
+# --- with a speech encoder ----------------------------------------------------------------------------------------
+
+
+class LoudnessEncoder:
+    """In place of Whisper, which takes seconds to load: its states tell the loudness of each 80 ms."""
+
+    name = WHISPER_BASE
+
+    def encode(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> torch.Tensor:
+        steps = max(len(samples) // 1280, 1)
+        level = torch.tensor([float(np.abs(part).mean()) for part in np.array_split(samples, steps)])
+        return torch.sin(100 * level[:, None] * torch.arange(1, 513)).half()
+
+
+@pytest.mark.slow
+def test_network_that_reads_states_has_two_calibrations(
+    tmp_path: Path, voices_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_audio, "load_speech_encoder", lambda *_: LoudnessEncoder())
+    path = run_stage(tmp_path, voices_folder, f'architecture = "conv_bigru_whisper"\n{CONFIG}')
+    weights = load_weights(str(path), "audio")
+    speech = weights.spec.speech
+    assert speech["encoder"] == WHISPER_BASE and speech["temperature"] != weights.spec.temperature
+    assert weights.spec.with_speech().uncertain_below == speech["uncertain_below"]
+    metrics = weights.card["metrics"]
+    assert set(metrics["speech"]) == {"leave_speakers_out", "cross_corpus", "confidence"} <= set(metrics)
+    assert metrics["speech"]["confidence"] != metrics["confidence"]
+    folder, encoder = voices_folder / "ravdess", LoudnessEncoder()
+    plain, heard = (evaluate_audio(weights, "ravdess", folder, speech_encoder=each) for each in (None, encoder))
+    assert plain["speech_encoder"] is None and heard["speech_encoder"] == WHISPER_BASE
+    assert plain["n"] == heard["n"] and plain["uar_by_recording"] != heard["uar_by_recording"]
+
+
+@pytest.mark.usefixtures("fresh_accelerate")
+def test_network_that_reads_states_needs_the_speech_encoder(
+    tmp_path: Path, voices_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train_audio, "load_speech_encoder", lambda *_: None)
+    code, line = command(capsys, tmp_path, f'architecture = "conv_bigru_whisper"\n{SMALL}', voices_folder)
+    assert code == 1 and "whisper base: is not on this machine" in line and "multimodal-emotion[offline]" in line
 
 
 # --- what cannot be -----------------------------------------------------------------------------------------------

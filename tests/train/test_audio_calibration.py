@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from voice_corpus import clip_of
+from voice_corpus import clip_of, features_of, random_network
 
 from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
-from multimodal.encoders.voice_features import VoiceFeatures
+from multimodal.encoders.voice_features import summary_size
 from multimodal.evaluate.metrics import correctness, expected_calibration_error, fit_temperature
+from multimodal.evaluate.voice_recordings import ALONE, BALANCED, CONDITIONS, MOSTLY_NEUTRAL
 from multimodal.train.audio_calibration import (
     VoiceCalibration,
     VoicePredictions,
@@ -49,7 +50,15 @@ def kind(crossed: bool, seed: int, clips: int = 150, speakers: int = 8) -> Voice
     }
     distances = np.array([distance[name] for name in names])
     return VoicePredictions(
-        softmax(logits), FUSED_LABELS, labels, labels, distances, corpora, names, np.full(count, crossed)
+        softmax(logits),
+        FUSED_LABELS,
+        labels,
+        labels,
+        distances,
+        corpora,
+        names,
+        np.full(count, crossed),
+        np.full(count, BALANCED),
     )
 
 
@@ -135,7 +144,7 @@ def table_of(means: dict[str, float]) -> ClipTable:
         for take in (1, 2)
     ]
     features = [
-        VoiceFeatures(torch.zeros(5, 39), torch.full((3,), mean + offset))
+        replace(features_of(5, 0), summary=torch.full((summary_size(),), mean + offset))
         for mean in means.values()
         for offset in (-1.0, 1.0)
     ]
@@ -149,11 +158,15 @@ TRAINING = {"ravdess-1": 0.0, "ravdess-2": 4.0, "emodb-1": 20.0, "emodb-2": 22.0
 def test_distances_are_those_of_the_nearest_corpus() -> None:
     training, held_out = table_of(TRAINING), table_of({"ravdess-3": 6.0, "ravdess-4": 19.0})
     centers, variance = corpus_centers(training)
-    assert centers.tolist() == [[2.0] * 3, [21.0] * 3] and variance.tolist() == [(4 + 1) / 2] * 3
+    size = summary_size()
+    assert centers.tolist() == [[2.0] * size, [21.0] * size] and variance.tolist() == [(4 + 1) / 2] * size
     groups = ("happiness",) * 8
-    predictions = predictions_of(np.full((4, 8), 1 / 8), held_out, training, groups, crossed=True)
-    assert predictions.distances.tolist() == pytest.approx([16 / 2.5] * 2 + [4 / 2.5] * 2) and predictions.crossed.all()
-    assert predictions.speakers.tolist() == ["ravdess-3"] * 2 + ["ravdess-4"] * 2
+    predictions = predictions_of(random_network(8), held_out, training, groups, crossed=True, speech=False)
+    assert predictions.crossed.all() and set(predictions.conditions) == set(CONDITIONS) - {MOSTLY_NEUTRAL}
+    together, alone = (predictions.subset(predictions.conditions == name) for name in (BALANCED, ALONE))
+    assert together.distances.tolist() == pytest.approx([16 / 3] * 2 + [4 / 3] * 2)  # and half an utterance's 1
+    assert alone.distances.tolist() == pytest.approx([9 / 3.5, 25 / 3.5, 9 / 3.5, 1 / 3.5])
+    assert together.speakers.tolist() == ["ravdess-3"] * 2 + ["ravdess-4"] * 2
     assert sum_to_fused(predictions.probabilities, groups)[0, 1] == pytest.approx(1)
 
 
@@ -161,7 +174,9 @@ def test_familiarity_of_the_card_gives_the_same_temperature() -> None:
     training, calibration = table_of(TRAINING), VoiceCalibration(0.7, 3.0, 2.0, 5.0, 0.4)
     familiarity = familiarity_of(calibration, training)
     assert familiarity is not None
-    mean = torch.full((3,), 18.5)
-    assert familiarity.distance(mean) == pytest.approx(2.5)
-    assert 0.7 * familiarity.temperature_factor(mean) == pytest.approx(calibration.temperatures(np.array([2.5]))[0])
+    mean = torch.full((summary_size(),), 18.5)
+    for utterances, distance in ((1, 6.25 / 3.5), (5, 6.25 / 2.7)):
+        assert familiarity.distance(mean, utterances) == pytest.approx(distance)
+        expected = calibration.temperatures(np.array([distance]))[0]
+        assert 0.7 * familiarity.temperature_factor(mean, utterances) == pytest.approx(expected)
     assert familiarity_of(VoiceCalibration(0.7), training) is None

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
-from voice_corpus import clip_of, features_of, random_network, voice
+from voice_corpus import clip_of, features_of, voice
 
 from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip
 from multimodal.data.emotions import FUSED_LABELS
-from multimodal.encoders.audio import AudioOutput, Background, Mix, encode_speaker
+from multimodal.encoders.audio import AudioOutput, encode_speaker
+from multimodal.encoders.audio_layers import Mix
+from multimodal.encoders.background import Background
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
@@ -30,18 +30,19 @@ from multimodal.train.audio_task import (
     Batch,
     ClipTable,
     SamplingConfig,
-    clip_table,
-    evaluate_clips,
+    clip_features,
     groups_of,
     target_labels,
     target_of,
 )
 from multimodal.train.loop import LoopSettings
+from multimodal.train.simulated_recordings import RecordingShares
 
 CORPORA = tuple(VOICE_CORPORA)
 PLAIN = AudioAugmentation(changed_share=0.0)
 WEIGHTS = {"ravdess": 1.0, "emodb": 0.4}
-EXACT = SamplingConfig(WEIGHTS, augmented_share=0, full_speaker_share=1, summary_noise=0, label_smoothing=0, mixup=0)
+ALONE = RecordingShares(balanced=0.0, one_emotion=0.0, mostly_neutral=0.0, alone=1.0)
+EXACT = SamplingConfig(WEIGHTS, augmented_share=0, recordings=ALONE, summary_noise=0, label_smoothing=0, mixup=0)
 """Nothing is left to chance but which clips are drawn."""
 LOOP = LoopSettings(epochs=1, batch_size=8, precision="no", keep="last")
 
@@ -110,24 +111,30 @@ def same(actual: Sequence[VoiceFeatures], expected: Sequence[VoiceFeatures]) -> 
     )
 
 
-def test_table_of_clips_and_copies() -> None:
+def test_versions_of_clips() -> None:
     clips, sounds = spoken_clips()
     mfcc, strong = Mfcc(), AudioAugmentation(changed_share=1.0, noise_share=1.0)
-    table = clip_table(clips, sounds, "ravdess", 2, strong, mfcc, seed=4)
-    assert table.clips == tuple(clips[1:])  # RAVDESS knows no boredom
-    assert [target_labels("ravdess")[target] for target in table.targets] == ["angry", "sad", "calm", "happy"]
-    assert len(table.versions) == 3 and same(table.versions[0], voice_features(sounds[1:], mfcc))
-    assert not any(same(*pair) for pair in itertools.combinations(table.versions, 2))
-    again, other = (clip_table(clips, sounds, "ravdess", 2, strong, mfcc, seed) for seed in (4, 5))
-    assert all(map(same, again.versions, table.versions))
-    assert same(other.versions[0], table.versions[0]) and not same(other.versions[1], table.versions[1])
+    versions = [clip_features(clips, sounds, number, strong, mfcc, seed=4) for number in range(3)]
+    assert same(versions[0], voice_features(sounds, mfcc))
+    assert not any(same(*pair) for pair in itertools.combinations(versions, 2))
+    for number in range(3):
+        assert same(clip_features(clips, sounds, number, strong, mfcc, seed=4), versions[number])
+        assert same(clip_features(clips, sounds, number, strong, mfcc, seed=5), versions[number]) == (number == 0)
+
+
+def test_clips_of_a_speaker_are_changed_alike() -> None:
+    """As in one recording: the same clip of the same speaker sounds the same, that of another speaker does not."""
+    clips, sounds = spoken_clips()
+    strong = AudioAugmentation(changed_share=1.0, noise_share=1.0, reverberation_share=1.0)
+    one, two, other = clip_features([clips[0], clips[1], clips[3]], [sounds[0]] * 3, 1, strong, Mfcc(), seed=4)
+    assert same([one], [two]) and not same([one], [other])
 
 
 def test_augmentation_that_changes_nothing() -> None:
     clips, sounds = spoken_clips()
-    table = clip_table(clips, sounds, "emodb", 1, PLAIN, Mfcc(), seed=0)
-    assert len(table.clips) == 5
-    assert same(table.versions[1], table.versions[0])
+    assert same(
+        clip_features(clips, sounds, 1, PLAIN, Mfcc(), seed=0), clip_features(clips, sounds, 0, PLAIN, Mfcc(), 0)
+    )
 
 
 def test_subset_keeps_clips_targets_and_versions_together() -> None:
@@ -173,7 +180,7 @@ def task_of(
 ) -> AudioTask:
     torch.manual_seed(0)
     loop = replace(LOOP, batch_size=batch_size)
-    return AudioTask("conv_bigru", 8, table, held_out, sampling, augmentation, loop, accelerator)
+    return AudioTask("conv_bigru", 8, [0, 1], table, held_out, sampling, augmentation, loop, accelerator)
 
 
 def epoch_of(task: AudioTask, seed: int = 0) -> list[Batch]:
@@ -198,7 +205,7 @@ def test_draws_by_corpus_weight(accelerator: Accelerator) -> None:
 
 
 def lengths_of(batches: Sequence[Batch]) -> list[int]:
-    return [int(length) for batch in batches for length in batch.lengths]
+    return [int(length) for batch in batches for length in batch.inputs.lengths]
 
 
 def test_clips_come_as_often_as_their_chances_say(accelerator: Accelerator) -> None:
@@ -215,10 +222,11 @@ def test_epoch_has_as_many_whole_batches_as_the_corpus(accelerator: Accelerator,
     task = task_of(table_of(), accelerator, batch_size=batch_size)
     assert task.steps() == steps
     batches = epoch_of(task)
-    assert [len(batch.frames) for batch in batches] == [batch_size] * steps
+    assert [len(batch.targets) for batch in batches] == [batch_size] * steps
     for batch in batches:
-        assert batch.frames.shape == (batch_size, int(batch.lengths.max()), 39) and batch.summary.shape[0] == batch_size
-        for row, length in zip(batch.frames, batch.lengths, strict=True):
+        frames, lengths, summary = batch.inputs[:3]
+        assert frames.shape == (batch_size, int(lengths.max()), 39) and summary.shape[0] == batch_size
+        for row, length in zip(frames, lengths, strict=True):
             assert row[:length].any(dim=1).all() and not row[length:].any()
 
 
@@ -236,7 +244,7 @@ def test_generator_alone_decides(accelerator: Accelerator) -> None:
     task = task_of(table_of(versions=3), accelerator, BUSY, AudioAugmentation())
 
     def numbers(seed: int) -> list[Tensor]:
-        return [part for batch in epoch_of(task, seed) for part in (*batch[:4], *batch.mix)]
+        return [part for batch in epoch_of(task, seed) for part in (*batch.inputs[:3], batch.targets, *batch.mix)]
 
     first = numbers(1)
     torch.manual_seed(77)  # nothing else that is drawn may matter
@@ -252,11 +260,11 @@ def test_several_devices_share_each_batch() -> None:
         for index, count in ((0, 1), (0, 2), (1, 2))
     )
     for whole, *parts in zip(alone, *others, strict=True):
-        assert [len(part.frames) for part in parts] == [4, 4]
+        assert [len(part.targets) for part in parts] == [4, 4]
         for index, part in enumerate(parts):
-            assert part.lengths.tolist() == whole.lengths[index::2].tolist()
+            assert part.inputs.lengths.tolist() == whole.inputs.lengths[index::2].tolist()
             torch.testing.assert_close(part.targets, whole.targets[index::2])
-            torch.testing.assert_close(part.summary, whole.summary[index::2])
+            torch.testing.assert_close(part.inputs.summary, whole.inputs.summary[index::2])
 
 
 # --- what a batch holds -------------------------------------------------------------------------------------------
@@ -291,51 +299,32 @@ def inference_inputs(task: AudioTask, table: ClipTable, version: int = 0, alone:
 
 def assert_inference_inputs(batches: Sequence[Batch], handed: Handed) -> None:
     for batch in batches:
-        for row, length, selected in zip(batch.frames, batch.lengths.tolist(), batch.summary, strict=True):
+        for row, length, selected in zip(
+            batch.inputs.frames, batch.inputs.lengths.tolist(), batch.inputs.summary, strict=True
+        ):
             torch.testing.assert_close(row[:length], handed[length][0], atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(selected, handed[length][1], atol=1e-4, rtol=1e-4)
 
 
-def test_speaker_known_from_all_clips_is_as_in_inference(accelerator: Accelerator) -> None:
+def test_clip_alone_is_as_in_inference(accelerator: Accelerator) -> None:
     table = table_of()
     task = task_of(table, accelerator)
-    assert_inference_inputs(
-        [batch for seed in range(4) for batch in epoch_of(task, seed)], inference_inputs(task, table)
-    )
-
-
-def test_speaker_known_from_one_clip_is_as_in_inference(accelerator: Accelerator) -> None:
-    table = table_of()
-    task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=1))
     assert_inference_inputs(
         [batch for seed in range(4) for batch in epoch_of(task, seed)], inference_inputs(task, table, alone=True)
     )
 
 
-def test_handfuls_are_of_all_sizes_and_hold_the_clip_itself(accelerator: Accelerator) -> None:
-    """The sums of a handful tell its clips apart: each clip of the speaker has twice the frames of the one before."""
-    clips = [clip_of("ravdess", "01", "angry", take) for take in range(8)]
-    features = tuple(features_of(2**take, take) for take in range(8))
-    table = ClipTable(tuple(clips), np.full(8, 4), (features,))
-    task = task_of(table, accelerator, replace(EXACT, full_speaker_share=0, max_speaker_clips=5))
-    sizes: Counter[int] = Counter()
-    usual = task.background.frame_statistics
-
-    def noting(own: Any) -> Any:
-        sizes[int(own.count)] += 1
-        return usual(own)
-
-    task.background.frame_statistics = noting  # type: ignore[method-assign]
-    batches = [batch for seed in range(60) for batch in epoch_of(task, seed)]
-    assert sum(sizes.values()) == len(lengths_of(batches))
-    clips_in = Counter[int]()
-    for frames, times in sizes.items():
-        clips_in[frames.bit_count()] += times
-    assert set(clips_in) == {1, 2, 3, 4}  # evenly on a logarithmic scale: 5 is the open end
-    total = sum(clips_in.values())
-    for size, times in clips_in.items():
-        share = np.log((size + 1) / size) / np.log(5)
-        assert times / total == pytest.approx(share, abs=0.08)
+def test_speaker_known_from_all_clips_is_as_in_inference(
+    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of()
+    task = task_of(table, accelerator)
+    monkeypatch.setattr(
+        task.recordings, "draw", lambda index, draws: task.recordings.by_speaker[table.clips[index].speaker]
+    )
+    assert_inference_inputs(
+        [batch for seed in range(4) for batch in epoch_of(task, seed)], inference_inputs(task, table)
+    )
 
 
 @pytest.mark.parametrize(("share", "allowed"), [(0.0, {0}), (1.0, {1, 2}), (0.5, {0, 1, 2})])
@@ -349,7 +338,9 @@ def test_augmented_copies_use_the_statistics_of_copies(
     assert set(versions) == allowed
     if len(allowed) == 3:
         assert versions[0] / sum(versions.values()) == pytest.approx(0.5, abs=0.12)
-    handed = {key: value for version in allowed for key, value in inference_inputs(task, table, version).items()}
+    handed = {
+        key: value for version in allowed for key, value in inference_inputs(task, table, version, alone=True).items()
+    }
     assert_inference_inputs(batches, handed)
 
 
@@ -359,11 +350,11 @@ def test_masks_and_noise_change_what_they_shall(accelerator: Accelerator) -> Non
     noisy = epoch_of(task_of(table, accelerator, replace(EXACT, summary_noise=0.5)))
     masks = AudioAugmentation(changed_share=1.0, feature_mask_share=1.0, time_mask_share=0.0)
     masked = epoch_of(task_of(table, accelerator, augmentation=masks))
-    torch.testing.assert_close(noisy[0].frames, plain[0].frames)
-    assert float((noisy[0].summary - plain[0].summary).std()) == pytest.approx(0.5, abs=0.05)
-    torch.testing.assert_close(masked[0].summary, plain[0].summary)
-    changed = (masked[0].frames != plain[0].frames).any(dim=1)  # (clips, features)
-    assert changed.any(dim=1).all() and not changed.all(dim=1).any()
+    torch.testing.assert_close(noisy[0].inputs.frames, plain[0].inputs.frames)
+    assert float((noisy[0].inputs.summary - plain[0].inputs.summary).std()) == pytest.approx(0.5, abs=0.05)
+    torch.testing.assert_close(masked[0].inputs.summary, plain[0].inputs.summary)
+    changed = (masked[0].inputs.frames != plain[0].inputs.frames).any(dim=1)  # (clips, features)
+    assert changed.any(dim=1).sum() > 4 and not changed.all(dim=1).any()  # a group may be empty
 
 
 def test_right_answers_are_smoothed_and_mixed_with_their_clips(accelerator: Accelerator) -> None:
@@ -371,7 +362,7 @@ def test_right_answers_are_smoothed_and_mixed_with_their_clips(accelerator: Acce
     plain = epoch_of(task_of(table, accelerator))[0]
     assert bool((plain.targets.max(dim=1).values == 1).all()) and bool((plain.mix.share == 1).all())
     by_length = {len(each.frames): int(target) for each, target in zip(table.versions[0], table.targets, strict=True)}
-    assert plain.targets.argmax(1).tolist() == [by_length[length] for length in plain.lengths.tolist()]
+    assert plain.targets.argmax(1).tolist() == [by_length[length] for length in plain.inputs.lengths.tolist()]
     smooth = epoch_of(task_of(table, accelerator, replace(EXACT, label_smoothing=0.2)))[0]
     torch.testing.assert_close(smooth.targets, 0.8 * plain.targets + 0.2 / 8)
     mixed = epoch_of(task_of(table, accelerator, replace(EXACT, mixup=0.4)))[0]
@@ -379,7 +370,7 @@ def test_right_answers_are_smoothed_and_mixed_with_their_clips(accelerator: Acce
     expected = share * plain.targets.numpy() + (1 - share) * plain.targets.numpy()[partner]
     assert mixed.targets.numpy() == pytest.approx(expected, abs=1e-6)
     assert sorted(partner.tolist()) == list(range(8)) and share.shape == (8, 1)
-    torch.testing.assert_close(mixed.frames, plain.frames)  # it is the network that mixes
+    torch.testing.assert_close(mixed.inputs.frames, plain.inputs.frames)  # it is the network that mixes
 
 
 def test_shares_of_mixtures_are_beta_distributed(accelerator: Accelerator) -> None:
@@ -425,7 +416,7 @@ def test_loss_by_hand(accelerator: Accelerator) -> None:
     batch = epoch_of(task)[0]
     total = 0.0
     for factor in (1.0, 2.0, -0.5):
-        logits = batch.summary[:, :8].double().numpy() * factor
+        logits = batch.inputs.summary[:, :8].double().numpy() * factor
         logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         total += -(batch.targets.numpy() * logs).sum(axis=1).mean()
     assert float(task.loss(FixedOutputs(), batch)) == pytest.approx(total, rel=1e-5)
@@ -451,27 +442,11 @@ def test_nothing_held_out_gives_no_figures(accelerator: Accelerator) -> None:
     assert task_of(table_of(), accelerator).validate(FixedOutputs()) == {}
 
 
-@pytest.mark.slow
-@settings(database=None, derandomize=True, max_examples=settings.default.max_examples // 5)  # 0.1 s each
-@given(order=st.permutations(list(range(17))))
-def test_clips_are_judged_by_speaker_in_any_order(order: list[int]) -> None:
-    table, network = table_of(), random_network(8)
-    expected, alone = evaluate_clips(network, table), evaluate_clips(network, table, alone=True)
-    turned = table.subset(np.array(order))
-    torch.testing.assert_close(evaluate_clips(network, turned), expected[order], atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(evaluate_clips(network, turned, alone=True), alone[order], atol=1e-4, rtol=1e-3)
-    for index in (0, 8):
-        torch.testing.assert_close(alone[index], encode_speaker(network, [table.versions[0][index]])[0][0])
-    assert float((alone - expected).abs().max()) > 1e-3
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"augmented_share": 1.5}, r"sampling\.augmented_share: is 1\.5; give a share from 0 to 1"),
-        ({"full_speaker_share": -0.1}, "full_speaker_share"),
         ({"label_smoothing": float("nan")}, "label_smoothing"),
-        ({"max_speaker_clips": 0}, r"sampling\.max_speaker_clips: is 0; give a number from 1"),
         ({"summary_noise": -1.0}, "summary_noise"),
         ({"mixup": float("inf")}, "mixup"),
         ({"corpus_weights": {"ravdess": 0.0}}, r"sampling\.corpus_weights\.ravdess: is 0\.0; give a number above 0"),
