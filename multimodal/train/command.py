@@ -92,7 +92,7 @@ def text(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Weights whose estimates are the comments' targets with start_as = initial (default: those of --start).",
+            help="Weights whose estimates replace the labels of comments (default: those of --start).",
         ),
     ] = None,
     device: DeviceOption = "auto",

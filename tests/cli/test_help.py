@@ -39,7 +39,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 OPTIONS = {
     "train face": {"config", "data", "run", "name", "start", "device", "quiet"},
     "train audio": {"config", "data", "run", "name", "device", "quiet"},
-    "train text": {"config", "data", "run", "base", "polarity", "name", "start", "device", "quiet"},
+    "train text": {"config", "data", "run", "base", "polarity", "name", "start", "teacher", "device", "quiet"},
     "train fusion": {
         *("config", "run", "faces", "voices", "texts", "voice-run", "votes", "data", "model", "name", "device", "quiet")
     },
