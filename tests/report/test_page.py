@@ -326,4 +326,4 @@ def test_help_needs_nothing_heavy() -> None:
 def test_the_footer_names_the_baseline(tmp_path: Path, baseline: FaceBaseline | None, line: str | None) -> None:
     analysis = dataclasses.replace(make_analysis(tmp_path / "talk.mp4"), baseline=baseline)
     page = write_report(analysis, tmp_path).read_text(encoding="utf-8")
-    assert ("Baseline" in page) == (line is not None) and (line or "") in page
+    assert ("<p>Baseline" in page) == (line is not None) and (line or "") in page
