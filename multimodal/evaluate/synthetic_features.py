@@ -38,7 +38,7 @@ JITTER = FaceAugmentation(
 DEGRADED = FaceAugmentation(
     rotation_degrees=20, zoom=0.2, shift=0.1, gamma=1, shade=120, noise=120, blur_share=1, erase_share=1, erase_area=0.4
 )
-"""Degradation of a face: the encoder is right for 0.26 of such pictures, with high confidence."""
+"""Degradation of a face: the encoder is right for 0.26 of such pictures."""
 
 NOISE_DB = (-10.0, 0.0)
 """Signal-to-noise ratio of a degraded voice in white noise, lowest and highest."""

@@ -15,7 +15,15 @@ from analysis_fixtures import make_analysis
 from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.errors import AnalysisError, InputMissingError
-from multimodal.types import MODALITIES, USABILITY_LABELS, ModalityEstimate, Utterance, UtteranceEstimate, top_label
+from multimodal.types import (
+    MODALITIES,
+    USABILITY_LABELS,
+    FaceBaseline,
+    ModalityEstimate,
+    Utterance,
+    UtteranceEstimate,
+    top_label,
+)
 
 
 @pytest.fixture
@@ -306,3 +314,25 @@ def test_other_usability_labels_are_refused(saved: tuple[Analysis, Path], usabil
     (saved[1] / "analysis.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(AnalysisError, match="cannot be read"):
         read_analysis(saved[1])
+
+
+@pytest.mark.parametrize(
+    "baseline", [FaceBaseline("auto", 3.0, 9.4, used=True), FaceBaseline("given", 1.0, 2.0), FaceBaseline("none")]
+)
+def test_a_baseline_comes_back(tmp_path: Path, baseline: FaceBaseline) -> None:
+    analysis = make_analysis(tmp_path / "talk.mp4")
+    assert "baseline" not in analysis.to_dict()
+    replace(analysis, baseline=baseline).save(tmp_path / "talk")
+    assert read_analysis(tmp_path / "talk").baseline == baseline
+
+
+def test_movement_is_saved(tmp_path: Path) -> None:
+    analysis = make_analysis(tmp_path / "talk.mp4")
+    moving = replace(analysis, faces=tuple(replace(face, mouth_motion=0.25) for face in analysis.faces))
+    moving.save(tmp_path / "talk")
+    again = read_analysis(tmp_path / "talk")
+    assert {face.mouth_motion for face in again.faces} == {0.25}
+    text = (tmp_path / "talk" / "frames.csv").read_text(encoding="utf-8").replace(",mouth_motion", "", 1)
+    lines = [line.rsplit(",", 1)[0] if number else line for number, line in enumerate(text.splitlines())]
+    (tmp_path / "talk" / "frames.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert {face.mouth_motion for face in read_analysis(tmp_path / "talk").faces} == {None}

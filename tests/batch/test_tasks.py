@@ -20,6 +20,7 @@ ANALYSIS_CHANGES = {
     "frames_per_second": 5.0,
     "detector": "haar",
     "face_id": 1,
+    "baseline": "none",
 }
 PER_INPUT = {"transcript": "a.vtt", "speakers": ("Ada",), "start_seconds": 1.0, "end_seconds": 2.0}
 TASK_CHANGES = {

@@ -94,10 +94,10 @@ def test_measures_are_fast() -> None:
     images = faces(32)
     crop_measures(images)
     starts = []
-    for _ in range(5):
-        start = time.perf_counter()
+    for _ in range(10):
+        start = time.process_time()
         crop_measures(images)
-        starts.append(time.perf_counter() - start)
+        starts.append(time.process_time() - start)
     assert min(starts) / len(images) < 0.3e-3
 
 

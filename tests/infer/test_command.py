@@ -161,7 +161,8 @@ def test_rerun_finds_its_folders_again(
 def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
     content = read_analysis(pile / "results" / "talk")
     keys = {"schema", "schema_version", "media", "models", "emotions", "utterances", "summary", "coverage", "warnings"}
-    assert set(content) == keys | {"valence_arousal"}
+    assert set(content) == keys | {"valence_arousal", "baseline"}
+    assert content["baseline"] == {"mode": "auto", "start_seconds": None, "end_seconds": None, "used": False}
     assert (content["schema"], content["schema_version"]) == ("multimodal-emotion/analysis", SCHEMA_VERSION)
     assert content["media"] | {"path": "", "sha256": ""} == {
         **{"path": "", "sha256": "", "duration_seconds": 3.0, "width": 320, "height": 240, "frame_rate": 25.0},
@@ -210,11 +211,13 @@ def test_analysis_has_the_designed_keys(finished: subprocess.CompletedProcess[st
 def test_table_columns_and_rows(finished: subprocess.CompletedProcess[str], pile: Path) -> None:
     frames, utterances = (pd.read_csv(pile / "results" / "talk" / name) for name in ("frames.csv", "utterances.csv"))
     place = ["time_seconds", "face_id", "x", "y", "width", "height", "detection_score"]
-    assert list(frames) == [*place, *FACE_LABELS, "quality"]
+    assert list(frames) == [*place, *FACE_LABELS, "quality", "mouth_motion"]
     assert frames["time_seconds"].tolist() == pytest.approx([index / 5 for index in range(15)])
     gone = frames["time_seconds"].between(1.0, 1.9)
     assert frames[gone].drop(columns="time_seconds").isna().all(axis=None)
-    assert frames[~gone].notna().all(axis=None)
+    assert frames[~gone].drop(columns="mouth_motion").notna().all(axis=None)
+    first = frames["time_seconds"].isin([0.0, 2.0])  # nothing before to compare with
+    assert (frames["mouth_motion"].notna() == ~gone & ~first).all()
     assert frames.loc[~gone, list(FACE_LABELS)].sum(axis=1).to_numpy() == pytest.approx(1, abs=5e-4)
     middle = frames.loc[~gone, ["x", "y"]].to_numpy() + frames.loc[~gone, ["width", "height"]].to_numpy() / 2
     assert np.abs(middle - [160, 120]).max() < 20  # where the fixture puts the head

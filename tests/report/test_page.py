@@ -25,7 +25,7 @@ from multimodal.formatting import clock_time
 from multimodal.report import command as report
 from multimodal.report.page import PAGE, report_page, write_report
 from multimodal.report.player import media_address
-from multimodal.types import MediaInfo, Utterance, UtteranceEstimate
+from multimodal.types import FaceBaseline, MediaInfo, Utterance, UtteranceEstimate
 
 
 def page_of(analysis: Analysis, folder: Path = Path("results")) -> Parsed:
@@ -311,3 +311,19 @@ def test_help_needs_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=subprocess_environment(""), capture_output=True, encoding="utf-8"
     )
     assert run.stdout == "set()\n", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("baseline", "line"),
+    [
+        (FaceBaseline("auto", 3.0, 9.4, used=True), "Baseline: 0:03–0:09 (auto)"),
+        (FaceBaseline("given", 63.0, 69.0, used=True), "Baseline: 1:03–1:09 (given)"),
+        (FaceBaseline("auto"), "Baseline: none (auto)"),
+        (FaceBaseline("none"), "Baseline: none<"),
+        (None, None),
+    ],
+)
+def test_the_footer_names_the_baseline(tmp_path: Path, baseline: FaceBaseline | None, line: str | None) -> None:
+    analysis = dataclasses.replace(make_analysis(tmp_path / "talk.mp4"), baseline=baseline)
+    page = write_report(analysis, tmp_path).read_text(encoding="utf-8")
+    assert ("<p>Baseline" in page) == (line is not None) and (line or "") in page
