@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal.encoders.audio_layers import AttentionPool, Mix, SpeechBranch, averaged, make_head, run_recurrent
-from multimodal.encoders.background import Background, RecordingBackground
 from multimodal.encoders.framing import padding_mask
-from multimodal.encoders.moments import VoiceSums
 from multimodal.encoders.prosody import PROSODY_FIELDS
+from multimodal.encoders.voice.background import Background, RecordingBackground
+from multimodal.encoders.voice.layers import AttentionPool, Mix, SpeechBranch, averaged, make_head, run_recurrent
+from multimodal.encoders.voice.moments import VoiceSums
 from multimodal.encoders.voice_features import BATCH, VoiceFeatures, general_features
 
 

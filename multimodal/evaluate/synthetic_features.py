@@ -23,8 +23,8 @@ from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS, sum_to_fused
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.moments import has_states
 from multimodal.encoders.sentences import read_utterances
+from multimodal.encoders.voice.moments import has_states
 from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.fusion.alignment import Floats, FusionInputs, build_inputs
 from multimodal.models.faces import classify_faces

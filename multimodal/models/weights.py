@@ -39,9 +39,9 @@ def _by_labels(network: Callable[[int], nn.Module]) -> Callable[[ModelSpec], nn.
 def _audio(spec: ModelSpec) -> nn.Module:
     # Imported here: only audio needs torchaudio.
     from multimodal.encoders.audio import AUDIO_NETWORKS
-    from multimodal.encoders.background import Background
     from multimodal.encoders.mfcc import MfccSettings
     from multimodal.encoders.statistics import Familiarity
+    from multimodal.encoders.voice.background import Background
     from multimodal.encoders.voice_features import summary_size
 
     settings = MfccSettings(**spec.mfcc)

@@ -25,7 +25,7 @@ from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voice
 from multimodal.device import choose_device
 from multimodal.encoders.audio import AUDIO_NETWORKS, reads_states
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.moments import has_states
+from multimodal.encoders.voice.moments import has_states
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.encoders.whisper_states import WHISPER_BASE, SpeechEncoder
 from multimodal.errors import ConfigError, CorpusError, DependencyError
@@ -40,8 +40,6 @@ from multimodal.train.audio_calibration import (
     joined,
     predictions_of,
 )
-from multimodal.train.audio_card import LIMITS, PROTOCOL, data_facts, training_facts, voice_figures
-from multimodal.train.audio_features import cached_features, features_key
 from multimodal.train.audio_task import (
     AudioTask,
     ClipTable,
@@ -54,6 +52,8 @@ from multimodal.train.audio_task import (
 from multimodal.train.config import read_config
 from multimodal.train.loop import LoopSettings, fit
 from multimodal.train.provenance import training_revision
+from multimodal.train.voice.card import LIMITS, PROTOCOL, data_facts, training_facts, voice_figures
+from multimodal.train.voice.features import cached_features, features_key
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,17 @@ from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS
-from multimodal.encoders.audio_layers import Mix
-from multimodal.encoders.background import Background, VoiceInputs
 from multimodal.encoders.mfcc import Mfcc
-from multimodal.encoders.moments import VoiceSums, joined_moments
+from multimodal.encoders.voice.background import Background, VoiceInputs
+from multimodal.encoders.voice.layers import Mix
+from multimodal.encoders.voice.moments import VoiceSums, joined_moments
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.encoders.whisper_states import SpeechEncoder
 from multimodal.errors import ConfigError
 from multimodal.evaluate.audio import predict_recordings
 from multimodal.evaluate.voice_recordings import BALANCED
 from multimodal.train.loop import LoopSettings
-from multimodal.train.simulated_recordings import RecordingShares, SimulatedRecordings
+from multimodal.train.voice.recordings import RecordingShares, SimulatedRecordings
 
 
 @dataclass(frozen=True)

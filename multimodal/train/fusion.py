@@ -53,12 +53,12 @@ from multimodal.models.selection import choose_weights
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights, save_weights
 from multimodal.train.audio import AudioConfig, clips_key, speech_encoder_of, training_table
-from multimodal.train.audio_features import cached_features, features_key
 from multimodal.train.config import read_config
 from multimodal.train.fusion_task import FusionTask, FusionTrainingConfig
 from multimodal.train.loop import LoopSettings, fit
 from multimodal.train.out_of_fold import check_same_training, fold_of_speakers, out_of_fold_encoder
 from multimodal.train.provenance import training_revision
+from multimodal.train.voice.features import cached_features, features_key
 from multimodal.types import MODALITIES
 
 UNCERTAIN_BELOW = 0.5

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.encoders.audio import encode_speaker
-from multimodal.encoders.moments import has_states
+from multimodal.encoders.voice.moments import has_states
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
 from multimodal.evaluate.synthetic_features import AudioEncoderFn

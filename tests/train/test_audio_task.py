@@ -20,9 +20,9 @@ from multimodal.augmentation.audio import AudioAugmentation
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AudioOutput, encode_speaker
-from multimodal.encoders.audio_layers import Mix
-from multimodal.encoders.background import Background
 from multimodal.encoders.mfcc import Mfcc
+from multimodal.encoders.voice.background import Background
+from multimodal.encoders.voice.layers import Mix
 from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.train.audio_task import (
@@ -36,7 +36,7 @@ from multimodal.train.audio_task import (
     target_of,
 )
 from multimodal.train.loop import LoopSettings
-from multimodal.train.simulated_recordings import RecordingShares
+from multimodal.train.voice.recordings import RecordingShares
 
 CORPORA = tuple(VOICE_CORPORA)
 PLAIN = AudioAugmentation(changed_share=0.0)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from voice_corpus import features_of
 
-from multimodal.encoders.background import Background, RecordingBackground
-from multimodal.encoders.moments import LARGEST, Moments, VoiceSums, has_states, joined_moments
 from multimodal.encoders.statistics import Familiarity
+from multimodal.encoders.voice.background import Background, RecordingBackground
+from multimodal.encoders.voice.moments import LARGEST, Moments, VoiceSums, has_states, joined_moments
 from multimodal.encoders.voice_features import VoiceFeatures, summary_size
 
 EVERYTHING = [torch.arange(3)]

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.encoders.framing import padding_mask
-from multimodal.encoders.moments import Moments, RecordingMoments, VoiceSums, has_states
 from multimodal.encoders.statistics import Familiarity
+from multimodal.encoders.voice.moments import Moments, RecordingMoments, VoiceSums, has_states
 from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.encoders.whisper_states import STATE_SIZE
 

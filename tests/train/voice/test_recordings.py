@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from multimodal.errors import ConfigError
-from multimodal.train.simulated_recordings import RecordingShares, SimulatedRecordings
+from multimodal.train.voice.recordings import RecordingShares, SimulatedRecordings
 
 SPEAKERS = ["a"] * 40 + ["b"] * 3
 TARGETS = [0] * 14 + [1] * 13 + [2] * 13 + [1, 2, 2]

@@ -1,0 +1,1 @@
+"""Normalization and layers of the audio networks."""

@@ -1,0 +1,1 @@
+"""Parts of the audio training: features, simulated recordings, the card."""
