@@ -108,7 +108,7 @@ def _part_of(card: Path) -> str | None:
 
 DEFAULTS = {
     "face": "se_resnet_pair.ferplus-v4",
-    "audio": "conv_bigru.ravdess_emodb_banglaser-v2",
+    "audio": "conv_bigru_whisper.ravdess_emodb_banglaser-v3",
     "text": "minilm_l6.goemotions-v2",
     "fusion": "dual_recurrent.synthetic-v2",
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,8 +90,15 @@ def random_network(labels: int, architecture: str = "conv_bigru", seed: int = 0)
     return network.requires_grad_(False)
 
 
-def write_random_weights(folder: Path, corpus: str = "ravdess", temperature: float = 2.0) -> Path:
+def write_random_weights(
+    folder: Path,
+    corpus: str = "ravdess",
+    temperature: float = 2.0,
+    architecture: str = "conv_bigru",
+    speech: Mapping[str, Any] | None = None,
+) -> Path:
     """Weights of a random network that answers a corpus's labels; returns the safetensors file."""
     labels, groups = VOICE_CORPORA[corpus].labels, VOICE_CORPORA[corpus].groups
-    spec = ModelSpec("audio", "conv_bigru", labels, temperature, groups=groups, mfcc=asdict(MfccSettings()))
-    return save_weights(folder, RANDOM, random_network(len(labels)), spec, {})
+    spec = ModelSpec("audio", architecture, labels, temperature, groups=groups, mfcc=asdict(MfccSettings()))
+    network = random_network(len(labels), architecture)
+    return save_weights(folder, f"{architecture}.random-v1", network, replace(spec, speech=speech or {}), {})

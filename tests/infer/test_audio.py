@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from checkout import RunCommand
 from fusion_fixtures import HEAD_NAME, SHIPPED_NOTES, with_head
 from media_fixtures import Pictures, Sound, every, silence, write_media
 from numpy.typing import NDArray
+from voice_corpus import write_random_weights
 from voice_fixtures import VOICE_NAME, blank_stream, buzz, save_voice_weights, write_talk
 
+from multimodal.analysis.loading import read_analysis
 from multimodal.analysis.result import Analysis
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.data.media.audio import read_audio
@@ -28,6 +31,7 @@ from multimodal.data.speech.utterances import SpeechReader
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.voice_features import voice_features
+from multimodal.encoders.whisper_states import WHISPER_BASE
 from multimodal.errors import ConfigError, MediaError, WeightsError
 from multimodal.infer import audio as listening
 from multimodal.infer import face as watching
@@ -130,6 +134,60 @@ def test_temperature_of_the_card_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+class FakeEncoder:
+    """In place of Whisper: states that depend on the sound."""
+
+    name = WHISPER_BASE
+
+    def encode(self, samples: NDArray[np.float32]) -> torch.Tensor:
+        steps = max(len(samples) // 1280, 1)
+        return (10 * torch.from_numpy(np.resize(samples, steps * 512)).reshape(steps, 512)).half()
+
+
+@pytest.fixture(scope="module")
+def speech_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has learned nothing and reads states; with them it is surer."""
+    folder = tmp_path_factory.mktemp("speech")
+    write_random_weights(
+        folder, architecture="conv_bigru_whisper", speech={"encoder": WHISPER_BASE, "temperature": 0.5}
+    )
+    return folder
+
+
+def test_states_of_the_speech_encoder_are_read_and_named(speech_weights: Path, found: None, tmp_path: Path) -> None:
+    path = write_voice(tmp_path / "talk.wav")
+    model, silent = (load_model(str(speech_weights), "cpu", ["audio"], asr=asr) for asr in (None, "none"))
+    assert silent.speech_encoder is None
+    vars(model)["speech_encoder"] = FakeEncoder()
+    heard, plain = model.analyze(path), silent.analyze(path)
+    assert heard.models["audio"] == {**(plain.models["audio"] or {}), "speech_encoder": WHISPER_BASE}
+    pairs = list(zip(heard.estimates, plain.estimates, strict=True))
+    assert pairs
+    for one, other in pairs:
+        assert one.utterance == other.utterance and one.estimates["audio"] != other.estimates["audio"]
+    heard.save(tmp_path / "out")
+    assert read_analysis(tmp_path / "out").models == heard.models
+
+
+def test_network_without_a_card_for_states_reads_none(hearing: Model, found: None, tmp_path: Path) -> None:
+    path = write_voice(tmp_path / "talk.wav")
+    plain, offered = (
+        analyze_audio(probe(path), hearing.parts["audio"], SPOKEN, speech_encoder=each)  # type: ignore[arg-type]
+        for each in (None, FakeEncoder())
+    )
+    assert hearing.speech_encoder is None and offered.speech_encoder is None
+    assert [each.estimate for _, each in offered.encodings] == [each.estimate for _, each in plain.encodings]
+
+
+@pytest.mark.slow
+def test_shipped_voice_reads_whisper_with_a_transcript_and_without(tmp_path: Path, found: None) -> None:
+    path = write_voice(tmp_path / "talk.wav")
+    analyses = [load_model("default", "cpu", ["audio"], asr=asr).analyze(path) for asr in (None, None, "none")]
+    names = [(analysis.models["audio"] or {}).get("speech_encoder") for analysis in analyses]
+    assert names == [WHISPER_BASE, WHISPER_BASE, None]
+    assert analyses[0].estimates == analyses[1].estimates
+
+
 def test_many_utterances_keep_their_order_and_their_answers(hearing: Model, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "long.wav", np.concatenate([buzz(1.0, seed) for seed in range(20)]))
     said = [Utterance(second, second + 0.9, f"P{second}") for second in range(20)]
