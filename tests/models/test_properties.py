@@ -110,9 +110,22 @@ def run_text(network: nn.Module, items: list[list[int]], spec: ModelSpec) -> Out
             "presence": output.presence_logits[row],
             "embedding": output.embedding[row],
             "states": output.states[row, : len(ids)],
+            **({"usability": output.usability_logits[row]} if spec.usability_labels else {}),
+            **({"context": among_neighbors(network.context, output.embedding[row])} if spec.context else {}),
         }
         for row, ids in enumerate(items)
     ]
+
+
+def among_neighbors(head: Any, embedding: Tensor) -> Tensor:
+    """What the context head adds to a turn between four others, always the same, of all kinds of speakers."""
+    draws = torch.Generator().manual_seed(2)
+    outputs, places = head.correct.out_features, torch.arange(head.width)
+    turns = torch.randn(head.width, len(embedding), generator=draws)
+    turns = torch.cat([turns[: head.before], embedding[None], turns[head.before + 1 :]])
+    estimates = torch.randn(head.width, outputs, generator=draws)
+    correction: Tensor = head(turns[None], estimates[None], (places % 3)[None], torch.ones(1, head.width).bool())
+    return correction[0]
 
 
 def fusion_items(spec: ModelSpec) -> list[FusionInputs]:
