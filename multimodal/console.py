@@ -62,8 +62,9 @@ DetectorOption = Annotated[
 BaselineOption = Annotated[
     str,
     typer.Option(
-        metavar="auto|START-END|none",
-        help="Resting face to judge expressions against: looked for, that stretch of the recording, or none.",
+        metavar="MODE",
+        help="Resting face to judge expressions against: auto (looked for), none, or START-END, the stretch of the "
+        "recording that shows it.",
     ),
 ]
 ModelOption = Annotated[

@@ -109,13 +109,14 @@ def audio(
     ] = "seven",
     model: ModelOption = "default",
     device: DeviceOption = "auto",
-    speech: Annotated[
+    no_speech_encoder: Annotated[
         bool,
         typer.Option(
-            "--speech-encoder/--no-speech-encoder",
-            help="Read the states of Whisper base too, where the model does and the extra offline is installed.",
+            "--no-speech-encoder",
+            help="Read MFCCs and prosody alone (default: also the states of Whisper base, where the model does and "
+            "the extra offline is installed).",
         ),
-    ] = True,
+    ] = False,
     out: OutOption = None,
     compare: CompareOption = None,
     as_json: JsonOption = False,
@@ -134,7 +135,7 @@ def audio(
     _check_choice("--labels", labels, LABEL_SETS)
     torch_device = choose_device(device)
     weights = load_weights(model, "audio", torch_device)
-    encoder = load_speech_encoder(torch_device) if speech and weights.spec.speech else None
+    encoder = load_speech_encoder(torch_device) if weights.spec.speech and not no_speech_encoder else None
     figures = evaluate_audio(weights, corpus, data, labels, torch_device, encoder)
     _print_figures(figures, weights.name, f"{corpus}, {labels} labels", out, as_json, compare)
 

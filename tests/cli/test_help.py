@@ -44,8 +44,20 @@ OPTIONS = {
         *("config", "run", "faces", "voices", "texts", "voice-run", "votes", "data", "model", "name", "device", "quiet")
     },
     "train mosi": {"config", "data", "run", "device", "quiet"},
-    "evaluate face": {"data", "corpus", "split", "model", "device", "out", "compare", "json"},
-    "evaluate audio": {"data", "corpus", "labels", "model", "device", "out", "compare", "json"},
+    "evaluate face": {
+        "data",
+        "corpus",
+        "split",
+        "part",
+        "conditions",
+        "talking",
+        "model",
+        "device",
+        "out",
+        "compare",
+        "json",
+    },
+    "evaluate audio": {"data", "corpus", "labels", "model", "no-speech-encoder", "device", "out", "compare", "json"},
     "evaluate text": {"data", "corpus", "split", "model", "device", "out", "compare", "json"},
     "evaluate fusion": {
         *("corpus", "faces", "voices", "texts", "split", "seed", "data", "model", "device", "out", "json")
@@ -62,6 +74,7 @@ OPTIONS = {
             "retries",
             "asr",
             "language",
+            "baseline",
         ),
         *("no-transcript", "modalities", "fps", "detector", "device", "model", "quiet", "debug"),
     },
@@ -77,6 +90,7 @@ OPTIONS = {
             "fps",
             "detector",
             "face",
+            "baseline",
             "device",
         ),
         *("model", "no-report", "overlay", "plot", "export", "quiet", "debug"),

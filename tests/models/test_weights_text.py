@@ -18,6 +18,7 @@ from multimodal.encoders.tokenization import encode
 from multimodal.evaluate.text import evaluate_text
 from multimodal.models.selection import shipped_folder
 from multimodal.models.weights import Weights, load_weights
+from multimodal.types import USABILITY_LABELS
 
 PLAIN = {
     "I am so happy with this, thank you!": "happiness",
@@ -29,6 +30,19 @@ PLAIN = {
     "The meeting is on Tuesday at ten.": "neutral",
 }
 """Sentences that leave little doubt."""
+
+TALK = {
+    "That's the fourth time it has thrown me out, I give up.": "frustration",
+    "I have no idea what this screen wants from me.": "confusion",
+    "Oh wow, this is brilliant, I love it!": "delight",
+    "Good, that worked, nice and simple.": "satisfaction",
+    "The fees are hidden until the very end, I don't like that.": "complaint",
+    "They could put the search field at the top.": "suggestion",
+    "Maybe you should add a button to go back.": "suggestion",
+    "Where do I find the invoices?": "question",
+    "Now I click on the basket and scroll down.": "neutral",
+}
+"""Sentences of usability tests that leave little doubt, written for this test, and their usability labels."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +76,17 @@ def test_recognizer_style_sentences(weights: Weights) -> None:
 
 
 def test_emoji_alone_are_understood(weights: Weights) -> None:
-    assert answers(weights, ["😂😂", "😭", "😡"]) == ["happiness", "sadness", "anger"]
+    assert answers(weights, ["😂😂", "😭😭", "😡"]) == ["happiness", "sadness", "anger"]
+
+
+def test_usability_labels_of_plain_sentences(weights: Weights) -> None:
+    readings = read(weights, list(TALK))
+    labels = [USABILITY_LABELS[int(one.usability.argmax())] for one in readings if one is not None]  # type: ignore[union-attr]
+    assert sum(label == truth for label, truth in zip(labels, TALK.values(), strict=True)) >= len(TALK) - 1
+
+
+def test_questions_and_suggestions_stay_neutral(weights: Weights) -> None:
+    assert answers(weights, [text for text, label in TALK.items() if label == "suggestion"]) == ["neutral"] * 2
 
 
 def test_states_are_what_the_fusion_expects(weights: Weights) -> None:
@@ -105,6 +129,8 @@ def test_card_meets_what_was_asked(weights: Weights) -> None:
     dev, stripped = card["metrics"]["dev"], card["metrics"]["dev_without_punctuation"]
     assert dev["macro_f1"] >= 0.60 and dev["macro_f1_native"] >= 0.44 and dev["ece"] <= 0.05
     assert dev["macro_f1"] - stripped["macro_f1"] < 0.03
+    talk = card["metrics"]["usability_dev"]
+    assert talk["accuracy"] >= 0.62 and talk["usability"]["accuracy"] >= 0.65 and talk["usability"]["ece"] <= 0.05
     assert dev["n"] == 5426 and np.sum(dev["confusion"]) == dev["n_single"]
 
 
