@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
+from multimodal.encoders.audio import reads_states
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import pad
 from multimodal.encoders.voice_features import summary_size
+from multimodal.encoders.whisper_states import STATE_SIZE
 from multimodal.fusion.alignment import FusionInputs, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import list_models, shipped_folder
@@ -71,20 +73,29 @@ def run_face(network: nn.Module, items: list[Tensor], spec: ModelSpec) -> Output
     ]
 
 
-def audio_items(spec: ModelSpec) -> list[tuple[Tensor, Tensor]]:
+def audio_items(spec: ModelSpec) -> list[tuple[Tensor, ...]]:
+    """Frames, summary and, where the network reads them, speech states of utterances."""
     settings, draws = MfccSettings(**spec.mfcc), torch.Generator().manual_seed(1)
-    summary = summary_size(settings.coefficients)
-    return [
-        (torch.randn(frames, settings.features, generator=draws), torch.randn(summary, generator=draws))
-        for frames in (120, 9, 57, 1)
-    ]
+    speech = reads_states(spec.architecture)
+    factor = 2 if speech else 1  # two normalizations side by side
+    sizes = factor * settings.features, factor * summary_size(settings.coefficients)
+    items: list[tuple[Tensor, ...]] = []
+    for frames in (120, 9, 57, 1):
+        item = torch.randn(frames, sizes[0], generator=draws), torch.randn(sizes[1], generator=draws)
+        states = torch.randn(-(-frames // 8), factor * STATE_SIZE, generator=draws)
+        items.append((*item, states) if speech else item)
+    return items
 
 
-def run_audio(network: nn.Module, items: list[tuple[Tensor, Tensor]], spec: ModelSpec) -> Outputs:
-    frames = [each for each, _ in items]
+def run_audio(network: nn.Module, items: list[tuple[Tensor, ...]], spec: ModelSpec) -> Outputs:
+    frames = [each[0] for each in items]
     # Padded with nonsense, which must not be read.
     batch = pad_sequence(frames, batch_first=True, padding_value=9.0)
-    output = network(batch, torch.tensor([len(each) for each in frames]), torch.stack([each for _, each in items]))
+    inputs = [batch, torch.tensor([len(each) for each in frames]), torch.stack([each[1] for each in items])]
+    if len(items[0]) > 2:  # the padding of states is 0, as `RecordingBackground` gives it
+        states = [each[2] for each in items]
+        inputs += [pad_sequence(states, batch_first=True), torch.tensor([len(each) for each in states])]
+    output = network(*inputs)
     return [
         {
             "logits": output.logits[row],
