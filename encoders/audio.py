@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal.encoders.framing import padding_mask
-from multimodal.encoders.prosody import PROSODY_FIELDS
 from multimodal.encoders.voice.background import Background, RecordingBackground
+from multimodal.encoders.voice.features import BATCH, VoiceFeatures, general_features
 from multimodal.encoders.voice.layers import AttentionPool, Mix, SpeechBranch, averaged, make_head, run_recurrent
 from multimodal.encoders.voice.moments import VoiceSums
-from multimodal.encoders.voice_features import BATCH, VoiceFeatures, general_features
+from multimodal.encoders.voice.prosody import PROSODY_FIELDS
 
 
 class AudioOutput(NamedTuple):
@@ -53,7 +53,7 @@ class AudioRecurrentEncoder(nn.Module):
         dropout: Share of the joined features dropped in training.
 
     Example:
-        >>> from multimodal.encoders.voice_features import summary_size
+        >>> from multimodal.encoders.voice.features import summary_size
         >>> network = AudioRecurrentEncoder(8, 39, summary_size()).eval()
         >>> network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size())).logits.shape
         torch.Size([2, 8])
@@ -108,7 +108,7 @@ class ConvBiGRU(nn.Module):
         dropout: Share dropped in training between the layers; the heads drop half.
 
     Example:
-        >>> from multimodal.encoders.voice_features import summary_size
+        >>> from multimodal.encoders.voice.features import summary_size
         >>> network = ConvBiGRU(8, 39, summary_size()).eval()
         >>> output = network(torch.zeros(2, 50, 39), torch.tensor([50, 20]), torch.zeros(2, summary_size()))
         >>> output.states.shape, output.state_lengths.tolist()
@@ -218,7 +218,7 @@ class ConvBiGRUWhisper(ConvBiGRU):
         summary_size: Features per utterance.
 
     Example:
-        >>> from multimodal.encoders.voice_features import summary_size
+        >>> from multimodal.encoders.voice.features import summary_size
         >>> network = ConvBiGRUWhisper(8, 39, summary_size()).eval()
         >>> frames, summary = torch.zeros(2, 50, 78), torch.zeros(2, 2 * summary_size())
         >>> lengths, steps = torch.tensor([50, 20]), torch.tensor([7, 3])

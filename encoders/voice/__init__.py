@@ -1,1 +1,1 @@
-"""Normalization and layers of the audio networks."""
+"""Features, normalization and layers of the audio networks."""

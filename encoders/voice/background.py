@@ -17,9 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.statistics import Familiarity
+from multimodal.encoders.voice.features import VoiceFeatures
 from multimodal.encoders.voice.moments import Moments, RecordingMoments, VoiceSums, has_states
-from multimodal.encoders.voice_features import VoiceFeatures
-from multimodal.encoders.whisper_states import STATE_SIZE
+from multimodal.encoders.voice.whisper_states import STATE_SIZE
 
 FRAMES_PER_SECOND = 100.0
 

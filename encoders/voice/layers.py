@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from multimodal.encoders.framing import padding_mask
-from multimodal.encoders.whisper_states import STATE_SIZE
+from multimodal.encoders.voice.whisper_states import STATE_SIZE
 
 
 class Mix(NamedTuple):

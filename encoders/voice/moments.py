@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from multimodal.encoders.statistics import SMALLEST_DEVIATION
-from multimodal.encoders.voice_features import VoiceFeatures
+from multimodal.encoders.voice.features import VoiceFeatures
 
 LARGEST = 5.0
 """Standardized features are clipped to this magnitude: one outlier must not decide."""

@@ -16,8 +16,8 @@ from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.data.speech.recognition import load_whisper_base
 from multimodal.encoders.audio import encode_recordings
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.voice_features import VoiceFeatures, voice_features
-from multimodal.encoders.whisper_states import SpeechEncoder
+from multimodal.encoders.voice.features import VoiceFeatures, voice_features
+from multimodal.encoders.voice.whisper_states import SpeechEncoder
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate.confidence import confidence_figures
 from multimodal.evaluate.metrics import Floats, classification_figures

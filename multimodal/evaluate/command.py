@@ -259,7 +259,7 @@ def _synthetic(
     with _evaluation_libraries():
         from multimodal.data.corpora.ferplus import FOLDERS
         from multimodal.device import choose_device
-        from multimodal.evaluate.synthetic import evaluate_synthetic, parse_voices
+        from multimodal.evaluate.synthetic.evaluation import evaluate_synthetic, parse_voices
         from multimodal.infer.model import load_model
 
     _check_choice("--split", split, ("", *FOLDERS))

@@ -14,8 +14,8 @@ from multimodal.data.corpora.crema_d_votes import JointVotes
 from multimodal.data.corpora.synthetic import SynthesisConfig, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate.metrics import classification_figures
-from multimodal.evaluate.mixtures import evaluate_mixtures
-from multimodal.evaluate.synthetic_features import EncodedPools
+from multimodal.evaluate.synthetic.features import EncodedPools
+from multimodal.evaluate.synthetic.mixtures import evaluate_mixtures
 from multimodal.fusion.alignment import Floats, FusionInputs
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.late import late_average
@@ -96,7 +96,7 @@ def evaluate_fusion(
         for each subset, of the head and of the late-fusion average; ``single``: of each modality's own head;
         ``degraded``: for each modality, when it is degraded by noise and not flagged, macro-F1 of the head (``fused``),
         of the late average (``late``) and of the head without that modality (``without``); ``mixtures``, see
-        ``multimodal.evaluate.mixtures``; ``risk_coverage`` and ``reliability``, see these functions.
+        ``multimodal.evaluate.synthetic.mixtures``; ``risk_coverage`` and ``reliability``, see these functions.
     """
     plain = replace(settings, degraded_share=0.0, judged_share=0.0, conflicting_share=0.0)
     inputs, single, labels = synthesize_batch(pools, count, plain, seed)

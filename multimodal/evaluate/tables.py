@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimodal.errors import ConfigError
-from multimodal.evaluate.mixtures import mixtures_table
+from multimodal.evaluate.synthetic.mixtures import mixtures_table
 from multimodal.evaluate.usability import usability_table
 from multimodal.files import atomic_write
 

@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.data.corpora.iemocap_protocols import DIMENSIONS
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.voice_features import state_times
+from multimodal.encoders.voice.features import state_times
+from multimodal.encoders.voice.prosody import PROSODY_FIELDS
 from multimodal.fusion.alignment import FusionInputs, collate, face_on_grid, grid
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.turns import TurnBatch, TurnNetwork, steps_of

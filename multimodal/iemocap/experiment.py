@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from multimodal.data.corpora.iemocap import IemocapTurn
 from multimodal.data.corpora.iemocap_protocols import PROTOCOLS, TurnFold, label_names
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.voice_features import summary_size
+from multimodal.encoders.voice.features import summary_size
 from multimodal.evaluate.metrics import apply_temperature, fit_temperature
 from multimodal.files import atomic_write
 from multimodal.fusion.late import late_average

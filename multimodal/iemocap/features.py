@@ -21,7 +21,7 @@ from multimodal.data.corpora.waveforms import load_waveform
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
 from multimodal.encoders.text import read_texts
 from multimodal.encoders.tokenization import encode
-from multimodal.encoders.voice_features import VoiceFeatures, voice_features
+from multimodal.encoders.voice.features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError, DependencyError, WeightsError
 from multimodal.iemocap.face_features import SpeakerFaces, missing_videos
 from multimodal.iemocap.feature_cache import FeatureCache, Tensors, content_hash

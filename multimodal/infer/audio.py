@@ -18,8 +18,8 @@ from multimodal.data.media.audio import read_audio
 from multimodal.data.speech.utterances import SAMPLE_RATE, read_speech
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.voice_features import VoiceFeatures, state_times, voice_features
-from multimodal.encoders.whisper_states import SpeechEncoder
+from multimodal.encoders.voice.features import VoiceFeatures, state_times, voice_features
+from multimodal.encoders.voice.whisper_states import SpeechEncoder
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights
 from multimodal.progress import Progress, counted

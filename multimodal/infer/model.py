@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from multimodal.analysis.result import Analysis
     from multimodal.data.speech.recognition import Recognizer
     from multimodal.data.transcripts.files import Transcript
-    from multimodal.encoders.whisper_states import SpeechEncoder
+    from multimodal.encoders.voice.whisper_states import SpeechEncoder
 
 SPEECH_TO_TEXT = "speech_to_text"
 """Key of the recognizer in ``models`` of an analysis, where it was used."""
@@ -109,7 +109,7 @@ class Model:
         if self.asr == "none" or self.audio is None or not self.audio.spec.speech:
             return None
         from multimodal.data.speech.recognition import load_whisper_base
-        from multimodal.encoders.whisper_states import WHISPER_BASE, SpeechEncoder
+        from multimodal.encoders.voice.whisper_states import WHISPER_BASE, SpeechEncoder
 
         recognizer = self.__dict__.get("recognizer")  # where it is loaded already
         model = recognizer.model if recognizer is not None and recognizer.name == WHISPER_BASE else None

@@ -42,7 +42,7 @@ def _audio(spec: ModelSpec) -> nn.Module:
     from multimodal.encoders.mfcc import MfccSettings
     from multimodal.encoders.statistics import Familiarity
     from multimodal.encoders.voice.background import Background
-    from multimodal.encoders.voice_features import summary_size
+    from multimodal.encoders.voice.features import summary_size
 
     settings = MfccSettings(**spec.mfcc)
     network = AUDIO_NETWORKS[spec.architecture]

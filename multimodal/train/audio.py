@@ -25,9 +25,9 @@ from multimodal.data.corpora.voices import VoiceClip, load_waveforms, read_voice
 from multimodal.device import choose_device
 from multimodal.encoders.audio import AUDIO_NETWORKS, reads_states
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
+from multimodal.encoders.voice.features import VoiceFeatures
 from multimodal.encoders.voice.moments import has_states
-from multimodal.encoders.voice_features import VoiceFeatures
-from multimodal.encoders.whisper_states import WHISPER_BASE, SpeechEncoder
+from multimodal.encoders.voice.whisper_states import WHISPER_BASE, SpeechEncoder
 from multimodal.errors import ConfigError, CorpusError, DependencyError
 from multimodal.evaluate.audio import load_speech_encoder
 from multimodal.files import atomic_write

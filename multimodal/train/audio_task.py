@@ -27,10 +27,10 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice.background import Background, VoiceInputs
+from multimodal.encoders.voice.features import VoiceFeatures, voice_features
 from multimodal.encoders.voice.layers import Mix
 from multimodal.encoders.voice.moments import VoiceSums, joined_moments
-from multimodal.encoders.voice_features import VoiceFeatures, voice_features
-from multimodal.encoders.whisper_states import SpeechEncoder
+from multimodal.encoders.voice.whisper_states import SpeechEncoder
 from multimodal.errors import ConfigError
 from multimodal.evaluate.audio import predict_recordings
 from multimodal.evaluate.voice_recordings import BALANCED

@@ -103,7 +103,7 @@ def text(
     Example: multimodal train text --config configs/text.toml --data goemotions --run runs/text
     """
     with train_extra("training"):
-        from multimodal.train.text import train_text
+        from multimodal.train.text.training import train_text
 
         train_text(
             config,

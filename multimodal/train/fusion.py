@@ -33,11 +33,11 @@ from multimodal.data.corpora.voices import load_waveforms
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.device import choose_device
 from multimodal.encoders.mfcc import Mfcc
-from multimodal.encoders.voice_features import VoiceFeatures, voice_features
+from multimodal.encoders.voice.features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS, Head, evaluate_fusion
 from multimodal.evaluate.metrics import fit_temperature
-from multimodal.evaluate.synthetic_features import (
+from multimodal.evaluate.synthetic.features import (
     NOISE_DB,
     Encoded,
     EncodedPools,
@@ -436,8 +436,8 @@ PROTOCOL = (
     "for up to 60 % of the frames and lost in up to 30 %, whatever data.synthesis says about the training. late: the "
     "plain average of the modalities' calibrated heads; single: each of these heads, which is also the answer where a "
     "modality is alone. degraded: macro-F1 with one modality degraded by noise in every utterance. mixtures: other "
-    "shares of neutral and of disagreement, see multimodal.evaluate.mixtures; confidence is the mean. Weights in half "
-    "precision."
+    "shares of neutral and of disagreement, see multimodal.evaluate.synthetic.mixtures; confidence is the mean. "
+    "Weights in half precision."
 )
 
 LIMITS = [

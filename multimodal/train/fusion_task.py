@@ -18,7 +18,7 @@ from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtteranc
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.errors import ConfigError
 from multimodal.evaluate.fusion import SUBSETS
-from multimodal.evaluate.synthetic_features import EncodedPools
+from multimodal.evaluate.synthetic.features import EncodedPools
 from multimodal.fusion.alignment import FusionBatch, FusionInputs, collate
 from multimodal.fusion.dual_recurrent import DualRecurrentFusion, FusionShape
 from multimodal.fusion.prediction import predict

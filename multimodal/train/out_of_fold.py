@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from multimodal.data.corpora.voice.clip import VoiceClip
 from multimodal.data.corpora.voices import split_by_speaker
 from multimodal.encoders.audio import encode_speaker
+from multimodal.encoders.voice.features import VoiceFeatures
 from multimodal.encoders.voice.moments import has_states
-from multimodal.encoders.voice_features import VoiceFeatures
 from multimodal.errors import ConfigError
-from multimodal.evaluate.synthetic_features import AudioEncoderFn
+from multimodal.evaluate.synthetic.features import AudioEncoderFn
 from multimodal.models.weights import Weights
 from multimodal.train.audio import AudioConfig
 from multimodal.train.loop import load_tensors

@@ -31,7 +31,7 @@ from multimodal.data.speech.utterances import read_speech
 from multimodal.data.speech.voice_activity import VoiceActivity
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.voice_features import voice_features
+from multimodal.encoders.voice.features import voice_features
 from multimodal.models.weights import load_weights
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "helpers"))

@@ -31,10 +31,10 @@ from multimodal.encoders.audio import (
 )
 from multimodal.encoders.framing import padding_mask
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.prosody import PROSODY_FIELDS
+from multimodal.encoders.voice.features import VoiceFeatures, summary_size, voice_features
 from multimodal.encoders.voice.layers import AttentionPool, Mix, mean_and_deviation
 from multimodal.encoders.voice.moments import LARGEST
-from multimodal.encoders.voice_features import VoiceFeatures, summary_size, voice_features
+from multimodal.encoders.voice.prosody import PROSODY_FIELDS
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import load_weights, save_weights
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from multimodal.encoders.audio import ConvBiGRU, encode_speaker
 from multimodal.encoders.statistics import LARGEST_DISTANCE, Familiarity, unfamiliar_share
-from multimodal.encoders.voice_features import VoiceFeatures
+from multimodal.encoders.voice.features import VoiceFeatures
 
 SHIFT = Familiarity(centers=((1.0, -2.0), (-500.0, 800.0)), variance=(4.0, 0.25), middle=2.0, slope=3.0, factor=2.5)
 

@@ -22,8 +22,8 @@ from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_wavefo
 from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc
-from multimodal.encoders.voice_features import voice_features
-from multimodal.encoders.whisper_states import WHISPER_BASE
+from multimodal.encoders.voice.features import voice_features
+from multimodal.encoders.voice.whisper_states import WHISPER_BASE
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate import command as evaluate
 from multimodal.evaluate.audio import audio_figures, evaluate_audio

@@ -17,7 +17,7 @@ from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, read_voices
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.voice_features import VoiceFeatures, summary_size
+from multimodal.encoders.voice.features import VoiceFeatures, summary_size
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from multimodal.data.corpora.voice_corpora import VOICE_CORPORA
 from multimodal.encoders.audio import ConvBiGRU
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.voice_features import summary_size
+from multimodal.encoders.voice.features import summary_size
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import save_weights
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.voice_features import VoiceFeatures
+from multimodal.encoders.voice.features import VoiceFeatures
 from multimodal.fusion.turns import FrameConvolutions, TurnNetwork, steps_of
 from multimodal.iemocap.batches import RECIPES, Collator, NetworkSettings, Sizes, TurnTable, network_of, shape_of
 from multimodal.iemocap.features import TurnFeatures

@@ -30,8 +30,8 @@ from multimodal.data.media.probe import probe
 from multimodal.data.speech.utterances import SpeechReader
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.voice_features import voice_features
-from multimodal.encoders.whisper_states import WHISPER_BASE
+from multimodal.encoders.voice.features import voice_features
+from multimodal.encoders.voice.whisper_states import WHISPER_BASE
 from multimodal.errors import ConfigError, MediaError, WeightsError
 from multimodal.infer import audio as listening
 from multimodal.infer import face as watching

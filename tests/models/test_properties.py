@@ -18,8 +18,8 @@ from multimodal.data.emotions import FACE_LABELS, FUSED_LABELS
 from multimodal.encoders.audio import reads_states
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.text import pad
-from multimodal.encoders.voice_features import summary_size
-from multimodal.encoders.whisper_states import STATE_SIZE
+from multimodal.encoders.voice.features import summary_size
+from multimodal.encoders.voice.whisper_states import STATE_SIZE
 from multimodal.fusion.alignment import FusionInputs, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.models.selection import list_models, shipped_folder

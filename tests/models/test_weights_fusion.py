@@ -17,7 +17,7 @@ import torch
 from multimodal import load_model
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate.fusion import SUBSETS
-from multimodal.evaluate.synthetic import evaluate_synthetic
+from multimodal.evaluate.synthetic.evaluation import evaluate_synthetic
 from multimodal.fusion.alignment import FusionInputs, collate
 from multimodal.fusion.dual_recurrent import FusionShape
 from multimodal.fusion.prediction import predict, subset_name
@@ -158,7 +158,7 @@ def test_figures_come_out_on_a_part_of_the_corpora(
     selection = {"ravdess": "Actor_(01|20)", "ferplus": "FER2013Valid", "goemotions": "goemotions/(dev|labels)"}
     for name, pattern in selection.items():
         _unpack(next((shared_folder / "datasets").glob(f"{name}.tar*")), pattern, tmp_path / name)
-    monkeypatch.setattr("multimodal.evaluate.synthetic.MAX_PER_LABEL", 40)
+    monkeypatch.setattr("multimodal.evaluate.synthetic.evaluation.MAX_PER_LABEL", 40)
     parts = load_model(device="cpu").parts
     voices = {"ravdess": tmp_path / "ravdess"}
     actual = evaluate_synthetic(parts, tmp_path / "ferplus", voices, tmp_path / "goemotions" / "goemotions", count=600)

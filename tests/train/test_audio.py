@@ -22,8 +22,8 @@ from multimodal.data.corpora.voices import load_waveforms, read_voices, split_by
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AUDIO_NETWORKS, encode_speaker
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.voice_features import summary_size, voice_features
-from multimodal.encoders.whisper_states import WHISPER_BASE
+from multimodal.encoders.voice.features import summary_size, voice_features
+from multimodal.encoders.voice.whisper_states import WHISPER_BASE
 from multimodal.errors import ConfigError, CorpusError
 from multimodal.evaluate.audio import evaluate_audio, predict_recordings
 from multimodal.evaluate.voice_recordings import BALANCED, CONDITIONS

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from voice_corpus import clip_of, features_of, random_network
 
 from multimodal.data.emotions import FUSED_LABELS, sum_to_fused
-from multimodal.encoders.voice_features import summary_size
+from multimodal.encoders.voice.features import summary_size
 from multimodal.evaluate.metrics import correctness, expected_calibration_error, fit_temperature
 from multimodal.evaluate.voice_recordings import ALONE, BALANCED, CONDITIONS, MOSTLY_NEUTRAL
 from multimodal.train.audio_calibration import (

@@ -22,8 +22,8 @@ from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.audio import AudioOutput, encode_speaker
 from multimodal.encoders.mfcc import Mfcc
 from multimodal.encoders.voice.background import Background
+from multimodal.encoders.voice.features import VoiceFeatures, voice_features
 from multimodal.encoders.voice.layers import Mix
-from multimodal.encoders.voice_features import VoiceFeatures, voice_features
 from multimodal.errors import ConfigError
 from multimodal.train.audio_task import (
     AudioTask,

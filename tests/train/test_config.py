@@ -17,7 +17,7 @@ from multimodal.train.audio import AudioConfig
 from multimodal.train.config import fill, read_config
 from multimodal.train.face import FaceConfig
 from multimodal.train.fusion import FusionConfig
-from multimodal.train.text import ARCHITECTURES, TextConfig
+from multimodal.train.text.training import ARCHITECTURES, TextConfig
 
 
 @dataclass(frozen=True)

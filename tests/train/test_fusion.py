@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from multimodal.errors import ConfigError
 from multimodal.evaluate import command as evaluate
 from multimodal.evaluate.fusion import SUBSETS, reliability, risk_coverage
-from multimodal.evaluate.synthetic import parse_voices
+from multimodal.evaluate.synthetic.evaluation import parse_voices
 from multimodal.fusion.prediction import subset_name
 from multimodal.models.weights import load_weights
 from multimodal.train import command as train

@@ -34,10 +34,10 @@ from multimodal.evaluate.text import (
 )
 from multimodal.models.selection import find_card
 from multimodal.models.weights import Weights, load_weights
-from multimodal.train import text_task as stage
 from multimodal.train.loop import LoopSettings
-from multimodal.train.text import calibrate, find_base, start_network, train_text
-from multimodal.train.text_task import TextConfig, TextTask
+from multimodal.train.text import task as stage
+from multimodal.train.text.task import TextConfig, TextTask
+from multimodal.train.text.training import calibrate, find_base, start_network, train_text
 
 CONFIG = """
 vocabulary = 170

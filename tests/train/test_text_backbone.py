@@ -23,7 +23,7 @@ from multimodal.errors import ConfigError, WeightsError
 from multimodal.evaluate.text import evaluate_text
 from multimodal.infer.command import main as infer
 from multimodal.models.weights import load_weights
-from multimodal.train.text import train_text
+from multimodal.train.text.training import train_text
 
 pytestmark = pytest.mark.slow  # transformers alone takes seconds to import
 

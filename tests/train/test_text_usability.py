@@ -25,11 +25,11 @@ from multimodal.evaluate.usability import evaluate_dialogues
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights
 from multimodal.train import text as text_training
-from multimodal.train import text_task as stage
 from multimodal.train.loop import LoopSettings
-from multimodal.train.text import train_text
-from multimodal.train.text_context import changed_copies, gather, read_turns, train_context
-from multimodal.train.text_task import ContextSettings, TextConfig, TextTask, UsabilitySettings
+from multimodal.train.text import task as stage
+from multimodal.train.text.context import changed_copies, gather, read_turns, train_context
+from multimodal.train.text.task import ContextSettings, TextConfig, TextTask, UsabilitySettings
+from multimodal.train.text.training import train_text
 from multimodal.types import USABILITY_LABELS
 
 SAYINGS = (

@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 
 from multimodal.encoders.mfcc import MfccSettings
-from multimodal.encoders.voice_features import VoiceFeatures
-from multimodal.encoders.whisper_states import SpeechEncoder
+from multimodal.encoders.voice.features import VoiceFeatures
+from multimodal.encoders.voice.whisper_states import SpeechEncoder
 from multimodal.train.loop import save_tensors
 
 

@@ -11,8 +11,8 @@ from voice_corpus import features_of
 
 from multimodal.encoders.statistics import Familiarity
 from multimodal.encoders.voice.background import Background, RecordingBackground
+from multimodal.encoders.voice.features import VoiceFeatures, summary_size
 from multimodal.encoders.voice.moments import LARGEST, Moments, VoiceSums, has_states, joined_moments
-from multimodal.encoders.voice_features import VoiceFeatures, summary_size
 
 EVERYTHING = [torch.arange(3)]
 

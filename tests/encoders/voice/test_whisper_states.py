@@ -12,8 +12,8 @@ from voice_signals import pulsing_noise
 
 from multimodal.data.speech.recognition import load_whisper_base
 from multimodal.encoders.mfcc import Mfcc
-from multimodal.encoders.voice_features import voice_features
-from multimodal.encoders.whisper_states import LONGEST_SECONDS, MEL_HOP, STATE_SIZE, SpeechEncoder, pooled
+from multimodal.encoders.voice.features import voice_features
+from multimodal.encoders.voice.whisper_states import LONGEST_SECONDS, MEL_HOP, STATE_SIZE, SpeechEncoder, pooled
 
 RATE = 16000
 

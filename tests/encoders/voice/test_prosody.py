@@ -15,8 +15,8 @@ from torch import Tensor
 from voice_signals import RATE, Signal, Track, glide, noise, reference_signals, sine, syllables, vowel
 
 from multimodal.encoders.mfcc import Mfcc
-from multimodal.encoders.pitch import quantiles
-from multimodal.encoders.prosody import PROSODY_FIELDS, pitch, prosody, prosody_contours
+from multimodal.encoders.voice.pitch import quantiles
+from multimodal.encoders.voice.prosody import PROSODY_FIELDS, pitch, prosody, prosody_contours
 
 WINDOW, HOP, TRANSFORM = 400, 160, 512
 OCTAVE = 12.0

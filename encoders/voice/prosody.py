@@ -20,8 +20,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from multimodal.encoders.framing import cut_frames, padding_mask
-from multimodal.encoders.pitch import FRAMES_AT_ONCE, SILENCE_DB, Grid, energy_db, pitch_of, quantiles, remove_offset
-from multimodal.encoders.pitch import pitch as pitch
+from multimodal.encoders.voice.pitch import (
+    FRAMES_AT_ONCE,
+    SILENCE_DB,
+    Grid,
+    energy_db,
+    pitch_of,
+    quantiles,
+    remove_offset,
+)
+from multimodal.encoders.voice.pitch import pitch as pitch
 
 SEMITONES_RE_HZ = 27.5
 """Pitch in semitones counts from here, the piano's lowest A, as in eGeMAPS: 100 Hz is 22.35, 200 Hz is 34.35."""

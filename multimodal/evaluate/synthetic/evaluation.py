@@ -15,11 +15,11 @@ from multimodal.data.corpora.texts import evaluation_split, read_text_corpus
 from multimodal.data.corpora.voices import VOICE_CORPORA, VoiceClip, load_waveforms, read_voices
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.voice_features import voice_features
+from multimodal.encoders.voice.features import voice_features
 from multimodal.errors import ConfigError, CorpusError, WeightsError
 from multimodal.evaluate.audio import load_speech_encoder
 from multimodal.evaluate.fusion import Head, evaluate_fusion
-from multimodal.evaluate.synthetic_features import (
+from multimodal.evaluate.synthetic.features import (
     EncodedPools,
     encode_clips,
     encode_pools,

@@ -27,7 +27,7 @@ from multimodal.evaluate.metrics import (
 from multimodal.evaluate.multilabel import choose_thresholds
 from multimodal.evaluate.text import in_calibration_half, polarity_probabilities
 from multimodal.models.spec import ModelSpec
-from multimodal.train.text_task import TextConfig
+from multimodal.train.text.task import TextConfig
 from multimodal.types import USABILITY_LABELS
 
 

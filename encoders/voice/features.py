@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.prosody import PROSODY_FIELDS, prosody
-from multimodal.encoders.whisper_states import SpeechEncoder
+from multimodal.encoders.voice.prosody import PROSODY_FIELDS, prosody
+from multimodal.encoders.voice.whisper_states import SpeechEncoder
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

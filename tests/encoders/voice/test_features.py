@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from voice_signals import pulsing_noise as sound
 
-from multimodal.encoders import voice_features as module
 from multimodal.encoders.audio import ConvBiGRU
 from multimodal.encoders.mfcc import Mfcc, MfccSettings
-from multimodal.encoders.prosody import PROSODY_FIELDS
-from multimodal.encoders.voice_features import (
+from multimodal.encoders.voice import features as module
+from multimodal.encoders.voice.features import (
     VoiceFeatures,
     state_times,
     summarize,
@@ -21,6 +20,7 @@ from multimodal.encoders.voice_features import (
     trim_silence,
     voice_features,
 )
+from multimodal.encoders.voice.prosody import PROSODY_FIELDS
 
 RATE = 16000
 SUMMARY = summary_size()

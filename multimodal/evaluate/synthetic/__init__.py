@@ -1,0 +1,1 @@
+"""Evaluation of the fusion head on synthetic utterances."""
