@@ -10,8 +10,6 @@ https://aclanthology.org/P17-1081).
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -89,5 +87,5 @@ class ContextHead(nn.Module):
         weights = scores.masked_fill(~open_places, -torch.inf).softmax(dim=1)
         around = (weights.unsqueeze(-1) * self.value(states)).sum(dim=1)
         mixed = self.dropout(nn.functional.gelu(self.mix(torch.cat([middle, around], dim=1))))
-        correction = SCALE * torch.tanh(self.correct(mixed) / SCALE)
-        return cast("Tensor", correction.masked_fill(alone.unsqueeze(1), 0.0))
+        correction: Tensor = SCALE * torch.tanh(self.correct(mixed) / SCALE)
+        return correction.masked_fill(alone.unsqueeze(1), 0.0)

@@ -288,7 +288,7 @@ def _read(
     states, embeddings = output.states.cpu().numpy(), output.embedding.cpu().numpy()
     usability: Sequence[NDArray[np.float64] | None] = [None] * len(batch)
     if output.usability_logits is not None:
-        usability = torch.softmax(output.usability_logits.double() / usability_temperature, dim=1).cpu().numpy()
+        usability = list(torch.softmax(output.usability_logits.double() / usability_temperature, dim=1).cpu().numpy())
     return [
         TextPrediction(
             probabilities[row],

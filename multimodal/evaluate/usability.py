@@ -102,7 +102,7 @@ def _by_kind(
 
     The authors of the parts label questions differently, so the emotions are also counted without them.
     """
-    sets = {kind: (kind,) for kind in KINDS}
+    sets: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in KINDS}
     sets["negation"] = ("negation_positive", "negation_negative")
     sets["all but question"] = tuple(kind for kind in KINDS if kind != "question")
     rows: dict[str, dict[str, Any]] = {}

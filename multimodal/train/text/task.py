@@ -229,11 +229,11 @@ class Targets(NamedTuple):
         """
         count = len(other.native)
         first = (self.native, self.presence, self.shares)
-        means = (
+        native, presence, shares = (
             torch.cat([(1 - share) * mine[:count] + share * theirs, mine[count:]])
             for mine, theirs in zip(first, other, strict=True)
         )
-        return Targets(*means, self.usability, self.native_weights)
+        return Targets(native, presence, shares, self.usability, self.native_weights)
 
 
 class Estimates(NamedTuple):
@@ -380,9 +380,10 @@ class TextTask:
         return indices
 
     def _changed(self, index: int, chance: random.Random) -> str:
-        settings = self.config.usability
-        own = settings is not None and index >= self.corpus_texts
-        return augment(self.texts[index], settings.augmentation if own else self.config.augmentation, chance)
+        settings, augmentation = self.config.usability, self.config.augmentation
+        if settings is not None and index >= self.corpus_texts:
+            augmentation = settings.augmentation
+        return augment(self.texts[index], augmentation, chance)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
         """Token numbers with the marks of start and end, at most a window of them."""

@@ -162,7 +162,7 @@ def _freeze(network: TextEncoder, layers: int) -> None:
     """Keeps the embeddings and the first layers as they are."""
     if layers:
         for part in (network.transformer.embeddings, *network.transformer.layers[:layers]):  # type: ignore[index]
-            part.requires_grad_(False)  # type: ignore[union-attr]
+            part.requires_grad_(False)
 
 
 def _epochs_done(run: Path) -> int:
