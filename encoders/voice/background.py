@@ -47,7 +47,14 @@ class VoiceInputs(NamedTuple):
         Args:
             device: A device.
         """
-        return VoiceInputs(*(None if value is None else value.to(device) for value in self))
+        frames, lengths, summary, states, state_lengths = self
+        return VoiceInputs(
+            frames.to(device),
+            lengths.to(device),
+            summary.to(device),
+            None if states is None else states.to(device),
+            None if state_lengths is None else state_lengths.to(device),
+        )
 
 
 class Background(nn.Module):
