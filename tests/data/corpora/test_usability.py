@@ -63,6 +63,15 @@ def test_parts_of_the_package_share_no_author_and_no_sentence() -> None:
         assert set(parts[part].usability.tolist()) == set(range(len(USABILITY_LABELS)))
 
 
+def test_second_volume_shares_no_author_and_no_sentence_with_the_parts() -> None:
+    second = read_usability(part="second")
+    assert len(second) >= 4000 and set(second.kinds) == set(KINDS)
+    for part in PARTS:
+        other = read_usability(part=part)
+        assert not set(second.sources) & set(other.sources)
+        assert not {words(text) for text in second.texts} & {words(text) for text in other.texts}
+
+
 def test_dialogues_of_the_package_belong_to_the_authors_of_their_part() -> None:
     for part in PARTS:
         dialogues = read_dialogues(part=part)
