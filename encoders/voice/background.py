@@ -47,7 +47,11 @@ class VoiceInputs(NamedTuple):
         Args:
             device: A device.
         """
-        return VoiceInputs(*(None if value is None else value.to(device) for value in self))
+        return VoiceInputs(**{name: value.to(device) for name, value in self.arguments().items()})
+
+    def arguments(self) -> dict[str, Tensor]:
+        """What a network is called with: the inputs that are there, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class Background(nn.Module):
