@@ -256,9 +256,9 @@ class ConvBiGRUWhisper(ConvBiGRU):
         frames: Tensor,
         lengths: Tensor,
         summary: Tensor,
+        mix: Mix | None = None,
         states: Tensor | None = None,
         state_lengths: Tensor | None = None,
-        mix: Mix | None = None,
     ) -> AudioOutput:
         """Reads the inputs of ``RecordingBackground``.
 
@@ -266,9 +266,9 @@ class ConvBiGRUWhisper(ConvBiGRU):
             frames: ``(batch, frames, 78)``.
             lengths: ``(batch,)`` frames of each utterance.
             summary: ``(batch, summary)``.
+            mix: Mixes the batch in training; None otherwise.
             states: ``(batch, steps, 1024)`` of the speech encoder; None without one.
             state_lengths: ``(batch,)`` steps of each utterance.
-            mix: Mixes the batch in training; None otherwise.
 
         Returns:
             Logits, states and embedding.
@@ -362,7 +362,7 @@ def encode_recordings(
         indices, numbers = zip(*pairs[start : start + BATCH], strict=True)
         own = moments.rows(torch.tensor(numbers))
         inputs = background.inputs([features[index] for index in indices], own).to(device)
-        output = network(*(value for value in inputs if value is not None))
+        output = network(**inputs.arguments())
         logits = output.logits.float().cpu() / torch.tensor([temperatures[number] for number in numbers])[:, None]
         for row, index in enumerate(indices):
             probabilities[index] = torch.softmax(logits[row], dim=0)

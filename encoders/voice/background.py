@@ -47,14 +47,11 @@ class VoiceInputs(NamedTuple):
         Args:
             device: A device.
         """
-        frames, lengths, summary, states, state_lengths = self
-        return VoiceInputs(
-            frames.to(device),
-            lengths.to(device),
-            summary.to(device),
-            None if states is None else states.to(device),
-            None if state_lengths is None else state_lengths.to(device),
-        )
+        return VoiceInputs(**{name: value.to(device) for name, value in self.arguments().items()})
+
+    def arguments(self) -> dict[str, Tensor]:
+        """What a network is called with: the inputs that are there, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class Background(nn.Module):

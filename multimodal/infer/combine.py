@@ -83,8 +83,9 @@ def combine(
         "text": bool(text),
     }
     models = {part: _identity(parts[part]) if used.get(part) else None for part in PARTS} | {FUSION: fused.model}
-    if used["audio"] and results.audio is not None and results.audio.speech_encoder is not None:
-        models["audio"] = _identity(parts["audio"]) | {"speech_encoder": results.audio.speech_encoder}
+    identity = models["audio"]
+    if identity is not None and results.audio is not None and results.audio.speech_encoder is not None:
+        models["audio"] = {**identity, "speech_encoder": results.audio.speech_encoder}
     parts_read = (results.transcript, results.text, results.audio, results.face)
     lines = [line for result in parts_read if result is not None for line in result.warnings]
     warnings = tuple(dict.fromkeys([*lines, *results.warnings, *fused.warnings]))

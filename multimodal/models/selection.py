@@ -110,7 +110,7 @@ DEFAULTS = {
     "face": "se_resnet_pair.ferplus-v4",
     "audio": "conv_bigru_whisper.ravdess_emodb_banglaser-v3",
     "text": "minilm_l6.goemotions_usability-v3",
-    "fusion": "dual_recurrent.synthetic-v2",
+    "fusion": "dual_recurrent.synthetic-v3",
 }
 """The shipped weights that each part uses by default."""
 

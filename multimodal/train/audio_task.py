@@ -292,7 +292,7 @@ class AudioTask:
         Returns:
             A scalar.
         """
-        output = network(*(value for value in batch.inputs if value is not None), mix=batch.mix)
+        output = network(**batch.inputs.arguments(), mix=batch.mix)
         logs = torch.log_softmax(output.member_logits.float(), dim=-1)
         return -(batch.targets * logs).sum(-1).mean(-1).sum()
 

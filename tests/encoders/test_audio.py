@@ -373,7 +373,7 @@ def test_both_branches_count_the_same() -> None:
     frame, size = sizes(network)
     frames, lengths, summary = torch.randn(2, 30, frame), torch.tensor([30, 12]), torch.randn(2, size)
     states, steps = torch.randn(2, 4, 1024), torch.tensor([4, 2])
-    output = network(frames, lengths, summary, states, steps)
+    output = network(frames, lengths, summary, states=states, state_lengths=steps)
     shares = output.member_logits.softmax(-1)
     torch.testing.assert_close(output.logits.softmax(-1), (shares[1:4].mean(0) + shares[4:].mean(0)) / 2)
 

@@ -91,11 +91,13 @@ def run_audio(network: nn.Module, items: list[tuple[Tensor, ...]], spec: ModelSp
     frames = [each[0] for each in items]
     # Padded with nonsense, which must not be read.
     batch = pad_sequence(frames, batch_first=True, padding_value=9.0)
-    inputs = [batch, torch.tensor([len(each) for each in frames]), torch.stack([each[1] for each in items])]
+    speech: dict[str, Tensor] = {}
     if len(items[0]) > 2:  # the padding of states is 0, as `RecordingBackground` gives it
         states = [each[2] for each in items]
-        inputs += [pad_sequence(states, batch_first=True), torch.tensor([len(each) for each in states])]
-    output = network(*inputs)
+        speech["states"] = pad_sequence(states, batch_first=True)
+        speech["state_lengths"] = torch.tensor([len(each) for each in states])
+    lengths, summary = torch.tensor([len(each) for each in frames]), torch.stack([each[1] for each in items])
+    output = network(batch, lengths, summary, **speech)
     return [
         {
             "logits": output.logits[row],
