@@ -154,9 +154,6 @@ class Familiarity:
         middle: Distance at which the temperature is half the way up (in logarithms).
         slope: How fast it rises there, per unit of the logarithm of the distance; above 0.
         factor: Temperature of unfamiliar recordings, relative to familiar ones; at least 1.
-        utterance_variance: Per feature, the variance between utterances of a speaker. Divided by the number of
-            utterances it is added to ``variance``, so that a single utterance is not unfamiliar by chance; empty for
-            none.
 
     Example:
         >>> familiarity = Familiarity(((0.0,), (9.0,)), (1.0,), middle=4.0, slope=3.0, factor=4.0)
@@ -169,34 +166,29 @@ class Familiarity:
     middle: float
     slope: float
     factor: float
-    utterance_variance: Sequence[float] = ()
 
-    def distance(self, mean: Tensor, utterances: int = 1) -> float:
+    def distance(self, mean: Tensor) -> float:
         """Distance of a speaker from the nearest corpus.
 
         Args:
             mean: ``(features,)`` mean of the speaker's utterances.
-            utterances: Number of utterances.
 
         Returns:
             0 … ``LARGEST_DISTANCE``.
         """
         centers, variance = (torch.tensor(values, dtype=torch.float64) for values in (self.centers, self.variance))
-        if len(self.utterance_variance):
-            variance = variance + torch.tensor(self.utterance_variance, dtype=torch.float64) / utterances
         return nearest_distance(mean, centers, variance)
 
-    def temperature_factor(self, mean: Tensor, utterances: int = 1) -> float:
+    def temperature_factor(self, mean: Tensor) -> float:
         """What the network's temperature is multiplied with for a speaker.
 
         Args:
             mean: ``(features,)`` mean of the speaker's utterances.
-            utterances: Number of utterances.
 
         Returns:
             Between 1 and ``factor``.
         """
-        return float(self.factor ** unfamiliar_share(self.distance(mean, utterances), self.middle, self.slope))
+        return float(self.factor ** unfamiliar_share(self.distance(mean), self.middle, self.slope))
 
 
 def nearest_distance(mean: Tensor, centers: Tensor, variance: Tensor) -> float:

@@ -149,8 +149,7 @@ class Background(nn.Module):
         familiarity = self.speech_familiarity if self.reads_states and has_states(features) else self.familiarity
         if familiarity is None or not features:
             return 1.0
-        mean = torch.stack([each.summary for each in features]).double().mean(0)
-        return familiarity.temperature_factor(mean, len(features))
+        return familiarity.temperature_factor(torch.stack([each.summary for each in features]).double().mean(0))
 
 
 class RecordingBackground(Background):

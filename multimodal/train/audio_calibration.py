@@ -139,21 +139,6 @@ def corpus_centers(table: ClipTable) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack([mean for _, mean in spreads]), torch.stack([variance for variance, _ in spreads]).mean(0)
 
 
-def utterance_variance(table: ClipTable) -> torch.Tensor:
-    """Variance of the summaries between the clips of a speaker, averaged over the speakers.
-
-    Args:
-        table: The clips that a network is trained on.
-
-    Returns:
-        ``(features,)`` float64.
-    """
-    rows: dict[str, list[torch.Tensor]] = {}
-    for clip, features in zip(table.clips, table.versions[0], strict=True):
-        rows.setdefault(clip.speaker, []).append(features.summary)
-    return torch.stack([torch.stack(own).double().var(0, correction=0) for own in rows.values()]).mean(0)
-
-
 def speaker_means(table: ClipTable) -> dict[str, torch.Tensor]:
     """The mean summary of each speaker's clips.
 
@@ -190,7 +175,7 @@ def predictions_of(
     Returns:
         The predictions, a row per clip and condition.
     """
-    (centers, variance), within = corpus_centers(training), utterance_variance(training)
+    centers = corpus_centers(training)
     features = [each if speech else replace(each, speech_states=None) for each in held_out.versions[0]]
     summaries = torch.stack([each.summary for each in held_out.versions[0]]).double()
     clips: Sequence[VoiceClip] = held_out.clips
@@ -202,8 +187,7 @@ def predictions_of(
             continue
         distances = np.full(len(clips), np.nan)
         for recording in condition_recordings(clips, condition):
-            members = list(recording.members)
-            distance = nearest_distance(summaries[members].mean(0), centers, variance + within / len(members))
+            distance = nearest_distance(summaries[list(recording.members)].mean(0), *centers)
             distances[sorted(recording.judged)] = distance
         part = VoicePredictions(
             rows,
@@ -351,6 +335,5 @@ def familiarity_of(calibration: VoiceCalibration, table: ClipTable) -> Familiari
     if calibration.factor == 1.0:
         return None
     centers, variance = corpus_centers(table)
-    parts = (*centers, variance, utterance_variance(table))
-    *rows, between, within = [[float(f"{value:.5g}") for value in values.tolist()] for values in parts]
-    return Familiarity(rows, between, calibration.middle, calibration.slope, calibration.factor, within)
+    rows = [[float(f"{value:.5g}") for value in values.tolist()] for values in (*centers, variance)]
+    return Familiarity(rows[:-1], rows[-1], calibration.middle, calibration.slope, calibration.factor)

@@ -164,8 +164,8 @@ def test_distances_are_those_of_the_nearest_corpus() -> None:
     predictions = predictions_of(random_network(8), held_out, training, groups, crossed=True, speech=False)
     assert predictions.crossed.all() and set(predictions.conditions) == set(CONDITIONS) - {MOSTLY_NEUTRAL}
     together, alone = (predictions.subset(predictions.conditions == name) for name in (BALANCED, ALONE))
-    assert together.distances.tolist() == pytest.approx([16 / 3] * 2 + [4 / 3] * 2)  # and half an utterance's 1
-    assert alone.distances.tolist() == pytest.approx([9 / 3.5, 25 / 3.5, 9 / 3.5, 1 / 3.5])
+    assert together.distances.tolist() == pytest.approx([16 / 2.5] * 2 + [4 / 2.5] * 2)
+    assert alone.distances.tolist() == pytest.approx([9 / 2.5, 25 / 2.5, 9 / 2.5, 1 / 2.5])
     assert together.speakers.tolist() == ["ravdess-3"] * 2 + ["ravdess-4"] * 2
     assert sum_to_fused(predictions.probabilities, groups)[0, 1] == pytest.approx(1)
 
@@ -175,8 +175,6 @@ def test_familiarity_of_the_card_gives_the_same_temperature() -> None:
     familiarity = familiarity_of(calibration, training)
     assert familiarity is not None
     mean = torch.full((summary_size(),), 18.5)
-    for utterances, distance in ((1, 6.25 / 3.5), (5, 6.25 / 2.7)):
-        assert familiarity.distance(mean, utterances) == pytest.approx(distance)
-        expected = calibration.temperatures(np.array([distance]))[0]
-        assert 0.7 * familiarity.temperature_factor(mean, utterances) == pytest.approx(expected)
+    assert familiarity.distance(mean) == pytest.approx(2.5)
+    assert 0.7 * familiarity.temperature_factor(mean) == pytest.approx(calibration.temperatures(np.array([2.5]))[0])
     assert familiarity_of(VoiceCalibration(0.7), training) is None
