@@ -79,7 +79,7 @@ def read_in_context(
     speakers: Sequence[str | None],
     linked: Sequence[bool],
 ) -> list[TextPrediction]:
-    """Corrects the estimates of turns by their neighbors.
+    """Corrects the estimates of turns by their neighbors, each as much as it is unclear by itself.
 
     Args:
         head: The context head, in evaluation mode.
@@ -114,8 +114,25 @@ def read_in_context(
     ]
 
 
+def doubt(probabilities: NDArray[np.float64]) -> float:
+    """How unclear an estimate is: its entropy, relative to that of equal probabilities.
+
+    Args:
+        probabilities: ``(labels,)``, at least two, summing to 1.
+
+    Returns:
+        0 … 1.
+
+    Example:
+        >>> doubt(np.array([0.5, 0.5])), doubt(np.array([1.0, 0.0]))
+        (1.0, 0.0)
+    """
+    present = probabilities[probabilities > 0]
+    return max(0.0, float(-(present * np.log(present)).sum() / np.log(len(probabilities))))
+
+
 def _corrected(probabilities: NDArray[np.float64], correction: NDArray[np.float64]) -> NDArray[np.float64]:
-    logits = np.log(np.maximum(probabilities, FLOOR)) + correction
+    logits = np.log(np.maximum(probabilities, FLOOR)) + doubt(probabilities) * correction
     exponentials = np.exp(logits - logits.max())
     corrected: NDArray[np.float64] = exponentials / exponentials.sum()
     return corrected

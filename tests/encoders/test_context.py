@@ -8,7 +8,7 @@ import torch
 
 from multimodal.encoders.context import OTHER, SAME, SCALE, UNKNOWN, ContextHead
 from multimodal.encoders.text import TextPrediction
-from multimodal.encoders.turns import log_estimates, read_in_context, turn_windows
+from multimodal.encoders.turns import doubt, log_estimates, read_in_context, turn_windows
 
 LABELS, USABILITY, SIZE = 7, 8, 12
 
@@ -68,9 +68,12 @@ def test_corrected_probabilities_are_those_of_the_corrected_logarithms() -> None
         torch.tensor([[SAME, OTHER, SAME, OTHER, SAME]]),
         torch.tensor([[False, True, True, True, False]]),
     )[0].double()
-    emotion = torch.softmax(torch.from_numpy(predictions[1].probabilities).log() + correction[:LABELS], dim=0)
+    shares = [doubt(predictions[1].probabilities), doubt(predictions[1].usability)]
+    emotion = torch.softmax(
+        torch.from_numpy(predictions[1].probabilities).log() + shares[0] * correction[:LABELS], dim=0
+    )
     np.testing.assert_allclose(read[1].probabilities, emotion.numpy(), atol=1e-6)
-    label = torch.softmax(torch.from_numpy(predictions[1].usability).log() + correction[LABELS:], dim=0)
+    label = torch.softmax(torch.from_numpy(predictions[1].usability).log() + shares[1] * correction[LABELS:], dim=0)
     np.testing.assert_allclose(read[1].usability, label.numpy(), atol=1e-6)  # type: ignore[arg-type]
 
 
@@ -117,3 +120,10 @@ def test_no_turns_give_no_windows() -> None:
     numbers, marks, mask = turn_windows([], [], 2, 2)
     assert numbers.shape == marks.shape == mask.shape == (0, 5)
     assert read_in_context(head_of(), [], [], []) == []
+
+
+def test_clear_turns_are_hardly_corrected() -> None:
+    even, sure = np.full(4, 0.25), np.array([0.97, 0.01, 0.01, 0.01])
+    assert doubt(even) == pytest.approx(1.0) and doubt(sure) < 0.15
+    assert doubt(np.array([0.0, 1.0, 0.0, 0.0])) == 0.0
+    assert doubt(np.array([0.5, 0.5, 0.0, 0.0])) == pytest.approx(0.5)
