@@ -116,7 +116,9 @@ def test_words_fit_the_face_that_is_seen(clip: Path) -> None:
             assert (row["modalities"], read) == ("text", "text_anger")
         else:
             assert row["modalities"] == "face+text"
-            assert row["face_happiness"] > 0.9 and read == "text_happiness"
+            # Among the participant's turns the interviewer's question is polite, no more.
+            assert row["face_happiness"] > 0.9
+            assert read == "text_happiness" or (line.speaker == "Interviewer" and read == "text_neutral")
             assert row["emotion"] == "happiness"
 
 

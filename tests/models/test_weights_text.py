@@ -101,7 +101,7 @@ def test_long_texts_are_read_to_their_end(weights: Weights) -> None:
     plain, angry = read(weights, [filler, filler + "I am furious and I hate this. " * 40])
     assert plain is not None and angry is not None
     index = FUSED_LABELS.index("anger")
-    assert plain.probabilities[index] < 0.1 < 0.2 < angry.probabilities[index]
+    assert plain.probabilities[index] < 0.15 < 0.2 < angry.probabilities[index]
     assert len(angry.states) > 700 and angry.probabilities.sum() == pytest.approx(1, abs=1e-9)
 
 

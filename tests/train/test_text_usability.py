@@ -24,9 +24,9 @@ from multimodal.errors import ConfigError, WeightsError
 from multimodal.evaluate.usability import evaluate_dialogues
 from multimodal.models.spec import ModelSpec
 from multimodal.models.weights import Weights, load_weights
-from multimodal.train import text as text_training
 from multimodal.train.loop import LoopSettings
 from multimodal.train.text import task as stage
+from multimodal.train.text import training as text_training
 from multimodal.train.text.context import changed_copies, gather, read_turns, train_context
 from multimodal.train.text.task import ContextSettings, TextConfig, TextTask, UsabilitySettings
 from multimodal.train.text.training import train_text
