@@ -251,7 +251,7 @@ class ConvBiGRUWhisper(ConvBiGRU):
         inputs = (embedding, *(self.input_dropout(each) for each in (summary, joined, summary[:, self.general])))
         return torch.stack([head(part).float() for head, part in zip(self.heads, inputs, strict=True)])
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         frames: Tensor,
         lengths: Tensor,
