@@ -136,7 +136,7 @@ class FaceObservation:
         probabilities: Per face label; None unless the quality is ``clear``.
         embedding: ``(features,)`` float32 of the face encoder; None if the face was not scored.
         mouth_motion: How much more the mouth changed than the rest of the face since the frame before, in deviations
-            of the gray levels: 0 at rest, 0.2 to 1 in speech; None if the face was not scored in both frames.
+            of the gray levels: 0 at rest, about 0.1 to 1 in speech; None if the face was not scored in both frames.
     """
 
     time_seconds: float

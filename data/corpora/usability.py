@@ -4,8 +4,8 @@ Sentences and turns bear GoEmotions' labels, of which the first is the main one,
 header, tab-separated, without quotation marks: ``train.tsv``, ``dev.tsv``, ``test.tsv`` (``text emotions group
 usability kind topic author level``) and ``<part>_dialogues.tsv`` (``dialogue turn speaker text emotions group
 usability topic author``; speaker ``P`` is the participant, ``M`` the moderator). Two more columns hold what a second
-reader labeled otherwise; they are not read here. No author is in two parts. The corpus is part of the package, see
-``usability/README.md``; license CC0.
+reader labeled otherwise; they are not read here. ``second.tsv`` is a second volume, read by its name. No author is in
+two parts. The corpus is part of the package, see ``usability/README.md``; license CC0.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -269,12 +270,13 @@ def load_recognizer(name: str | None = None, device: str = "cpu") -> Recognizer 
     return Recognizer(_load(folder, device), f"whisper-{name}")
 
 
-def load_whisper_base(device: str = "cpu", threads: int | None = None) -> Any | None:
+def load_whisper_base(threads: int | None = None) -> Any | None:
     """Loads Whisper base from this machine, for the states of its encoder.
 
+    It computes on the CPU in 8 bits on every machine, as in the training of the voice encoder.
+
     Args:
-        device: As of ``load_recognizer``.
-        threads: Threads on the CPU, which change no result; None for the cores that are available.
+        threads: Threads, which change no result; None for the cores that are available.
 
     Returns:
         A ``faster_whisper.WhisperModel``; None if neither the hub's cache nor the ``offline`` extra has it.
@@ -286,7 +288,14 @@ def load_whisper_base(device: str = "cpu", threads: int | None = None) -> Any | 
         folder = _cached_size("base") or _joined_wheels()
     except DependencyError:
         return None
-    return None if folder is None else _load(folder, device, threads)
+    return None if folder is None else _load(folder, "cpu", threads)
+
+
+def has_whisper_base() -> bool:
+    """Whether this machine has Whisper base and what runs it; quick where the ``offline`` extra has it."""
+    if find_spec("faster_whisper") is None:
+        return False
+    return all(find_spec(wheel) is not None for wheel in WHEELS) or _cached_size("base") is not None
 
 
 def _load(folder: Path, device: str, threads: int | None = None) -> Any:

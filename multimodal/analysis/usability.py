@@ -56,7 +56,7 @@ def certain_usability(estimate: UtteranceEstimate) -> str | None:
     probability = estimate.usability_probability
     if probability is None:
         return None
-    return estimate.usability_label if probability >= LEAST else UNCERTAIN
+    return estimate.usability_label if round(probability, 4) >= LEAST else UNCERTAIN  # as saved
 
 
 def usability_counts(estimates: Sequence[UtteranceEstimate]) -> list[UsabilityCount]:

@@ -93,12 +93,15 @@ def model_versions(options: BatchOptions) -> dict[str, str]:
     Raises:
         WeightsError: The weights do not exist.
     """
+    from multimodal.data.speech.recognition import has_whisper_base
     from multimodal.models.selection import choose_weights, find_card
 
     sources = choose_weights(options.model, options.analysis.modalities)
     cards = {part: sha256_of(find_card(source, part)) for part, source in sources.items()}
     files = {"detector": str(options.analysis.detector), "asr": f"{options.asr}/model.bin"}
     prints = {name: fingerprint(path) for name, path in files.items()}
+    if "audio" in cards and options.asr != "none":  # what the voice answers depends on it
+        cards["speech_encoder"] = "whisper-base" if has_whisper_base() else "none"
     return cards | {name: f"{each.size} {each.modified}" for name, each in prints.items() if each is not None}
 
 

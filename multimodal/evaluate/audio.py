@@ -118,17 +118,16 @@ def evaluate_audio(
     return figures
 
 
-def load_speech_encoder(device: str = "cpu", threads: int | None = None) -> SpeechEncoder | None:
-    """Loads the speech encoder that the voice encoder reads.
+def load_speech_encoder(threads: int | None = None) -> SpeechEncoder | None:
+    """Loads the speech encoder that the voice encoder reads, on the CPU.
 
     Args:
-        device: Device to compute on.
-        threads: Threads on the CPU, which change no result; None for the cores that are available.
+        threads: Threads, which change no result; None for the cores that are available.
 
     Returns:
         The encoder of Whisper base; None if it is not on this machine.
     """
-    model = load_whisper_base(device, threads)
+    model = load_whisper_base(threads)
     return None if model is None else SpeechEncoder(model)
 
 

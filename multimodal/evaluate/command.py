@@ -135,7 +135,7 @@ def audio(
     _check_choice("--labels", labels, LABEL_SETS)
     torch_device = choose_device(device)
     weights = load_weights(model, "audio", torch_device)
-    encoder = load_speech_encoder(torch_device) if weights.spec.speech and not no_speech_encoder else None
+    encoder = load_speech_encoder() if weights.spec.speech and not no_speech_encoder else None
     figures = evaluate_audio(weights, corpus, data, labels, torch_device, encoder)
     _print_figures(figures, weights.name, f"{corpus}, {labels} labels", out, as_json, compare)
 

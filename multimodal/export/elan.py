@@ -220,12 +220,12 @@ def _annotation(tier: Tier, span: Span, place: dict[str, str], vocabularies: Voc
 
 
 def _vocabularies(analysis: Analysis, tiers: Sequence[Tier]) -> dict[str, dict[str, str]]:
-    """Maps every label in use, or possible, to the id of its entry; usability labels only where they are in use."""
-    used: dict[str, list[str]] = {VOCABULARY: [], USABILITY: []}
+    """Maps every label in use, or possible, to the id of its entry."""
+    used: list[str] = []
     for tier in tiers:
-        if name := TYPES[tier.kind].get("CONTROLLED_VOCABULARY_REF"):
-            used[name] += [span.value for span in tier.spans]
-    emotions = dict.fromkeys([*map(printable, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used[VOCABULARY]])
+        if TYPES[tier.kind].get("CONTROLLED_VOCABULARY_REF") == VOCABULARY:
+            used += [span.value for span in tier.spans]
+    emotions = dict.fromkeys([*map(printable, analysis.emotions), *FACE_LABELS, UNCERTAIN, *used])
     labels = {VOCABULARY: emotions, USABILITY: dict.fromkeys([*ORDER, UNCERTAIN])}
     beginnings = {VOCABULARY: "cveid", USABILITY: "cveid-usability-"}
     return {

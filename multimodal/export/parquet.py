@@ -29,6 +29,7 @@ UNITS: Mapping[str, str] = {
     **dict.fromkeys((*TIMES, "time_seconds"), "seconds on the recording's clock"),
     **dict.fromkeys(("x", "y", "width", "height"), "pixels of the upright picture"),
     **dict.fromkeys(("valence", "arousal"), "-1 to 1"),
+    "mouth_motion": "deviations of the gray levels",
 }
 """Column to its unit; other numbers, apart from ``face_id``, are probabilities from 0 to 1."""
 

@@ -32,8 +32,11 @@ BATCH = 32
 FRAMES_PER_SECOND = 5.0
 """Rate if the card of the weights names none."""
 
+MOTION_SECONDS = 0.2
+"""Movement of the mouth is measured from the crop of the face nearest this long before, at any frame rate."""
+
 LAST_CROP_SECONDS = 0.5
-"""Movement of the mouth is measured from the last crop of the face, if it is no older."""
+"""An older crop tells no movement."""
 
 RARELY_VISIBLE = 0.2
 """Share of the sampled frames with a face below which a warning is given."""
@@ -98,6 +101,8 @@ def analyze_faces(
     faces, rest = with_baseline(single, *baseline)
     faces = smooth_faces(faces)
     warnings = (*reader.warnings, *_warnings(times, faces))
+    if rest.mode == "given" and not rest.used:
+        warnings = (*warnings, "no clear face in the stretch of --baseline, so faces are judged without a baseline")
     scored = any(face.probabilities is not None for face in faces)
     return FaceResult(tuple(times), faces, warnings, rest if scored else None)
 
@@ -127,7 +132,7 @@ class _Classifier:
         self.device = device
         self.observations: list[FaceObservation] = []
         self.crops: list[tuple[int, NDArray[np.uint8]]] = []
-        self.last: dict[int, tuple[float, NDArray[np.uint8]]] = {}
+        self.last: dict[int, list[tuple[float, NDArray[np.uint8]]]] = {}
 
     def add(self, frame: Frame, face: TrackedFace) -> None:
         """Adds a face, and its crop to the batch if the face is clear."""
@@ -144,11 +149,12 @@ class _Classifier:
             self._classify()
 
     def _motion(self, seconds: float, face_id: int, crop: NDArray[np.uint8]) -> float | None:
-        """Movement of the mouth since the last crop of the face; None without a recent one."""
-        before = self.last.get(face_id)
-        self.last[face_id] = seconds, crop
-        if before is None or seconds - before[0] > LAST_CROP_SECONDS:
+        """Movement of the mouth since the crop nearest ``MOTION_SECONDS`` before; None without a recent one."""
+        recent = [each for each in self.last.get(face_id, ()) if seconds - each[0] <= LAST_CROP_SECONDS]
+        self.last[face_id] = [*recent, (seconds, crop)]
+        if not recent:
             return None
+        before = min(recent, key=lambda each: abs(seconds - each[0] - MOTION_SECONDS))
         return mouth_motion(before[1], crop)
 
     def finish(self) -> list[FaceObservation]:

@@ -111,9 +111,13 @@ class Model:
         from multimodal.data.speech.recognition import load_whisper_base
         from multimodal.encoders.voice.whisper_states import WHISPER_BASE, SpeechEncoder
 
-        recognizer = self.__dict__.get("recognizer")  # where it is loaded already
+        # The one that is loaded already, unless it is on a GPU or the user's own.
+        recognizer = self.__dict__.get("recognizer") if self.device != "cuda" and self.asr in (None, "base") else None
         model = recognizer.model if recognizer is not None and recognizer.name == WHISPER_BASE else None
-        model = model or load_whisper_base(self.device)
+        if model is None:
+            import torch
+
+            model = load_whisper_base(torch.get_num_threads())
         return None if model is None else SpeechEncoder(model)
 
     def analyze(
@@ -201,7 +205,7 @@ class Model:
                     media,
                     self.parts["audio"],
                     transcript.utterances if transcript and options.speakers else timed_utterances(transcript),
-                    speech_encoder=self.speech_encoder,
+                    speech_encoder=self._find_speech_encoder(missing),
                     device=self.device,
                     progress=passes["audio"],
                 )
@@ -227,6 +231,14 @@ class Model:
         if recognizer is None:
             return analysis
         return replace(analysis, models={**analysis.models, SPEECH_TO_TEXT: {"name": recognizer.name}})
+
+    def _find_speech_encoder(self, missing: MissingInputs) -> SpeechEncoder | None:
+        """Whisper's encoder for the voice; if it cannot be loaded, the voice does without, with a warning."""
+        try:
+            return self.speech_encoder
+        except MultimodalError as error:
+            missing.warnings.append(f"the voice was read without Whisper: {error.subject} {error.fact}")
+            return None
 
     def _find_recognizer(self, media: MediaInfo, missing: MissingInputs) -> Recognizer | None:
         """Speech-to-text for a recording without a transcript; if there is none, notes the reason and the remedy."""

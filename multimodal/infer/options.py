@@ -121,6 +121,8 @@ def parse_baseline(text: str) -> tuple[str, tuple[float, float] | None]:
 
     if text in ("auto", "none"):
         return text, None
+    if not isinstance(text, str):
+        raise ConfigError("--baseline", f"is {text!r}", "give auto, none, or a stretch such as 0:03-0:09")
     start, _, end = text.partition("-")
     try:
         stretch = read_seconds(start), read_seconds(end)

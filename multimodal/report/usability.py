@@ -59,7 +59,7 @@ def usability_section(analysis: Analysis) -> dict[str, Any] | None:
                 "label": each.label,
                 "count": each.count,
                 "share": percent(each.share),
-                "length": duration_text(each.seconds) if timed else "",
+                "length": duration_text(each.seconds) if timed and each.seconds > 0 else "",
             }
             for each in counts
         ],

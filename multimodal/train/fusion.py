@@ -315,7 +315,7 @@ class _EncodedClips:
         device = str(next(weights.network.parameters()).device)
         table = training_table(config, sources.voices, sources.audio_run, device)
         clips, features = table.clips, table.versions[0]
-        encoder = speech_encoder_of(config, device)
+        encoder = speech_encoder_of(config)
         changes = {"noise": list(NOISE_DB), "seed": config.loop.seed}
         key = features_key(clips_key(clips, sources.voices), config.mfcc, encoder, changes)
 

@@ -130,7 +130,8 @@ def _plan(
         name = "reel" if reel else clip_name(rank, moment)
         window = _peak_window(moment, analysis)
         start, end = max(low, window[0] - padding), min(high, window[1] + padding)
-        if end - start >= LEAST_SECONDS:
+        is_timed = moment.end_seconds > moment.start_seconds  # not words of a transcript without times
+        if is_timed and end - start >= LEAST_SECONDS:
             cuts.append(Cut(rank, moment, folder / (name + suffix), start, end))
     return _in_order(cuts) if reel else cuts
 

@@ -169,6 +169,22 @@ def test_states_of_the_speech_encoder_are_read_and_named(speech_weights: Path, f
     assert read_analysis(tmp_path / "out").models == heard.models
 
 
+def test_a_damaged_whisper_leaves_the_voice_without_it(
+    speech_weights: Path, found: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(threads: int | None = None) -> None:
+        raise WeightsError("whisper", "the model cannot be loaded", "copy it again")
+
+    monkeypatch.setattr("multimodal.data.speech.recognition.load_whisper_base", damaged)
+    path = write_voice(tmp_path / "talk.wav")
+    model, silent = (load_model(str(speech_weights), "cpu", ["audio"], asr=asr) for asr in (None, "none"))
+    heard, plain = model.analyze(path), silent.analyze(path)
+    assert heard.estimates == plain.estimates and heard.models == plain.models
+    assert [line for line in heard.warnings if "without Whisper" in line] == [
+        "the voice was read without Whisper: whisper the model cannot be loaded"
+    ]
+
+
 def test_network_without_a_card_for_states_reads_none(hearing: Model, found: None, tmp_path: Path) -> None:
     path = write_voice(tmp_path / "talk.wav")
     plain, offered = (

@@ -53,6 +53,13 @@ def test_movement_is_that_of_the_same_face_since_the_frame_before() -> None:
     assert [face.mouth_motion for face in late] == [None, None, 0.0]
 
 
+def test_movement_does_not_depend_on_the_frame_rate() -> None:
+    """At 25 frames a second the mouth is compared with the crop 0.2 s before, not with the frame before."""
+    slow = run((0.0, 0, 1, "clear"), (0.2, 0, 5, "clear"))
+    fast = run(*((number * 0.04, 0, 1 if number < 4 else 5, "clear") for number in range(6)))
+    assert fast[5].mouth_motion == pytest.approx(slow[1].mouth_motion) and fast[3].mouth_motion == 0.0
+
+
 def test_unclear_faces_have_neither_probabilities_nor_movement() -> None:
     clear, blurred, again = run((0.0, 0, 1, "clear"), (0.2, 0, 1, "blurred"), (0.4, 0, 1, "clear"))
     assert blurred.mouth_motion is None and blurred.probabilities is None

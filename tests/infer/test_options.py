@@ -83,3 +83,8 @@ def test_wrong_options_are_told_before_anything_heavy_loads(command: str) -> Non
 def test_a_baseline_is_read(text: str, mode: str, stretch: tuple[float, float] | None) -> None:
     assert parse_baseline(text) == (mode, stretch)
     assert AnalysisOptions(baseline=text).baseline == text
+
+
+def test_no_baseline_is_written_out() -> None:
+    with pytest.raises(ConfigError, match="is None; give auto, none"):
+        AnalysisOptions(baseline=None)  # type: ignore[arg-type]

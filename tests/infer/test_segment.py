@@ -113,6 +113,17 @@ def test_answers_without_times_have_no_segment(literate: Model, tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_a_baseline_without_a_face_is_told(tmp_path: Path) -> None:
+    clip = write_face_clip(tmp_path / "face.mp4", 1.0, gone=(0, 0))
+    model = load_model("default", "cpu", ["face"])
+    missed, used = (model.analyze(clip, AnalysisOptions(baseline=text)) for text in ("9-12", "0-1"))
+    assert [line for line in missed.warnings if "--baseline" in line] == [
+        "no clear face in the stretch of --baseline, so faces are judged without a baseline"
+    ]
+    assert not any("--baseline" in line for line in used.warnings)
+
+
+@pytest.mark.slow
 def test_faces_of_a_segment(tmp_path: Path) -> None:
     clip = write_face_clip(tmp_path / "face.mp4", 3.0, gone=(0, 0))
     analysis = load_model("default", "cpu", ["face"]).analyze(clip, AnalysisOptions(start_seconds=1.0, end_seconds=2.0))

@@ -153,7 +153,7 @@ def encode_corpora(
     waveforms = list(load_waveforms(clips))
     settings = MfccSettings(**encoders["audio"].spec.mfcc)
     mfcc = Mfcc(settings).to(device)
-    encoder = load_speech_encoder(device) if encoders["audio"].spec.speech else None
+    encoder = load_speech_encoder() if encoders["audio"].spec.speech else None
     features = voice_features(waveforms, mfcc, encoder)
     degraded = voice_features(mask_audio_with_noise(waveforms, seed), mfcc, encoder)
     clip_labels = np.array([FUSED_LABELS.index(clip.label or "") for clip in clips], np.int64)

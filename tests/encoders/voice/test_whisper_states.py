@@ -50,7 +50,7 @@ def test_an_incomplete_step_is_the_mean_of_what_is_there() -> None:
 
 @pytest.fixture(scope="module")
 def models() -> tuple[Any, Any]:
-    loaded = tuple(load_whisper_base("cpu", threads) for threads in (1, 2))
+    loaded = tuple(load_whisper_base(threads) for threads in (1, 2))
     if loaded[0] is None:
         pytest.skip("the offline extra is not installed")
     return loaded  # type: ignore[return-value]
